@@ -1,0 +1,115 @@
+//! An account as a validated plain value: whatever is in it holds, and nobody checks it again.
+//!
+//! Shared by the controller, standalone and check. Knows the custom resource, never Kubernetes' API.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cloud::{Credentials, ServiceFilter};
+
+/// Which account: namespace and name of its CaasAccount.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AccountId {
+    /// The CaasAccount's namespace.
+    pub namespace: Arc<str>,
+    /// The CaasAccount's name.
+    pub name: Arc<str>,
+}
+
+impl AccountId {
+    /// The account of this namespace and name.
+    pub fn new(namespace: &str, name: &str) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+
+    /// The path under which the account's series are served.
+    pub fn metrics_path(&self) -> String {
+        format!("/accounts/{}/{}/metrics", self.namespace, self.name)
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// One account, ready to be collected.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Account {
+    /// Namespace and name.
+    pub id: AccountId,
+    /// The object's UID: a new object of the same name is another account.
+    pub uid: String,
+    /// Which cloud, where, as whom.
+    pub provider: Provider,
+    /// What proves it.
+    pub credentials: Credentials,
+    /// Certificates to trust in PEM form, in place of the system's.
+    pub ca_bundle: Option<Arc<[u8]>>,
+    /// When and how hard to collect.
+    pub collection: Collection,
+    /// Which services.
+    pub filter: ServiceFilter,
+    /// What to expose.
+    pub metrics: Metrics,
+}
+
+/// The provider with its settings.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Provider {
+    /// Alauda's v1 API.
+    Alauda(crate::cloud::alauda::Settings),
+}
+
+/// When and how hard to collect.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Collection {
+    /// From the start of one cycle to the start of the next.
+    pub interval: Duration,
+    /// How long the last values stay when they cannot be fetched again.
+    pub stale_after: Duration,
+    /// The longest that one request may take, with its retries.
+    pub request_timeout: Duration,
+    /// Requests in flight at once.
+    pub max_concurrent_requests: usize,
+    /// Requests a second.
+    pub requests_per_second: u32,
+}
+
+/// What to expose of an account.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Metrics {
+    /// Which families.
+    pub names: Names,
+    /// Whether samples carry the cloud's own timestamps.
+    pub source_timestamps: bool,
+    /// The most series to expose.
+    pub max_series: usize,
+    /// Constant target labels, for whoever scrapes.
+    pub labels: Vec<(String, String)>,
+}
+
+/// Which families are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Names {
+    /// `caas_…`.
+    Modern,
+    /// The article's four gauges only.
+    Legacy,
+    /// Both, each on its own path.
+    Both,
+}
+
+impl Names {
+    /// Whether the `caas_instance_…` and `caas_service_…` families are served.
+    pub fn modern(self) -> bool {
+        self != Self::Legacy
+    }
+
+    /// Whether the article's four gauges are served.
+    pub fn legacy(self) -> bool {
+        self != Self::Modern
+    }
+}

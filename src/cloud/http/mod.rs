@@ -1,0 +1,1 @@
+//! The wire that all providers share.

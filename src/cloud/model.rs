@@ -1,0 +1,123 @@
+//! What a cloud said in one cycle: services, their instances, the newest sample of each.
+//!
+//! Plain values in one set of units for all providers. What the cloud did not say is `None`, never 0.
+
+use std::sync::Arc;
+
+use super::CloudError;
+
+/// What a cloud tells of a service besides its instances.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ServiceFacts {
+    /// The service's name, unique within its application.
+    pub name: String,
+    /// The application that the service belongs to, if to any.
+    pub application: Option<String>,
+    /// The provider's own word for the state, such as `Running`.
+    pub status: Option<String>,
+    /// How many instances the service should have.
+    pub desired_instances: Option<i64>,
+    /// How many instances run.
+    pub running_instances: Option<i64>,
+    /// The image's name without its tag.
+    pub image: Option<String>,
+    /// The image's tag.
+    pub image_tag: Option<String>,
+    /// The provider's name for the instances' size, such as `XS`.
+    pub size: Option<String>,
+    /// The provider's name for the region.
+    pub region: Option<String>,
+}
+
+/// What a cloud tells of an instance besides its measurements.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct InstanceFacts {
+    /// The instance's name, such as `kibana.0`.
+    pub name: String,
+    /// The provider's identifier, unique for the life of the instance.
+    pub id: String,
+    /// When the instance started, in seconds since the epoch.
+    pub started_at: Option<f64>,
+}
+
+/// One row of measurements. Units are the finest that lose nothing; the exposition turns them into base units.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Sample {
+    /// When the cloud measured, in seconds since the epoch.
+    pub timestamp: f64,
+    /// CPU time used since the instance started, in nanoseconds; a counter.
+    pub cpu_usage_nanoseconds: Option<f64>,
+    /// CPU in use, in percent of what the instance may use.
+    pub cpu_utilization_percent: Option<f64>,
+    /// Memory in use, in bytes.
+    pub memory_usage_bytes: Option<f64>,
+    /// Memory in use, in percent of what the instance may use.
+    pub memory_utilization_percent: Option<f64>,
+    /// Bytes received since the instance started; a counter.
+    pub receive_bytes: Option<f64>,
+    /// Errors while receiving since the instance started; a counter.
+    pub receive_errors: Option<f64>,
+    /// Bytes sent since the instance started; a counter.
+    pub transmit_bytes: Option<f64>,
+    /// Errors while sending since the instance started; a counter.
+    pub transmit_errors: Option<f64>,
+}
+
+/// What came of asking for an instance's newest sample.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reading {
+    /// The newest row.
+    Sample(Sample),
+    /// The cloud has no data of this instance now.
+    NoData,
+    /// The request failed; other instances are not concerned.
+    Failed(CloudError),
+    /// Not asked, because the service is stopped.
+    NotRunning,
+}
+
+/// An instance with what came of asking for its sample.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Instance {
+    /// What does not change from cycle to cycle.
+    pub facts: Arc<InstanceFacts>,
+    /// The measurement, or why there is none.
+    pub reading: Reading,
+}
+
+/// A service with its instances.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Service {
+    /// What the inventory says of it.
+    pub facts: Arc<ServiceFacts>,
+    /// Its instances, or why they could not be listed.
+    pub instances: Result<Vec<Instance>, CloudError>,
+}
+
+/// What one cycle brought. Services that the filter excludes are not in it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Collection {
+    /// The services that were seen.
+    pub services: Vec<Service>,
+    /// Why the list of services ends early, if it does: then a service that is not in it may still exist.
+    pub cut_short: Option<CloudError>,
+}
+
+impl Collection {
+    /// The first failure inside a collection that as a whole succeeded, and how many there are.
+    pub fn failures(&self) -> (usize, Option<&CloudError>) {
+        let inside = self.services.iter().flat_map(|service| match &service.instances {
+            Err(error) => vec![error],
+            Ok(instances) => instances
+                .iter()
+                .filter_map(|instance| match &instance.reading {
+                    Reading::Failed(error) => Some(error),
+                    _ => None,
+                })
+                .collect(),
+        });
+        let mut all = self.cut_short.iter().chain(inside);
+        let first = all.next();
+        (usize::from(first.is_some()) + all.count(), first)
+    }
+}

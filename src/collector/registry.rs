@@ -1,0 +1,73 @@
+//! Account to newest snapshot: written by the tasks, read by the server. Reading never waits for work.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
+
+use super::health::Health;
+use crate::account::{Account, AccountId};
+use crate::exposition::Bodies;
+use crate::exposition::page::Page;
+
+/// What one cycle left behind; never changed after it is made.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The rendered bodies.
+    pub bodies: Bodies,
+    /// The values behind them.
+    pub page: Page,
+    /// How the collection stands.
+    pub health: Health,
+    /// When the cycle ended, for people.
+    pub collected_at: SystemTime,
+}
+
+/// An account that is looked after, with its newest snapshot once there is one.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The account as it is collected now.
+    pub account: Arc<Account>,
+    /// `None` before the end of its first cycle.
+    pub snapshot: Option<Arc<Snapshot>>,
+}
+
+/// All accounts of this process.
+#[derive(Debug, Default)]
+pub struct Registry {
+    entries: RwLock<BTreeMap<AccountId, Entry>>,
+}
+
+impl Registry {
+    /// The entry of an account.
+    pub fn get(&self, id: &AccountId) -> Option<Entry> {
+        self.entries.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    /// All entries, ordered by namespace and name.
+    pub fn all(&self) -> Vec<Entry> {
+        self.entries.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Puts an account in. An object of the same UID keeps its snapshot, another one starts without.
+    pub fn put(&self, account: Arc<Account>) {
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        let kept = entries
+            .get(&account.id)
+            .filter(|entry| entry.account.uid == account.uid)
+            .and_then(|entry| entry.snapshot.clone());
+        entries.insert(account.id.clone(), Entry { account, snapshot: kept });
+    }
+
+    /// Puts an account's newest snapshot in, unless the account has gone or is another object by now.
+    pub fn publish(&self, id: &AccountId, uid: &str, snapshot: Arc<Snapshot>) {
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = entries.get_mut(id).filter(|entry| entry.account.uid == uid) {
+            entry.snapshot = Some(snapshot);
+        }
+    }
+
+    /// Takes an account out, with its snapshot.
+    pub fn remove(&self, id: &AccountId) {
+        self.entries.write().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+}

@@ -1,0 +1,8 @@
+//! What the program tells of itself: its own metrics and its logs.
+//!
+//! The lowest piece of the house: it knows nothing of clouds, accounts or Kubernetes.
+
+pub mod logs;
+pub mod metrics;
+
+pub use metrics::{AccountMeter, Metrics};
