@@ -16,10 +16,20 @@ pub struct Snapshot {
     pub bodies: Bodies,
     /// The values behind them.
     pub page: Page,
+    /// How many series the bodies hold, legacy aside.
+    pub series: usize,
     /// How the collection stands.
     pub health: Health,
     /// When the cycle ended, for people.
     pub collected_at: SystemTime,
+}
+
+impl Snapshot {
+    /// How many services and instances are exposed.
+    pub fn counts(&self) -> (usize, usize) {
+        let services = &self.page.services;
+        (services.len(), services.iter().map(|service| service.instances.len()).sum())
+    }
 }
 
 /// An account that is looked after, with its newest snapshot once there is one.
