@@ -26,3 +26,33 @@ pub enum Health {
     /// The cycle failed as a whole.
     Failed(CloudError),
 }
+
+impl Health {
+    /// The reason as the condition `Collecting` has it.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Collected => "Collected",
+            Self::Partial { .. } => "PartiallyCollected",
+            Self::TooManySeries { .. } => "TooManySeries",
+            Self::Failed(CloudError::EndpointRefused(_)) => "EndpointRefused",
+            Self::Failed(CloudError::Unreachable(_)) => "CloudUnreachable",
+            Self::Failed(CloudError::LoginRejected) => "LoginRejected",
+            Self::Failed(CloudError::RateLimited { .. }) => "RateLimited",
+            Self::Failed(CloudError::Status(_) | CloudError::Answer(_)) => "CloudError",
+        }
+    }
+
+    /// A sentence for people.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Pending => "The first collection has not ended yet.".into(),
+            Self::Collected => "The last collection succeeded.".into(),
+            Self::Partial { failures, first } => format!("{failures} requests failed; the first: {first}."),
+            Self::TooManySeries { limit, dropped } => {
+                format!("{dropped} series are left out: the account may have {limit} (metrics.maxSeries).")
+            }
+            Self::Failed(error) => format!("The last collection failed: {error}."),
+        }
+    }
+}
