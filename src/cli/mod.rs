@@ -1,1 +1,3 @@
-//! placeholder
+//! The command line: a file each command.
+
+pub mod crd;
