@@ -6,10 +6,10 @@
 //! Knows no Kubernetes and serves nothing.
 
 pub mod connect;
-pub mod health;
-pub mod registry;
 #[cfg(test)]
 mod fake;
+pub mod health;
+pub mod registry;
 mod schedule;
 mod staleness;
 pub mod supervisor;

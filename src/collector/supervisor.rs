@@ -122,9 +122,10 @@ impl Supervisor {
             cancel: cancel.clone(),
         };
         // An object of another UID, or of another cloud account, must not inherit values.
-        let heir = before.as_ref().and_then(|slot| slot.account.as_deref()).is_some_and(|before| {
-            before.uid == account.uid && before.provider == account.provider
-        });
+        let heir = before
+            .as_ref()
+            .and_then(|slot| slot.account.as_deref())
+            .is_some_and(|before| before.uid == account.uid && before.provider == account.provider);
         let fresh = Memory::new(&account);
         let handle = tokio::spawn(async move {
             let left = match before {

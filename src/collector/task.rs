@@ -191,11 +191,14 @@ impl Task {
 
     /// Tells of a transition: another health, or other counts. A full channel is tried again after the next cycle.
     fn tell(&self, memory: &mut Memory) {
-        let Some(snapshot) = self.registry.get(&self.account.id).and_then(|entry| entry.snapshot) else { return };
+        let Some(snapshot) = self.registry.get(&self.account.id).and_then(|entry| entry.snapshot) else {
+            return;
+        };
         let (services, instances) = snapshot.counts();
         let news = Told { health: memory.health.clone(), services, instances };
         let health_changed = news.health.differs_from(&memory.told.health);
-        if !health_changed && news.services == memory.told.services && news.instances == memory.told.instances {
+        if !health_changed && news.services == memory.told.services && news.instances == memory.told.instances
+        {
             return;
         }
         if health_changed {
@@ -226,7 +229,7 @@ impl Task {
         self.meter.dropped_series("duplicate", rendered.duplicates);
         self.meter.dropped_series("max_series", rendered.over_limit);
         for (format, body) in rendered.bodies.each() {
-            self.meter.render(format, body.identity_len(), body.gzip.len());
+            self.meter.render(format, body.plain_bytes(), body.gzip.len());
         }
     }
 }

@@ -48,3 +48,16 @@ pub struct Bodies {
     /// The article's four gauges in text format 0.0.4, where the account asks for them.
     pub legacy: Option<Body>,
 }
+
+impl Bodies {
+    /// Each body with its format's name.
+    pub fn each(&self) -> impl Iterator<Item = (&'static str, &Body)> {
+        [
+            ("text", Some(&self.text)),
+            ("openmetrics", Some(&self.openmetrics)),
+            ("legacy", self.legacy.as_ref()),
+        ]
+        .into_iter()
+        .filter_map(|(format, body)| body.map(|body| (format, body)))
+    }
+}

@@ -55,7 +55,7 @@ fn a_cloud_that_answers_nothing_is_not_asked_for_every_instance() {
     assert_eq!((asked, &stopped), (64, &Some(Unreachable::Timeout.into())));
 
     let collection = cycle.finish(stopped).unwrap();
-    assert_eq!(collection.failures().0, 10_000, "what was not asked shares the reason");
+    assert_eq!(collection.errors().count(), 10_000, "what was not asked shares the reason");
     assert_eq!(collection.cut_short, None, "the list of services is complete");
 }
 
@@ -68,7 +68,7 @@ fn one_service_that_always_fails_does_not_stop_the_others() {
         _ => Ok(Reading::NoData),
     });
     assert_eq!((asked, stopped), (5_000, None));
-    assert_eq!(cycle.finish(None).unwrap().failures().0, 1_000);
+    assert_eq!(cycle.finish(None).unwrap().errors().count(), 1_000);
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn what_concerns_the_account_stops_at_once() {
     let mut cycle = started(&settings, 10, 10);
     let (asked, stopped) = answer_all(&mut cycle, |_, _| Err(Failure::Account(CloudError::LoginRejected)));
     assert_eq!((asked, &stopped), (1, &Some(CloudError::LoginRejected)));
-    assert_eq!(cycle.finish(stopped).unwrap().failures().0, 100);
+    assert_eq!(cycle.finish(stopped).unwrap().errors().count(), 100);
 }
 
 #[test]
