@@ -39,12 +39,15 @@ pub const ENDPOINT_PATTERN: &str = r"^https?://[^/?#@\\\s\x00-\x1f\x7f]+(/[^?#\\
 /// What stands between two slashes of a URL's path.
 pub const SEGMENT_PATTERN: &str = r"^[^/?#%\\\s\x00-\x1f\x7f]+$";
 
-/// What Prometheus takes as a label's name.
-const LABEL_NAME_PATTERN: &str = "^[a-zA-Z_][a-zA-Z0-9_]*$";
+/// What Prometheus takes as a label's name, which for it may have any length.
+const LABEL_NAME_PATTERN: &str = "^[a-zA-Z_][a-zA-Z0-9_]{0,62}$";
 
 /// A key of Kubernetes labels and annotations.
 const QUALIFIED_NAME_PATTERN: &str =
     r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$";
+
+/// The longest key: a DNS prefix, a slash and a name.
+const MAX_KEY_LENGTH: usize = 253 + 1 + 63;
 
 fn rule(expression: impl Into<String>, sentence: impl Into<String>) -> Rule {
     Rule::new(expression).message(sentence.into().as_str())
@@ -158,7 +161,7 @@ pub fn glob() -> Rule {
 pub fn label_names() -> Rule {
     rule(
         format!("self.all(name, {})", matches("name", LABEL_NAME_PATTERN)),
-        "name labels with letters, digits and underscores only, not starting with a digit",
+        "name labels with at most 63 letters, digits and underscores, not starting with a digit",
     )
 }
 
@@ -177,7 +180,7 @@ pub fn free_label_names() -> Rule {
 /// On labels and annotations of the ServiceMonitor: keys that Kubernetes takes.
 pub fn qualified_names() -> Rule {
     rule(
-        format!("self.all(key, {})", matches("key", QUALIFIED_NAME_PATTERN)),
+        format!("self.all(key, size(key) <= {MAX_KEY_LENGTH} && {})", matches("key", QUALIFIED_NAME_PATTERN)),
         "write keys as Kubernetes takes them: an optional DNS prefix and a slash, then at most 63 letters, digits, -, _ and .",
     )
 }

@@ -174,7 +174,10 @@ mod tests {
 
         let ready = Finding::ready(&parts);
 
-        assert_eq!((ready.condition, ready.holds, ready.reason), (ConditionType::Ready, false, Reason::LoginRejected));
+        assert_eq!(
+            (ready.condition, ready.holds, ready.reason),
+            (ConditionType::Ready, false, Reason::LoginRejected)
+        );
         assert_eq!(ready.message, "Check the password.");
     }
 

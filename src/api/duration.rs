@@ -142,16 +142,23 @@ mod tests {
 
     #[test]
     fn the_usual_forms_are_read() {
-        for (text, milliseconds) in
-            [("30s", 30_000), ("1m30s", 90_000), ("100s", 100_000), ("1h", 3_600_000), ("1s500ms", 1_500), ("0s", 0)]
-        {
+        for (text, milliseconds) in [
+            ("30s", 30_000),
+            ("1m30s", 90_000),
+            ("100s", 100_000),
+            ("1h", 3_600_000),
+            ("1s500ms", 1_500),
+            ("0s", 0),
+        ] {
             assert_eq!(text.parse(), Ok(Duration(time::Duration::from_millis(milliseconds))), "{text}");
         }
     }
 
     #[test]
     fn what_is_no_duration_is_refused() {
-        for text in ["", "30", "s", "-5s", "1s-5s", "1.5s", "30 s", "1d", "100000s", "1s1s1s1s1s", "٣s", "1e300h"] {
+        for text in
+            ["", "30", "s", "-5s", "1s-5s", "1.5s", "30 s", "1d", "100000s", "1s1s1s1s1s", "٣s", "1e300h"]
+        {
             assert_eq!(text.parse::<Duration>(), Err(NotADuration), "{text}");
         }
     }
