@@ -1,6 +1,6 @@
 //! Admission without a cluster: schema, defaults and CEL rules of the definition, applied as an API server does.
 //!
-//! What stays with a real API server: quotas, access rights, other admission policies.
+//! What stays with a real API server: labels and annotations of the metadata, quotas, access rights, other policies.
 
 mod structure;
 

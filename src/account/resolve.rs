@@ -116,7 +116,7 @@ fn provider(
 
 /// Whether the text can stand between two slashes of a URL's path and mean itself there.
 fn is_segment(text: &str) -> bool {
-    let forbidden = |c: char| "/?#%\\".contains(c) || c.is_whitespace() || c.is_control();
+    let forbidden = |c: char| "/?#%\\".contains(c) || c == ' ' || c.is_ascii_control();
     !matches!(text, "" | "." | "..") && !text.contains(forbidden)
 }
 

@@ -1,5 +1,8 @@
 //! The rules that an API server applies with CEL, and the sentences it refuses with.
 //!
+//! A rule means the same to Go's regular expressions and to Rust's, so that it can be tried offline: no `\s`, which
+//! is ASCII to one and Unicode to the other.
+//!
 //! Every list, map and string that a rule reads has a bound in the schema: the API server estimates a rule's
 //! cost from the bounds and does not take a definition whose rules may cost too much.
 
@@ -31,13 +34,13 @@ pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 pub const MAX_NAME_LENGTH: usize = 253 - "caas-".len();
 
 /// What a service glob looks like.
-pub const GLOB_PATTERN: &str = r"^[^\[\]{}\\\s\x00-\x1f\x7f]+$";
+pub const GLOB_PATTERN: &str = r"^[^\[\]{}\\\x00-\x20\x7f]+$";
 
-/// What an endpoint looks like: no user or password, no query, no fragment, no control character.
-pub const ENDPOINT_PATTERN: &str = r"^https?://[^/?#@\\\s\x00-\x1f\x7f]+(/[^?#\\\s\x00-\x1f\x7f]*)?$";
+/// What an endpoint looks like: no user or password, no query, no fragment, no escape, no control character.
+pub const ENDPOINT_PATTERN: &str = r"^https?://[^/?#@%\\\x00-\x20\x7f]+(/[^?#%\\\x00-\x20\x7f]*)?$";
 
 /// What stands between two slashes of a URL's path.
-pub const SEGMENT_PATTERN: &str = r"^[^/?#%\\\s\x00-\x1f\x7f]+$";
+pub const SEGMENT_PATTERN: &str = r"^[^/?#%\\\x00-\x20\x7f]+$";
 
 /// What Prometheus takes as a label's name, which for it may have any length.
 const LABEL_NAME_PATTERN: &str = "^[a-zA-Z_][a-zA-Z0-9_]{0,62}$";
@@ -137,7 +140,7 @@ pub fn endpoint_or_cloud() -> Rule {
 pub fn endpoint() -> Rule {
     rule(
         format!("isURL(self) && {}", matches("self", ENDPOINT_PATTERN)),
-        "write an http:// or https:// URL with a host and without user, password, query or fragment, such as https://caas.example.com/v1/",
+        "write an http:// or https:// URL with a host and without user, password, query, fragment and escapes, such as https://caas.example.com/v1/",
     )
 }
 

@@ -113,8 +113,8 @@ fn unknown_below(schema: &Value, value: &Value, path: &str, errors: &mut Vec<Fie
 pub(super) fn fill_defaults(schema: &Value, value: &mut Value) {
     match value {
         Value::Object(fields) => {
+            fields.retain(|_, value| !value.is_null());
             if let Some(properties) = schema["properties"].as_object() {
-                fields.retain(|field, value| !(value.is_null() && properties.contains_key(field)));
                 fill_missing(properties, fields);
             }
             for (field, value) in fields {
@@ -125,6 +125,15 @@ pub(super) fn fill_defaults(schema: &Value, value: &mut Value) {
             }
         }
         Value::Array(items) => items.iter_mut().for_each(|item| fill_defaults(&schema["items"], item)),
+        Value::Number(number) if schema["type"] == "integer" => {
+            // `2.0` is an integer to an API server, and stored as `2`.
+            let whole = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < 1e15);
+            if let (None, Some(float)) = (number.as_i64(), whole) {
+                #[allow(clippy::cast_possible_truncation)] // Whole and small enough, as filtered.
+                let integer = float as i64;
+                *value = json!(integer);
+            }
+        }
         _ => {}
     }
 }

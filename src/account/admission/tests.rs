@@ -56,7 +56,9 @@ fn a_field_without_a_value_is_a_field_left_out() {
     let mut document = with("/spec/serviceMonitor", json!({"labels": null}));
     document["spec"]["collection"] = Value::Null;
     document["spec"]["tls"] = Value::Null;
+    document["spec"]["metrics"] = json!({"labels": {"team": null}, "maxSeries": 7.0});
     let account = admit(document).unwrap();
+    assert_eq!((account.spec.metrics.max_series, account.spec.metrics.labels.len()), (7, 0));
     assert!(account.spec.service_monitor.enabled && account.spec.tls.is_none());
 }
 
@@ -103,6 +105,8 @@ fn an_endpoint_is_a_url_and_nothing_more() {
         "https://evil.example\\@host/",
         "//host/",
         "https://host/ ",
+        "https://host/%zz",
+        "https://%41/",
     ] {
         let error = error("/spec/provider/alauda/endpoint", json!(endpoint));
         assert!(

@@ -268,7 +268,7 @@ fn no_secret_is_printed() {
 
 proptest! {
     #[test]
-    fn the_rule_on_namespaces_lets_nothing_through_that_resolving_refuses(text in "[a-z./?#%\\\\ \t\u{0}é-]{0,6}") {
+    fn the_rule_on_namespaces_lets_nothing_through_that_resolving_refuses(text in "[a-z./?#%\\\\ \t\u{0}\u{a0}é-]{0,6}") {
         let provider = json!({"alauda": {"cloud": "cn", "namespace": text}});
         let document = json!({
             "apiVersion": api::API_VERSION,
