@@ -87,6 +87,13 @@ impl Provider {
             Self::Alauda(settings) => &settings.endpoint,
         }
     }
+
+    /// Which account at which cloud: alike for all that ask for the same services.
+    pub fn cloud_account(&self) -> String {
+        match self {
+            Self::Alauda(settings) => format!("alauda {} {}", settings.endpoint, settings.namespace),
+        }
+    }
 }
 
 /// Why a CaasAccount is no [`Account`] yet.
