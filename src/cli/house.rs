@@ -59,7 +59,8 @@ impl House {
         let (registry, metrics) = (Arc::new(Registry::default()), Metrics::new());
         let clouds = HttpClouds::new(Http::new(policy.clone()), Arc::clone(&metrics));
         let (sender, transitions) = mpsc::channel(TRANSITIONS);
-        let supervisor = Supervisor::new(Arc::new(clouds), Arc::clone(&registry), Arc::clone(&metrics), sender);
+        let supervisor =
+            Supervisor::new(Arc::new(clouds), Arc::clone(&registry), Arc::clone(&metrics), sender);
         let house = Self {
             registry,
             metrics,
