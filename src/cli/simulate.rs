@@ -15,7 +15,7 @@ use crate::simulator::{
 
 /// Arguments of `simulate`.
 #[derive(Debug, ClapArgs)]
-pub struct Args {
+pub(super) struct Args {
     /// Which cloud.
     #[command(subcommand)]
     cloud: Cloud,
@@ -82,7 +82,7 @@ struct Alauda {
 
 /// Why a simulated cloud does not run.
 #[derive(Debug, Error)]
-pub enum SimulateError {
+pub(super) enum SimulateError {
     /// It cannot start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -92,7 +92,7 @@ pub enum SimulateError {
 }
 
 /// Runs a simulated cloud until SIGINT or SIGTERM.
-pub async fn run(args: Args) -> Result<(), SimulateError> {
+pub(super) async fn run(args: Args) -> Result<(), SimulateError> {
     let Cloud::Alauda(args) = args.cloud;
     let stop = stop_token()?;
     let cloud = Simulator::start(args.settings()).await?;
