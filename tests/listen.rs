@@ -73,7 +73,8 @@ async fn many_idle_connections_and_a_stuck_scraper_do_not_stop_the_others() {
     let stuck = asking(served.address, "/large").await;
     let mut idle = Vec::new();
     for _ in 0..900 {
-        idle.push(TcpStream::connect(served.address).await.unwrap());
+        let connected = timeout(DEADLINE, TcpStream::connect(served.address)).await;
+        idle.push(connected.expect("accepted in time").unwrap());
     }
     for _ in 0..3 {
         assert_eq!(hello(served.address).await, "hello");
@@ -155,7 +156,11 @@ async fn a_scrape_under_way_ends_after_the_stop_and_nothing_new_begins() {
 
 #[tokio::test]
 async fn a_scrape_that_is_stuck_does_not_hold_up_the_shutdown_for_longer_than_the_grace() {
-    let served = serve(routes(), Limits { grace: Duration::from_millis(100), ..Limits::default() }).await;
+    let served = serve(
+        routes(),
+        Limits { grace: Duration::from_millis(100), write_stall: NEVER, ..Limits::default() },
+    )
+    .await;
     let mut stuck = asking(served.address, "/large").await;
     stuck.read_exact(&mut [0; 100]).await.unwrap();
     served.stop.cancel();

@@ -240,9 +240,10 @@ async fn the_page_lists_accounts_and_paths() {
     let response = get(&served, "/").await;
     assert_eq!(header(&response, "content-type"), Some("text/html; charset=utf-8"));
     assert!(header(&response, "content-security-policy").unwrap().contains("default-src 'none'"));
-    insta::assert_snapshot!(
-        response.text().await.unwrap().replace(">0 s<", ">[age]<").replace(">1 s<", ">[age]<")
-    );
+    // The age of the data is how long the test took so far.
+    let page = response.text().await.unwrap();
+    let without_age = page.split(" s</td>").map(|part| part.trim_end_matches(|c: char| c.is_ascii_digit()));
+    insta::assert_snapshot!(without_age.collect::<Vec<_>>().join("[age]</td>"));
 }
 
 #[tokio::test]
