@@ -46,11 +46,6 @@ impl Listeners {
     pub(super) fn address(&self) -> SocketAddr {
         self.main.addr()
     }
-
-    /// The address of the health port, where there is one.
-    pub(super) fn health_address(&self) -> Option<SocketAddr> {
-        self.health.as_ref().map(Bound::addr)
-    }
 }
 
 impl House {
