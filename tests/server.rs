@@ -131,7 +131,6 @@ async fn the_rare_client_without_gzip_gets_a_body_that_is_kept_compressed() {
     bodies.text.identity = None;
     let snapshot = Snapshot {
         series: 0,
-        series: 0,
         bodies: bodies.clone(),
         page: acme(),
         health: Health::Collected,
