@@ -55,6 +55,7 @@ impl Cluster {
             ("server.crt", &keys.server_certificate),
             ("server.key", &keys.server_key),
             ("service-account.key", &keys.service_account_key),
+            ("service-account.pub", &keys.service_account_public_key),
             ("tokens.csv", &tokens.concat()),
         ] {
             std::fs::write(scratch.file(name), content).with_context(|| format!("writing {name}"))?;

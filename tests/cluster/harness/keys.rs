@@ -15,8 +15,10 @@ pub(crate) struct Keys {
     pub(crate) server_certificate: String,
     /// Its key.
     pub(crate) server_key: String,
-    /// Signs and checks the tokens of `ServiceAccount`s.
+    /// Signs the tokens of `ServiceAccount`s.
     pub(crate) service_account_key: String,
+    /// Checks them.
+    pub(crate) service_account_public_key: String,
 }
 
 impl Keys {
@@ -35,11 +37,13 @@ impl Keys {
         server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let server_certificate = server.signed_by(&server_key, &Issuer::new(ca, ca_key))?;
 
+        let service_account = KeyPair::generate()?;
         Ok(Self {
             ca: ca_certificate.pem(),
             server_certificate: server_certificate.pem(),
             server_key: server_key.serialize_pem(),
-            service_account_key: KeyPair::generate()?.serialize_pem(),
+            service_account_key: service_account.serialize_pem(),
+            service_account_public_key: service_account.public_key_pem(),
         })
     }
 }

@@ -51,6 +51,7 @@ pub(crate) fn api_server(scratch: &Scratch, ports: Ports) -> Program {
     let args = vec![
         format!("--etcd-servers=http://127.0.0.1:{}", ports.etcd),
         "--bind-address=127.0.0.1".to_owned(),
+        "--advertise-address=127.0.0.1".to_owned(),
         format!("--secure-port={}", ports.api_server),
         format!("--cert-dir={}", file("certs")),
         format!("--tls-cert-file={}", file("server.crt")),
@@ -59,11 +60,13 @@ pub(crate) fn api_server(scratch: &Scratch, ports: Ports) -> Program {
         // The Service `kubernetes` would need an address that is not loopback.
         "--endpoint-reconciler-type=none".to_owned(),
         "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
-        format!("--service-account-key-file={}", file("service-account.key")),
+        format!("--service-account-key-file={}", file("service-account.pub")),
         format!("--service-account-signing-key-file={}", file("service-account.key")),
         format!("--token-auth-file={}", file("tokens.csv")),
         "--authorization-mode=RBAC".to_owned(),
         "--allow-privileged".to_owned(),
+        // Without it a stopping API server waits a minute for its watchers to leave.
+        "--shutdown-watch-termination-grace-period=1s".to_owned(),
         format!("--audit-policy-file={}", file("audit-policy.json")),
         format!("--audit-log-path={}", file("audit.log")),
         // MiB: one file, never rotated, so that a table of it is whole.
