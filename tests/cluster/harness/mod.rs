@@ -11,6 +11,7 @@
 //! - [`until`]: waits for a condition, and says what it last saw
 //!
 //! Everything started here ends with the test process however that ends; see [`scratch`] and [`process`].
+//! It needs `sh`, and Linux for what it reads from `/proc`.
 
 // A library for the tests beside it: not every part is used by every set of tests.
 #![allow(dead_code)]

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace as NamespaceObject, ServiceAccount};
 use kube::api::{Api, ObjectMeta, PostParams};
 
@@ -193,9 +193,7 @@ async fn a_wait_in_vain_says_for_what_and_what_was_seen() {
     let mut feet = 0;
     until(Duration::from_secs(5), "the tide", async || {
         feet = 3.min(feet + 1);
-        anyhow::bail!("{feet} feet");
-        #[allow(unreachable_code)] // Names the type that a tide would have.
-        Ok(())
+        Err::<(), _>(anyhow!("{feet} feet"))
     })
     .await;
 }
