@@ -1,5 +1,8 @@
 //! The rules that an API server applies with CEL, and the sentences it refuses with.
 //!
+//! A rule means the same to Go's regular expressions and to Rust's, so that it can be tried offline: no `\s`, which
+//! is ASCII to one and Unicode to the other.
+//!
 //! Every list, map and string that a rule reads has a bound in the schema: the API server estimates a rule's
 //! cost from the bounds and does not take a definition whose rules may cost too much.
 
@@ -31,20 +34,23 @@ pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 pub const MAX_NAME_LENGTH: usize = 253 - "caas-".len();
 
 /// What a service glob looks like.
-pub const GLOB_PATTERN: &str = r"^[^\[\]{}\\\s\x00-\x1f\x7f]+$";
+pub const GLOB_PATTERN: &str = r"^[^\[\]{}\\\x00-\x20\x7f]+$";
 
-/// What an endpoint looks like: no user or password, no query, no fragment, no control character.
-pub const ENDPOINT_PATTERN: &str = r"^https?://[^/?#@\\\s\x00-\x1f\x7f]+(/[^?#\\\s\x00-\x1f\x7f]*)?$";
+/// What an endpoint looks like: no user or password, no query, no fragment, no escape, no control character.
+pub const ENDPOINT_PATTERN: &str = r"^https?://[^/?#@%\\\x00-\x20\x7f]+(/[^?#%\\\x00-\x20\x7f]*)?$";
 
 /// What stands between two slashes of a URL's path.
-pub const SEGMENT_PATTERN: &str = r"^[^/?#%\\\s\x00-\x1f\x7f]+$";
+pub const SEGMENT_PATTERN: &str = r"^[^/?#%\\\x00-\x20\x7f]+$";
 
-/// What Prometheus takes as a label's name.
-const LABEL_NAME_PATTERN: &str = "^[a-zA-Z_][a-zA-Z0-9_]*$";
+/// What Prometheus takes as a label's name, which for it may have any length.
+const LABEL_NAME_PATTERN: &str = "^[a-zA-Z_][a-zA-Z0-9_]{0,62}$";
 
 /// A key of Kubernetes labels and annotations.
 const QUALIFIED_NAME_PATTERN: &str =
     r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$";
+
+/// The longest key: a DNS prefix, a slash and a name.
+const MAX_KEY_LENGTH: usize = 253 + 1 + 63;
 
 fn rule(expression: impl Into<String>, sentence: impl Into<String>) -> Rule {
     Rule::new(expression).message(sentence.into().as_str())
@@ -134,7 +140,7 @@ pub fn endpoint_or_cloud() -> Rule {
 pub fn endpoint() -> Rule {
     rule(
         format!("isURL(self) && {}", matches("self", ENDPOINT_PATTERN)),
-        "write an http:// or https:// URL with a host and without user, password, query or fragment, such as https://caas.example.com/v1/",
+        "write an http:// or https:// URL with a host and without user, password, query, fragment and escapes, such as https://caas.example.com/v1/",
     )
 }
 
@@ -158,7 +164,7 @@ pub fn glob() -> Rule {
 pub fn label_names() -> Rule {
     rule(
         format!("self.all(name, {})", matches("name", LABEL_NAME_PATTERN)),
-        "name labels with letters, digits and underscores only, not starting with a digit",
+        "name labels with at most 63 letters, digits and underscores, not starting with a digit",
     )
 }
 
@@ -177,7 +183,7 @@ pub fn free_label_names() -> Rule {
 /// On labels and annotations of the ServiceMonitor: keys that Kubernetes takes.
 pub fn qualified_names() -> Rule {
     rule(
-        format!("self.all(key, {})", matches("key", QUALIFIED_NAME_PATTERN)),
+        format!("self.all(key, size(key) <= {MAX_KEY_LENGTH} && {})", matches("key", QUALIFIED_NAME_PATTERN)),
         "write keys as Kubernetes takes them: an optional DNS prefix and a slash, then at most 63 letters, digits, -, _ and .",
     )
 }

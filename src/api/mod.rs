@@ -31,28 +31,30 @@ pub const KIND: &str = "CaasAccount";
 
 /// The definition to install, as `caas-operator crd` prints it.
 ///
+/// Descriptions are plain text without the line breaks and marks of this program's source, as `kubectl explain` shows them.
 /// No field is nullable: an API server then takes `labels:` without a value for a field that is left out,
 /// and gives it its default, where a nullable field would hand the null on.
 pub fn crd() -> CustomResourceDefinition {
     let mut crd = CaasAccount::crd();
     for version in &mut crd.spec.versions {
         if let Some(schema) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
-            forbid_null(schema);
+            tidy(schema);
         }
     }
     crd
 }
 
-fn forbid_null(schema: &mut JSONSchemaProps) {
+fn tidy(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
-    schema.properties.iter_mut().flatten().for_each(|(_, property)| forbid_null(property));
+    schema.description = schema.description.take().map(|text| text.replace('\n', " ").replace('`', ""));
+    schema.properties.iter_mut().flatten().for_each(|(_, property)| tidy(property));
     match &mut schema.items {
-        Some(JSONSchemaPropsOrArray::Schema(items)) => forbid_null(items),
-        Some(JSONSchemaPropsOrArray::Schemas(items)) => items.iter_mut().for_each(forbid_null),
+        Some(JSONSchemaPropsOrArray::Schema(items)) => tidy(items),
+        Some(JSONSchemaPropsOrArray::Schemas(items)) => items.iter_mut().for_each(tidy),
         None => {}
     }
     if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
-        forbid_null(values);
+        tidy(values);
     }
 }
 

@@ -30,8 +30,7 @@ pub struct Alauda {
     #[schemars(extend("x-kubernetes-validations" = [cel::endpoint()]))]
     pub endpoint: Option<String>,
 
-    /// Shorthand for the API of Alauda's own clouds: cn is `https://api.alauda.cn/v1/`, io is
-    /// `https://api.alauda.io/v1/`. Set this or endpoint.
+    /// Shorthand for the API of one of Alauda's own clouds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cloud: Option<AlaudaCloud>,
 
@@ -44,7 +43,7 @@ pub struct Alauda {
     /// How far back to ask for an instance's metrics, ending metricsLag before now, from 1s to 1h.
     /// Default: 100s.
     #[serde(default = "default_metrics_window")]
-    #[schemars(extend("x-kubernetes-validations" = cel::between("1s", "1h")))]
+    #[schemars(extend("default" = "100s", "x-kubernetes-validations" = cel::between("1s", "1h")))]
     pub metrics_window: Duration,
 
     /// How far behind now the newest metrics are looked for, since the cloud has them late, from 0s to 1h.
@@ -54,7 +53,9 @@ pub struct Alauda {
     pub metrics_lag: Duration,
 }
 
-/// One of Alauda's own clouds.
+/// Shorthand for the API of one of Alauda's own clouds: cn is `https://api.alauda.cn/v1/`, io is
+/// `https://api.alauda.io/v1/`. Set this or endpoint.
+// The schema shows this text, not that of the field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum AlaudaCloud {

@@ -47,6 +47,7 @@ use super::{CaasAccountStatus, Duration, Provider, cel};
         json_path = ".status.instances",
         description = "Number of running instances that are collected"
     ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(
         name = "Endpoint",
         type_ = "string",
@@ -60,8 +61,7 @@ use super::{CaasAccountStatus, Duration, Provider, cel};
         json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
         description = "What to do, where it is not ready",
         priority = 1
-    ),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    )
 )]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [cel::scrape_timeout()]))]
@@ -185,8 +185,8 @@ pub struct Services {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Metrics {
-    /// Which names the metrics have. modern: caas_instance_cpu_usage_seconds_total and the like, in seconds and
-    /// bytes. legacy: cpu_cumulative_usage, cpu_utilization, memory_usage and memory_utilization as the cloud has
+    /// Which names the metrics have. modern: `caas_instance_cpu_usage_seconds_total` and the like, in seconds and
+    /// bytes. legacy: `cpu_cumulative_usage`, `cpu_utilization`, `memory_usage` and `memory_utilization` as the cloud has
     /// them, on the path .../metrics/legacy. both: both. Default: modern.
     pub names: MetricNames,
 
@@ -200,7 +200,7 @@ pub struct Metrics {
     pub max_series: i32,
 
     /// Constant labels of the scrape target, such as team: checkout, and so of all its series. Default: none.
-    #[schemars(extend("maxProperties" = 32, "additionalProperties" = {"type": "string", "maxLength": 256}))]
+    #[schemars(extend("maxProperties" = 32, "additionalProperties" = {"type": "string", "maxLength": 256, "pattern": NO_CONTROL}))]
     #[schemars(extend("x-kubernetes-validations" = [cel::label_names(), cel::free_label_names()]))]
     pub labels: BTreeMap<String, String>,
 }
@@ -265,6 +265,9 @@ const DNS_SUBDOMAIN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9
 
 /// What Kubernetes takes as the value of a label.
 const LABEL_VALUE: &str = "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$";
+
+/// Text of one line.
+const NO_CONTROL: &str = r"^[^\x00-\x1f\x7f]*$";
 
 fn default_ca_key() -> String {
     "ca.crt".to_owned()

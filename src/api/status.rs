@@ -34,7 +34,7 @@ pub struct CaasAccountStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics_path: Option<String>,
 
-    /// Ready, and what it rests on: CredentialsReady, Collecting and ServiceMonitorReady.
+    /// Ready, and what it rests on: `CredentialsReady`, `Collecting` and `ServiceMonitorReady`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

@@ -19,3 +19,4 @@ pub use connect::{Connect, HttpClouds};
 pub use health::Health;
 pub use registry::Registry;
 pub use supervisor::{Supervisor, Transition};
+pub use task::collect_once;

@@ -22,7 +22,7 @@ use crate::account::Account;
 use crate::cloud::{Cloud, CloudError, Collection};
 use crate::exposition::page::{AccountGauges, Page};
 use crate::exposition::{Options, Rendered, Renderer};
-use crate::telemetry::AccountMeter;
+use crate::telemetry::{AccountMeter, Metrics};
 
 /// What an account's loop works with.
 pub(super) struct Task {
@@ -105,9 +105,8 @@ impl Task {
         let collected = result.map(|collection| {
             memory.values.merge(&collection, ended);
             self.count_errors(collection.errors());
-            let mut errors = collection.errors();
-            let first = errors.next().cloned();
-            (usize::from(first.is_some()) + errors.count(), first)
+            let (failures, first) = collection.failures();
+            (failures, first.cloned())
         });
         if let Err(error) = &collected {
             self.count_errors(std::iter::once(error));
@@ -205,7 +204,8 @@ impl Task {
             self.log(&news);
         }
         let transition = Transition { id: self.account.id.clone(), uid: self.account.uid.clone() };
-        if self.transitions.try_send(transition).is_ok() {
+        // Where nobody listens, as without a cluster, there is nobody to tell again.
+        if !matches!(self.transitions.try_send(transition), Err(mpsc::error::TrySendError::Full(_))) {
             memory.told = news;
         }
     }
@@ -232,6 +232,27 @@ impl Task {
             self.meter.render(format, body.plain_bytes(), body.gzip.len());
         }
     }
+}
+
+/// Runs one cycle of an account and nothing more: what it would publish first.
+pub async fn collect_once(
+    connect: Arc<dyn Connect>,
+    account: Arc<Account>,
+    metrics: &Arc<Metrics>,
+) -> Option<Arc<Snapshot>> {
+    let registry = Arc::new(Registry::default());
+    registry.put(Arc::clone(&account));
+    let task = Task {
+        meter: metrics.account(&account.id.namespace, &account.id.name),
+        account: Arc::clone(&account),
+        connect,
+        registry: Arc::clone(&registry),
+        transitions: mpsc::channel(1).0,
+        cancel: CancellationToken::new(),
+    };
+    let cloud = task.connect.connect(&account);
+    task.cycle(cloud.as_deref(), &mut Memory::new(&account)).await;
+    registry.get(&account.id)?.snapshot
 }
 
 /// Seconds since the epoch, as Prometheus takes them.

@@ -141,6 +141,7 @@ async fn targets(State(context): State<Context>, headers: HeaderMap) -> Response
 async fn own_metrics(State(context): State<Context>) -> Response {
     let appended = context.append_account.as_ref().and_then(|id| context.registry.get(id)?.snapshot);
     let headers = [(CONTENT_TYPE, text::CONTENT_TYPE)];
+    context.metrics.set_accounts(&context.registry.states());
     let own = context.metrics.render();
     match appended {
         None => (headers, own).into_response(),
