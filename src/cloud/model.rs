@@ -104,20 +104,27 @@ pub struct Collection {
 }
 
 impl Collection {
-    /// The first failure inside a collection that as a whole succeeded, and how many there are.
+    /// All failures inside a collection that as a whole succeeded, in the order of the inventory.
+    pub fn errors(&self) -> impl Iterator<Item = &CloudError> {
+        self.cut_short.iter().chain(self.services.iter().flat_map(Service::errors))
+    }
+
+    /// How many failures there are, and the first of them.
     pub fn failures(&self) -> (usize, Option<&CloudError>) {
-        let inside = self.services.iter().flat_map(|service| match &service.instances {
-            Err(error) => vec![error],
-            Ok(instances) => instances
-                .iter()
-                .filter_map(|instance| match &instance.reading {
-                    Reading::Failed(error) => Some(error),
-                    _ => None,
-                })
-                .collect(),
-        });
-        let mut all = self.cut_short.iter().chain(inside);
-        let first = all.next();
-        (usize::from(first.is_some()) + all.count(), first)
+        let mut errors = self.errors();
+        let first = errors.next();
+        (usize::from(first.is_some()) + errors.count(), first)
+    }
+}
+
+impl Service {
+    fn errors(&self) -> impl Iterator<Item = &CloudError> {
+        let instances = self.instances.as_deref().unwrap_or_default();
+        self.instances.as_ref().err().into_iter().chain(instances.iter().filter_map(|instance| {
+            match &instance.reading {
+                Reading::Failed(error) => Some(error),
+                Reading::Sample(_) | Reading::NoData | Reading::NotRunning => None,
+            }
+        }))
     }
 }

@@ -16,10 +16,20 @@ pub struct Snapshot {
     pub bodies: Bodies,
     /// The values behind them.
     pub page: Page,
+    /// How many series the bodies hold, legacy aside.
+    pub series: usize,
     /// How the collection stands.
     pub health: Health,
     /// When the cycle ended, for people.
     pub collected_at: SystemTime,
+}
+
+impl Snapshot {
+    /// How many services and instances are exposed.
+    pub fn counts(&self) -> (usize, usize) {
+        let services = &self.page.services;
+        (services.len(), services.iter().map(|service| service.instances.len()).sum())
+    }
 }
 
 /// An account that is looked after, with its newest snapshot once there is one.
@@ -46,6 +56,16 @@ impl Registry {
     /// All entries, ordered by namespace and name.
     pub fn all(&self) -> Vec<Entry> {
         self.entries.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// How many accounts are in each state, by the reason of their health.
+    pub fn states(&self) -> BTreeMap<&'static str, i64> {
+        let mut states = BTreeMap::new();
+        for entry in self.entries.read().unwrap_or_else(PoisonError::into_inner).values() {
+            let state = entry.snapshot.as_ref().map_or("Pending", |snapshot| snapshot.health.reason());
+            *states.entry(state).or_insert(0) += 1;
+        }
+        states
     }
 
     /// Puts an account in. An object of the same UID keeps its snapshot, another one starts without.

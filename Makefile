@@ -1,0 +1,34 @@
+# Thin names for what people do here; the work is in cargo, go and tests/servers/build.
+.PHONY: help test servers lint format generate check-generated deny bench clean
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 20
+
+test: servers ## every test, those on real servers included
+	cargo test --locked --no-fail-fast -- --include-ignored
+
+servers: ## the real servers that tests run, into target/servers (first time: about 15 minutes)
+	tests/servers/build
+
+lint: ## what CI denies
+	cargo fmt --all -- --check
+	cargo clippy --locked --all-targets -- -D warnings
+
+format: ## format the code
+	cargo fmt --all
+
+generate: ## write all generated files anew
+	./generate
+
+check-generated: ## fail where a generated file is not current
+	./generate --check
+
+deny: ## licences, bans and sources of dependencies
+	cargo-deny --version >/dev/null 2>&1 || cargo install --locked --root target/tools cargo-deny --version 0.20.2
+	PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo deny --offline check licenses bans sources
+
+bench: ## performance against peers in the same run
+	cargo bench --locked
+
+clean: ## remove everything that was built
+	cargo clean

@@ -1,0 +1,203 @@
+//! Each rule of staleness, on plain values.
+
+use super::*;
+use crate::cloud::CloudError;
+
+const STALE_AFTER: Duration = Duration::from_secs(90);
+
+fn at(start: Instant, seconds: u64) -> Instant {
+    start + Duration::from_secs(seconds)
+}
+
+fn measured(bytes: f64) -> Reading {
+    Reading::Sample(Sample { memory_usage_bytes: Some(bytes), ..Sample::default() })
+}
+
+fn instance(name: &str, id: &str, reading: Reading) -> Instance {
+    let facts = InstanceFacts { name: name.into(), id: id.into(), started_at: None };
+    Instance { facts: Arc::new(facts), reading }
+}
+
+fn service(name: &str, instances: Vec<Instance>) -> Service {
+    Service {
+        facts: Arc::new(ServiceFacts { name: name.into(), ..ServiceFacts::default() }),
+        instances: Ok(instances),
+    }
+}
+
+fn complete(services: Vec<Service>) -> Collection {
+    Collection { services, cut_short: None }
+}
+
+fn cut_short(services: Vec<Service>) -> Collection {
+    Collection { services, cut_short: Some(CloudError::Status(500)) }
+}
+
+/// `service: instance=bytes instance=- …`, one line a service.
+fn shown(values: &Values) -> Vec<String> {
+    let instance = |entry: &InstanceEntry| {
+        let bytes = entry.sample.and_then(|sample| sample.memory_usage_bytes);
+        format!("{}={}", entry.facts.name, bytes.map_or("-".into(), |bytes| bytes.to_string()))
+    };
+    let line = |entry: &ServiceEntry| {
+        let instances: Vec<String> = entry.instances.iter().map(instance).collect();
+        format!("{}: {}", entry.facts.name, instances.join(" "))
+    };
+    values.entries().iter().map(line).collect()
+}
+
+fn values() -> (Values, Instant) {
+    (Values::new(&AccountId::new("team-a", "acme")), Instant::now())
+}
+
+#[test]
+fn a_complete_list_drops_what_is_not_in_it_at_once() {
+    let (mut values, start) = values();
+    values.merge(
+        &complete(vec![
+            service(
+                "kibana",
+                vec![instance("kibana.0", "a", measured(1.0)), instance("kibana.1", "b", measured(2.0))],
+            ),
+            service("redis", vec![]),
+        ]),
+        start,
+    );
+    values.merge(
+        &complete(vec![service("kibana", vec![instance("kibana.1", "b", measured(3.0))])]),
+        at(start, 30),
+    );
+    assert_eq!(shown(&values), ["kibana: kibana.1=3"]);
+}
+
+#[test]
+fn a_list_that_ends_early_deletes_nothing_until_it_is_stale() {
+    let (mut values, start) = values();
+    let all = vec![
+        service("kibana", vec![instance("kibana.0", "a", measured(1.0))]),
+        service("redis", vec![instance("redis.0", "b", measured(2.0))]),
+    ];
+    values.merge(&complete(all.clone()), start);
+    values.merge(&cut_short(all[..1].to_vec()), at(start, 30));
+    assert!(!values.expire(STALE_AFTER, at(start, 30)));
+    assert_eq!(shown(&values), ["kibana: kibana.0=1", "redis: redis.0=2"]);
+
+    assert!(values.expire(STALE_AFTER, at(start, 90)));
+    assert_eq!(shown(&values), ["kibana: kibana.0=1"]);
+}
+
+#[test]
+fn a_failed_instance_keeps_its_last_values_until_they_are_stale_and_costs_no_other() {
+    let (mut values, start) = values();
+    let cycle = |first: Reading, second: Reading| {
+        complete(vec![service(
+            "kibana",
+            vec![instance("kibana.0", "a", first), instance("kibana.1", "b", second)],
+        )])
+    };
+    values.merge(&cycle(measured(1.0), measured(2.0)), start);
+    values.merge(&cycle(Reading::Failed(CloudError::Status(500)), measured(4.0)), at(start, 60));
+    values.expire(STALE_AFTER, at(start, 60));
+    assert_eq!(shown(&values), ["kibana: kibana.0=1 kibana.1=4"]);
+
+    values.merge(&cycle(Reading::NoData, measured(5.0)), at(start, 90));
+    values.expire(STALE_AFTER, at(start, 90));
+    assert_eq!(
+        shown(&values),
+        ["kibana: kibana.0=- kibana.1=5"],
+        "the instance is there, its values are gone"
+    );
+}
+
+#[test]
+fn a_service_whose_instances_could_not_be_listed_keeps_them() {
+    let (mut values, start) = values();
+    values.merge(&complete(vec![service("kibana", vec![instance("kibana.0", "a", measured(1.0))])]), start);
+    let unlisted = Service { instances: Err(CloudError::Status(502)), ..service("kibana", vec![]) };
+    values.merge(&complete(vec![unlisted]), at(start, 30));
+    assert_eq!(shown(&values), ["kibana: kibana.0=1"]);
+    assert!(values.expire(STALE_AFTER, at(start, 90)));
+    assert_eq!(shown(&values), ["kibana: "]);
+}
+
+#[test]
+fn a_stopped_service_shows_no_values() {
+    let (mut values, start) = values();
+    values.merge(&complete(vec![service("kibana", vec![instance("kibana.0", "a", measured(1.0))])]), start);
+    values.merge(
+        &complete(vec![service("kibana", vec![instance("kibana.0", "a", Reading::NotRunning)])]),
+        at(start, 1),
+    );
+    assert_eq!(shown(&values), ["kibana: kibana.0=-"]);
+}
+
+#[test]
+fn a_renamed_or_redeployed_instance_is_a_new_series_and_leaves_no_old_one() {
+    let (mut values, start) = values();
+    values.merge(&complete(vec![service("kibana", vec![instance("kibana.0", "a", measured(1.0))])]), start);
+    values.merge(
+        &complete(vec![service("kibana", vec![instance("renamed.0", "a", measured(2.0))])]),
+        at(start, 30),
+    );
+    assert_eq!(shown(&values), ["kibana: renamed.0=2"]);
+    values.merge(
+        &complete(vec![service("kibana", vec![instance("renamed.0", "b", Reading::NoData)])]),
+        at(start, 60),
+    );
+    assert_eq!(
+        shown(&values),
+        ["kibana: renamed.0=-"],
+        "the new instance does not inherit the old one's values"
+    );
+}
+
+#[test]
+fn the_oldest_come_first_whatever_order_the_cloud_lists_them_in() {
+    let (mut values, start) = values();
+    values.merge(&complete(vec![service("b", vec![]), service("c", vec![])]), start);
+    values.merge(
+        &complete(vec![service("a", vec![]), service("c", vec![]), service("b", vec![])]),
+        at(start, 30),
+    );
+    assert_eq!(shown(&values), ["b: ", "c: ", "a: "]);
+}
+
+#[test]
+fn services_of_the_same_name_in_two_applications_are_two() {
+    let (mut values, start) = values();
+    let of = |application: &str| Service {
+        facts: Arc::new(ServiceFacts {
+            name: "web".into(),
+            application: Some(application.into()),
+            ..ServiceFacts::default()
+        }),
+        instances: Ok(vec![]),
+    };
+    values.merge(&complete(vec![of("shop"), of("blog")]), start);
+    assert_eq!(values.entries().len(), 2);
+}
+
+#[test]
+fn the_next_expiry_is_that_of_the_oldest_value() {
+    let (mut values, start) = values();
+    assert_eq!(values.next_expiry(STALE_AFTER), None);
+    let cycle = |reading| complete(vec![service("kibana", vec![instance("kibana.0", "a", reading)])]);
+    values.merge(&cycle(measured(1.0)), start);
+    values.merge(&cycle(Reading::NoData), at(start, 30));
+    assert_eq!(values.next_expiry(STALE_AFTER), Some(at(start, 90)));
+    values.expire(STALE_AFTER, at(start, 90));
+    assert_eq!(values.next_expiry(STALE_AFTER), Some(at(start, 120)), "a value that is gone expires no more");
+}
+
+#[test]
+fn memory_stays_flat_while_services_come_and_go_each_cycle() {
+    let (mut values, start) = values();
+    for cycle in 0..10_000_u64 {
+        let name = format!("service-{cycle}");
+        let instances = vec![instance(&format!("{name}.0"), &name, measured(1.0))];
+        values.merge(&complete(vec![service(&name, instances)]), at(start, cycle * 30));
+        values.expire(STALE_AFTER, at(start, cycle * 30));
+        assert_eq!(values.services.len(), 1);
+        assert!(values.services.capacity() <= 8, "capacity {}", values.services.capacity());
+    }
+}

@@ -1,0 +1,157 @@
+//! One account's loop under virtual time.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::cloud::error::Unreachable;
+use crate::cloud::{CloudError, Collection};
+use crate::collector::fake::{House, account, kibana, memory};
+use crate::collector::health::Health;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn timeout() -> CloudError {
+    CloudError::Unreachable(Unreachable::Timeout)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_is_collected_at_once_and_then_each_interval() {
+    let house = House::new(|cycle| (SECOND, Ok(kibana(f64::from(u32::try_from(cycle).unwrap())))));
+    let start = Instant::now();
+    house.supervisor.put(account("uid-1"));
+
+    house.until(|snapshot| memory(snapshot) == Some(0.0)).await;
+    assert!(start.elapsed() < 2 * SECOND);
+
+    house.until(|snapshot| memory(snapshot) == Some(10.0)).await;
+    let nine_intervals = 9 * 30 * SECOND;
+    assert!(start.elapsed() >= nine_intervals && start.elapsed() <= nine_intervals + 46 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_cycle_keeps_the_last_values_until_they_are_stale_and_then_they_go() {
+    let house = House::new(|cycle| (SECOND, if cycle == 0 { Ok(kibana(7.0)) } else { Err(timeout()) }));
+    house.supervisor.put(account("uid-1"));
+    house.until(|snapshot| snapshot.health == Health::Collected).await;
+    let collected = Instant::now();
+
+    let failed = house.until(|snapshot| snapshot.health == Health::Failed(timeout())).await;
+    assert_eq!(memory(&failed), Some(7.0));
+    assert!(!failed.page.gauges.up);
+    assert!(failed.page.gauges.last_success < Some(failed.page.gauges.last_collection));
+
+    let stale = house.until(|snapshot| snapshot.page.services.is_empty()).await;
+    assert!(collected.elapsed() >= 89 * SECOND, "gone after {:?}", collected.elapsed());
+    assert!(collected.elapsed() <= 125 * SECOND, "gone after {:?}", collected.elapsed());
+    assert_eq!(stale.health, Health::Failed(timeout()), "the account's own gauges stay");
+}
+
+#[tokio::test(start_paused = true)]
+async fn values_go_stale_even_while_a_cycle_hangs() {
+    let hour = Duration::from_secs(3600);
+    let house = House::new(move |cycle| (if cycle == 0 { SECOND } else { hour }, Ok(kibana(7.0))));
+    house.supervisor.put(account("uid-1"));
+    house.until(|snapshot| memory(snapshot) == Some(7.0)).await;
+    let collected = Instant::now();
+
+    let stale = house.until(|snapshot| snapshot.page.services.is_empty()).await;
+    assert!(collected.elapsed() <= 91 * SECOND, "gone after {:?}", collected.elapsed());
+    assert!(!stale.page.gauges.up);
+    assert_eq!(house.clouds.started(), 2, "the hanging cycle is still the same one");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_stale_after_leaves_no_gap_between_cycles_in_time() {
+    let house = House::new(|_| (5 * SECOND, Ok(kibana(7.0))));
+    let mut account = account("uid-1");
+    account.collection.stale_after = account.collection.interval;
+    house.supervisor.put(account);
+    house.until(|snapshot| memory(snapshot) == Some(7.0)).await;
+
+    let start = Instant::now();
+    while start.elapsed() < 600 * SECOND {
+        assert_eq!(house.snapshot().as_deref().and_then(memory), Some(7.0), "after {:?}", start.elapsed());
+        tokio::time::sleep(SECOND).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_overrun_leaves_cycles_out_counts_them_and_never_runs_two_at_once() {
+    let house = House::new(|_| (100 * SECOND, Ok(kibana(7.0))));
+    house.supervisor.put(account("uid-1"));
+    tokio::time::sleep(1000 * SECOND).await;
+
+    assert!(house.clouds.started() <= house.clouds.ended() + 1);
+    assert!((8..=9).contains(&house.clouds.started()), "{}", house.clouds.started());
+    let text = house.metrics.render();
+    let skipped = r#"caas_operator_skipped_cycles_total{account="acme",account_namespace="team-a"} "#;
+    let count: u64 = text.lines().find_map(|line| line.strip_prefix(skipped)).unwrap().parse().unwrap();
+    assert!((20..=27).contains(&count), "{count}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_transitions_are_told_not_cycles() {
+    let mut house = House::new(|cycle| match cycle {
+        0..=9 => (SECOND, Ok(kibana(f64::from(u32::try_from(cycle).unwrap())))),
+        10..=19 => (SECOND, Err(timeout())),
+        _ => (SECOND, Ok(kibana(1.0))),
+    });
+    house.supervisor.put(account("uid-1"));
+    tokio::time::sleep(Duration::from_secs(30 * 40)).await;
+
+    let mut told = 0;
+    while house.transitions.try_recv().is_ok() {
+        told += 1;
+    }
+    // Collected; failed; the counts fell to zero when the values went stale; collected again.
+    assert_eq!(told, 4, "after {} cycles", house.clouds.started());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_channel_loses_no_transition() {
+    let mut house = House::new(|cycle| (SECOND, if cycle < 60 { Ok(kibana(1.0)) } else { Err(timeout()) }));
+    for other in 0..20 {
+        let mut account = account(&format!("uid-{other}"));
+        account.id = crate::account::AccountId::new("team-b", &format!("other-{other}"));
+        house.supervisor.put(account);
+    }
+    house.supervisor.put(account("uid-acme"));
+    tokio::time::sleep(Duration::from_secs(120)).await;
+
+    let mut told = std::collections::HashSet::new();
+    while told.len() < 21 {
+        let transition = tokio::time::timeout(Duration::from_secs(600), house.transitions.recv()).await;
+        told.insert(transition.expect("told in time").expect("open").id);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cycle_that_panics_is_counted_and_followed_by_the_next() {
+    let house = House::new(|cycle| {
+        assert!(cycle != 1, "a bug");
+        (SECOND, Ok(kibana(f64::from(u32::try_from(cycle).unwrap()))))
+    });
+    house.supervisor.put(account("uid-1"));
+    house.until(|snapshot| memory(snapshot) == Some(2.0)).await;
+    assert!(house.metrics.render().contains(r#"reason="panic"} 1"#));
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_series_than_allowed_are_said_and_the_oldest_kept() {
+    let house = House::new(|_| (SECOND, Ok(kibana(1.0))));
+    let mut account = account("uid-1");
+    account.metrics.max_series = 7;
+    house.supervisor.put(account);
+    let snapshot = house.until(|_| true).await;
+    assert_eq!(snapshot.health.reason(), "TooManySeries");
+    assert!(snapshot.page.gauges.up);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_account_is_collected_without_services() {
+    let house = House::new(|_| (SECOND, Ok(Collection::default())));
+    house.supervisor.put(account("uid-1"));
+    let snapshot = house.until(|_| true).await;
+    assert_eq!((snapshot.health.clone(), snapshot.counts()), (Health::Collected, (0, 0)));
+}
