@@ -152,8 +152,7 @@ impl Operator {
 
 impl Drop for Operator {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("{}", self.process.log_tail(80));
-        }
+        // The test runner shows what a test printed where it failed, and only there.
+        eprintln!("{}", self.process.log_tail(80));
     }
 }
