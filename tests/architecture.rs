@@ -22,7 +22,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "controller", "standalone", "server", "collector", "account", "exposition", "api", "cloud", "simulator",
+            "controller",
+            "standalone",
+            "server",
+            "collector",
+            "account",
+            "exposition",
+            "api",
+            "cloud",
+            "simulator",
             "telemetry",
         ],
     ),
@@ -65,8 +73,11 @@ fn words_after(text: &str, prefix: &str) -> BTreeSet<String> {
             let list = rest.strip_prefix('{').map_or(rest, |rest| rest.split('}').next().unwrap_or(rest));
             let several = rest.starts_with('{');
             for part in list.split(',').take(if several { usize::MAX } else { 1 }) {
-                let word: String =
-                    part.trim().chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect();
+                let word: String = part
+                    .trim()
+                    .chars()
+                    .take_while(|letter| letter.is_alphanumeric() || *letter == '_')
+                    .collect();
                 if !word.is_empty() {
                     words.insert(word);
                 }

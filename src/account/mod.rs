@@ -2,11 +2,21 @@
 //!
 //! Shared by the controller, standalone and check. Knows the custom resource, never Kubernetes' API.
 
+pub mod admission;
+pub mod resolve;
+pub mod secret;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use url::Url;
+
+use crate::api::{ConditionType, Finding, Reason};
 use crate::cloud::{Credentials, ServiceFilter};
+
+pub use resolve::resolve;
+pub use secret::{SecretData, SecretRead};
 
 /// Which account: namespace and name of its CaasAccount.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,6 +71,54 @@ pub struct Account {
 pub enum Provider {
     /// Alauda's v1 API.
     Alauda(crate::cloud::alauda::Settings),
+}
+
+impl Provider {
+    /// The provider's key under `spec.provider`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Alauda(_) => "alauda",
+        }
+    }
+
+    /// The API's base address.
+    pub fn endpoint(&self) -> &Url {
+        match self {
+            Self::Alauda(settings) => &settings.endpoint,
+        }
+    }
+
+    /// Which account at which cloud: alike for all that ask for the same services.
+    pub fn cloud_account(&self) -> String {
+        match self {
+            Self::Alauda(settings) => format!("alauda {} {}", settings.endpoint, settings.namespace),
+        }
+    }
+}
+
+/// Why a CaasAccount is no [`Account`] yet.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}: {message}")]
+pub struct Problem {
+    /// Which condition does not hold.
+    pub condition: ConditionType,
+    /// Why.
+    pub reason: Reason,
+    /// A whole sentence that says what to do, naming object and key; never a value of a Secret.
+    pub message: String,
+}
+
+impl Problem {
+    /// The problem of this reason, on the condition that the reason belongs to.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { condition: reason.condition(), reason, message: message.into() }
+    }
+}
+
+impl From<Problem> for Finding {
+    fn from(problem: Problem) -> Self {
+        Self::new(problem.reason, problem.message)
+    }
 }
 
 /// When and how hard to collect.

@@ -1,1 +1,76 @@
-//! placeholder
+//! The command line: a file each command, thin, which wires the rest together.
+
+mod check;
+mod crd;
+mod demo;
+mod house;
+mod options;
+mod signals;
+mod simulate;
+mod standalone;
+
+use std::fmt::Display;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::telemetry::logs::{self, LogFormat};
+
+/// Turns Container-as-a-Service APIs into Prometheus metrics.
+#[derive(Parser)]
+#[command(name = "caas-operator", version, propagate_version = true, max_term_width = 110)]
+struct Cli {
+    /// How log lines on stderr look; RUST_LOG sets the level
+    #[arg(long, global = true, value_enum, default_value = "text", env = "CAAS_OPERATOR_LOG_FORMAT")]
+    log_format: LogFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Collect without a cluster: a folder of manifests, or one Alauda account
+    Standalone(standalone::Args),
+    /// Show everything on simulated clouds, on this machine alone
+    Demo(demo::Args),
+    /// Run a simulated cloud to try things on
+    Simulate(simulate::Args),
+    /// Validate manifests as an API server would, log in, collect once and print what would be exposed
+    Check(check::Args),
+    /// Print the CustomResourceDefinition
+    Crd,
+}
+
+/// Runs the program; errors are one line on stderr.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Err(error) = logs::start(cli.log_format) {
+        return failed(error);
+    }
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(format!("the threads cannot be started: {error}")),
+    };
+    runtime.block_on(async {
+        match cli.command {
+            Command::Standalone(args) => exit(standalone::run(args).await),
+            Command::Demo(args) => exit(demo::run(args).await),
+            Command::Simulate(args) => exit(simulate::run(args).await),
+            Command::Check(args) => match check::run(args).await {
+                Ok(true) => ExitCode::SUCCESS,
+                Ok(false) => ExitCode::FAILURE,
+                Err(error) => failed(error),
+            },
+            Command::Crd => exit(crd::run(std::io::stdout())),
+        }
+    })
+}
+
+fn exit<E: Display>(result: Result<(), E>) -> ExitCode {
+    result.map_or_else(failed, |()| ExitCode::SUCCESS)
+}
+
+fn failed(error: impl Display) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::FAILURE
+}

@@ -61,6 +61,11 @@ pub enum Unreachable {
     /// The TLS handshake failed: certificate or protocol.
     #[error("its TLS certificate or handshake is not valid")]
     Tls,
+    /// There is no CA certificate to check the endpoint's own with.
+    #[error(
+        "this system has no CA certificates; mount some at /etc/ssl/certs, set SSL_CERT_FILE or give a CA bundle"
+    )]
+    NoRoots,
     /// No complete answer before the deadline.
     #[error("no complete answer within the request timeout")]
     Timeout,
@@ -106,6 +111,7 @@ impl CloudError {
             Self::Unreachable(Unreachable::Dns) => "dns",
             Self::Unreachable(Unreachable::Connect) => "connect",
             Self::Unreachable(Unreachable::Tls) => "tls",
+            Self::Unreachable(Unreachable::NoRoots) => "no_roots",
             Self::Unreachable(Unreachable::Timeout) => "timeout",
             Self::Unreachable(Unreachable::BrokeOff) => "broke_off",
             Self::LoginRejected => "login_rejected",

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::account::{Account, Provider};
+use crate::cloud::error::Unreachable;
 use crate::cloud::http::{AccountLimits, Http};
 use crate::cloud::{Cloud, CloudError, alauda::Alauda};
 use crate::telemetry::Metrics;
@@ -34,7 +35,10 @@ impl Connect for HttpClouds {
             requests_per_second: account.collection.requests_per_second,
         };
         let meter = self.metrics.account(&account.id.namespace, &account.id.name);
-        let client = self.http.account(limits, account.ca_bundle.as_deref(), meter)?;
+        let client = self.http.account(limits, account.ca_bundle.as_deref(), meter).map_err(|problem| {
+            tracing::error!(account = %account.id, %problem, "there is no HTTP client for the account");
+            CloudError::from(Unreachable::Tls)
+        })?;
         Ok(match &account.provider {
             Provider::Alauda(settings) => Arc::new(Alauda::new(
                 settings.clone(),

@@ -122,7 +122,8 @@ impl Health {
 
     /// Whether going from `before` to this is worth telling: another reason, or another kind of error.
     pub fn differs_from(&self, before: &Self) -> bool {
-        self.reason() != before.reason() || self.error().map(CloudError::reason) != before.error().map(CloudError::reason)
+        self.reason() != before.reason()
+            || self.error().map(CloudError::reason) != before.error().map(CloudError::reason)
     }
 }
 

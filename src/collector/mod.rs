@@ -6,10 +6,10 @@
 //! Knows no Kubernetes and serves nothing.
 
 pub mod connect;
-pub mod health;
-pub mod registry;
 #[cfg(test)]
 mod fake;
+pub mod health;
+pub mod registry;
 mod schedule;
 mod staleness;
 pub mod supervisor;
@@ -19,3 +19,4 @@ pub use connect::{Connect, HttpClouds};
 pub use health::Health;
 pub use registry::Registry;
 pub use supervisor::{Supervisor, Transition};
+pub use task::collect_once;

@@ -58,6 +58,16 @@ impl Registry {
         self.entries.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
+    /// How many accounts are in each state, by the reason of their health.
+    pub fn states(&self) -> BTreeMap<&'static str, i64> {
+        let mut states = BTreeMap::new();
+        for entry in self.entries.read().unwrap_or_else(PoisonError::into_inner).values() {
+            let state = entry.snapshot.as_ref().map_or("Pending", |snapshot| snapshot.health.reason());
+            *states.entry(state).or_insert(0) += 1;
+        }
+        states
+    }
+
     /// Puts an account in. An object of the same UID keeps its snapshot, another one starts without.
     pub fn put(&self, account: Arc<Account>) {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);

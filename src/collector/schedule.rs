@@ -71,7 +71,10 @@ mod tests {
     async fn an_overrun_leaves_out_the_cycles_it_covers_and_counts_them() {
         let start = Instant::now();
         assert_eq!(schedule(start).next(start + 37 * SECOND, start + 70 * SECOND), (start + 97 * SECOND, 1));
-        assert_eq!(schedule(start).next(start + 37 * SECOND, start + 130 * SECOND), (start + 157 * SECOND, 3));
+        assert_eq!(
+            schedule(start).next(start + 37 * SECOND, start + 130 * SECOND),
+            (start + 157 * SECOND, 3)
+        );
     }
 
     #[tokio::test(start_paused = true)]

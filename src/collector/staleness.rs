@@ -56,8 +56,7 @@ fn instance_key(facts: &InstanceFacts) -> InstanceKey {
 impl Values {
     /// No values yet.
     pub(super) fn new(id: &AccountId) -> Self {
-        let (labels, cut_labels) = LabelSet::account(&id.namespace, &id.name);
-        Self { labels, services: Vec::new(), cut_labels }
+        Self { labels: LabelSet::account(&id.namespace, &id.name), services: Vec::new(), cut_labels: 0 }
     }
 
     /// The labels of the account's own gauges.

@@ -2,7 +2,7 @@
 //!
 //! Whoever calls it decides which accounts this process owns; the supervisor is told only those.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
@@ -30,7 +30,14 @@ pub struct Supervisor {
     registry: Arc<Registry>,
     metrics: Arc<Metrics>,
     transitions: mpsc::Sender<Transition>,
-    slots: Mutex<HashMap<AccountId, Slot>>,
+    slots: Mutex<Slots>,
+}
+
+/// Slots by account, and accounts by the account at the cloud that they ask.
+#[derive(Default)]
+struct Slots {
+    by_id: HashMap<AccountId, Slot>,
+    by_cloud: HashMap<String, BTreeSet<AccountId>>,
 }
 
 /// What is known of an account: what runs, or what still winds up.
@@ -55,13 +62,14 @@ impl Supervisor {
     /// Sees that this account is collected as it is given. Returns whether that changed anything.
     pub fn put(&self, account: Account) -> bool {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = slots.remove(&account.id);
+        let before = slots.by_id.remove(&account.id);
         if let Some(slot) = before {
             if slot.account.as_deref() == Some(&account) && !slot.task.is_finished() {
-                slots.insert(account.id.clone(), slot);
+                slots.by_id.insert(account.id.clone(), slot);
                 return false;
             }
             slot.cancel.cancel();
+            slots.leave(slot.account.as_deref());
             self.spawn(&mut slots, Arc::new(account), Some(slot));
         } else {
             self.spawn(&mut slots, Arc::new(account), None);
@@ -69,10 +77,18 @@ impl Supervisor {
         true
     }
 
+    /// Another account that asks the same account at the same cloud, if there is one.
+    pub fn twin_of(&self, id: &AccountId) -> Option<AccountId> {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let account = slots.by_id.get(id)?.account.as_ref()?;
+        slots.by_cloud.get(&account.provider.cloud_account())?.iter().find(|other| *other != id).cloned()
+    }
+
     /// Sees that this account is not collected: its task ends, its series go at once.
     pub fn remove(&self, id: &AccountId) {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(slot) = slots.remove(id) else { return };
+        let Some(slot) = slots.by_id.remove(id) else { return };
+        slots.leave(slot.account.as_deref());
         self.wind_up(&mut slots, id, slot);
     }
 
@@ -92,14 +108,15 @@ impl Supervisor {
     /// The accounts that are collected.
     pub fn ids(&self) -> Vec<AccountId> {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        slots.iter().filter(|(_, slot)| slot.account.is_some()).map(|(id, _)| id.clone()).collect()
+        slots.by_id.iter().filter(|(_, slot)| slot.account.is_some()).map(|(id, _)| id.clone()).collect()
     }
 
     /// Ends all tasks and waits for them. The registry keeps its snapshots, so that scrapes under way finish.
     pub async fn stop(&self) {
         let slots: Vec<Slot> = {
             let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-            slots.drain().map(|(_, slot)| slot).collect()
+            slots.by_cloud.clear();
+            slots.by_id.drain().map(|(_, slot)| slot).collect()
         };
         for slot in &slots {
             slot.cancel.cancel();
@@ -110,7 +127,7 @@ impl Supervisor {
         }
     }
 
-    fn spawn(&self, slots: &mut HashMap<AccountId, Slot>, account: Arc<Account>, before: Option<Slot>) {
+    fn spawn(&self, slots: &mut Slots, account: Arc<Account>, before: Option<Slot>) {
         self.registry.put(Arc::clone(&account));
         let cancel = CancellationToken::new();
         let task = Task {
@@ -122,9 +139,10 @@ impl Supervisor {
             cancel: cancel.clone(),
         };
         // An object of another UID, or of another cloud account, must not inherit values.
-        let heir = before.as_ref().and_then(|slot| slot.account.as_deref()).is_some_and(|before| {
-            before.uid == account.uid && before.provider == account.provider
-        });
+        let heir = before
+            .as_ref()
+            .and_then(|slot| slot.account.as_deref())
+            .is_some_and(|before| before.uid == account.uid && before.provider == account.provider);
         let fresh = Memory::new(&account);
         let handle = tokio::spawn(async move {
             let left = match before {
@@ -133,14 +151,19 @@ impl Supervisor {
             };
             Some(task.run(left.filter(|_| heir).unwrap_or(fresh)).await)
         });
-        slots.insert(account.id.clone(), Slot { account: Some(account), cancel, task: handle });
+        let twins = slots.by_cloud.entry(account.provider.cloud_account()).or_default();
+        if let Some(twin) = twins.iter().find(|other| **other != account.id) {
+            tracing::warn!(account = %account.id, %twin, "both accounts ask the same account of the same cloud");
+        }
+        twins.insert(account.id.clone());
+        slots.by_id.insert(account.id.clone(), Slot { account: Some(account), cancel, task: handle });
     }
 
     /// Cancels a task; its slot stays until it has ended, so that a successor starts only after it.
-    fn wind_up(&self, slots: &mut HashMap<AccountId, Slot>, id: &AccountId, slot: Slot) {
+    fn wind_up(&self, slots: &mut Slots, id: &AccountId, slot: Slot) {
         self.registry.remove(id);
         if slot.account.is_none() {
-            slots.insert(id.clone(), slot);
+            slots.by_id.insert(id.clone(), slot);
             return;
         }
         slot.cancel.cancel();
@@ -150,8 +173,22 @@ impl Supervisor {
             metrics.forget_account(&id_gone.namespace, &id_gone.name);
             None
         });
-        slots.retain(|_, slot| slot.account.is_some() || !slot.task.is_finished());
-        slots.insert(id.clone(), Slot { account: None, cancel: CancellationToken::new(), task: handle });
+        slots.by_id.retain(|_, slot| slot.account.is_some() || !slot.task.is_finished());
+        slots.by_id.insert(id.clone(), Slot { account: None, cancel: CancellationToken::new(), task: handle });
+    }
+}
+
+impl Slots {
+    /// Takes an account out of those that ask its cloud.
+    fn leave(&mut self, account: Option<&Account>) {
+        let Some(account) = account else { return };
+        let cloud = account.provider.cloud_account();
+        if let Some(twins) = self.by_cloud.get_mut(&cloud) {
+            twins.remove(&account.id);
+            if twins.is_empty() {
+                self.by_cloud.remove(&cloud);
+            }
+        }
     }
 }
 

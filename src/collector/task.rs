@@ -22,7 +22,7 @@ use crate::account::Account;
 use crate::cloud::{Cloud, CloudError, Collection};
 use crate::exposition::page::{AccountGauges, Page};
 use crate::exposition::{Options, Rendered, Renderer};
-use crate::telemetry::AccountMeter;
+use crate::telemetry::{AccountMeter, Metrics};
 
 /// What an account's loop works with.
 pub(super) struct Task {
@@ -191,18 +191,22 @@ impl Task {
 
     /// Tells of a transition: another health, or other counts. A full channel is tried again after the next cycle.
     fn tell(&self, memory: &mut Memory) {
-        let Some(snapshot) = self.registry.get(&self.account.id).and_then(|entry| entry.snapshot) else { return };
+        let Some(snapshot) = self.registry.get(&self.account.id).and_then(|entry| entry.snapshot) else {
+            return;
+        };
         let (services, instances) = snapshot.counts();
         let news = Told { health: memory.health.clone(), services, instances };
         let health_changed = news.health.differs_from(&memory.told.health);
-        if !health_changed && news.services == memory.told.services && news.instances == memory.told.instances {
+        if !health_changed && news.services == memory.told.services && news.instances == memory.told.instances
+        {
             return;
         }
         if health_changed {
             self.log(&news);
         }
         let transition = Transition { id: self.account.id.clone(), uid: self.account.uid.clone() };
-        if self.transitions.try_send(transition).is_ok() {
+        // Where nobody listens, as without a cluster, there is nobody to tell again.
+        if !matches!(self.transitions.try_send(transition), Err(mpsc::error::TrySendError::Full(_))) {
             memory.told = news;
         }
     }
@@ -226,9 +230,30 @@ impl Task {
         self.meter.dropped_series("duplicate", rendered.duplicates);
         self.meter.dropped_series("max_series", rendered.over_limit);
         for (format, body) in rendered.bodies.each() {
-            self.meter.render(format, body.identity_len(), body.gzip.len());
+            self.meter.render(format, body.plain_bytes(), body.gzip.len());
         }
     }
+}
+
+/// Runs one cycle of an account and nothing more: what it would publish first.
+pub async fn collect_once(
+    connect: Arc<dyn Connect>,
+    account: Arc<Account>,
+    metrics: &Arc<Metrics>,
+) -> Option<Arc<Snapshot>> {
+    let registry = Arc::new(Registry::default());
+    registry.put(Arc::clone(&account));
+    let task = Task {
+        meter: metrics.account(&account.id.namespace, &account.id.name),
+        account: Arc::clone(&account),
+        connect,
+        registry: Arc::clone(&registry),
+        transitions: mpsc::channel(1).0,
+        cancel: CancellationToken::new(),
+    };
+    let cloud = task.connect.connect(&account);
+    task.cycle(cloud.as_deref(), &mut Memory::new(&account)).await;
+    registry.get(&account.id)?.snapshot
 }
 
 /// Seconds since the epoch, as Prometheus takes them.

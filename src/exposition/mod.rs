@@ -2,10 +2,20 @@
 //!
 //! Knows what a cloud said (`cloud::model`), no account's settings and no HTTP.
 
+pub mod families;
+pub mod gzip;
 pub mod labels;
+mod legacy;
+mod lines;
+pub mod openmetrics;
 pub mod page;
+pub mod render;
+mod selection;
+pub mod text;
 
 use bytes::Bytes;
+
+pub use render::{Options, Rendered, Renderer};
 
 /// One format's body, in the encodings that it is kept in.
 #[derive(Debug, Clone)]
@@ -14,6 +24,18 @@ pub struct Body {
     pub identity: Option<Bytes>,
     /// Compressed with gzip.
     pub gzip: Bytes,
+}
+
+impl Body {
+    /// Length of the plain text in bytes, kept or not.
+    pub fn plain_bytes(&self) -> usize {
+        match (&self.identity, self.gzip.last_chunk::<4>()) {
+            (Some(plain), _) => plain.len(),
+            // A gzip member ends in the plain length modulo 2^32 (RFC 1952), and no body is that long.
+            (None, Some(length)) => u32::from_le_bytes(*length) as usize,
+            (None, None) => 0,
+        }
+    }
 }
 
 /// All bodies of one account after one cycle.
@@ -25,4 +47,17 @@ pub struct Bodies {
     pub openmetrics: Body,
     /// The article's four gauges in text format 0.0.4, where the account asks for them.
     pub legacy: Option<Body>,
+}
+
+impl Bodies {
+    /// Each body with its format's name.
+    pub fn each(&self) -> impl Iterator<Item = (&'static str, &Body)> {
+        [
+            ("text", Some(&self.text)),
+            ("openmetrics", Some(&self.openmetrics)),
+            ("legacy", self.legacy.as_ref()),
+        ]
+        .into_iter()
+        .filter_map(|(format, body)| body.map(|body| (format, body)))
+    }
 }

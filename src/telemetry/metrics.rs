@@ -2,13 +2,13 @@
 //!
 //! [`Metrics`] holds every family; [`AccountMeter`] is the handle that one account's work counts with.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 /// The labels that name an account on every family about it.
@@ -43,8 +43,14 @@ pub struct Metrics {
     pub renders: IntCounterVec,
     /// Bytes of rendered bodies, by format and encoding.
     pub body_bytes: IntCounterVec,
-    /// Accounts that are collected, by whether the last cycle succeeded.
-    pub accounts: IntGaugeVec,
+    /// Accounts by the state of their collection.
+    accounts: IntGaugeVec,
+    /// Reconciles by result: `ok`, or the reason of the failure.
+    pub reconciles: IntCounterVec,
+    /// How long a reconcile took.
+    pub reconcile_duration: Histogram,
+    /// Interruptions of watches, by what is watched.
+    pub watch_errors: IntCounterVec,
 }
 
 /// Makes a family and registers it.
@@ -60,6 +66,12 @@ fn register<C: Collector + Clone + 'static>(registry: &Registry, made: prometheu
 /// The labels of an account and more.
 fn account_and<'a>(more: &[&'a str]) -> Vec<&'a str> {
     ACCOUNT.iter().chain(more).copied().collect()
+}
+
+/// Whether these labels are an account's.
+fn is_of(pairs: &[prometheus::proto::LabelPair], namespace: &str, name: &str) -> bool {
+    let has = |label: &str, value: &str| pairs.iter().any(|pair| pair.name() == label && pair.value() == value);
+    has("account_namespace", namespace) && has("account", name)
 }
 
 impl Metrics {
@@ -89,6 +101,13 @@ impl Metrics {
             IntGaugeVec::new(
                 Opts::new("caas_operator_accounts", "Accounts that this process looks after, by state."),
                 &["state"],
+            ),
+        );
+        let reconcile_duration = register(
+            &registry,
+            Histogram::with_opts(
+                HistogramOpts::new("caas_operator_reconcile_duration_seconds", "Time to reconcile a CaasAccount.")
+                    .buckets(vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]),
             ),
         );
         let build = register(
@@ -163,6 +182,17 @@ impl Metrics {
                 &["format", "encoding"],
             ),
             accounts,
+            reconciles: counter(
+                "caas_operator_reconciles_total",
+                "Reconciles of CaasAccounts by result: ok, or why one failed.",
+                &["result"],
+            ),
+            reconcile_duration,
+            watch_errors: counter(
+                "caas_operator_watch_errors_total",
+                "Interruptions of watches on the API server, by resource.",
+                &["resource"],
+            ),
             registry,
         })
     }
@@ -170,6 +200,30 @@ impl Metrics {
     /// The handle for one account.
     pub fn account(self: &Arc<Self>, namespace: &str, name: &str) -> AccountMeter {
         AccountMeter { metrics: Arc::clone(self), namespace: namespace.into(), name: name.into() }
+    }
+
+    /// Says how many accounts are in each state; a state that is not named has none.
+    pub fn set_accounts(&self, by_state: &BTreeMap<&'static str, i64>) {
+        for series in self.accounts.collect().iter().flat_map(|family| family.get_metric()) {
+            for state in series.get_label().iter().map(prometheus::proto::LabelPair::value) {
+                if !by_state.contains_key(state) {
+                    self.accounts.with_label_values(&[state]).set(0);
+                }
+            }
+        }
+        for (state, count) in by_state {
+            self.accounts.with_label_values(&[state]).set(*count);
+        }
+    }
+
+    /// How many requests to clouds were made for one account.
+    pub fn api_requests_of(&self, namespace: &str, name: &str) -> u64 {
+        let families = self.api_requests.collect();
+        let series = families.iter().flat_map(|family| family.get_metric());
+        let of_account = series.filter(|series| is_of(series.get_label(), namespace, name));
+        // Counts of requests stay far below 2^53.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        of_account.map(|series| series.get_counter().value() as u64).sum()
     }
 
     /// All families in Prometheus text format 0.0.4.
@@ -183,12 +237,7 @@ impl Metrics {
 
     /// Removes all series of one account, so that a deleted account leaves none behind.
     pub fn forget_account(&self, namespace: &str, name: &str) {
-        let gone = |pairs: &[prometheus::proto::LabelPair]| {
-            let has = |label: &str, value: &str| {
-                pairs.iter().any(|pair| pair.name() == label && pair.value() == value)
-            };
-            has("account_namespace", namespace) && has("account", name)
-        };
+        let gone = |pairs: &[prometheus::proto::LabelPair]| is_of(pairs, namespace, name);
         for family in [
             &self.api_requests,
             &self.api_retries,

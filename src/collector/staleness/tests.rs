@@ -55,12 +55,18 @@ fn a_complete_list_drops_what_is_not_in_it_at_once() {
     let (mut values, start) = values();
     values.merge(
         &complete(vec![
-            service("kibana", vec![instance("kibana.0", "a", measured(1.0)), instance("kibana.1", "b", measured(2.0))]),
+            service(
+                "kibana",
+                vec![instance("kibana.0", "a", measured(1.0)), instance("kibana.1", "b", measured(2.0))],
+            ),
             service("redis", vec![]),
         ]),
         start,
     );
-    values.merge(&complete(vec![service("kibana", vec![instance("kibana.1", "b", measured(3.0))])]), at(start, 30));
+    values.merge(
+        &complete(vec![service("kibana", vec![instance("kibana.1", "b", measured(3.0))])]),
+        at(start, 30),
+    );
     assert_eq!(shown(&values), ["kibana: kibana.1=3"]);
 }
 
@@ -84,7 +90,10 @@ fn a_list_that_ends_early_deletes_nothing_until_it_is_stale() {
 fn a_failed_instance_keeps_its_last_values_until_they_are_stale_and_costs_no_other() {
     let (mut values, start) = values();
     let cycle = |first: Reading, second: Reading| {
-        complete(vec![service("kibana", vec![instance("kibana.0", "a", first), instance("kibana.1", "b", second)])])
+        complete(vec![service(
+            "kibana",
+            vec![instance("kibana.0", "a", first), instance("kibana.1", "b", second)],
+        )])
     };
     values.merge(&cycle(measured(1.0), measured(2.0)), start);
     values.merge(&cycle(Reading::Failed(CloudError::Status(500)), measured(4.0)), at(start, 60));
@@ -93,7 +102,11 @@ fn a_failed_instance_keeps_its_last_values_until_they_are_stale_and_costs_no_oth
 
     values.merge(&cycle(Reading::NoData, measured(5.0)), at(start, 90));
     values.expire(STALE_AFTER, at(start, 90));
-    assert_eq!(shown(&values), ["kibana: kibana.0=- kibana.1=5"], "the instance is there, its values are gone");
+    assert_eq!(
+        shown(&values),
+        ["kibana: kibana.0=- kibana.1=5"],
+        "the instance is there, its values are gone"
+    );
 }
 
 #[test]
@@ -111,7 +124,10 @@ fn a_service_whose_instances_could_not_be_listed_keeps_them() {
 fn a_stopped_service_shows_no_values() {
     let (mut values, start) = values();
     values.merge(&complete(vec![service("kibana", vec![instance("kibana.0", "a", measured(1.0))])]), start);
-    values.merge(&complete(vec![service("kibana", vec![instance("kibana.0", "a", Reading::NotRunning)])]), at(start, 1));
+    values.merge(
+        &complete(vec![service("kibana", vec![instance("kibana.0", "a", Reading::NotRunning)])]),
+        at(start, 1),
+    );
     assert_eq!(shown(&values), ["kibana: kibana.0=-"]);
 }
 
@@ -119,17 +135,30 @@ fn a_stopped_service_shows_no_values() {
 fn a_renamed_or_redeployed_instance_is_a_new_series_and_leaves_no_old_one() {
     let (mut values, start) = values();
     values.merge(&complete(vec![service("kibana", vec![instance("kibana.0", "a", measured(1.0))])]), start);
-    values.merge(&complete(vec![service("kibana", vec![instance("renamed.0", "a", measured(2.0))])]), at(start, 30));
+    values.merge(
+        &complete(vec![service("kibana", vec![instance("renamed.0", "a", measured(2.0))])]),
+        at(start, 30),
+    );
     assert_eq!(shown(&values), ["kibana: renamed.0=2"]);
-    values.merge(&complete(vec![service("kibana", vec![instance("renamed.0", "b", Reading::NoData)])]), at(start, 60));
-    assert_eq!(shown(&values), ["kibana: renamed.0=-"], "the new instance does not inherit the old one's values");
+    values.merge(
+        &complete(vec![service("kibana", vec![instance("renamed.0", "b", Reading::NoData)])]),
+        at(start, 60),
+    );
+    assert_eq!(
+        shown(&values),
+        ["kibana: renamed.0=-"],
+        "the new instance does not inherit the old one's values"
+    );
 }
 
 #[test]
 fn the_oldest_come_first_whatever_order_the_cloud_lists_them_in() {
     let (mut values, start) = values();
     values.merge(&complete(vec![service("b", vec![]), service("c", vec![])]), start);
-    values.merge(&complete(vec![service("a", vec![]), service("c", vec![]), service("b", vec![])]), at(start, 30));
+    values.merge(
+        &complete(vec![service("a", vec![]), service("c", vec![]), service("b", vec![])]),
+        at(start, 30),
+    );
     assert_eq!(shown(&values), ["b: ", "c: ", "a: "]);
 }
 

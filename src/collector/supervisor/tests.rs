@@ -100,3 +100,19 @@ async fn stopping_ends_every_task_and_keeps_what_scrapes_may_still_ask_for() {
     assert_eq!(house.clouds.started(), started);
     assert!(house.snapshot().is_some());
 }
+
+#[tokio::test(start_paused = true)]
+async fn two_accounts_of_one_cloud_account_both_work_and_know_of_each_other() {
+    let house = House::new(|_| (SECOND, Ok(kibana(1.0))));
+    let mut twin = account("uid-2");
+    twin.id = crate::account::AccountId::new("team-b", "beta");
+    house.supervisor.put(account("uid-1"));
+    assert_eq!(house.supervisor.twin_of(&id()), None);
+    house.supervisor.put(twin.clone());
+    assert_eq!(house.supervisor.twin_of(&id()), Some(twin.id.clone()));
+    house.until(|_| true).await;
+    assert!(house.registry.get(&twin.id).unwrap().snapshot.is_some());
+
+    house.supervisor.remove(&id());
+    assert_eq!(house.supervisor.twin_of(&twin.id), None);
+}

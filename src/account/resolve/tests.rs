@@ -1,0 +1,295 @@
+//! What becomes of a CaasAccount and its Secrets, reason by reason.
+
+use proptest::prelude::*;
+use rcgen::{CertificateParams, KeyPair};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::account::{SecretData, admission};
+use crate::api::ConditionType;
+use crate::cloud::Credentials;
+
+fn account(spec: &Value) -> CaasAccount {
+    let mut document = json!({
+        "apiVersion": "caas-operator.io/v1alpha1",
+        "kind": "CaasAccount",
+        "metadata": {"namespace": "team-a", "name": "acme"},
+        "spec": {
+            "provider": {"alauda": {"endpoint": "https://caas.example.com/v1"}},
+            "credentials": {"secretRef": {"name": "acme-alauda"}},
+        },
+    });
+    for (field, value) in spec.as_object().unwrap() {
+        document["spec"][field] = value.clone();
+    }
+    admission::admit(document).unwrap()
+}
+
+fn secret(pairs: &[(&str, &[u8])]) -> SecretRead {
+    SecretRead::Found(pairs.iter().map(|(key, value)| ((*key).to_owned(), value.to_vec())).collect())
+}
+
+fn user() -> SecretRead {
+    secret(&[("username", b"acme"), ("password", b"canary-password")])
+}
+
+fn resolved(spec: &Value, credentials: &SecretRead) -> Result<Account, Problem> {
+    resolve(&account(spec), credentials, None, |_| Ok(()))
+}
+
+/// The problem of credentials that are no good.
+fn problem(credentials: &SecretRead) -> Problem {
+    resolved(&json!({}), credentials).unwrap_err()
+}
+
+fn alauda(account: &Account) -> &alauda::Settings {
+    let Provider::Alauda(settings) = &account.provider;
+    settings
+}
+
+#[test]
+fn an_account_holds_the_defaults_a_normal_endpoint_and_the_users_namespace() {
+    let account = resolved(&json!({}), &user()).unwrap();
+
+    assert_eq!(account.id.metrics_path(), "/accounts/team-a/acme/metrics");
+    assert_eq!(alauda(&account).endpoint.as_str(), "https://caas.example.com/v1/");
+    assert_eq!(alauda(&account).namespace, "acme");
+    assert_eq!(account.collection.interval, Duration::from_secs(30));
+    assert_eq!(account.collection.stale_after, Duration::from_secs(90));
+    assert_eq!(account.collection.max_concurrent_requests, 32);
+    assert_eq!((account.metrics.max_series, account.metrics.names), (100_000, Names::Modern));
+    assert!(!account.metrics.source_timestamps && account.filter.wants("anything"));
+}
+
+#[test]
+fn values_stay_for_three_intervals_at_most_five_minutes_and_at_least_one_interval() {
+    for (interval, stale_after) in [("10s", 30), ("2m", 300), ("10m", 600)] {
+        let account = resolved(&json!({"collection": {"interval": interval}}), &user()).unwrap();
+        assert_eq!(account.collection.stale_after, Duration::from_secs(stale_after), "{interval}");
+    }
+}
+
+#[test]
+fn a_missing_secret_is_named() {
+    let problem = problem(&SecretRead::NotFound);
+    assert_eq!(
+        (problem.condition, problem.reason),
+        (ConditionType::CredentialsReady, Reason::SecretNotFound)
+    );
+    assert!(problem.message.starts_with("Secret team-a/acme-alauda does not exist: create it"), "{problem}");
+}
+
+#[test]
+fn a_secret_that_may_not_be_read_is_named() {
+    let problem = problem(&SecretRead::Forbidden);
+    assert_eq!(problem.reason, Reason::SecretForbidden);
+    assert!(problem.message.contains("Secret team-a/acme-alauda"), "{problem}");
+}
+
+#[test]
+fn a_missing_key_is_named() {
+    for (pairs, sentence) in [
+        (
+            vec![],
+            "has no key username. Nor has it the keys password and token: add username and password, or token.",
+        ),
+        (vec![("username", "acme")], "has no key password. Add the key."),
+        (vec![("password", "canary")], "has no key username. Add the user's name."),
+    ] {
+        let pairs: Vec<_> = pairs.iter().map(|(key, value)| (*key, value.as_bytes())).collect();
+        let problem = problem(&secret(&pairs));
+        assert_eq!(problem.reason, Reason::SecretKeyMissing);
+        assert_eq!(problem.message, format!("Secret team-a/acme-alauda {sentence}"));
+    }
+}
+
+#[test]
+fn a_key_that_holds_nothing_of_use_is_named_and_its_value_is_not() {
+    type Pairs<'a> = &'a [(&'a str, &'a [u8])];
+    let cases: [(Pairs<'_>, &str); 7] = [
+        (&[("username", b"acme"), ("password", b"")], "Key password of Secret team-a/acme-alauda is empty"),
+        (
+            &[("username", b"acme"), ("password", b"\r\n\n")],
+            "Key password of Secret team-a/acme-alauda is empty",
+        ),
+        (
+            &[("username", b"acme"), ("password", b"canary\xff")],
+            "Key password of Secret team-a/acme-alauda is not UTF-8",
+        ),
+        (
+            &[("username", b"ca\nnary"), ("password", b"x")],
+            "Key username of Secret team-a/acme-alauda holds control",
+        ),
+        (
+            &[("username", b"canary/.."), ("password", b"x")],
+            "Key username of Secret team-a/acme-alauda cannot stand",
+        ),
+        (&[("token", b"two\ncanary lines")], "Key token of Secret team-a/acme-alauda is not one word"),
+        (&[("token", b"")], "Key token of Secret team-a/acme-alauda is empty"),
+    ];
+    for (pairs, beginning) in cases {
+        let problem = problem(&secret(pairs));
+        assert_eq!(problem.reason, Reason::SecretKeyEmpty, "{problem}");
+        assert!(problem.message.starts_with(beginning), "{problem}");
+        assert!(!problem.message.contains("canary") && problem.message.ends_with('.'), "{problem}");
+    }
+}
+
+#[test]
+fn newlines_at_the_end_of_a_value_are_no_part_of_it() {
+    let account =
+        resolved(&json!({}), &secret(&[("username", b"acme\n"), ("password", b" pass word\r\n\n")])).unwrap();
+    let Credentials::Password { username, password } = &account.credentials else { panic!() };
+    assert_eq!((username.as_str(), password.expose_secret()), ("acme", " pass word"));
+}
+
+#[test]
+fn a_password_may_have_several_lines() {
+    let account =
+        resolved(&json!({}), &secret(&[("username", b"acme"), ("password", b"one\ntwo\n")])).unwrap();
+    let Credentials::Password { password, .. } = &account.credentials else { panic!() };
+    assert_eq!(password.expose_secret(), "one\ntwo");
+}
+
+#[test]
+fn a_token_goes_before_a_password_and_the_username_beside_it_is_the_namespace() {
+    let both = secret(&[("token", b"0123abcd\n"), ("username", b"acme"), ("password", b"x")]);
+    let account = resolved(&json!({}), &both).unwrap();
+    assert_eq!(account.credentials, Credentials::Token("0123abcd".into()));
+    assert_eq!(alauda(&account).namespace, "acme");
+}
+
+#[test]
+fn a_token_without_a_namespace_asks_for_one() {
+    let problem = problem(&secret(&[("token", b"0123abcd")]));
+    assert_eq!(problem.reason, Reason::SecretKeyMissing);
+    assert!(problem.message.contains("Set spec.provider.alauda.namespace"), "{problem}");
+}
+
+#[test]
+fn credentials_bound_to_an_endpoint_go_nowhere_else() {
+    let bound =
+        |endpoint: &[u8]| secret(&[("username", b"acme"), ("password", b"x"), ("endpoint", endpoint)]);
+    for same in [&b"https://caas.example.com/v1/\n"[..], b"https://CAAS.example.com:443/v1"] {
+        assert!(resolved(&json!({}), &bound(same)).is_ok());
+    }
+    for other in [
+        &b"https://canary.example.com/v1/"[..],
+        b"http://caas.example.com/v1/",
+        b"https://caas.example.com/",
+        b"https://caas.example.com:8443/v1/",
+        b"canary",
+    ] {
+        let problem = problem(&bound(other));
+        assert_eq!(problem.reason, Reason::EndpointMismatch, "{problem}");
+        assert!(problem.message.starts_with("Key endpoint of Secret team-a/acme-alauda"), "{problem}");
+        assert!(!problem.message.contains("canary"), "{problem}");
+    }
+}
+
+#[test]
+fn a_cloud_of_alaudas_own_stands_for_its_endpoint() {
+    let provider = json!({"provider": {"alauda": {"cloud": "cn"}}});
+    let account = resolved(&provider, &user()).unwrap();
+    assert_eq!(account.provider.endpoint().as_str(), "https://api.alauda.cn/v1/");
+    let elsewhere =
+        secret(&[("username", b"a"), ("password", b"x"), ("endpoint", b"https://api.alauda.io/v1/")]);
+    assert_eq!(resolved(&provider, &elsewhere).unwrap_err().reason, Reason::EndpointMismatch);
+}
+
+#[test]
+fn an_endpoint_that_the_administrator_does_not_allow_is_refused_before_anything_is_sent() {
+    let refuse = |endpoint: &Url| {
+        assert_eq!(endpoint.as_str(), "https://caas.example.com/v1/");
+        Err(Refusal::NotAllowed)
+    };
+    let problem = resolve(&account(&json!({})), &user(), None, refuse).unwrap_err();
+    assert_eq!((problem.condition, problem.reason), (ConditionType::Collecting, Reason::EndpointRefused));
+    assert!(
+        problem.message.contains("CaasAccount team-a/acme") && problem.message.contains("--allow-endpoint")
+    );
+}
+
+#[test]
+fn an_endpoint_that_an_older_definition_let_through_is_refused() {
+    for endpoint in
+        ["ftp://caas.example.com/", "https://u:p@caas.example.com/", "https://h/?q", "", "https://"]
+    {
+        let mut account = account(&json!({}));
+        let api::Provider::Alauda(alauda) = &mut account.spec.provider;
+        alauda.endpoint = Some(endpoint.to_owned());
+        let problem = resolve(&account, &user(), None, |_| Ok(())).unwrap_err();
+        assert_eq!(problem.reason, Reason::EndpointRefused, "{endpoint}");
+    }
+}
+
+#[test]
+fn a_suspended_account_is_not_collected_whatever_its_secret_is() {
+    let problem = resolved(&json!({"suspend": true}), &SecretRead::NotFound).unwrap_err();
+    assert_eq!((problem.condition, problem.reason), (ConditionType::Collecting, Reason::Suspended));
+}
+
+#[test]
+fn a_ca_bundle_is_taken_only_when_all_of_it_can_be_trusted() {
+    let spec = json!({"tls": {"caBundleSecretRef": {"name": "acme-ca"}}});
+    let with = |bundle: Option<&SecretRead>| resolve(&account(&spec), &user(), bundle, |_| Ok(()));
+    let key = KeyPair::generate().unwrap();
+    let pem = CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap().pem();
+
+    let account = with(Some(&secret(&[("ca.crt", pem.as_bytes())]))).unwrap();
+    assert!(account.ca_bundle.is_some());
+
+    let broken = format!("{pem}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    for (bundle, reason) in [
+        (None, Reason::SecretNotFound),
+        (Some(SecretRead::Forbidden), Reason::SecretForbidden),
+        (Some(secret(&[("other", b"x")])), Reason::SecretKeyMissing),
+        (Some(secret(&[("ca.crt", b"")])), Reason::SecretKeyEmpty),
+        (Some(secret(&[("ca.crt", b"canary")])), Reason::SecretKeyEmpty),
+        (Some(secret(&[("ca.crt", key.serialize_pem().as_bytes())])), Reason::SecretKeyEmpty),
+        (Some(secret(&[("ca.crt", broken.as_bytes())])), Reason::SecretKeyEmpty),
+    ] {
+        let problem = with(bundle.as_ref()).unwrap_err();
+        assert_eq!(problem.reason, reason, "{problem}");
+        assert!(problem.message.contains("Secret team-a/acme-ca"), "{problem}");
+    }
+}
+
+#[test]
+fn no_secret_is_printed() {
+    let read = secret(&[("password", b"canary-password"), ("token", b"canary-token")]);
+    let SecretRead::Found(data) = &read else { panic!() };
+    let _: &SecretData = data;
+    let account = resolved(&json!({}), &user()).unwrap();
+    let printed = format!("{read:?} {account:?}");
+    assert!(printed.contains("password") && !printed.contains("canary"), "{printed}");
+}
+
+proptest! {
+    #[test]
+    fn the_rule_on_namespaces_lets_nothing_through_that_resolving_refuses(text in "[a-z./?#%\\\\ \t\u{0}\u{a0}é-]{0,6}") {
+        let provider = json!({"alauda": {"cloud": "cn", "namespace": text}});
+        let document = json!({
+            "apiVersion": api::API_VERSION,
+            "kind": api::KIND,
+            "metadata": {"name": "acme"},
+            "spec": {"provider": provider, "credentials": {"secretRef": {"name": "x"}}},
+        });
+        prop_assert_eq!(admission::admit(document).is_ok(), is_segment(&text));
+    }
+
+    #[test]
+    fn no_secret_makes_resolving_panic_or_shows_in_a_message(
+        value in proptest::collection::vec(any::<u8>(), 0..64),
+        key in prop::sample::select(vec!["username", "password", "token", "endpoint"]),
+    ) {
+        let mut value = value;
+        value.splice(0..0, *b"canary");
+        let mut pairs: Vec<(&str, &[u8])> = vec![("username", b"acme"), ("password", b"x")];
+        pairs.push((key, &value));
+        if let Err(problem) = resolved(&json!({}), &secret(&pairs)) {
+            prop_assert!(!problem.message.contains("canary"));
+        }
+    }
+}

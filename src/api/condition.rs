@@ -1,0 +1,196 @@
+//! Conditions and their reasons: closed sets, since people and alerts select by them.
+
+use std::fmt;
+
+/// The type of a condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ConditionType {
+    /// The Secrets are there and the cloud takes what is in them.
+    CredentialsReady,
+    /// Services and instances are being collected.
+    Collecting,
+    /// The ServiceMonitor stands as it should.
+    ServiceMonitorReady,
+    /// All of the above.
+    Ready,
+}
+
+impl ConditionType {
+    /// What [`ConditionType::Ready`] rests on, in the order in which it looks for a reason.
+    pub const PARTS: [Self; 3] = [Self::CredentialsReady, Self::Collecting, Self::ServiceMonitorReady];
+
+    /// The word in `conditions[].type`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CredentialsReady => "CredentialsReady",
+            Self::Collecting => "Collecting",
+            Self::ServiceMonitorReady => "ServiceMonitorReady",
+            Self::Ready => "Ready",
+        }
+    }
+}
+
+impl fmt::Display for ConditionType {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// Defines [`Reason`]: each reason with the condition it belongs to and whether that condition then holds.
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident: $condition:ident = $holds:literal,)+) => {
+        /// Why a condition holds or does not.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Reason {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Reason {
+            /// All reasons.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The word in `conditions[].reason`.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)+
+                }
+            }
+
+            /// The condition that it is a reason of.
+            pub fn condition(self) -> ConditionType {
+                match self {
+                    $(Self::$name => ConditionType::$condition,)+
+                }
+            }
+
+            /// Whether the condition holds for this reason.
+            pub fn holds(self) -> bool {
+                match self {
+                    $(Self::$name => $holds,)+
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The Secrets hold what is needed.
+    CredentialsFound: CredentialsReady = true,
+    /// There is no such Secret.
+    SecretNotFound: CredentialsReady = false,
+    /// The Secret lacks a key.
+    SecretKeyMissing: CredentialsReady = false,
+    /// A key of the Secret holds nothing that can be used.
+    SecretKeyEmpty: CredentialsReady = false,
+    /// The operator may not read the Secret.
+    SecretForbidden: CredentialsReady = false,
+    /// The Secret binds its credentials to another endpoint.
+    EndpointMismatch: CredentialsReady = false,
+    /// The cloud refuses the credentials.
+    LoginRejected: CredentialsReady = false,
+    /// The last cycle was complete.
+    Collected: Collecting = true,
+    /// No cycle has ended yet.
+    Pending: Collecting = false,
+    /// The endpoint may not be asked.
+    EndpointRefused: Collecting = false,
+    /// The cloud cannot be reached.
+    CloudUnreachable: Collecting = false,
+    /// The cloud answers with an error or with what cannot be used.
+    CloudError: Collecting = false,
+    /// The cloud asks to slow down.
+    RateLimited: Collecting = false,
+    /// A part of the cycle failed.
+    PartiallyCollected: Collecting = false,
+    /// There are more series than `metrics.maxSeries`.
+    TooManySeries: Collecting = false,
+    /// `spec.suspend` is true.
+    Suspended: Collecting = false,
+    /// The ServiceMonitor is written.
+    Applied: ServiceMonitorReady = true,
+    /// `serviceMonitor.enabled` is false.
+    Disabled: ServiceMonitorReady = true,
+    /// Prometheus Operator's definitions are not installed.
+    CRDNotInstalled: ServiceMonitorReady = false,
+    /// The operator may not write ServiceMonitors here.
+    Forbidden: ServiceMonitorReady = false,
+    /// A ServiceMonitor of that name belongs to someone else.
+    NotOwned: ServiceMonitorReady = false,
+    /// The API server refuses the ServiceMonitor.
+    Invalid: ServiceMonitorReady = false,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// What is known of one condition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The condition's type.
+    pub condition: ConditionType,
+    /// Whether it holds.
+    pub holds: bool,
+    /// Why.
+    pub reason: Reason,
+    /// A whole sentence that says what to do; never a value of a Secret or a byte of a cloud's answer.
+    pub message: String,
+}
+
+impl Finding {
+    /// What the reason says of its own condition.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { condition: reason.condition(), holds: reason.holds(), reason, message: message.into() }
+    }
+
+    /// `Ready` from what it rests on: the first that does not hold with its reason and message, else all hold.
+    pub fn ready(parts: &[Self]) -> Self {
+        let order = |condition| ConditionType::PARTS.into_iter().position(|part| part == condition);
+        match parts.iter().filter(|part| !part.holds).min_by_key(|part| order(part.condition)) {
+            Some(first) => Self { condition: ConditionType::Ready, ..first.clone() },
+            None => Self {
+                condition: ConditionType::Ready,
+                holds: true,
+                reason: Reason::Collected,
+                message: "The account is collected and its metrics are served.".to_owned(),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_takes_the_reason_of_the_first_condition_that_does_not_hold() {
+        let parts = [
+            Finding::new(Reason::CRDNotInstalled, "Install Prometheus Operator."),
+            Finding::new(Reason::LoginRejected, "Check the password."),
+            Finding::new(Reason::Pending, "Wait."),
+        ];
+
+        let ready = Finding::ready(&parts);
+
+        assert_eq!(
+            (ready.condition, ready.holds, ready.reason),
+            (ConditionType::Ready, false, Reason::LoginRejected)
+        );
+        assert_eq!(ready.message, "Check the password.");
+    }
+
+    #[test]
+    fn ready_holds_when_all_it_rests_on_hold() {
+        let parts = [Reason::CredentialsFound, Reason::Collected, Reason::Disabled];
+        assert!(Finding::ready(&parts.map(|reason| Finding::new(reason, "Fine."))).holds);
+    }
+
+    #[test]
+    fn each_reason_is_a_word_that_kubernetes_takes() {
+        for reason in Reason::ALL {
+            assert!(reason.as_str().chars().all(|c| c.is_ascii_alphabetic()), "{reason}");
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! `spec`: what people write. The doc lines are the texts of `kubectl explain`: each names unit and default.
+
+use std::collections::BTreeMap;
+
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{CaasAccountStatus, Duration, Provider, cel};
+
+/// One account at a Container-as-a-Service cloud: where it is, how to log in, what to collect and expose.
+#[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "caas-operator.io",
+    version = "v1alpha1",
+    kind = "CaasAccount",
+    plural = "caasaccounts",
+    singular = "caasaccount",
+    shortname = "caas",
+    namespaced,
+    status = "CaasAccountStatus",
+    derive = "PartialEq",
+    doc = "An account at a Container-as-a-Service cloud, whose services and instances become Prometheus metrics.",
+    validation = cel::name(),
+    printcolumn(name = "Provider", type_ = "string", json_path = ".status.provider", description = "The cloud"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
+        description = "Whether all is well"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
+        description = "Why it is, or is not, ready"
+    ),
+    printcolumn(
+        name = "Services",
+        type_ = "integer",
+        json_path = ".status.services",
+        description = "Number of services that are collected"
+    ),
+    printcolumn(
+        name = "Instances",
+        type_ = "integer",
+        json_path = ".status.instances",
+        description = "Number of running instances that are collected"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Endpoint",
+        type_ = "string",
+        json_path = ".status.endpoint",
+        description = "Base URL of the API that is asked",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        description = "What to do, where it is not ready",
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [cel::scrape_timeout()]))]
+pub struct CaasAccountSpec {
+    /// The cloud that runs the containers: exactly one of the fields below.
+    pub provider: Provider,
+
+    /// Where the username and password, or the token, are found.
+    pub credentials: Credentials,
+
+    /// Stops the collection and takes the account's metrics away as long as it is true. Default: false.
+    #[serde(default)]
+    pub suspend: bool,
+
+    /// How the cloud's certificate is checked. Default: against the system's roots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+
+    /// How often and how hard the cloud is asked.
+    #[serde(default)]
+    pub collection: Collection,
+
+    /// Which of the account's services are collected. Default: all.
+    #[serde(default)]
+    pub services: Services,
+
+    /// Which metrics are exposed, and how.
+    #[serde(default)]
+    pub metrics: Metrics,
+
+    /// The ServiceMonitor `caas-<name>` that makes Prometheus Operator scrape the account's metrics.
+    #[serde(default)]
+    pub service_monitor: ServiceMonitor,
+}
+
+/// Where the credentials are found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Credentials {
+    /// The Secret that holds the credentials, in the account's own namespace: keys username and password, or
+    /// token. With the key endpoint, the credentials are sent to that URL only.
+    pub secret_ref: SecretRef,
+}
+
+/// A Secret of the account's own namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretRef {
+    /// Name of the Secret.
+    #[schemars(length(min = 1, max = 253), regex(pattern = DNS_SUBDOMAIN))]
+    pub name: String,
+}
+
+/// How the cloud's certificate is checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Tls {
+    /// Certificates to trust in place of the system's roots, in PEM form, in a Secret of the account's own
+    /// namespace.
+    pub ca_bundle_secret_ref: SecretKeyRef,
+}
+
+/// A key of a Secret of the account's own namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretKeyRef {
+    /// Name of the Secret.
+    #[schemars(length(min = 1, max = 253), regex(pattern = DNS_SUBDOMAIN))]
+    pub name: String,
+
+    /// Key in the Secret. Default: ca.crt.
+    #[serde(default = "default_ca_key")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = "^[-._a-zA-Z0-9]+$"))]
+    pub key: String,
+}
+
+/// How often and how hard the cloud is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = [cel::stale_after()]))]
+pub struct Collection {
+    /// Time from the start of one collection to the start of the next, from 5s to 1h. Prometheus scrapes at the
+    /// same interval. Default: 30s.
+    #[schemars(extend("x-kubernetes-validations" = cel::between("5s", "1h")))]
+    pub interval: Duration,
+
+    /// How long the last values are exposed when they cannot be fetched again, from interval to 24h. Default:
+    /// 3 intervals, but at most 5m, and never less than interval.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = cel::between("5s", "24h")))]
+    pub stale_after: Option<Duration>,
+
+    /// The longest that one request to the cloud may take, its retries included, from 1s to 5m. Default: 10s.
+    #[schemars(extend("x-kubernetes-validations" = cel::between("1s", "5m")))]
+    pub request_timeout: Duration,
+
+    /// The most requests that are under way to the cloud at once, from 1 to 256. Default: 32.
+    #[schemars(range(min = 1, max = 256))]
+    pub max_concurrent_requests: i32,
+
+    /// The most requests that are sent to the cloud in a second, from 1 to 1000. Default: 50.
+    #[schemars(range(min = 1, max = 1000))]
+    pub requests_per_second: i32,
+}
+
+/// Which services are collected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Services {
+    /// Globs on the service's name: * stands for any text, ? for one character. A service is collected when one
+    /// of them fits, or when there are none. Default: all services.
+    #[schemars(length(max = 100))]
+    pub include: Vec<Glob>,
+
+    /// Globs of services that are left out although include takes them. Default: none.
+    #[schemars(length(max = 100))]
+    pub exclude: Vec<Glob>,
+}
+
+/// Which metrics are exposed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Metrics {
+    /// Which names the metrics have. modern: `caas_instance_cpu_usage_seconds_total` and the like, in seconds and
+    /// bytes. legacy: `cpu_cumulative_usage`, `cpu_utilization`, `memory_usage` and `memory_utilization` as the cloud has
+    /// them, on the path .../metrics/legacy. both: both. Default: modern.
+    pub names: MetricNames,
+
+    /// Whether samples carry the time that the cloud gives them. none: Prometheus takes the time of the scrape.
+    /// source: the cloud's own timestamps, which lag behind. Default: none.
+    pub timestamps: Timestamps,
+
+    /// The most series that are exposed for this account, from 1 to 10000000; beyond it the oldest services and
+    /// instances stay. Default: 100000.
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub max_series: i32,
+
+    /// Constant labels of the scrape target, such as team: checkout, and so of all its series. Default: none.
+    #[schemars(extend("maxProperties" = 32, "additionalProperties" = {"type": "string", "maxLength": 256, "pattern": NO_CONTROL}))]
+    #[schemars(extend("x-kubernetes-validations" = [cel::label_names(), cel::free_label_names()]))]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Which names the metrics have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum MetricNames {
+    /// `caas_…`, in seconds and bytes.
+    Modern,
+    /// The four gauges of old dashboards.
+    Legacy,
+    /// Both, each on its own path.
+    Both,
+}
+
+/// Whether samples carry timestamps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Timestamps {
+    /// None: the time of the scrape counts.
+    None,
+    /// The cloud's own.
+    Source,
+}
+
+/// The account's ServiceMonitor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ServiceMonitor {
+    /// Whether there is a ServiceMonitor for the account. Default: true.
+    pub enabled: bool,
+
+    /// Labels of the ServiceMonitor, by which a Prometheus selects it, such as release: kube-prometheus-stack.
+    /// Default: none.
+    #[schemars(extend(
+        "maxProperties" = 32,
+        "additionalProperties" = {"type": "string", "maxLength": 63, "pattern": LABEL_VALUE}
+    ))]
+    #[schemars(extend("x-kubernetes-validations" = [cel::qualified_names(), cel::managed_by()]))]
+    pub labels: BTreeMap<String, String>,
+
+    /// Annotations of the ServiceMonitor. Default: none.
+    #[schemars(extend("maxProperties" = 32, "additionalProperties" = {"type": "string", "maxLength": 4096}))]
+    #[schemars(extend("x-kubernetes-validations" = [cel::qualified_names()]))]
+    pub annotations: BTreeMap<String, String>,
+
+    /// The longest that a scrape may take, from 1s to collection.interval. Default: 10s, or collection.interval
+    /// where that is shorter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = cel::between("1s", "1h")))]
+    pub scrape_timeout: Option<Duration>,
+}
+
+/// A glob on a service's name: `*` stands for any text, `?` for one character.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Glob(pub String);
+
+/// What Kubernetes takes as the name of a Secret.
+const DNS_SUBDOMAIN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+
+/// What Kubernetes takes as the value of a label.
+const LABEL_VALUE: &str = "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$";
+
+/// Text of one line.
+const NO_CONTROL: &str = r"^[^\x00-\x1f\x7f]*$";
+
+fn default_ca_key() -> String {
+    "ca.crt".to_owned()
+}
+
+mod defaults;

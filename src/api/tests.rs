@@ -1,0 +1,74 @@
+//! The definition itself.
+
+use serde_json::Value;
+
+use super::*;
+
+fn schema() -> Value {
+    let version = &crd().spec.versions[0];
+    serde_json::to_value(version.schema.as_ref().unwrap().open_api_v3_schema.as_ref().unwrap()).unwrap()
+}
+
+/// Calls `see` with each field of the spec and its schema.
+fn each_field(path: &str, schema: &Value, see: &mut impl FnMut(&str, &Value)) {
+    see(path, schema);
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        each_field(&format!("{path}.{name}"), property, see);
+    }
+    if schema["items"].is_object() {
+        each_field(&format!("{path}[]"), &schema["items"], see);
+    }
+    if schema["additionalProperties"].is_object() {
+        each_field(&format!("{path}.*"), &schema["additionalProperties"], see);
+    }
+}
+
+#[test]
+fn the_definition_in_crds_is_what_the_program_prints() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/crds/caasaccounts.yaml");
+    let printed = crate::cli::crd::text().unwrap();
+    if std::env::var_os("UPDATE_CRDS").is_some() {
+        std::fs::write(path, &printed).unwrap();
+    }
+    let kept = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(printed == kept, "run `caas-operator crd > crds/caasaccounts.yaml` and look at the difference");
+}
+
+#[test]
+fn each_field_that_people_write_is_explained_in_a_sentence_and_bounded() {
+    each_field("spec", &schema()["properties"]["spec"], &mut |path, field| {
+        if !path.ends_with("[]") && !path.ends_with(".*") {
+            let text = field["description"].as_str().unwrap_or_default();
+            assert!(text.ends_with('.'), "{path}: {text:?} is no sentence");
+        }
+        let bounded = match field["type"].as_str() {
+            Some("string") => field["maxLength"].is_number() || field["enum"].is_array(),
+            Some("array") => field["maxItems"].is_number(),
+            Some("integer") => field["maximum"].is_number() && field["minimum"].is_number(),
+            Some("object") => field["properties"].is_object() || field["maxProperties"].is_number(),
+            _ => true,
+        };
+        assert!(bounded, "{path} has no bounds");
+        assert!(field.get("nullable").is_none(), "{path} may be null");
+    });
+}
+
+#[test]
+fn each_optional_field_names_its_default() {
+    let spec = &schema()["properties"]["spec"];
+    each_field("spec", spec, &mut |path, field| {
+        let is_leaf = field["properties"].is_null() && !path.ends_with("[]") && !path.ends_with(".*");
+        let is_needed = path.ends_with("secretRef.name") || path.ends_with("SecretRef.name");
+        let is_either_or = path.ends_with("alauda.endpoint") || path.ends_with("alauda.cloud");
+        if is_leaf && !is_needed && !is_either_or {
+            let text = field["description"].as_str().unwrap_or_default();
+            assert!(text.contains("Default:"), "{path}: {text}");
+        }
+    });
+}
+
+#[test]
+fn only_number_formats_that_kubernetes_knows_are_used() {
+    let text = serde_json::to_string(&crd()).unwrap();
+    assert!(!text.contains("uint"), "a format that an API server does not know");
+}

@@ -1,0 +1,126 @@
+//! `caas-operator check`: what would come of these manifests, tried for real before anything is trusted to them.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args as ClapArgs;
+use thiserror::Error;
+use tokio::time::Instant;
+
+use super::options::PolicyOptions;
+use crate::account::Account;
+use crate::cloud::http::Http;
+use crate::collector::{HttpClouds, collect_once};
+use crate::standalone::manifests::{self, File};
+use crate::telemetry::Metrics;
+
+/// Arguments of `check`.
+#[derive(ClapArgs)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// Manifests with CaasAccounts and their Secrets; - reads standard input
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    policy: PolicyOptions,
+}
+
+const EXAMPLES: &str = "Examples:
+  caas-operator check account.yaml secret.yaml
+  kubectl get caas,secret acme -o yaml | caas-operator check -
+
+Exits with 0 only if every account was collected completely.";
+
+/// Why nothing could be checked.
+#[derive(Debug, Error)]
+pub(super) enum CheckError {
+    /// A file cannot be read.
+    #[error("{} cannot be read: {error}", file.display())]
+    Read {
+        /// Which.
+        file: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// No CaasAccount in any of the files.
+    #[error("there is no CaasAccount in these files; give the files that hold the CaasAccount and its Secret")]
+    Nothing,
+    /// The output is closed.
+    #[error("the result cannot be printed: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// Checks the files; true if all accounts are well.
+pub(super) async fn run(args: Args) -> Result<bool, CheckError> {
+    let files = args.files.iter().map(|file| read(file)).collect::<Result<Vec<File>, CheckError>>()?;
+    let http = Http::new(args.policy.policy());
+    let desired = manifests::desired(&files, |url| http.policy().check_endpoint(url));
+    if desired.accounts.is_empty() && desired.problems.is_empty() && desired.faults.is_empty() {
+        return Err(CheckError::Nothing);
+    }
+    let mut out = io::stdout();
+    let mut well = true;
+    for fault in &desired.faults {
+        well = false;
+        writeln!(out, "{fault}")?;
+    }
+    for (id, problem) in &desired.problems {
+        well = false;
+        writeln!(out, "{id}: {}\n  {}", problem.reason, problem.message)?;
+    }
+    for account in desired.accounts {
+        let checked = collect(&http, account).await;
+        well &= checked.well;
+        out.write_all(checked.text.as_bytes())?;
+    }
+    Ok(well)
+}
+
+fn read(file: &Path) -> Result<File, CheckError> {
+    let text = if file == Path::new("-") { io::read_to_string(io::stdin()) } else { std::fs::read_to_string(file) };
+    let text = text.map_err(|error| CheckError::Read { file: file.to_owned(), error })?;
+    Ok(manifests::parse(&file.display().to_string(), &text))
+}
+
+/// What came of one account.
+struct Checked {
+    well: bool,
+    text: String,
+}
+
+async fn collect(http: &Http, account: Account) -> Checked {
+    let (id, metrics) = (account.id.clone(), Metrics::new());
+    let clouds = Arc::new(HttpClouds::new(http.clone(), Arc::clone(&metrics)));
+    let started = Instant::now();
+    let snapshot = collect_once(clouds, Arc::new(account), &metrics).await;
+    let took = started.elapsed();
+    let requests = metrics.api_requests_of(&id.namespace, &id.name);
+    let Some(snapshot) = snapshot else {
+        return Checked { well: false, text: format!("{id}: nothing could be rendered; see the log\n") };
+    };
+    let (services, instances) = snapshot.counts();
+    let (health, series) = (&snapshot.health, snapshot.series);
+    let mut text = format!(
+        "{id}: {}\n  {}\n  services {services}, instances {instances}, series {series}, API requests {requests}, \
+         time {}\n",
+        health.reason(),
+        health.message(),
+        shown(took),
+    );
+    for service in &snapshot.page.services {
+        let with_data = service.instances.iter().filter(|instance| instance.sample.is_some()).count();
+        let status = service.facts.status.as_deref().unwrap_or("-");
+        text.push_str(&format!(
+            "    {:<32} {status:<10} {} instances, {with_data} with data\n",
+            service.facts.name.escape_debug().to_string(),
+            service.instances.len(),
+        ));
+    }
+    Checked { well: health.reason() == "Collected", text }
+}
+
+fn shown(took: Duration) -> String {
+    format!("{:.2} s", took.as_secs_f64())
+}

@@ -1,0 +1,103 @@
+//! What every command that collects is made of: registry, supervisor and server, started and stopped in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::account::AccountId;
+use crate::cloud::http::{Http, Policy};
+use crate::collector::{HttpClouds, Registry, Supervisor, Transition};
+use crate::server::{self, Bound, ListenError, Readiness};
+use crate::telemetry::Metrics;
+
+/// Transitions that may wait; a collector that finds the channel full tells again after its next cycle.
+const TRANSITIONS: usize = 1024;
+
+/// The parts of a collecting process.
+pub(super) struct House {
+    pub(super) registry: Arc<Registry>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) supervisor: Arc<Supervisor>,
+    pub(super) readiness: Readiness,
+    pub(super) policy: Policy,
+}
+
+/// Addresses that are taken, and not served yet.
+pub(super) struct Listeners {
+    main: Bound,
+    health: Option<Bound>,
+}
+
+impl Listeners {
+    /// Takes both addresses, or says which option to change.
+    pub(super) async fn bind(main: SocketAddr, health: Option<SocketAddr>) -> Result<Self, ListenError> {
+        let main = server::bind(main, "--listen").await?;
+        let health = match health {
+            Some(address) => Some(server::bind(address, "--listen-health").await?),
+            None => None,
+        };
+        Ok(Self { main, health })
+    }
+
+    /// The address of the main port.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.main.addr()
+    }
+
+    /// The address of the health port, where there is one.
+    pub(super) fn health_address(&self) -> Option<SocketAddr> {
+        self.health.as_ref().map(Bound::addr)
+    }
+}
+
+impl House {
+    /// A house without accounts, and what its collectors will tell.
+    pub(super) fn new(policy: Policy) -> (Self, mpsc::Receiver<Transition>) {
+        let (registry, metrics) = (Arc::new(Registry::default()), Metrics::new());
+        let clouds = HttpClouds::new(Http::new(policy.clone()), Arc::clone(&metrics));
+        let (sender, transitions) = mpsc::channel(TRANSITIONS);
+        let supervisor = Supervisor::new(Arc::new(clouds), Arc::clone(&registry), Arc::clone(&metrics), sender);
+        let house = Self {
+            registry,
+            metrics,
+            supervisor: Arc::new(supervisor),
+            readiness: Readiness::default(),
+            policy,
+        };
+        (house, transitions)
+    }
+
+    /// Serves and runs `work` until `stop`: then readiness goes first, the collectors end, and scrapes under way
+    /// finish. `append_account` is served on `/metrics` as well. Returns what `work` returned.
+    pub(super) async fn run<T>(
+        &self,
+        listeners: Listeners,
+        append_account: Option<AccountId>,
+        stop: CancellationToken,
+        work: impl Future<Output = T>,
+    ) -> T {
+        let context = server::Context {
+            registry: Arc::clone(&self.registry),
+            metrics: Arc::clone(&self.metrics),
+            append_account,
+        };
+        let (close, serving) = (CancellationToken::new(), TaskTracker::new());
+        serving.spawn(listeners.main.serve(server::router(context), close.clone()));
+        if let Some(health) = listeners.health {
+            serving.spawn(health.serve(server::health_router(self.readiness.clone()), close.clone()));
+        }
+        serving.close();
+
+        let done = work.await;
+        // Work that ends by itself, as by an error, ends the house as well.
+        stop.cancel();
+        self.readiness.stop();
+        self.supervisor.stop().await;
+        close.cancel();
+        serving.wait().await;
+        done
+    }
+}

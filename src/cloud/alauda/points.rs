@@ -1,0 +1,265 @@
+//! An instance's measurements as the API sends them: names of columns, and rows of numbers. Pure.
+//!
+//! Reads in one pass, keeps the newest row only, and finds a value by its column's name, never by its place.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::loose::Plain;
+use crate::cloud::error::AnswerProblem;
+use crate::cloud::http::limits::{json_problem, json_text};
+use crate::cloud::model::{Reading, Sample};
+
+/// Beyond this, in seconds since the epoch, no time of a point is believed: the year 5138, or milliseconds.
+const LATEST: f64 = 1e11;
+/// No counter of 64 bits and nothing that we expose is larger.
+const LARGEST: f64 = u64::MAX as f64;
+
+/// The newest row of an answer. An instance without data answers with nothing at all, or without points.
+pub(super) fn newest(body: &[u8]) -> Result<Reading, AnswerProblem> {
+    let text = json_text(body)?;
+    if text.trim_ascii().is_empty() {
+        return Ok(Reading::NoData);
+    }
+    let answer = read(text, None)?;
+    // Columns that come after the points make a second pass.
+    let answer = match answer {
+        Answer { columns: Some(columns), early_points: true, .. } => read(text, Some(columns))?,
+        answer => answer,
+    };
+    match answer {
+        Answer { newest: Some(sample), .. } => Ok(Reading::Sample(sample)),
+        Answer { rows: 0, .. } => Ok(Reading::NoData),
+        // There are rows, but none of them says when.
+        Answer { .. } => Err(AnswerProblem::Shape),
+    }
+}
+
+fn read(text: &str, columns: Option<Vec<Column>>) -> Result<Answer, AnswerProblem> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let answer = AnswerSeed { columns }.deserialize(&mut deserializer);
+    let end = answer.and_then(|answer| deserializer.end().map(|()| answer));
+    end.map_err(|error| json_problem(&error))
+}
+
+/// What a column holds, if it is one that we expose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Column {
+    Time,
+    CpuUsage,
+    CpuUtilization,
+    MemoryUsage,
+    MemoryUtilization,
+    ReceiveBytes,
+    ReceiveErrors,
+    TransmitBytes,
+    TransmitErrors,
+    Other,
+}
+
+impl Column {
+    fn named(name: &str) -> Self {
+        match name {
+            "time" => Self::Time,
+            "cpu_cumulative_usage" => Self::CpuUsage,
+            "cpu_utilization" => Self::CpuUtilization,
+            "memory_usage" => Self::MemoryUsage,
+            "memory_utilization" => Self::MemoryUtilization,
+            "rx_bytes" => Self::ReceiveBytes,
+            "rx_errors" => Self::ReceiveErrors,
+            "tx_bytes" => Self::TransmitBytes,
+            "tx_errors" => Self::TransmitErrors,
+            _ => Self::Other,
+        }
+    }
+}
+
+#[derive(Default)]
+struct Answer {
+    columns: Option<Vec<Column>>,
+    newest: Option<Sample>,
+    rows: usize,
+    /// Points stood before the columns and were passed over.
+    early_points: bool,
+}
+
+/// Reads the answer's object; `null` and an empty object are answers without points.
+struct AnswerSeed {
+    columns: Option<Vec<Column>>,
+}
+
+impl<'de> DeserializeSeed<'de> for AnswerSeed {
+    type Value = Answer;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Answer, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for AnswerSeed {
+    type Value = Answer;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object with columns and points")
+    }
+
+    fn visit_unit<E>(self) -> Result<Answer, E> {
+        Ok(Answer::default())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Answer, A::Error> {
+        let mut answer = Answer { columns: self.columns, ..Answer::default() };
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            match (&*key, &answer.columns) {
+                ("columns", None) => answer.columns = Some(map.next_value_seed(ColumnsSeed)?),
+                ("points", Some(columns)) => {
+                    let points = map.next_value_seed(PointsSeed { columns })?;
+                    answer.newest = points.newest;
+                    answer.rows = points.rows;
+                }
+                ("points", None) => {
+                    map.next_value::<IgnoredAny>()?;
+                    answer.early_points = true;
+                }
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        if answer.early_points && answer.columns.is_none() {
+            return Err(A::Error::custom("points without columns"));
+        }
+        Ok(answer)
+    }
+}
+
+struct ColumnsSeed;
+
+impl<'de> DeserializeSeed<'de> for ColumnsSeed {
+    type Value = Vec<Column>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<Column>, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ColumnsSeed {
+    type Value = Vec<Column>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list of names")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Column>, A::Error> {
+        let mut columns = Vec::with_capacity(10);
+        while let Some(name) = list.next_element::<Plain<'de>>()? {
+            columns.push(if let Plain::Text(name) = name { Column::named(&name) } else { Column::Other });
+        }
+        Ok(columns)
+    }
+}
+
+#[derive(Default)]
+struct Points {
+    newest: Option<Sample>,
+    rows: usize,
+}
+
+struct PointsSeed<'a> {
+    columns: &'a [Column],
+}
+
+impl<'de> DeserializeSeed<'de> for PointsSeed<'_> {
+    type Value = Points;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Points, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for PointsSeed<'_> {
+    type Value = Points;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list of rows")
+    }
+
+    fn visit_unit<E>(self) -> Result<Points, E> {
+        Ok(Points::default())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Points, A::Error> {
+        let mut points = Points::default();
+        while let Some(row) = list.next_element_seed(RowSeed { columns: self.columns })? {
+            points.rows += 1;
+            let newer = |row: &Sample| points.newest.is_none_or(|newest| row.timestamp > newest.timestamp);
+            if let Some(row) = row.filter(newer) {
+                points.newest = Some(row);
+            }
+        }
+        Ok(points)
+    }
+}
+
+/// Reads one row: `None` where it does not say when. A row may be shorter or longer than the columns.
+struct RowSeed<'a> {
+    columns: &'a [Column],
+}
+
+impl<'de> DeserializeSeed<'de> for RowSeed<'_> {
+    type Value = Option<Sample>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for RowSeed<'_> {
+    type Value = Option<Sample>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a row of numbers")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut sample = Sample::default();
+        let mut time = None;
+        for column in self.columns {
+            let value = if *column == Column::Other {
+                match list.next_element::<IgnoredAny>()? {
+                    Some(_) => continue,
+                    None => break,
+                }
+            } else {
+                match list.next_element::<Plain<'de>>()? {
+                    Some(value) => value.number().filter(|number| (0.0..=LARGEST).contains(number)),
+                    None => break,
+                }
+            };
+            match column {
+                Column::Time => time = value.filter(|seconds| *seconds > 0.0 && *seconds < LATEST),
+                Column::CpuUsage => sample.cpu_usage_nanoseconds = value,
+                Column::CpuUtilization => sample.cpu_utilization_percent = value,
+                Column::MemoryUsage => sample.memory_usage_bytes = value,
+                Column::MemoryUtilization => sample.memory_utilization_percent = value,
+                Column::ReceiveBytes => sample.receive_bytes = value,
+                Column::ReceiveErrors => sample.receive_errors = value,
+                Column::TransmitBytes => sample.transmit_bytes = value,
+                Column::TransmitErrors => sample.transmit_errors = value,
+                Column::Other => {}
+            }
+        }
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(time.map(|timestamp| Sample { timestamp, ..sample }))
+    }
+}
+
+#[cfg(test)]
+#[path = "points_tests.rs"]
+mod tests;

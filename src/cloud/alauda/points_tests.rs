@@ -1,0 +1,128 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn sample(json: &str) -> Sample {
+    match newest(json.as_bytes()) {
+        Ok(Reading::Sample(sample)) => sample,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_documented_answer_is_read_by_the_names_of_its_columns() {
+    let read = sample(
+        r#"{"name": "stats.s.i", "columns": ["time", "sequence_number", "cpu_cumulative_usage", "cpu_utilization",
+            "memory_usage", "memory_utilization", "rx_bytes", "rx_errors", "tx_bytes", "tx_errors"],
+            "points": [[1433753089, 0, 310527696, 0.0127143, 16072704, 2.9937744140625, 84560, 0, 45786, 1]]}"#,
+    );
+    assert_eq!(
+        read,
+        Sample {
+            timestamp: 1_433_753_089.0,
+            cpu_usage_nanoseconds: Some(310_527_696.0),
+            cpu_utilization_percent: Some(0.012_714_3),
+            memory_usage_bytes: Some(16_072_704.0),
+            memory_utilization_percent: Some(2.993_774_414_062_5),
+            receive_bytes: Some(84_560.0),
+            receive_errors: Some(0.0),
+            transmit_bytes: Some(45_786.0),
+            transmit_errors: Some(1.0),
+        }
+    );
+}
+
+#[test]
+fn the_newest_row_wins_wherever_it_stands() {
+    for points in ["[3, 30], [2, 20], [1, 10]", "[1, 10], [2, 20], [3, 30]", "[2, 20], [3, 30], [1, 10]"] {
+        let read = sample(&format!(r#"{{"columns": ["time", "memory_usage"], "points": [{points}]}}"#));
+        assert_eq!((read.timestamp, read.memory_usage_bytes), (3.0, Some(30.0)), "{points}");
+    }
+}
+
+#[test]
+fn columns_may_come_in_any_order_and_after_the_points() {
+    let read = sample(r#"{"points": [[16, "x", 9]], "columns": ["memory_usage", "new_thing", "time"]}"#);
+    assert_eq!(
+        (read.timestamp, read.memory_usage_bytes, read.cpu_usage_nanoseconds),
+        (9.0, Some(16.0), None)
+    );
+}
+
+#[test]
+fn what_is_missing_odd_or_absurd_in_a_row_is_absent_and_the_rest_stays() {
+    for (row, expected) in [
+        ("[9]", None),
+        ("[9, null, 1]", None),
+        ("[9, -1, 1]", None),
+        ("[9, \"NaN\", 1]", None),
+        ("[9, 1e300, 1]", None),
+        ("[9, {\"a\": [1]}, 1]", None),
+        ("[9, \"5\", 1, 2, 3, 4]", Some(5.0)),
+        ("[\"9\", 5.5, 1]", Some(5.5)),
+    ] {
+        let read = sample(&format!(r#"{{"columns": ["time", "memory_usage", "x"], "points": [{row}]}}"#));
+        assert_eq!((read.timestamp, read.memory_usage_bytes), (9.0, expected), "{row}");
+    }
+}
+
+#[test]
+fn rows_without_a_time_are_passed_over() {
+    let read = sample(
+        r#"{"columns": ["time", "rx_bytes"], "points": [null, [], [null, 1], [0, 1], [1433753089000, 2], [7, 3]]}"#,
+    );
+    assert_eq!((read.timestamp, read.receive_bytes), (7.0, Some(3.0)));
+    assert_eq!(
+        newest(br#"{"columns": ["time", "rx_bytes"], "points": [[null, 1]]}"#),
+        Err(AnswerProblem::Shape)
+    );
+    assert_eq!(newest(br#"{"columns": ["rx_bytes"], "points": [[1]]}"#), Err(AnswerProblem::Shape));
+}
+
+#[test]
+fn no_data_has_many_faces() {
+    for body in [
+        "",
+        " \n",
+        "null",
+        "{}",
+        r#"{"columns": ["time"], "points": []}"#,
+        r#"{"columns": [], "points": null}"#,
+    ] {
+        assert_eq!(newest(body.as_bytes()), Ok(Reading::NoData), "{body}");
+    }
+}
+
+#[test]
+fn other_shapes_and_no_json_are_told_apart() {
+    for shape in [
+        "[]",
+        "7",
+        r#"{"columns": 7, "points": []}"#,
+        r#"{"columns": ["time"], "points": [7]}"#,
+        r#"{"points": [[1]]}"#,
+    ] {
+        assert_eq!(newest(shape.as_bytes()), Err(AnswerProblem::Shape), "{shape}");
+    }
+    for no_json in ["<html>", r#"{"columns": ["time"], "points": [[1"#, "{} {}"] {
+        assert_eq!(newest(no_json.as_bytes()), Err(AnswerProblem::NotJson), "{no_json}");
+    }
+    assert_eq!(newest("[".repeat(100_000).as_bytes()), Err(AnswerProblem::TooDeep));
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = newest(&body);
+    }
+
+    #[test]
+    fn any_rows_of_numbers_give_their_newest(
+        rows in proptest::collection::vec((1_u32..2_000_000_000, any::<u32>()), 1..30),
+    ) {
+        let points: Vec<_> = rows.iter().map(|(time, value)| format!("[{value}, {time}]")).collect();
+        let read = sample(&format!(r#"{{"columns": ["tx_bytes", "time"], "points": [{}]}}"#, points.join(",")));
+        let newest = rows.iter().map(|(time, _)| *time).max().unwrap();
+        prop_assert!((read.timestamp - f64::from(newest)).abs() < 0.5);
+    }
+}

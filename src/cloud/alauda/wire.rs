@@ -1,0 +1,242 @@
+//! Alauda's v1 API as it goes over the wire: paths, queries, and what answers mean. Pure.
+//!
+//! Borrows from the answer where it can and reads only what is used; all else may change its type as it likes.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::header::HeaderValue;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use url::Url;
+
+use super::loose::{Named, Plain};
+use crate::cloud::error::{AnswerProblem, Refusal};
+use crate::cloud::http::limits::{json_text, parse};
+use crate::cloud::model::{InstanceFacts, ServiceFacts};
+
+/// Everything but RFC 3986's unreserved characters is encoded.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The longest token that is taken, in bytes; documented are 40.
+const LONGEST_TOKEN: usize = 4096;
+
+/// A name as one segment of a path, whatever is in it. `None` for what cannot be one: nothing, `.` and `..`.
+fn segment(name: &str) -> Option<Cow<'_, str>> {
+    let is_step = matches!(name, "" | "." | "..");
+    (!is_step).then(|| utf8_percent_encode(name, SEGMENT).into())
+}
+
+/// The endpoint with more path behind it. The parts are encoded already.
+fn below(endpoint: &Url, path: &str) -> Url {
+    let mut url = endpoint.clone();
+    url.set_path(&format!("{}/{path}", endpoint.path().trim_end_matches('/')));
+    url
+}
+
+/// Where to log in.
+pub(super) fn login_url(endpoint: &Url) -> Url {
+    below(endpoint, "generate-api-token/")
+}
+
+/// The first page of a namespace's services.
+pub(super) fn services_url(endpoint: &Url, namespace: &str) -> Result<Url, Refusal> {
+    let namespace = segment(namespace).ok_or(Refusal::NotAnEndpoint)?;
+    Ok(below(endpoint, &format!("services/{namespace}/")))
+}
+
+/// The page that `next` names, on the origin of the page that names it: credentials go nowhere else.
+pub(super) fn next_url(page: &Url, next: &str) -> Result<Url, AnswerProblem> {
+    let named = page.join(next).map_err(|_| AnswerProblem::Shape)?;
+    if named.cannot_be_a_base() {
+        return Err(AnswerProblem::Shape);
+    }
+    let mut ours = page.clone();
+    ours.set_path(named.path());
+    ours.set_query(named.query());
+    Ok(ours)
+}
+
+/// Addresses one service's instances; a service in an application is asked for with its name.
+pub(super) struct ServicePath {
+    instances: Url,
+}
+
+impl ServicePath {
+    /// `None` where the service's name cannot be part of a path.
+    pub(super) fn new(endpoint: &Url, namespace: &str, service: &ServiceFacts) -> Option<Self> {
+        let (namespace, name) = (segment(namespace)?, segment(&service.name)?);
+        let mut instances = below(endpoint, &format!("services/{namespace}/{name}/instances/"));
+        if let Some(application) = &service.application {
+            instances.query_pairs_mut().append_pair("application", application);
+        }
+        Some(Self { instances })
+    }
+
+    /// The list of the service's instances.
+    pub(super) fn instances_url(&self) -> Url {
+        self.instances.clone()
+    }
+
+    /// The points of one instance in the window that ends `lag` before `now`. `None` for an id that is no segment.
+    pub(super) fn metrics_url(
+        &self,
+        id: &str,
+        window: Duration,
+        lag: Duration,
+        now: SystemTime,
+    ) -> Option<Url> {
+        let mut url = below(&self.instances, &format!("{}/metrics", segment(id)?));
+        let end = now.duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(lag);
+        let start = end.saturating_sub(window);
+        url.query_pairs_mut()
+            .append_pair("start_time", &start.as_secs().to_string())
+            .append_pair("end_time", &end.as_secs().to_string())
+            .append_pair("point_per_period", "1m");
+        Some(url)
+    }
+}
+
+/// The header that carries a token; `Shape` for a token that no header can carry.
+pub(super) fn authorization(token: &str) -> Result<HeaderValue, AnswerProblem> {
+    if token.is_empty() || token.len() > LONGEST_TOKEN {
+        return Err(AnswerProblem::Shape);
+    }
+    let mut header = HeaderValue::from_str(&format!("Token {token}")).map_err(|_| AnswerProblem::Shape)?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
+/// A login's answer, as the header for all that follows.
+pub(super) fn login(body: &[u8]) -> Result<HeaderValue, AnswerProblem> {
+    #[derive(Deserialize)]
+    struct Login<'a> {
+        #[serde(borrow)]
+        token: Cow<'a, str>,
+    }
+    let login: Login<'_> = parse(json_text(body)?)?;
+    authorization(&login.token)
+}
+
+/// One page of services.
+pub(super) struct Page {
+    pub(super) next: Option<String>,
+    pub(super) services: Vec<ListedService>,
+    /// Entries that name no service: the list is not complete without them.
+    pub(super) unreadable: usize,
+}
+
+/// A service with what the list says of its instances.
+pub(super) struct ListedService {
+    pub(super) facts: ServiceFacts,
+    /// Where the field is missing, the instances have to be asked for.
+    pub(super) instances: Option<Result<Vec<Arc<InstanceFacts>>, AnswerProblem>>,
+}
+
+/// Reads a page of services that the account wants. An entry that cannot be read costs itself only.
+pub(super) fn services(body: &[u8], wanted: impl Fn(&str) -> bool) -> Result<Page, AnswerProblem> {
+    #[derive(Deserialize)]
+    struct WirePage<'a> {
+        #[serde(borrow, default)]
+        next: Plain<'a>,
+        #[serde(borrow)]
+        results: Vec<&'a RawValue>,
+    }
+    let page: WirePage<'_> = parse(json_text(body)?)?;
+    let mut services = Vec::with_capacity(page.results.len());
+    let mut unreadable = 0;
+    for entry in page.results {
+        match service(entry.get()) {
+            Some(service) if wanted(&service.facts.name) => services.push(service),
+            Some(_) => {}
+            None => unreadable += 1,
+        }
+    }
+    Ok(Page { next: page.next.into_text(), services, unreadable })
+}
+
+#[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+struct WireService<'a> {
+    #[serde(borrow)]
+    service_name: Plain<'a>,
+    #[serde(borrow)]
+    application: Named<'a>,
+    #[serde(borrow)]
+    current_status: Plain<'a>,
+    #[serde(borrow)]
+    target_num_instances: Plain<'a>,
+    #[serde(borrow)]
+    started_num_instances: Plain<'a>,
+    #[serde(borrow)]
+    image_name: Plain<'a>,
+    #[serde(borrow)]
+    image_tag: Plain<'a>,
+    #[serde(borrow)]
+    instance_size: Plain<'a>,
+    #[serde(borrow)]
+    region: Named<'a>,
+    #[serde(borrow)]
+    instances: Option<&'a RawValue>,
+}
+
+fn service(json: &str) -> Option<ListedService> {
+    // An object; serde would take a list as well, field by field.
+    let wire: WireService<'_> = serde_json::from_str(json).ok().filter(|_| json.starts_with('{'))?;
+    Some(ListedService {
+        instances: wire.instances.map(|list| listed_instances(list.get())),
+        facts: ServiceFacts {
+            name: wire.service_name.into_text()?,
+            application: wire.application.0.into_text(),
+            status: wire.current_status.into_text(),
+            desired_instances: wire.target_num_instances.count(),
+            running_instances: wire.started_num_instances.count(),
+            image: wire.image_name.into_text(),
+            image_tag: wire.image_tag.into_text(),
+            size: wire.instance_size.into_text(),
+            region: wire.region.0.into_text(),
+        },
+    })
+}
+
+/// Reads the answer to a service's list of instances.
+pub(super) fn instances(body: &[u8]) -> Result<Vec<Arc<InstanceFacts>>, AnswerProblem> {
+    listed_instances(json_text(body)?)
+}
+
+/// Reads a list of instances. One without an identifier makes the whole list unusable, for nobody could tell which it
+/// is; a missing name is replaced by the identifier.
+fn listed_instances(json: &str) -> Result<Vec<Arc<InstanceFacts>>, AnswerProblem> {
+    #[derive(Deserialize, Default)]
+    #[serde(default)]
+    struct WireInstance<'a> {
+        #[serde(borrow)]
+        instance_name: Plain<'a>,
+        #[serde(borrow)]
+        uuid: Plain<'a>,
+        #[serde(borrow)]
+        started_at: Plain<'a>,
+    }
+    let list: Vec<WireInstance<'_>> = parse(json)?;
+    list.into_iter()
+        .map(|wire| {
+            let id = wire.uuid.into_text().ok_or(AnswerProblem::Shape)?;
+            let name = wire.instance_name.into_text().unwrap_or_else(|| id.clone());
+            Ok(Arc::new(InstanceFacts { name, id, started_at: epoch_seconds(&wire.started_at) }))
+        })
+        .collect()
+}
+
+/// A point in time as RFC 3339 writes it, in seconds since the epoch.
+fn epoch_seconds(text: &Plain<'_>) -> Option<f64> {
+    let Plain::Text(text) = text else { return None };
+    let when: jiff::Timestamp = text.parse().ok()?;
+    Some(when.as_duration().as_secs_f64()).filter(|seconds| *seconds > 0.0)
+}
+
+#[cfg(test)]
+#[path = "wire_tests.rs"]
+mod tests;

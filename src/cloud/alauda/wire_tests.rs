@@ -1,0 +1,195 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn endpoint() -> Url {
+    "https://caas.example.com/v1/".parse().unwrap()
+}
+
+fn named(name: &str) -> ServiceFacts {
+    ServiceFacts { name: name.to_owned(), ..ServiceFacts::default() }
+}
+
+fn all(_: &str) -> bool {
+    true
+}
+
+/// The documented answer, whole.
+const DOCUMENTED: &str = r#"{"count": 41, "previous": null, "next": "https://host/v1/services/acme/?page=2", "results": [
+  {"service_name": "kibana", "namespace": "acme", "uuid": "1cd6", "unique_name": "1cd6",
+   "image_name": "index.alauda.cn/acme/kibana", "image_tag": "4.1", "instance_size": "XS",
+   "current_status": "Running", "target_state": "STARTED", "is_deploying": false,
+   "target_num_instances": 2, "current_num_instances": 2, "started_num_instances": 1,
+   "staged_num_instances": 0, "scaling_mode": "MANUAL", "autoscaling_config": "{}",
+   "instance_envvars": "{}", "instance_ports": [], "run_command": "", "application": null,
+   "region": {"IaaS": "AWS", "name": "BEIJING1"}, "created_at": "2015-04-14T09:46:39.457Z",
+   "instances": [{"instance_name": "kibana.0", "uuid": "92d0", "started_at": "2015-04-14T09:47:26.895Z"}]}]}"#;
+
+#[test]
+fn the_documented_page_is_read() {
+    let page = services(DOCUMENTED.as_bytes(), all).unwrap();
+    assert_eq!(page.next.as_deref(), Some("https://host/v1/services/acme/?page=2"));
+    assert_eq!(page.unreadable, 0);
+    let [service] = &page.services[..] else { panic!("one service") };
+    assert_eq!(
+        service.facts,
+        ServiceFacts {
+            name: "kibana".to_owned(),
+            application: None,
+            status: Some("Running".to_owned()),
+            desired_instances: Some(2),
+            running_instances: Some(1),
+            image: Some("index.alauda.cn/acme/kibana".to_owned()),
+            image_tag: Some("4.1".to_owned()),
+            size: Some("XS".to_owned()),
+            region: Some("BEIJING1".to_owned()),
+        }
+    );
+    let instances = service.instances.as_ref().unwrap().as_ref().unwrap();
+    assert_eq!((&*instances[0].name, &*instances[0].id), ("kibana.0", "92d0"));
+    assert!((instances[0].started_at.unwrap() - 1_429_004_846.895).abs() < 1e-3);
+}
+
+#[test]
+fn fields_that_drifted_cost_nothing() {
+    let drifted = r#"{"results": [{"service_name": "a", "instance_envvars": {"A": "b"}, "instance_ports": {},
+        "target_num_instances": "3", "started_num_instances": null, "image_tag": 4.1, "region": "BEIJING1",
+        "application": {"name": "shop"}, "custom_instance_size": {"mem": 256, "cpu": 0.125}, "instances": []}]}"#;
+    let page = services(drifted.as_bytes(), all).unwrap();
+    let facts = &page.services[0].facts;
+    assert_eq!((facts.desired_instances, facts.running_instances), (Some(3), None));
+    assert_eq!(facts.image_tag.as_deref(), Some("4.1"));
+    assert_eq!(facts.region.as_deref(), Some("BEIJING1"));
+    assert_eq!(facts.application.as_deref(), Some("shop"));
+    assert_eq!(page.next, None);
+    assert_eq!(page.services[0].instances, Some(Ok(Vec::new())), "an empty list is a list");
+}
+
+#[test]
+fn a_missing_list_of_instances_is_not_an_empty_one() {
+    let page =
+        services(br#"{"results": [{"service_name": "a"}, {"service_name": "b", "instances": null}]}"#, all);
+    assert!(page.unwrap().services.iter().all(|service| service.instances.is_none()));
+}
+
+#[test]
+fn an_entry_that_cannot_be_read_costs_itself_only() {
+    let body = r#"{"results": [7, null, [], ["x"], {}, {"service_name": null}, {"service_name": "a", "instances": "x"},
+        {"service_name": "b", "instances": [{"instance_name": "b.0"}]},
+        {"service_name": "c", "instances": [{"uuid": 9, "started_at": "yesterday"}]}]}"#;
+    let page = services(body.as_bytes(), all).unwrap();
+    assert_eq!(page.unreadable, 6);
+    let [a, b, c] = &page.services[..] else { panic!("three services") };
+    assert_eq!(a.instances, Some(Err(AnswerProblem::Shape)));
+    assert_eq!(b.instances, Some(Err(AnswerProblem::Shape)), "an instance without an identifier");
+    let instance = &c.instances.as_ref().unwrap().as_ref().unwrap()[0];
+    assert_eq!((&*instance.name, &*instance.id, instance.started_at), ("9", "9", None));
+}
+
+#[test]
+fn a_page_of_another_shape_and_what_is_no_json_are_told_apart() {
+    for shape in [&b"[]"[..], b"{}", b"7", br#"{"results": 7}"#, br#"{"results": null}"#] {
+        assert_eq!(services(shape, all).err(), Some(AnswerProblem::Shape), "{}", shape.escape_ascii());
+    }
+    for no_json in [&b""[..], b"<html></html>", br#"{"results": ["#, b"{\"results\": [\"\xff\"]}"] {
+        assert_eq!(services(no_json, all).err(), Some(AnswerProblem::NotJson), "{}", no_json.escape_ascii());
+    }
+}
+
+#[test]
+fn the_list_of_instances_is_a_bare_array() {
+    let list = instances(br#"[{"instance_name": "a.0", "uuid": "u", "started_at": null}]"#).unwrap();
+    assert_eq!(*list[0], InstanceFacts { name: "a.0".to_owned(), id: "u".to_owned(), started_at: None });
+    assert_eq!(instances(b"{}").err(), Some(AnswerProblem::Shape));
+    assert_eq!(instances(b"[").err(), Some(AnswerProblem::NotJson));
+}
+
+#[test]
+fn a_name_cannot_leave_its_segment_of_the_path() {
+    for (name, path) in [
+        ("a/b", "a%2Fb"),
+        ("../x", "..%2Fx"),
+        ("..%2f", "..%252f"),
+        ("%2e%2e", "%252e%252e"),
+        ("a\\..\\b", "a%5C..%5Cb"),
+        ("a?b#c", "a%3Fb%23c"),
+        ("a\tb\n", "a%09b%0A"),
+        ("é", "%C3%A9"),
+    ] {
+        let url = ServicePath::new(&endpoint(), "acme", &named(name)).unwrap().instances_url();
+        assert_eq!(url.as_str(), format!("https://caas.example.com/v1/services/acme/{path}/instances/"));
+    }
+    for step in ["", ".", ".."] {
+        assert!(ServicePath::new(&endpoint(), "acme", &named(step)).is_none(), "{step}");
+        assert!(services_url(&endpoint(), step).is_err(), "{step}");
+    }
+}
+
+#[test]
+fn an_application_is_named_on_every_path_below_its_service() {
+    let facts = ServiceFacts { application: Some("a&b c".to_owned()), ..named("web") };
+    let path = ServicePath::new(&endpoint(), "acme", &facts).unwrap();
+    assert_eq!(path.instances_url().query(), Some("application=a%26b+c"));
+    let now = UNIX_EPOCH + Duration::from_secs(1_000);
+    let url = path.metrics_url("u/1", Duration::from_secs(100), Duration::from_secs(30), now).unwrap();
+    assert_eq!(
+        url.as_str(),
+        "https://caas.example.com/v1/services/acme/web/instances/u%2F1/metrics\
+         ?application=a%26b+c&start_time=870&end_time=970&point_per_period=1m"
+    );
+}
+
+#[test]
+fn the_next_page_stays_on_the_origin_of_the_endpoint() {
+    let page: Url = "https://caas.example.com/v1/services/acme/?page=1".parse().unwrap();
+    for (next, expected) in [
+        ("?page=2", "https://caas.example.com/v1/services/acme/?page=2"),
+        ("/v1/services/acme/?page=2", "https://caas.example.com/v1/services/acme/?page=2"),
+        ("http://caas.example.com/v1/x?page=2", "https://caas.example.com/v1/x?page=2"),
+        ("https://evil.example/steal?page=2", "https://caas.example.com/steal?page=2"),
+        ("//evil.example/steal", "https://caas.example.com/steal"),
+        ("https://u:p@caas.example.com:444/x#f", "https://caas.example.com/x"),
+    ] {
+        assert_eq!(next_url(&page, next).unwrap().as_str(), expected, "{next}");
+    }
+    for odd in ["mailto:a@b", "data:,x", "https://[", "javascript:1"] {
+        assert!(next_url(&page, odd).is_err(), "{odd}");
+    }
+}
+
+#[test]
+fn a_token_becomes_a_header_that_is_never_printed() {
+    let header = login(br#"{"token": "0123abc"}"#).unwrap();
+    assert_eq!(header.to_str().unwrap(), "Token 0123abc");
+    assert!(!format!("{header:?}").contains("0123abc"));
+    for body in [&br#"{"token": ""}"#[..], br#"{"token": "a\nb"}"#, b"{}", br#"{"token": 7}"#] {
+        assert_eq!(login(body).err(), Some(AnswerProblem::Shape), "{}", body.escape_ascii());
+    }
+    assert_eq!(login(b"<html>").err(), Some(AnswerProblem::NotJson));
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = (services(&body, all), instances(&body), login(&body));
+    }
+
+    #[test]
+    fn a_documented_page_with_bytes_changed_makes_nothing_panic(at in 0_usize..800, byte in any::<u8>()) {
+        let mut body = DOCUMENTED.as_bytes().to_vec();
+        let at = at % body.len();
+        body[at] = byte;
+        let _ = services(&body, all);
+    }
+
+    #[test]
+    fn every_name_stays_one_segment(name in "\\PC{1,20}") {
+        if let Some(path) = ServicePath::new(&endpoint(), "acme", &named(&name)) {
+            let url = path.instances_url();
+            let segments: Vec<_> = url.path_segments().unwrap().collect();
+            prop_assert_eq!(segments.len(), 6);
+            let decoded = percent_encoding::percent_decode_str(segments[3]).decode_utf8().unwrap();
+            prop_assert_eq!(&*decoded, &name);
+        }
+    }
+}

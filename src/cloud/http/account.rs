@@ -1,0 +1,227 @@
+//! One account's way to its cloud: each request is checked, budgeted, sent, limited, counted and, where that helps,
+//! sent once more. Knows no provider.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::{Method, Request, Response};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, sleep, timeout};
+use url::Url;
+
+use super::budget::Budget;
+use super::clients::Client;
+use super::guard::Policy;
+use super::retry::{self, Decision};
+use super::{limits, reset};
+use crate::cloud::CloudError;
+use crate::cloud::error::{AnswerProblem, Unreachable};
+use crate::telemetry::AccountMeter;
+
+/// How long a request keeps its place among those of all accounts. After that it only waits for its cloud, which costs
+/// next to nothing, and a cloud that never answers must not keep the places of all the others.
+const HOLDS_PLACE: Duration = Duration::from_secs(2);
+
+/// How hard one account may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccountLimits {
+    /// The longest that one request may take, retries and their waits included. Waiting in the account's own queue
+    /// is not counted.
+    pub request_timeout: Duration,
+    /// Requests in flight at once.
+    pub max_concurrent: usize,
+    /// Requests a second.
+    pub requests_per_second: u32,
+}
+
+/// One request. Everything that a provider sends is a GET, or a POST of a form.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Which operation it is, for metrics: `login`, `services`…
+    pub operation: &'static str,
+    /// Where to.
+    pub url: Url,
+    /// The `Authorization` header; mark it sensitive.
+    pub authorization: Option<HeaderValue>,
+    /// A form that makes it a POST.
+    pub form: Option<Bytes>,
+    /// The most bytes to take of the answer, decompressed.
+    pub most_bytes: usize,
+}
+
+/// The client of one account: shares connections with all accounts, and its budget with none.
+pub struct AccountClient {
+    pub(super) policy: Arc<Policy>,
+    pub(super) client: Arc<Client>,
+    pub(super) places: Arc<Semaphore>,
+    pub(super) limits: AccountLimits,
+    pub(super) budget: Budget,
+    pub(super) meter: AccountMeter,
+}
+
+/// A failed attempt, with what is needed to decide on the next.
+struct Failed {
+    error: CloudError,
+    /// The wait that the cloud asked for.
+    asked: Option<Duration>,
+}
+
+impl From<CloudError> for Failed {
+    fn from(error: CloudError) -> Self {
+        Self { error, asked: None }
+    }
+}
+
+impl AccountClient {
+    /// What the administrator allows.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The account's limits.
+    pub fn limits(&self) -> AccountLimits {
+        self.limits
+    }
+
+    /// The account's own metrics.
+    pub fn meter(&self) -> &AccountMeter {
+        &self.meter
+    }
+
+    /// Whether the account is slower than configured because its cloud answered 429 a while ago.
+    pub fn is_throttled(&self) -> bool {
+        self.budget.is_throttled()
+    }
+
+    /// Sends the request until it succeeds, cannot succeed, or its time is spent; `read` makes something of the body.
+    ///
+    /// An answer that `read` calls no JSON is asked for once more, since proxies answer HTML with status 200.
+    /// Dropping the future cancels the request and frees what it held.
+    pub async fn fetch<T>(
+        &self,
+        call: &Call,
+        read: impl Fn(&[u8]) -> Result<T, AnswerProblem>,
+    ) -> Result<T, CloudError> {
+        self.policy.check_request(&call.url)?;
+        if call.url.scheme() == "https" && !self.client.has_roots {
+            return Err(Unreachable::NoRoots.into());
+        }
+        let mut left = self.limits.request_timeout;
+        let mut attempt = 1;
+        loop {
+            let slot = self.budget.admit(self.limits.request_timeout).await?;
+            // Fails only when closed, which nobody does.
+            let place = self.places.acquire().await.ok();
+            let sent = Instant::now();
+            let failed = match self.attempt(call, place, left, &read).await {
+                Ok(value) => return Ok(value),
+                Err(failed) => failed,
+            };
+            drop(slot);
+            left = left.saturating_sub(sent.elapsed());
+            let dice = fastrand::f64();
+            let limited = matches!(failed.error, CloudError::RateLimited { .. });
+            if limited {
+                self.meter.throttled();
+                self.budget.throttle(sent, retry::pause(failed.asked, attempt, dice));
+            }
+            match retry::decide(&failed.error, failed.asked, attempt, left, dice) {
+                Decision::GiveUp => return Err(failed.error),
+                Decision::RetryAfter(wait) => {
+                    self.meter.retry(failed.error.reason());
+                    // After a 429 the account's budget waits, for all its requests.
+                    if !limited {
+                        sleep(wait).await;
+                    }
+                    left = left.saturating_sub(wait);
+                    attempt += 1;
+                }
+            }
+        }
+    }
+
+    /// Sends the request once and counts it.
+    async fn attempt<T>(
+        &self,
+        call: &Call,
+        mut place: Option<SemaphorePermit<'_>>,
+        left: Duration,
+        read: &impl Fn(&[u8]) -> Result<T, AnswerProblem>,
+    ) -> Result<T, Failed> {
+        let _in_flight = self.meter.in_flight();
+        let started = Instant::now();
+        let mut status = None;
+        let answered = {
+            let answering = timeout(left, self.answer(call, &mut status));
+            tokio::pin!(answering);
+            tokio::select! {
+                answered = &mut answering => answered,
+                () = sleep(HOLDS_PLACE) => {
+                    place = None;
+                    answering.await
+                }
+            }
+        };
+        let answered = answered.unwrap_or_else(|_| Err(CloudError::from(Unreachable::Timeout).into()));
+        let took = started.elapsed();
+        match (&answered, status) {
+            // Whatever came of reading the body, unless it never came whole.
+            (Ok(_), Some(status)) => self.count(call, status, took),
+            (Err(failed), status) => match (&failed.error, status) {
+                (CloudError::Unreachable(_), _) | (_, None) => {
+                    self.meter.request(call.operation, failed.error.reason(), took);
+                }
+                (_, Some(status)) => self.count(call, status, took),
+            },
+            (Ok(_), None) => {}
+        }
+        drop(place);
+        read(&answered?).map_err(|problem| CloudError::from(problem).into())
+    }
+
+    fn count(&self, call: &Call, status: u16, took: Duration) {
+        self.meter.request(call.operation, itoa::Buffer::new().format(status), took);
+    }
+
+    async fn answer(&self, call: &Call, status: &mut Option<u16>) -> Result<Bytes, Failed> {
+        let response =
+            self.client.http.execute(request(call)).await.map_err(|error| limits::failure(&error))?;
+        *status = Some(response.status().as_u16());
+        refuse_unless_ok(&response)?;
+        Ok(limits::body(response, call.most_bytes).await?)
+    }
+}
+
+fn request(call: &Call) -> Request {
+    let method = if call.form.is_some() { Method::POST } else { Method::GET };
+    let mut request = Request::new(method, call.url.clone());
+    if let Some(authorization) = &call.authorization {
+        request.headers_mut().insert(AUTHORIZATION, authorization.clone());
+    }
+    if let Some(form) = &call.form {
+        let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
+        request.headers_mut().insert(CONTENT_TYPE, form_type);
+        *request.body_mut() = Some(form.clone().into());
+    }
+    request
+}
+
+/// Turns every status but 2xx into a failure. The body of such an answer is not read.
+fn refuse_unless_ok(response: &Response) -> Result<(), Failed> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(());
+    }
+    if status.is_redirection() {
+        return Err(CloudError::from(AnswerProblem::Redirect).into());
+    }
+    let asked = reset::asked_wait(response.headers(), SystemTime::now());
+    let error = if status.as_u16() == 429 {
+        CloudError::RateLimited { retry_after: asked.map(|asked| asked.min(retry::LONGEST_ASKED)) }
+    } else {
+        CloudError::Status(status.as_u16())
+    };
+    Err(Failed { error, asked })
+}

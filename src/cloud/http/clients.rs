@@ -1,0 +1,129 @@
+//! One connection pool a set of trusted certificates, shared by all accounts of the process.
+//!
+//! A client of its own would cost each account more than 100 KB and its own connections to the same host.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
+use rustls::RootCertStore;
+use thiserror::Error;
+
+use super::guard::Policy;
+use super::resolve::{GuardedResolver, Lookup};
+use super::tls::{self, CaBundleProblem};
+
+/// From the first packet to the end of the TLS handshake, over all addresses of a name.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longer than the default interval of 30 s, so that a cycle finds the connections of the one before.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(45);
+
+/// Why there is no client.
+#[derive(Debug, Error)]
+pub enum ClientProblem {
+    /// The account's bundle of certificates cannot be used.
+    #[error("the CA bundle cannot be used: {0}")]
+    CaBundle(#[from] CaBundleProblem),
+    /// The TLS library refuses its own defaults.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+    /// The HTTP library refuses its settings.
+    #[error("the HTTP client cannot be set up")]
+    Http(#[source] reqwest::Error),
+}
+
+/// A connection pool with what it trusts.
+pub(super) struct Client {
+    pub(super) http: reqwest::Client,
+    /// Without a single root no https request can succeed.
+    pub(super) has_roots: bool,
+}
+
+/// The bundle (PEM) that a client trusts; `None` is the system's certificates.
+type Trusts = Option<Arc<[u8]>>;
+
+/// The clients in use, by what they trust.
+pub(super) struct Clients {
+    policy: Arc<Policy>,
+    lookup: Arc<dyn Lookup>,
+    in_use: Mutex<HashMap<Trusts, Weak<Client>>>,
+}
+
+impl Clients {
+    pub(super) fn new(policy: Arc<Policy>, lookup: Arc<dyn Lookup>) -> Self {
+        Self { policy, lookup, in_use: Mutex::default() }
+    }
+
+    /// The client that trusts this bundle (PEM), or the system's certificates.
+    pub(super) fn get(&self, ca_bundle: Option<&[u8]>) -> Result<Arc<Client>, ClientProblem> {
+        let key = ca_bundle.map(Arc::<[u8]>::from);
+        let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = in_use.get(&key).and_then(Weak::upgrade) {
+            return Ok(client);
+        }
+        let roots = ca_bundle.map_or_else(|| Ok(tls::system_roots()), tls::bundled_roots)?;
+        let client = Arc::new(self.build(roots)?);
+        in_use.retain(|_, other| other.strong_count() > 0);
+        in_use.insert(key, Arc::downgrade(&client));
+        Ok(client)
+    }
+
+    fn build(&self, roots: RootCertStore) -> Result<Client, ClientProblem> {
+        let has_roots = !roots.is_empty();
+        let resolver = GuardedResolver { policy: Arc::clone(&self.policy), lookup: Arc::clone(&self.lookup) };
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls::client_config(roots)?)
+            .dns_resolver(resolver)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .http1_only()
+            .gzip(true)
+            .referer(false)
+            .tcp_nodelay(true)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
+            .default_headers(HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]))
+            .build()
+            .map_err(ClientProblem::Http)?;
+        Ok(Client { http, has_roots })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::resolve::SystemLookup;
+    use super::*;
+
+    fn clients() -> Clients {
+        Clients::new(Arc::default(), Arc::new(SystemLookup))
+    }
+
+    fn bundle() -> Vec<u8> {
+        rcgen::generate_simple_self_signed(vec!["a.example.com".to_owned()]).unwrap().cert.pem().into_bytes()
+    }
+
+    #[test]
+    fn accounts_that_trust_the_same_share_a_client_and_others_do_not() {
+        let clients = clients();
+        let (ours, theirs) = (bundle(), bundle());
+        let first = clients.get(Some(&ours)).unwrap();
+        assert!(Arc::ptr_eq(&first, &clients.get(Some(&ours)).unwrap()));
+        assert!(!Arc::ptr_eq(&first, &clients.get(Some(&theirs)).unwrap()));
+    }
+
+    #[test]
+    fn a_client_that_nobody_uses_any_more_goes() {
+        let clients = clients();
+        drop(clients.get(Some(&bundle())).unwrap());
+        let _kept = clients.get(Some(&bundle())).unwrap();
+        assert_eq!(clients.in_use.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_system_without_certificates_still_makes_a_client_and_it_knows() {
+        assert!(!clients().build(RootCertStore::empty()).unwrap().has_roots);
+    }
+}

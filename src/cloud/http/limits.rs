@@ -1,0 +1,167 @@
+//! What of an answer is taken: so many bytes after decompression, JSON so deep, and no broken encoding.
+//!
+//! Whatever goes wrong while an answer is fetched becomes one word of our own here; no byte of it is kept.
+
+use std::error::Error;
+use std::io;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::Response;
+use reqwest::header::{CONTENT_ENCODING, HeaderMap};
+use serde::Deserialize;
+
+use super::resolve::AllRefused;
+use crate::cloud::CloudError;
+use crate::cloud::error::{AnswerProblem, Refusal, Unreachable};
+
+/// The deepest JSON that is taken; what clouds send is not deeper than ten.
+const DEEPEST: usize = 64;
+
+/// Reads a body while it comes and stops at the limit, so that a small bomb cannot become a large buffer.
+pub(super) async fn body(mut response: Response, most_bytes: usize) -> Result<Bytes, CloudError> {
+    // A known encoding is undone by now and its header gone.
+    if !is_plain(response.headers()) {
+        return Err(AnswerProblem::Encoding.into());
+    }
+    if response.content_length().is_some_and(|length| length > most_bytes as u64) {
+        return Err(AnswerProblem::TooLarge.into());
+    }
+    let mut body = Bytes::new();
+    let mut gathered = BytesMut::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error))? {
+        if body.len() + gathered.len() + chunk.len() > most_bytes {
+            return Err(AnswerProblem::TooLarge.into());
+        }
+        // Most answers come in one piece, which is passed on as it is.
+        if body.is_empty() && gathered.is_empty() {
+            body = chunk;
+        } else {
+            gathered.extend_from_slice(&std::mem::take(&mut body));
+            gathered.extend_from_slice(&chunk);
+        }
+    }
+    Ok(if gathered.is_empty() { body } else { gathered.freeze() })
+}
+
+fn is_plain(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+/// The body as JSON text that may be parsed: valid UTF-8, and nested no deeper than is good for a parser.
+pub fn json_text(body: &[u8]) -> Result<&str, AnswerProblem> {
+    let text = std::str::from_utf8(body).map_err(|_| AnswerProblem::NotJson)?;
+    if is_deeper_than(body, DEEPEST) { Err(AnswerProblem::TooDeep) } else { Ok(text) }
+}
+
+/// Parses text that [`json_text`] let pass. What comes out may borrow from it.
+pub fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, AnswerProblem> {
+    serde_json::from_str(text).map_err(|error| json_problem(&error))
+}
+
+/// What a parser's error says of the answer.
+pub fn json_problem(error: &serde_json::Error) -> AnswerProblem {
+    if error.is_data() { AnswerProblem::Shape } else { AnswerProblem::NotJson }
+}
+
+/// Whether brackets outside of strings are nested deeper than that. Needs no stack and one pass.
+fn is_deeper_than(json: &[u8], most: usize) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'[' | b'{' => {
+                depth += 1;
+                if depth > most {
+                    return true;
+                }
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    false
+}
+
+/// One word for what went wrong on the way.
+pub(super) fn failure(error: &reqwest::Error) -> CloudError {
+    if caused_by::<AllRefused>(error) {
+        return Refusal::PrivateAddress.into();
+    }
+    let how = if error.is_dns() {
+        Unreachable::Dns
+    } else if caused_by::<rustls::Error>(error) {
+        Unreachable::Tls
+    } else if error.is_connect() {
+        Unreachable::Connect
+    } else if error.is_timeout() {
+        Unreachable::Timeout
+    } else if error.is_decode() && !caused_by::<hyper::Error>(error) {
+        return AnswerProblem::Encoding.into();
+    } else {
+        Unreachable::BrokeOff
+    };
+    how.into()
+}
+
+/// Whether an error of this type stands anywhere in the chain, also inside an [`io::Error`], which hides its content.
+fn caused_by<E: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
+    let mut current = Some(error);
+    while let Some(error) = current {
+        if error.is::<E>() {
+            return true;
+        }
+        let inside = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        current = match inside {
+            Some(inside) => Some(inside),
+            None => error.source(),
+        };
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn nested(depth: usize) -> String {
+        format!("{}{}", "[".repeat(depth), "]".repeat(depth))
+    }
+
+    #[test]
+    fn json_nested_too_deeply_is_refused_before_it_is_parsed() {
+        assert_eq!(json_text(nested(DEEPEST).as_bytes()).unwrap().len(), 2 * DEEPEST);
+        assert_eq!(json_text(nested(DEEPEST + 1).as_bytes()), Err(AnswerProblem::TooDeep));
+        assert_eq!(json_text("[{\"a\":".repeat(100_000).as_bytes()), Err(AnswerProblem::TooDeep));
+    }
+
+    #[test]
+    fn brackets_in_strings_do_not_count() {
+        let text = format!(r#"{{"a": "{}\"{}"}}"#, "[".repeat(100), "{".repeat(100));
+        assert!(json_text(text.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn what_is_no_json_is_told_apart_from_json_of_another_shape() {
+        let number = |body: &[u8]| parse::<u32>(json_text(body)?);
+        assert_eq!(number(b"7"), Ok(7));
+        for body in [&b""[..], b"<html>", b"\"7", b"7 8", b"\"\xff\""] {
+            assert_eq!(number(body), Err(AnswerProblem::NotJson), "{}", body.escape_ascii());
+        }
+        assert_eq!(number(b"\"seven\""), Err(AnswerProblem::Shape));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(body in proptest::collection::vec(any::<u8>(), 0..256)) {
+            let _ = json_text(&body).and_then(parse::<serde_json::Value>);
+        }
+    }
+}

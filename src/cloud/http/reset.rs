@@ -1,0 +1,110 @@
+//! How long a cloud asks us to wait, in every dialect that clouds speak. Pure.
+//!
+//! `Retry-After` as seconds or as a date (RFC 9110); `RateLimit: limit=…, reset=30` and `RateLimit: "name";r=0;t=30`
+//! (IETF drafts); `ratelimit-reset` and `x-ratelimit-reset` as seconds from now (Render, Northflank) or as seconds
+//! since the epoch (`DigitalOcean`), told apart by their size.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+
+/// Seconds from here on are a point in time, not a wait: as a wait it would be 31 years.
+const EPOCH_FROM: f64 = 1e9;
+
+/// Headers with the seconds until, or the second at which, the limit is lifted.
+const RESETS: [&str; 3] = ["ratelimit-reset", "x-ratelimit-reset", "x-rate-limit-reset"];
+
+/// How long the answer with these headers asks us to wait, if it says so in a dialect we know.
+pub(super) fn asked_wait(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    text(RETRY_AFTER.as_str())
+        .and_then(|value| seconds(value, now).or_else(|| date(value, now)))
+        .or_else(|| text("ratelimit").and_then(|value| parameter(value, now)))
+        .or_else(|| RESETS.iter().find_map(|name| text(name).and_then(|value| seconds(value, now))))
+}
+
+/// Seconds from now, or since the epoch where they are that many. In the past is no wait at all.
+fn seconds(text: &str, now: SystemTime) -> Option<Duration> {
+    let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0)?;
+    let since_epoch = now.duration_since(UNIX_EPOCH).ok()?.as_secs_f64();
+    let wait = if number < EPOCH_FROM { number } else { (number - since_epoch).max(0.0) };
+    Duration::try_from_secs_f64(wait).ok()
+}
+
+/// An HTTP date such as `Sun, 06 Nov 1994 08:49:37 GMT`.
+fn date(text: &str, now: SystemTime) -> Option<Duration> {
+    let when = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    Some(SystemTime::from(when).duration_since(now).unwrap_or_default())
+}
+
+/// The `reset` or `t` among the parameters of a `RateLimit` header.
+fn parameter(text: &str, now: SystemTime) -> Option<Duration> {
+    text.split([',', ';'])
+        .filter_map(|part| part.split_once('='))
+        .find(|(name, _)| matches!(name.trim(), "reset" | "t"))
+        .and_then(|(_, value)| seconds(value.trim(), now))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use reqwest::header::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    const NOW: u64 = 1_700_000_000;
+
+    fn wait(headers: &[(&'static str, &str)]) -> Option<u64> {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()))
+            .collect();
+        asked_wait(&headers, UNIX_EPOCH + Duration::from_secs(NOW)).map(|wait| wait.as_secs())
+    }
+
+    #[test]
+    fn every_dialect_of_reset_is_understood() {
+        assert_eq!(wait(&[("retry-after", "7")]), Some(7));
+        assert_eq!(wait(&[("retry-after", "Tue, 14 Nov 2023 22:13:50 GMT")]), Some(30));
+        assert_eq!(wait(&[("ratelimit-reset", "1700000042")]), Some(42), "DigitalOcean: epoch seconds");
+        assert_eq!(wait(&[("ratelimit-reset", "12")]), Some(12), "Render: delta seconds");
+        assert_eq!(wait(&[("x-ratelimit-reset", "9")]), Some(9), "Northflank: delta seconds");
+        assert_eq!(wait(&[("x-rate-limit-reset", "1700000001.5")]), Some(1));
+        assert_eq!(wait(&[("ratelimit", "limit=100, remaining=0, reset=5")]), Some(5));
+        assert_eq!(wait(&[("ratelimit", r#""default";r=0;t=6"#)]), Some(6));
+        assert_eq!(wait(&[]), None, "nothing said");
+    }
+
+    #[test]
+    fn retry_after_goes_before_the_others_unless_it_cannot_be_read() {
+        assert_eq!(wait(&[("retry-after", "3"), ("ratelimit-reset", "9")]), Some(3));
+        assert_eq!(wait(&[("retry-after", "soon"), ("ratelimit-reset", "9")]), Some(9));
+    }
+
+    #[test]
+    fn a_reset_in_the_past_is_no_wait_and_nonsense_is_not_understood() {
+        assert_eq!(wait(&[("ratelimit-reset", "1600000000")]), Some(0));
+        assert_eq!(wait(&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")]), Some(0));
+        for nonsense in ["-1", "NaN", "inf", "1e400", "", "1 2", "99:99"] {
+            assert_eq!(wait(&[("retry-after", nonsense)]), None, "{nonsense}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_value_makes_it_panic(
+            value in proptest::collection::vec(any::<u8>(), 0..64),
+            name in proptest::sample::select(vec!["retry-after", "ratelimit", "ratelimit-reset"]),
+        ) {
+            if let Ok(value) = HeaderValue::from_bytes(&value) {
+                let headers = HeaderMap::from_iter([(HeaderName::from_static(name), value)]);
+                let _ = asked_wait(&headers, UNIX_EPOCH + Duration::from_secs(NOW));
+            }
+        }
+
+        #[test]
+        fn any_number_of_seconds_below_the_epoch_bound_is_that_wait(seconds in 0_u64..1_000_000_000) {
+            prop_assert_eq!(wait(&[("retry-after", &seconds.to_string())]), Some(seconds));
+        }
+    }
+}

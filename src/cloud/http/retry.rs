@@ -1,0 +1,162 @@
+//! Whether a failed request is sent once more, and when. Pure: the caller holds the clock and the dice.
+
+use std::time::Duration;
+
+use crate::cloud::CloudError;
+use crate::cloud::error::{AnswerProblem, Unreachable};
+
+/// How often one request is sent at most where the cloud or the way to it is ill; a cloud that is down gets no storm.
+/// Answers of 429 are not counted: there the deadline and the wait that they ask for decide.
+const MOST_ATTEMPTS: u32 = 4;
+/// The wait before the second attempt; doubled before each further one.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+/// The longest wait of our own choosing.
+const LONGEST_WAIT: Duration = Duration::from_secs(8);
+/// The first pause after a 429 that does not say how long.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest wait that a cloud may ask for. Whatever it says, it is asked again after that.
+pub(super) const LONGEST_ASKED: Duration = Duration::from_secs(15 * 60);
+
+/// What to do after a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// Send once more, after this long.
+    RetryAfter(Duration),
+    /// The failure stands.
+    GiveUp,
+}
+
+/// Decides on a request that failed for the `attempt`th time (from 1), with `left` of its deadline to spend.
+///
+/// `asked` is the wait that the cloud asked for; `dice` is uniform in 0..1 and spreads what failed together.
+pub(super) fn decide(
+    error: &CloudError,
+    asked: Option<Duration>,
+    attempt: u32,
+    left: Duration,
+    dice: f64,
+) -> Decision {
+    let wait = match error {
+        CloudError::RateLimited { .. } => pause(asked, attempt, dice),
+        error if attempt < MOST_ATTEMPTS && may_pass(error) => {
+            asked.unwrap_or_default().max(backoff(FIRST_WAIT, attempt, dice))
+        }
+        _ => return Decision::GiveUp,
+    };
+    if wait < left { Decision::RetryAfter(wait) } else { Decision::GiveUp }
+}
+
+/// How long an account stays silent after a 429.
+pub(super) fn pause(asked: Option<Duration>, attempt: u32, dice: f64) -> Duration {
+    match asked {
+        // A reset of 0 s is a clock's rounding, not an invitation.
+        Some(asked) if !asked.is_zero() => asked.min(LONGEST_ASKED),
+        _ => backoff(FIRST_PAUSE, attempt, dice),
+    }
+}
+
+/// Whether the same request may well succeed in a moment.
+fn may_pass(error: &CloudError) -> bool {
+    match error {
+        CloudError::Status(status) => matches!(status, 500 | 502 | 503 | 504),
+        CloudError::Unreachable(how) => {
+            matches!(how, Unreachable::Dns | Unreachable::Connect | Unreachable::BrokeOff)
+        }
+        // A proxy's HTML page with status 200, or a body that a proxy garbled.
+        CloudError::Answer(problem) => matches!(problem, AnswerProblem::NotJson | AnswerProblem::Encoding),
+        CloudError::EndpointRefused(_) | CloudError::LoginRejected | CloudError::RateLimited { .. } => false,
+    }
+}
+
+/// Between half and all of `first` doubled with each attempt, up to the longest.
+fn backoff(first: Duration, attempt: u32, dice: f64) -> Duration {
+    let doubled = first.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(LONGEST_WAIT);
+    doubled.mul_f64(0.5 + dice.clamp(0.0, 1.0) / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::cloud::error::Refusal;
+
+    const PLENTY: Duration = Duration::from_secs(60);
+    const LIMITED: CloudError = CloudError::RateLimited { retry_after: None };
+
+    #[test]
+    fn what_may_pass_is_sent_again_and_what_stays_is_not() {
+        for error in [
+            CloudError::Status(500),
+            CloudError::Status(503),
+            CloudError::Unreachable(Unreachable::Connect),
+            CloudError::Unreachable(Unreachable::BrokeOff),
+            CloudError::Answer(AnswerProblem::NotJson),
+        ] {
+            assert!(matches!(decide(&error, None, 1, PLENTY, 0.0), Decision::RetryAfter(_)), "{error}");
+        }
+        for error in [
+            CloudError::Status(400),
+            CloudError::Status(401),
+            CloudError::Status(404),
+            CloudError::Status(501),
+            CloudError::LoginRejected,
+            CloudError::EndpointRefused(Refusal::PrivateAddress),
+            CloudError::Unreachable(Unreachable::Tls),
+            CloudError::Unreachable(Unreachable::Timeout),
+            CloudError::Answer(AnswerProblem::Shape),
+            CloudError::Answer(AnswerProblem::TooLarge),
+            CloudError::Answer(AnswerProblem::TooDeep),
+            CloudError::Answer(AnswerProblem::Redirect),
+        ] {
+            assert_eq!(decide(&error, None, 1, PLENTY, 0.0), Decision::GiveUp, "{error}");
+        }
+    }
+
+    #[test]
+    fn waits_double_and_are_spread_over_half_their_length() {
+        let wait = |attempt, dice| match decide(&CloudError::Status(503), None, attempt, PLENTY, dice) {
+            Decision::RetryAfter(wait) => wait.as_millis(),
+            Decision::GiveUp => panic!("no retry"),
+        };
+        assert_eq!([wait(1, 1.0), wait(2, 1.0), wait(3, 1.0)], [250, 500, 1000]);
+        assert_eq!([wait(1, 0.0), wait(2, 0.0), wait(3, 0.0)], [125, 250, 500]);
+    }
+
+    #[test]
+    fn an_ill_cloud_is_asked_four_times_at_most() {
+        assert_eq!(decide(&CloudError::Status(503), None, 4, PLENTY, 0.0), Decision::GiveUp);
+    }
+
+    #[test]
+    fn a_wait_that_outlasts_the_deadline_ends_the_request_at_once() {
+        let asked = Some(Duration::from_secs(30));
+        let left = Duration::from_secs(10);
+        assert_eq!(decide(&LIMITED, asked, 1, left, 0.0), Decision::GiveUp);
+        assert_eq!(decide(&CloudError::Status(503), asked, 1, left, 0.0), Decision::GiveUp);
+        assert_eq!(decide(&LIMITED, asked, 1, PLENTY, 0.0), Decision::RetryAfter(Duration::from_secs(30)));
+    }
+
+    #[test]
+    fn what_a_cloud_asks_for_is_honoured_and_capped() {
+        assert_eq!(pause(Some(Duration::from_secs(20)), 1, 0.0), Duration::from_secs(20));
+        assert_eq!(pause(Some(Duration::from_secs(99_999_999)), 1, 0.0), LONGEST_ASKED);
+        assert_eq!(pause(Some(Duration::ZERO), 1, 1.0), FIRST_PAUSE);
+        assert_eq!(pause(None, 3, 1.0), 4 * FIRST_PAUSE);
+    }
+
+    proptest! {
+        #[test]
+        fn a_retry_always_fits_into_the_deadline(
+            attempt in 1_u32..1000, left in 0_u64..100_000, asked in proptest::option::of(0_u64..u64::MAX),
+            dice in 0.0..1.0_f64, limited in any::<bool>(),
+        ) {
+            let error = if limited { LIMITED } else { CloudError::Status(502) };
+            let left = Duration::from_millis(left);
+            let asked = asked.map(Duration::from_millis);
+            if let Decision::RetryAfter(wait) = decide(&error, asked, attempt, left, dice) {
+                prop_assert!(wait < left);
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Whom to trust: the system's certificates, or those of an account's own bundle and no others.
+//!
+//! The crypto provider is named here, so nothing depends on what the process installed.
+
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::{ClientConfig, RootCertStore};
+use thiserror::Error;
+
+/// Why a bundle of certificates cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum CaBundleProblem {
+    /// Nothing between `BEGIN CERTIFICATE` and `END CERTIFICATE`.
+    #[error("it holds no certificate; give CA certificates in PEM form (-----BEGIN CERTIFICATE-----)")]
+    Empty,
+    /// A block is cut off or not base64.
+    #[error("it is not valid PEM; give CA certificates in PEM form (-----BEGIN CERTIFICATE-----)")]
+    NotPem,
+    /// A block decodes to something else than a certificate.
+    #[error("one of its blocks is not an X.509 certificate that can be trusted as a CA")]
+    NotACertificate,
+}
+
+/// Whether the bundle can be used: one certificate or more in PEM form, and nothing broken among them.
+pub fn check_ca_bundle(pem: &[u8]) -> Result<(), CaBundleProblem> {
+    bundled_roots(pem).map(|_| ())
+}
+
+/// The certificates of a bundle.
+pub(super) fn bundled_roots(pem: &[u8]) -> Result<RootCertStore, CaBundleProblem> {
+    let mut roots = RootCertStore::empty();
+    for block in CertificateDer::pem_slice_iter(pem) {
+        let certificate = block.map_err(|problem| match problem {
+            pem::Error::NoItemsFound => CaBundleProblem::Empty,
+            _ => CaBundleProblem::NotPem,
+        })?;
+        roots.add(certificate).map_err(|_| CaBundleProblem::NotACertificate)?;
+    }
+    if roots.is_empty() { Err(CaBundleProblem::Empty) } else { Ok(roots) }
+}
+
+/// The system's certificates: those at `SSL_CERT_FILE` or `SSL_CERT_DIR`, else at the usual places such as
+/// `/etc/ssl/certs`. May be empty, as in an image without any.
+pub(super) fn system_roots() -> RootCertStore {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    let (_, unusable) = roots.add_parsable_certificates(found.certs);
+    if unusable > 0 || !found.errors.is_empty() {
+        tracing::warn!(
+            unusable,
+            unreadable = found.errors.len(),
+            "some CA certificates of the system are left out"
+        );
+    }
+    if roots.is_empty() {
+        tracing::warn!(
+            "no CA certificates on this system: https works only for accounts with a CA bundle; \
+             mount some at /etc/ssl/certs or set SSL_CERT_FILE"
+        );
+    }
+    roots
+}
+
+/// A client's TLS with these roots: rustls' safe defaults, and HTTP/1.1 only.
+pub(super) fn client_config(roots: RootCertStore) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn certificate() -> String {
+        rcgen::generate_simple_self_signed(vec!["caas.example.com".to_owned()]).unwrap().cert.pem()
+    }
+
+    #[test]
+    fn a_bundle_of_several_certificates_is_taken_whole() {
+        let bundle = format!("# our CAs\n{}\n{}", certificate(), certificate());
+        assert_eq!(bundled_roots(bundle.as_bytes()).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_bundle_that_cannot_be_used_says_why() {
+        let cut = certificate().replace("-----END CERTIFICATE-----", "");
+        let other = "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n";
+        assert_eq!(check_ca_bundle(b""), Err(CaBundleProblem::Empty));
+        assert_eq!(check_ca_bundle(b"hello"), Err(CaBundleProblem::Empty));
+        assert_eq!(check_ca_bundle(cut.as_bytes()), Err(CaBundleProblem::NotPem));
+        assert_eq!(check_ca_bundle(other.as_bytes()), Err(CaBundleProblem::NotACertificate));
+        assert_eq!(
+            check_ca_bundle(format!("{}{other}", certificate()).as_bytes()),
+            Err(CaBundleProblem::NotACertificate)
+        );
+    }
+}

@@ -1,0 +1,154 @@
+//! Which path is what on the main port.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::extract::{Path, State};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST};
+use http::{HeaderMap, StatusCode};
+
+use super::negotiate::{Format, format, takes_gzip};
+use super::{discovery, page, scrape, views};
+use crate::account::AccountId;
+use crate::collector::registry::{Entry, Registry};
+use crate::exposition::{openmetrics, text};
+use crate::telemetry::Metrics;
+
+/// What the server reads.
+#[derive(Clone)]
+pub struct Context {
+    /// The accounts with their newest snapshots.
+    pub registry: Arc<Registry>,
+    /// The process's own metrics.
+    pub metrics: Arc<Metrics>,
+    /// An account whose series `/metrics` serves too, after the own ones: `standalone` with its one account.
+    pub append_account: Option<AccountId>,
+}
+
+/// The paths of the main port.
+pub fn router(context: Context) -> Router {
+    let routes = Router::new()
+        .route("/", get(index))
+        .route("/accounts", get(accounts))
+        .route("/accounts/{namespace}/{name}", get(account))
+        .route("/accounts/{namespace}/{name}/metrics", get(account_metrics))
+        .route("/accounts/{namespace}/{name}/metrics/legacy", get(legacy_metrics))
+        .route("/sd", get(targets))
+        .route("/metrics", get(own_metrics));
+    with_fallbacks(routes, "no such path: / lists all").with_state(context)
+}
+
+/// Answers with a line of text where path or method are unknown.
+pub(super) fn with_fallbacks<S: Clone + Send + Sync + 'static>(
+    routes: Router<S>,
+    no_such_path: &'static str,
+) -> Router<S> {
+    routes
+        .fallback(async move || line(StatusCode::NOT_FOUND, no_such_path))
+        // The header Allow comes with it.
+        .method_not_allowed_fallback(async || {
+            line(StatusCode::METHOD_NOT_ALLOWED, "this path takes GET and HEAD only")
+        })
+}
+
+/// An answer of one line.
+pub(super) fn line(status: StatusCode, text: &str) -> Response {
+    (status, format!("{text}\n")).into_response()
+}
+
+fn unknown_account() -> Response {
+    line(StatusCode::NOT_FOUND, "no such account: /accounts lists all")
+}
+
+fn not_collected_yet() -> Response {
+    line(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "this account has not been collected yet; its first collection is under way",
+    )
+}
+
+async fn index(State(context): State<Context>) -> Response {
+    let accounts = views::accounts(&context.registry.all(), SystemTime::now());
+    ([(CONTENT_SECURITY_POLICY, page::POLICY)], Html(page::html(&accounts))).into_response()
+}
+
+async fn accounts(State(context): State<Context>) -> Json<views::Accounts> {
+    Json(views::accounts(&context.registry.all(), SystemTime::now()))
+}
+
+async fn account(
+    State(context): State<Context>,
+    Path((namespace, name)): Path<(String, String)>,
+) -> Response {
+    let Some(entry) = context.registry.get(&AccountId::new(&namespace, &name)) else {
+        return unknown_account();
+    };
+    // An account may have many thousand instances: too much for the threads that serve the others.
+    let made =
+        tokio::task::spawn_blocking(move || Json(views::detail(&entry, SystemTime::now())).into_response());
+    made.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "an account's JSON was not made");
+        line(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
+    })
+}
+
+async fn account_metrics(
+    State(context): State<Context>,
+    Path((namespace, name)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    let Some(Entry { snapshot, .. }) = context.registry.get(&AccountId::new(&namespace, &name)) else {
+        return unknown_account();
+    };
+    let Some(snapshot) = snapshot else { return not_collected_yet() };
+    let (body, content_type) = match format(&headers) {
+        Format::Text => (&snapshot.bodies.text, text::CONTENT_TYPE),
+        Format::OpenMetrics => (&snapshot.bodies.openmetrics, openmetrics::CONTENT_TYPE),
+    };
+    scrape::answer(body, content_type, takes_gzip(&headers), "Accept, Accept-Encoding")
+}
+
+async fn legacy_metrics(
+    State(context): State<Context>,
+    Path((namespace, name)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    let Some(Entry { account, snapshot }) = context.registry.get(&AccountId::new(&namespace, &name)) else {
+        return unknown_account();
+    };
+    if !account.metrics.names.legacy() {
+        return line(
+            StatusCode::NOT_FOUND,
+            "this account does not serve legacy names: set spec.metrics.names to legacy or both",
+        );
+    }
+    match snapshot.as_ref().and_then(|snapshot| snapshot.bodies.legacy.as_ref()) {
+        Some(body) => scrape::answer(body, text::CONTENT_TYPE, takes_gzip(&headers), "Accept-Encoding"),
+        None => not_collected_yet(),
+    }
+}
+
+async fn targets(State(context): State<Context>, headers: HeaderMap) -> Response {
+    match headers.get(HOST).and_then(|host| host.to_str().ok()).filter(|host| !host.is_empty()) {
+        Some(host) => Json(discovery::targets(&context.registry.all(), host)).into_response(),
+        None => line(StatusCode::BAD_REQUEST, "targets are named after the header Host, which is missing"),
+    }
+}
+
+async fn own_metrics(State(context): State<Context>) -> Response {
+    let appended = context.append_account.as_ref().and_then(|id| context.registry.get(id)?.snapshot);
+    let headers = [(CONTENT_TYPE, text::CONTENT_TYPE)];
+    context.metrics.set_accounts(&context.registry.states());
+    let own = context.metrics.render();
+    match appended {
+        None => (headers, own).into_response(),
+        // Own families begin with caas_operator_ and process_, an account's do not: none stands twice.
+        Some(snapshot) => {
+            let bodies = std::iter::once(&snapshot.bodies.text).chain(&snapshot.bodies.legacy);
+            (headers, scrape::plain_after(own.into(), bodies)).into_response()
+        }
+    }
+}

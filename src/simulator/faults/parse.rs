@@ -1,0 +1,309 @@
+//! Faults as text: `[OPERATION:]NAME[=VALUE][@SELECTOR]…`, read and written. Pure.
+
+use std::fmt;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+use super::{Fault, FaultKind, Operation, RetryAfter, Revocation, Scope};
+use crate::simulator::duration::{self, DurationError};
+
+/// Where `redirect` leads unless it says: where clouds keep the credentials of a machine.
+pub const METADATA: &str = "http://169.254.169.254/";
+
+/// What `huge-label` adds to a name unless it says.
+const HUGE: usize = 1 << 20;
+
+/// The grammar and all names, for `--help`.
+pub const HELP: &str = "\
+Faults: [OPERATION:]NAME[=VALUE][@SELECTOR]...
+  OPERATION  login, services, instances, metrics or all; without it every request but logins
+  SELECTOR   a share such as @0.1 (always the same tenth), @xN (at most N times),
+             @service=NAME (requests that name this service)
+  latency=DURATION        answers later, for example latency=250ms
+  slow-body               the body at one byte a second
+  429[=AFTER]             too many requests; AFTER: seconds in Retry-After (default 1),
+                          date:SECONDS for an HTTP date, none for no header
+  500 502 503 504[=AFTER] or status=CODE: that status, with Retry-After only if given
+  html                    status 200 with a web page
+  empty-body              status 200 and no byte
+  truncated-body          fewer bytes than Content-Length promises
+  wrong-json              JSON of other types
+  invalid-utf8            JSON with broken UTF-8 in its texts
+  deep-json               JSON nested 100,000 deep
+  gzip-bomb               1 MiB of gzip that unpacks to 1 GiB
+  revoked-token[=after-use]  all tokens are revoked before the request (or after it)
+  reject-login[=STATUS]   logins are refused (default 401)
+  page-cycle              the last page names the first as its next
+  endless-pages           every page names a next one
+  huge-label[=BYTES]      names with newlines and quotes, one of each kind a page with BYTES more (default 1 MiB)
+  redirect[=URL]          status 302 (default http://169.254.169.254/)
+  hang                    no answer ever
+  drop                    the connection closed instead of an answer
+Examples: --fault metrics:429=2@0.1   --fault revoked-token@x1   --fault 'metrics:hang@service=kibana'";
+
+/// Why a text is no fault.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum FaultError {
+    /// No fault of this name.
+    #[error(
+        "there is no fault named {0:?}; the names are: latency, slow-body, 429, 500, 502, 503, 504, status, html, empty-body, truncated-body, wrong-json, invalid-utf8, deep-json, gzip-bomb, revoked-token, reject-login, page-cycle, endless-pages, huge-label, redirect, hang, drop"
+    )]
+    Name(String),
+    /// No operation of this name.
+    #[error("there is no operation named {0:?}; write login, services, instances, metrics or all")]
+    Operation(String),
+    /// A selector that is none.
+    #[error(
+        "{0:?} selects nothing; write a share from 0 to 1 such as @0.1, a count such as @x3, or @service=NAME"
+    )]
+    Selector(String),
+    /// A value where none belongs.
+    #[error("{0} takes no value")]
+    NoValue(&'static str),
+    /// A value is missing or cannot be read.
+    #[error("{name} cannot use {value:?}; write {wanted}")]
+    Value {
+        /// The fault's name.
+        name: &'static str,
+        /// What was given.
+        value: String,
+        /// An example.
+        wanted: &'static str,
+    },
+    /// A duration that cannot be read.
+    #[error("latency: {0}")]
+    Duration(#[from] DurationError),
+    /// A fault on requests that it cannot befall.
+    #[error("{name} fits requests for {fits} only")]
+    Misfit {
+        /// The fault's name.
+        name: &'static str,
+        /// The operation that it fits.
+        fits: &'static str,
+    },
+}
+
+impl Operation {
+    /// Its name in the grammar.
+    pub(in crate::simulator) fn name(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::Services => "services",
+            Self::Instances => "instances",
+            Self::Metrics => "metrics",
+        }
+    }
+}
+
+impl FromStr for Scope {
+    type Err = FaultError;
+
+    fn from_str(text: &str) -> Result<Self, FaultError> {
+        if text == "all" {
+            return Ok(Self::All);
+        }
+        [Operation::Login, Operation::Services, Operation::Instances, Operation::Metrics]
+            .into_iter()
+            .find(|operation| operation.name() == text)
+            .map(Self::Only)
+            .ok_or_else(|| FaultError::Operation(text.to_owned()))
+    }
+}
+
+impl FromStr for Fault {
+    type Err = FaultError;
+
+    fn from_str(text: &str) -> Result<Self, FaultError> {
+        let (operation, rest) = match text.split_once(':') {
+            // A colon behind '=' belongs to the value, as in redirect=http://….
+            Some((operation, rest)) if !operation.contains(['=', '@']) => (Some(operation.parse()?), rest),
+            _ => (None, text),
+        };
+        let mut pieces = rest.split('@');
+        let (name, value) = match pieces.next().unwrap_or_default().split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (rest.split('@').next().unwrap_or_default(), None),
+        };
+        let mut fault = Self { operation, ..Self::new(kind(name, value)?) };
+        for selector in pieces {
+            select(&mut fault, selector)?;
+        }
+        fits(&fault)?;
+        Ok(fault)
+    }
+}
+
+/// Reads a fault's name and value.
+fn kind(name: &str, value: Option<&str>) -> Result<FaultKind, FaultError> {
+    let plain = |name: &'static str, kind: FaultKind| match value {
+        None => Ok(kind),
+        Some(_) => Err(FaultError::NoValue(name)),
+    };
+    let wanted = |name: &'static str, wanted: &'static str| FaultError::Value {
+        name,
+        value: value.unwrap_or_default().to_owned(),
+        wanted,
+    };
+    match name {
+        "latency" => Ok(FaultKind::Latency(duration::parse(value.unwrap_or_default())?)),
+        "slow-body" => plain("slow-body", FaultKind::SlowBody),
+        "429" => Ok(FaultKind::TooManyRequests(retry_after(value.unwrap_or("1"))?)),
+        "500" | "502" | "503" | "504" => {
+            let status = name.parse().map_err(|_| FaultError::Name(name.to_owned()))?;
+            Ok(FaultKind::Status(status, value.map_or(Ok(RetryAfter::Absent), retry_after)?))
+        }
+        "status" => {
+            let status =
+                value.and_then(|value| value.parse().ok()).filter(|status| (400..600).contains(status));
+            let status = status.ok_or_else(|| wanted("status", "a code from 400 to 599"))?;
+            Ok(FaultKind::Status(status, RetryAfter::Absent))
+        }
+        "html" => plain("html", FaultKind::Html),
+        "truncated-body" => plain("truncated-body", FaultKind::TruncatedBody),
+        "wrong-json" => plain("wrong-json", FaultKind::WrongJson),
+        "invalid-utf8" => plain("invalid-utf8", FaultKind::InvalidUtf8),
+        "empty-body" => plain("empty-body", FaultKind::EmptyBody),
+        "revoked-token" => match value {
+            None => Ok(FaultKind::RevokedToken(Revocation::Before)),
+            Some("after-use") => Ok(FaultKind::RevokedToken(Revocation::AfterUse)),
+            Some(_) => Err(wanted("revoked-token", "revoked-token or revoked-token=after-use")),
+        },
+        "reject-login" => {
+            let status = value.unwrap_or("401").parse().ok().filter(|status| (400..500).contains(status));
+            status
+                .map(FaultKind::RejectLogin)
+                .ok_or_else(|| wanted("reject-login", "a status from 400 to 499"))
+        }
+        "page-cycle" => plain("page-cycle", FaultKind::PageCycle),
+        "endless-pages" => plain("endless-pages", FaultKind::EndlessPages),
+        "gzip-bomb" => plain("gzip-bomb", FaultKind::GzipBomb),
+        "deep-json" => plain("deep-json", FaultKind::DeepJson),
+        "redirect" => {
+            let target = value.unwrap_or(METADATA);
+            let sendable = !target.is_empty() && target.bytes().all(|byte| byte.is_ascii_graphic());
+            if sendable {
+                Ok(FaultKind::Redirect(target.to_owned()))
+            } else {
+                Err(wanted("redirect", "a URL of printable ASCII characters"))
+            }
+        }
+        "hang" => plain("hang", FaultKind::Hang),
+        "drop" => plain("drop", FaultKind::Drop),
+        "huge-label" => match value {
+            None => Ok(FaultKind::HugeLabel(HUGE)),
+            // Far beyond any client's limit already; more would only cost this process its memory.
+            Some(bytes) => {
+                let bytes = bytes.parse().ok().filter(|bytes| *bytes <= 256 << 20);
+                bytes
+                    .map(FaultKind::HugeLabel)
+                    .ok_or_else(|| wanted("huge-label", "bytes, at most 268435456"))
+            }
+        },
+        _ => Err(FaultError::Name(name.to_owned())),
+    }
+}
+
+fn retry_after(text: &str) -> Result<RetryAfter, FaultError> {
+    let read = match text.strip_prefix("date:") {
+        _ if text == "none" => Some(RetryAfter::Absent),
+        Some(seconds) => seconds.parse().ok().filter(|seconds| *seconds <= 1 << 32).map(RetryAfter::Date),
+        None => text.parse().ok().map(RetryAfter::Seconds),
+    };
+    read.ok_or_else(|| FaultError::Value {
+        name: "Retry-After",
+        value: text.to_owned(),
+        wanted: "seconds, date:SECONDS or none",
+    })
+}
+
+/// Applies one selector.
+fn select(fault: &mut Fault, selector: &str) -> Result<(), FaultError> {
+    let problem = || FaultError::Selector(selector.to_owned());
+    if let Some(name) = selector.strip_prefix("service=") {
+        fault.service = Some(name.to_owned()).filter(|name| !name.is_empty());
+        return if fault.service.is_some() { Ok(()) } else { Err(problem()) };
+    }
+    if let Some(times) = selector.strip_prefix('x') {
+        fault.times = Some(times.parse().map_err(|_| problem())?);
+        return Ok(());
+    }
+    fault.share = selector.parse().ok().filter(|share| (0.0..=1.0).contains(share)).ok_or_else(problem)?;
+    Ok(())
+}
+
+/// Refuses a fault on requests that it cannot befall.
+fn fits(fault: &Fault) -> Result<(), FaultError> {
+    let (name, only) = match fault.kind {
+        FaultKind::RejectLogin(_) => ("reject-login", Operation::Login),
+        FaultKind::PageCycle => ("page-cycle", Operation::Services),
+        FaultKind::EndlessPages => ("endless-pages", Operation::Services),
+        FaultKind::HugeLabel(_) => ("huge-label", Operation::Services),
+        _ => return Ok(()),
+    };
+    match fault.operation {
+        Some(Scope::Only(operation)) if operation != only => {
+            Err(FaultError::Misfit { name, fits: only.name() })
+        }
+        _ => Ok(()),
+    }
+}
+
+impl fmt::Display for RetryAfter {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => out.write_str("none"),
+            Self::Seconds(seconds) => write!(out, "{seconds}"),
+            Self::Date(seconds) => write!(out, "date:{seconds}"),
+        }
+    }
+}
+
+impl fmt::Display for FaultKind {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Latency(latency) => write!(out, "latency={}", duration::format(*latency)),
+            Self::SlowBody => out.write_str("slow-body"),
+            Self::TooManyRequests(after) => write!(out, "429={after}"),
+            Self::Status(status @ (500 | 502 | 503 | 504), after) => write!(out, "{status}={after}"),
+            Self::Status(status, _) => write!(out, "status={status}"),
+            Self::Html => out.write_str("html"),
+            Self::TruncatedBody => out.write_str("truncated-body"),
+            Self::WrongJson => out.write_str("wrong-json"),
+            Self::InvalidUtf8 => out.write_str("invalid-utf8"),
+            Self::EmptyBody => out.write_str("empty-body"),
+            Self::RevokedToken(Revocation::Before) => out.write_str("revoked-token"),
+            Self::RevokedToken(Revocation::AfterUse) => out.write_str("revoked-token=after-use"),
+            Self::RejectLogin(status) => write!(out, "reject-login={status}"),
+            Self::PageCycle => out.write_str("page-cycle"),
+            Self::EndlessPages => out.write_str("endless-pages"),
+            Self::GzipBomb => out.write_str("gzip-bomb"),
+            Self::DeepJson => out.write_str("deep-json"),
+            Self::Redirect(target) => write!(out, "redirect={target}"),
+            Self::Hang => out.write_str("hang"),
+            Self::Drop => out.write_str("drop"),
+            Self::HugeLabel(bytes) => write!(out, "huge-label={bytes}"),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.operation {
+            Some(Scope::All) => out.write_str("all:")?,
+            Some(Scope::Only(operation)) => write!(out, "{}:", operation.name())?,
+            None => {}
+        }
+        write!(out, "{}", self.kind)?;
+        if self.share < 1.0 {
+            write!(out, "@{}", self.share)?;
+        }
+        if let Some(times) = self.times {
+            write!(out, "@x{times}")?;
+        }
+        match &self.service {
+            Some(service) => write!(out, "@service={service}"),
+            None => Ok(()),
+        }
+    }
+}

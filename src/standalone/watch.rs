@@ -1,0 +1,147 @@
+//! Follows a folder of manifests while the program runs.
+//!
+//! Level-triggered: the folder is read again each period and compared with what is in force, so that no event can be
+//! lost, on any file system. A change counts once it was read twice alike, which leaves out files being written.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::folder::{self, Texts};
+use super::manifests::{self, File};
+use super::{Desired, Fault, Place};
+use crate::cloud::error::Refusal;
+
+/// How often a folder is read.
+pub const PERIOD: Duration = Duration::from_secs(2);
+
+/// Calls `on_change` with what the folder asks for, at first and after each change, until cancelled.
+///
+/// Fails only where the folder cannot be read at first; a folder that goes missing keeps what is in force.
+pub async fn watch(
+    folder: PathBuf,
+    period: Duration,
+    allow: impl Fn(&Url) -> Result<(), Refusal>,
+    mut on_change: impl FnMut(Desired),
+    cancel: CancellationToken,
+) -> io::Result<()> {
+    let mut view = View::new(read(folder.clone()).await?);
+    let mut current = manifests::desired(view.files(), &allow);
+    log_news(&current, &Desired::default());
+    on_change(current.clone());
+
+    let mut readable = true;
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while cancel.run_until_cancelled(ticks.tick()).await.is_some() {
+        let texts = match read(folder.clone()).await {
+            Ok(texts) => texts,
+            Err(error) => {
+                if readable {
+                    let folder = folder.display();
+                    tracing::error!(%folder, %error, "manifests cannot be read, what they said last stays in force");
+                }
+                readable = false;
+                continue;
+            }
+        };
+        readable = true;
+        if !view.observe(texts) {
+            continue;
+        }
+        let desired = manifests::desired(view.files(), &allow);
+        if desired != current {
+            log_news(&desired, &current);
+            current = desired;
+            on_change(current.clone());
+        }
+    }
+    Ok(())
+}
+
+async fn read(folder: PathBuf) -> io::Result<Texts> {
+    tokio::task::spawn_blocking(move || folder::read(&folder)).await.map_err(io::Error::other)?
+}
+
+/// Logs what is wrong now and was not before.
+fn log_news(now: &Desired, before: &Desired) {
+    for fault in now.faults.iter().filter(|fault| !before.faults.contains(fault)) {
+        tracing::error!("{fault}");
+    }
+    for problem in now.problems.iter().filter(|problem| !before.problems.contains(problem)) {
+        let (account, problem) = problem;
+        tracing::warn!(%account, reason = %problem.reason, "{}", problem.message);
+    }
+}
+
+/// What is in force of a folder, and what was read last.
+struct View {
+    files: BTreeMap<String, File>,
+    accepted: Texts,
+    last: Texts,
+}
+
+impl View {
+    /// What is read first is in force at once.
+    fn new(texts: Texts) -> Self {
+        let mut view = Self { files: BTreeMap::new(), accepted: Texts::new(), last: texts.clone() };
+        view.observe(texts);
+        view
+    }
+
+    fn files(&self) -> impl Iterator<Item = &File> {
+        self.files.values()
+    }
+
+    /// Takes in what was read; tells whether anything in force changed.
+    fn observe(&mut self, now: Texts) -> bool {
+        let mut changed = false;
+        let names: BTreeSet<String> = now.keys().chain(self.accepted.keys()).cloned().collect();
+        for name in names {
+            let text = now.get(&name);
+            if text != self.last.get(&name) || text == self.accepted.get(&name) {
+                continue;
+            }
+            changed = true;
+            if let Some(text) = text {
+                let earlier = self.files.remove(&name);
+                self.files.insert(name.clone(), take_over(&name, text, earlier));
+                self.accepted.insert(name, text.clone());
+            } else {
+                self.files.remove(&name);
+                self.accepted.remove(&name);
+            }
+        }
+        self.last = now;
+        changed
+    }
+}
+
+/// The new state of a file. One that cannot be read or parsed, in whole or in part, keeps what it said before:
+/// it is being edited, and its accounts' series would end for a slip of the keyboard.
+fn take_over(name: &str, text: &Result<String, String>, earlier: Option<File>) -> File {
+    let mut file = match text {
+        Ok(text) => manifests::parse(name, text),
+        Err(message) => {
+            let place = Place { file: name.to_owned(), document: 0, line: None };
+            File { objects: Vec::new(), faults: vec![Fault { place, message: message.clone() }] }
+        }
+    };
+    if let (false, Some(earlier)) = (file.faults.is_empty(), earlier)
+        && !earlier.objects.is_empty()
+    {
+        file.objects = earlier.objects;
+        for fault in &mut file.faults {
+            fault.message.push_str("; what the file said before stays in force");
+        }
+    }
+    file
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,19 @@
+//! The manifests in `examples/` are what a reader may trust: each is taken as an API server would take it.
+
+use std::path::Path;
+
+use caas_operator::standalone::{folder, manifests};
+
+#[test]
+fn every_example_makes_accounts_without_a_complaint() {
+    for (path, accounts) in [("examples", 2), ("examples/several-accounts", 2)] {
+        let texts = folder::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+        assert!(!texts.is_empty());
+        let files: Vec<_> =
+            texts.iter().map(|(name, text)| manifests::parse(name, text.as_ref().unwrap())).collect();
+        let desired = manifests::desired(&files, |_| Ok(()));
+        assert_eq!(desired.faults, [], "{path}");
+        assert_eq!(desired.problems, [], "{path}");
+        assert_eq!(desired.accounts.len(), accounts, "{path}");
+    }
+}

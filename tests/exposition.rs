@@ -1,0 +1,441 @@
+//! What a page becomes: read back by readers of our own and by Prometheus' tool, and compared as a whole.
+
+// Clippy's leave to unwrap in tests does not reach the helpers of an integration test.
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/exposition.rs"]
+mod formats;
+#[path = "support/pages.rs"]
+mod pages;
+#[path = "support/servers.rs"]
+mod servers;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use caas_operator::cloud::model::{InstanceFacts, Sample, ServiceFacts};
+use caas_operator::exposition::gzip::{Inflate, MAX_IDENTITY_BYTES};
+use caas_operator::exposition::page::{AccountGauges, Page};
+use caas_operator::exposition::{Body, Options, Rendered, Renderer};
+use caas_operator::telemetry::Metrics;
+use formats::{Labels, by_series, parse_openmetrics, parse_text};
+use pages::{ALL, acme, page};
+use proptest::prelude::*;
+
+fn render(page: &Page, options: &Options) -> Rendered {
+    Renderer::default().render(page, options)
+}
+
+fn inflated(body: &Body) -> String {
+    let mut inflate = Inflate::new(body.gzip.clone());
+    let chunks = std::iter::from_fn(|| inflate.next_chunk(1 << 16).unwrap());
+    String::from_utf8(chunks.flatten().collect()).unwrap()
+}
+
+#[test]
+fn text_stays_as_it_is() {
+    insta::assert_snapshot!(inflated(&render(&acme(), &ALL).bodies.text));
+}
+
+#[test]
+fn openmetrics_stays_as_it_is() {
+    insta::assert_snapshot!(inflated(&render(&acme(), &ALL).bodies.openmetrics));
+}
+
+#[test]
+fn openmetrics_with_source_timestamps_stays_as_it_is() {
+    let options = Options { source_timestamps: true, ..ALL };
+    insta::assert_snapshot!(inflated(&render(&acme(), &options).bodies.openmetrics));
+}
+
+#[test]
+fn legacy_stays_as_it_is() {
+    insta::assert_snapshot!(inflated(&render(&acme(), &ALL).bodies.legacy.unwrap()));
+}
+
+#[test]
+fn legacy_names_only_leave_the_accounts_own_series_in_the_modern_body() {
+    let bodies = render(&acme(), &Options { modern: false, ..ALL }).bodies;
+    let families = parse_text(&inflated(&bodies.text)).unwrap();
+    assert_eq!(families.len(), 7);
+    assert!(families.iter().all(|family| family.name.starts_with("caas_account_")), "{families:?}");
+    assert!(!parse_text(&inflated(&bodies.legacy.unwrap())).unwrap().is_empty());
+}
+
+#[test]
+fn modern_names_only_have_no_legacy_body() {
+    assert!(render(&acme(), &Options { legacy: false, ..ALL }).bodies.legacy.is_none());
+}
+
+#[test]
+fn the_number_of_series_is_that_of_the_bodies() {
+    for options in [ALL, Options { legacy: false, ..ALL }, Options { modern: false, ..ALL }] {
+        let rendered = render(&acme(), &options);
+        let text = by_series(&parse_text(&inflated(&rendered.bodies.text)).unwrap()).unwrap();
+        let legacy = rendered
+            .bodies
+            .legacy
+            .as_ref()
+            .map_or(0, |body| by_series(&parse_text(&inflated(body)).unwrap()).unwrap().len());
+        assert_eq!(rendered.series, text.len() + legacy);
+        let said = text.values().find(|sample| sample.name == "caas_account_series").unwrap();
+        assert_eq!(said.value.to_bits(), (rendered.series as f64).to_bits());
+    }
+}
+
+fn many(services: usize, instances: usize) -> Page {
+    let instance = |service: usize, instance: usize| {
+        let facts = InstanceFacts {
+            name: format!("s{service}.{instance}"),
+            id: format!("{service}-{instance}"),
+            started_at: None,
+        };
+        (
+            facts,
+            Some(Sample { timestamp: 1.0, memory_usage_bytes: Some(instance as f64), ..Sample::default() }),
+        )
+    };
+    let service = |service: usize| {
+        let facts = ServiceFacts { name: format!("s{service}"), ..ServiceFacts::default() };
+        (facts, (0..instances).map(|index| instance(service, index)).collect())
+    };
+    page("n", "a", AccountGauges::default(), (0..services).map(service).collect())
+}
+
+#[test]
+fn a_limit_keeps_the_account_and_the_oldest_objects_and_no_half_instance() {
+    // The account has 6 series, a service 1, an instance 3.
+    let page = many(3, 2);
+    let whole = render(&page, &Options { legacy: false, ..ALL });
+    assert_eq!((whole.series, whole.over_limit), (6 + 3 * (1 + 2 * 3), 0));
+
+    for limit in 0..whole.series {
+        let cut = render(&page, &Options { legacy: false, max_series: limit, ..ALL });
+        assert_eq!(cut.series + usize::try_from(cut.over_limit).unwrap(), whole.series);
+        assert!(cut.series <= limit.max(6), "{limit}");
+        let families = parse_text(&inflated(&cut.bodies.text)).unwrap();
+        let count = |name: &str| families.iter().find(|f| f.name == name).map_or(0, |f| f.samples.len());
+        assert_eq!(count("caas_account_up"), 1);
+        assert_eq!(count("caas_instance_info"), count("caas_instance_memory_usage_bytes"));
+    }
+
+    // Room for the first service and its instances, and one series more: the second service.
+    let cut = render(&page, &Options { legacy: false, max_series: 6 + 7 + 2, ..ALL });
+    let text = inflated(&cut.bodies.text);
+    assert!(text.contains("service_name=\"s1\"") && !text.contains("instance_name=\"s1.0\""), "{text}");
+    assert!(!text.contains("service_name=\"s2\""), "what is newer must not take the room: {text}");
+}
+
+#[test]
+fn the_limit_counts_legacy_series_too() {
+    let page = many(1, 3);
+    let rendered = render(&page, &Options { max_series: 6 + 1 + 2 * 4, ..ALL });
+    assert_eq!((rendered.series, rendered.over_limit), (15, 4));
+    assert_eq!(inflated(&rendered.bodies.legacy.unwrap()).matches("memory_usage{").count(), 2);
+}
+
+#[test]
+fn the_first_of_two_equal_label_sets_is_exposed_and_the_other_counted() {
+    let mut page = many(1, 2);
+    let mut twin = page.services[0].clone();
+    twin.instances[1].labels = twin.labels.instance("s0.1", "another").0;
+    page.services.push(twin);
+    let rendered = render(&page, &ALL);
+    by_series(&parse_text(&inflated(&rendered.bodies.text)).unwrap()).unwrap();
+    by_series(&parse_text(&inflated(&rendered.bodies.legacy.unwrap())).unwrap()).unwrap();
+    // The service's info; the first instance, 3 modern and 1 legacy; of the second, whose id differs, 1 legacy.
+    assert_eq!(rendered.duplicates, 1 + 4 + 1);
+}
+
+#[test]
+fn a_large_page_is_kept_compressed_only_and_reads_the_same() {
+    let page = many(100, 50);
+    let body = render(&page, &ALL).bodies.text;
+    assert!(body.identity.is_none());
+    let text = inflated(&body);
+    assert!(text.len() > MAX_IDENTITY_BYTES);
+    assert_eq!(text.len(), body.plain_bytes());
+    let series = by_series(&parse_text(&text).unwrap()).unwrap();
+    assert_eq!(series.len(), 6 + 100 * (1 + 50 * 3));
+}
+
+#[test]
+fn a_renderer_leaves_nothing_of_one_page_in_the_next() {
+    let mut renderer = Renderer::default();
+    let first = renderer.render(&acme(), &ALL);
+    renderer.render(&many(3, 3), &ALL);
+    let again = renderer.render(&acme(), &ALL);
+    assert_eq!(inflated(&first.bodies.text), inflated(&again.bodies.text));
+    assert_eq!(inflated(&first.bodies.openmetrics), inflated(&again.bodies.openmetrics));
+}
+
+/// Text as a hostile cloud would have it.
+fn name() -> impl Strategy<Value = String> {
+    let special = prop::sample::select(vec!['"', '\\', '\n', '\r', '\0', '\t', '{', '}', ',', '=', '#', ' ']);
+    let character = prop_oneof![special, any::<char>(), prop::char::range('a', 'c')];
+    prop::collection::vec(character, 0..8).prop_map(String::from_iter)
+}
+
+fn value() -> impl Strategy<Value = Option<f64>> {
+    let finite = any::<f64>().prop_filter("clouds' numbers are finite", |value| value.is_finite());
+    prop::option::of(prop_oneof![finite, (0..1_000_000_000_000_u64).prop_map(|whole| whole as f64)])
+}
+
+prop_compose! {
+    fn facts()(name in name(), application in prop::option::of(name()), status in prop::option::of(name()),
+        known in any::<bool>(), desired_instances in prop::option::of(0..9_i64),
+        running_instances in prop::option::of(0..9_i64), image in prop::option::of(name()),
+        image_tag in prop::option::of(name()), size in prop::option::of(name()),
+        region in prop::option::of(name())) -> ServiceFacts {
+        let status = if known { Some("Stopped".into()) } else { status };
+        ServiceFacts { name, application, status, desired_instances, running_instances, image, image_tag, size, region }
+    }
+}
+
+prop_compose! {
+    fn instance()(name in name(), id in name(), started_at in value(), sampled in any::<bool>(),
+        timestamp in 0.0..4e9_f64, values in prop::collection::vec(value(), 8)) -> (InstanceFacts, Option<Sample>) {
+        let sample = Sample {
+            timestamp,
+            cpu_usage_nanoseconds: values[0],
+            cpu_utilization_percent: values[1],
+            memory_usage_bytes: values[2],
+            memory_utilization_percent: values[3],
+            receive_bytes: values[4],
+            receive_errors: values[5],
+            transmit_bytes: values[6],
+            transmit_errors: values[7],
+        };
+        (InstanceFacts { name, id, started_at }, sampled.then_some(sample))
+    }
+}
+
+prop_compose! {
+    fn any_page()(up in any::<bool>(), last_collection in 0.0..4e9_f64,
+        last_success in prop::option::of(0.0..4e9_f64), last_duration in 0.0..100.0_f64,
+        services in prop::collection::vec((facts(), prop::collection::vec(instance(), 0..4)), 0..4)) -> Page {
+        page("team-a", "acme", AccountGauges { up, last_collection, last_success, last_duration }, services)
+    }
+}
+
+/// What must come back: value and time of measurement by name and labels.
+#[derive(Default)]
+struct Expected(BTreeMap<(String, Labels), (f64, Option<f64>)>);
+
+impl Expected {
+    fn add(&mut self, name: &str, labels: &Labels, value: Option<f64>, timestamp: Option<f64>) {
+        if let Some(value) = value {
+            self.0.entry((name.into(), labels.clone())).or_insert((value, timestamp));
+        }
+    }
+}
+
+fn and(labels: &Labels, more: &[(&str, &str)]) -> Labels {
+    let more = more.iter().map(|(label, value)| ((*label).into(), (*value).into()));
+    labels.clone().into_iter().chain(more).collect()
+}
+
+/// The modern and the legacy series of a page, written out without the renderer's table.
+fn expected(page: &Page) -> (Expected, Expected) {
+    let (mut modern, mut legacy) = (Expected::default(), Expected::default());
+    let account = and(&Labels::new(), &[("account_namespace", "team-a"), ("account", "acme")]);
+    let gauges = &page.gauges;
+    for (name, value) in [
+        ("up", Some(f64::from(u8::from(gauges.up)))),
+        ("services", Some(page.services.len() as f64)),
+        (
+            "instances",
+            Some(page.services.iter().map(|service| service.instances.len()).sum::<usize>() as f64),
+        ),
+        ("last_collection_timestamp_seconds", Some(gauges.last_collection)),
+        ("last_success_timestamp_seconds", gauges.last_success),
+        ("last_collection_duration_seconds", Some(gauges.last_duration)),
+    ] {
+        modern.add(&format!("caas_account_{name}"), &account, value, None);
+    }
+    let (mut services, mut instances, mut old) = (Vec::new(), Vec::new(), Vec::new());
+    for entry in &page.services {
+        let facts = &entry.facts;
+        let labels = and(&account, &[("service_name", &facts.name)]);
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        let info = [
+            ("application", text(&facts.application)),
+            ("image", text(&facts.image)),
+            ("image_tag", text(&facts.image_tag)),
+            ("region", text(&facts.region)),
+            ("size", text(&facts.size)),
+        ];
+        let info = info.each_ref().map(|(label, value)| (*label, value.as_str()));
+        if !services.contains(&labels) {
+            services.push(labels.clone());
+            modern.add("caas_service_info", &and(&labels, &info), Some(1.0), None);
+            let desired = facts.desired_instances.map(|count| count as f64);
+            modern.add("caas_service_desired_instances", &labels, desired, None);
+            let running = facts.running_instances.map(|count| count as f64);
+            modern.add("caas_service_running_instances", &labels, running, None);
+            if let Some(status) = &facts.status {
+                let labels = |status| and(&labels, &[("status", status)]);
+                modern.add("caas_service_status", &labels(status), Some(1.0), None);
+                for other in ["Running", "Deploying", "Starting", "Stopped"] {
+                    modern.add("caas_service_status", &labels(other), Some(0.0), None);
+                }
+            }
+        }
+        for instance in &entry.instances {
+            let facts = &instance.facts;
+            let old_labels =
+                and(&Labels::new(), &[("service", &entry.facts.name), ("instance", &facts.name)]);
+            let labels = and(&labels, &[("instance_name", &facts.name), ("instance_id", &facts.id)]);
+            if instances.contains(&labels) {
+                continue;
+            }
+            instances.push(labels.clone());
+            modern.add("caas_instance_info", &and(&labels, &info), Some(1.0), None);
+            modern.add("caas_instance_start_time_seconds", &labels, facts.started_at, None);
+            let Some(sample) = &instance.sample else { continue };
+            let at = Some(sample.timestamp);
+            for (name, value) in [
+                ("sample_timestamp_seconds", at),
+                ("cpu_usage_seconds_total", sample.cpu_usage_nanoseconds.map(|value| value / 1e9)),
+                ("cpu_utilization_ratio", sample.cpu_utilization_percent.map(|value| value / 100.0)),
+                ("memory_usage_bytes", sample.memory_usage_bytes),
+                ("memory_utilization_ratio", sample.memory_utilization_percent.map(|value| value / 100.0)),
+                ("network_receive_bytes_total", sample.receive_bytes),
+                ("network_receive_errors_total", sample.receive_errors),
+                ("network_transmit_bytes_total", sample.transmit_bytes),
+                ("network_transmit_errors_total", sample.transmit_errors),
+            ] {
+                modern.add(&format!("caas_instance_{name}"), &labels, value, at);
+            }
+            let old_values = [
+                ("cpu_cumulative_usage", sample.cpu_usage_nanoseconds),
+                ("cpu_utilization", sample.cpu_utilization_percent),
+                ("memory_usage", sample.memory_usage_bytes),
+                ("memory_utilization", sample.memory_utilization_percent),
+            ];
+            // The first of a name has its series whole: one instance's values are never mixed with another's.
+            if old_values.iter().any(|(_, value)| value.is_some()) && !old.contains(&old_labels) {
+                old.push(old_labels.clone());
+                for (name, value) in old_values {
+                    legacy.add(name, &old_labels, value, at);
+                }
+            }
+        }
+    }
+    (modern, legacy)
+}
+
+/// Fails unless the families hold exactly what is expected; times are taken in units of `1 / per_second`.
+fn assert_holds(families: &[formats::Family], expected: &Expected, per_second: Option<f64>) {
+    let mut found = by_series(families).unwrap();
+    found.retain(|(name, _), _| name != "caas_account_series");
+    assert!(found.keys().eq(expected.0.keys()), "{:#?}\n{:#?}", found.keys(), expected.0.keys());
+    for (key, (value, at)) in &expected.0 {
+        let sample = &found[key];
+        assert_eq!(sample.value.to_bits(), value.to_bits(), "{key:?}");
+        let at = at.zip(per_second).map(|(at, per)| if per > 1.0 { (at * per).round() } else { at });
+        assert_eq!(sample.timestamp, at, "{key:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_rendered_reads_back_exactly(page in any_page(), source_timestamps in any::<bool>()) {
+        let rendered = render(&page, &Options { source_timestamps, ..ALL });
+        let (modern, legacy) = expected(&page);
+        let bodies = &rendered.bodies;
+        let legacy_body = bodies.legacy.as_ref().unwrap();
+        for body in [&bodies.text, &bodies.openmetrics, legacy_body] {
+            let plain = inflated(body);
+            prop_assert_eq!(body.identity.as_deref(), Some(plain.as_bytes()));
+        }
+        let per_second = |unit| source_timestamps.then_some(unit);
+        assert_holds(&parse_text(&inflated(&bodies.text)).unwrap(), &modern, per_second(1000.0));
+        assert_holds(&parse_openmetrics(&inflated(&bodies.openmetrics)).unwrap(), &modern, per_second(1.0));
+        assert_holds(&parse_text(&inflated(legacy_body)).unwrap(), &legacy, per_second(1000.0));
+        prop_assert_eq!(rendered.series, modern.0.len() + 1 + legacy.0.len());
+    }
+}
+
+/// What promtool says of its standard input: its exit code and its words.
+fn promtool(arguments: &[&str], input: &str) -> (Option<i32>, String) {
+    let mut tool = Command::new(servers::server("promtool"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    tool.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = tool.wait_with_output().unwrap();
+    let words = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8_lossy(&words).into_owned())
+}
+
+/// Reads and lints a body of the text format: exit code 1 if it cannot be read, 3 if it breaks conventions.
+fn check(body: &str) -> (Option<i32>, String) {
+    promtool(&["check", "metrics"], body)
+}
+
+#[test]
+#[ignore = "needs the real servers: run make test"]
+fn promtool_finds_nothing_to_say_of_an_accounts_body() {
+    for source_timestamps in [false, true] {
+        let rendered = render(&acme(), &Options { source_timestamps, ..ALL });
+        assert_eq!(check(&inflated(&rendered.bodies.text)), (Some(0), String::new()));
+    }
+}
+
+#[test]
+#[ignore = "needs the real servers: run make test"]
+fn promtool_finds_nothing_to_say_of_the_operators_own_metrics() {
+    let metrics = Metrics::new();
+    let meter = metrics.account("team-a", "acme");
+    meter.request("services", "200", std::time::Duration::from_millis(5));
+    meter.retry("status");
+    meter.throttled();
+    meter.login_failure();
+    meter.collection_error("status");
+    meter.skipped_cycles(1);
+    meter.dropped_series("duplicate", 1);
+    meter.cut_label_values(1);
+    meter.render("text", 100, 10);
+    metrics.secret_reads.with_label_values(&["found"]).inc();
+    metrics.accounts.with_label_values(&["collected"]).set(1);
+    assert_eq!(check(&metrics.render()), (Some(0), String::new()));
+}
+
+/// The article's names may break conventions, which old dashboards need: here they only have to be readable.
+#[test]
+#[ignore = "needs the real servers: run make test"]
+fn promtool_reads_the_legacy_body() {
+    let rendered = render(&acme(), &ALL);
+    let (code, words) = check(&inflated(&rendered.bodies.legacy.unwrap()));
+    assert!(matches!(code, Some(0 | 3)), "{words}");
+}
+
+/// `check metrics` knows the text format only; the OpenMetrics reader is behind the backfilling of blocks,
+/// which wants a time on every sample.
+#[test]
+#[ignore = "needs the real servers: run make test"]
+fn prometheus_reads_every_series_of_the_openmetrics_body() {
+    let rendered = render(&acme(), &Options { legacy: false, ..ALL });
+    let folder = tempfile::tempdir().unwrap();
+    let (file, blocks) = (folder.path().join("body"), folder.path().join("blocks"));
+    let stamped: String = inflated(&rendered.bodies.openmetrics)
+        .lines()
+        .map(|line| if line.starts_with('#') { format!("{line}\n") } else { format!("{line} 1480000020\n") })
+        .collect();
+    std::fs::write(&file, stamped).unwrap();
+    let (file, blocks) = (file.to_str().unwrap(), blocks.to_str().unwrap());
+    let (code, words) = promtool(&["tsdb", "create-blocks-from", "openmetrics", file, blocks], "");
+    assert_eq!(code, Some(0), "{words}");
+
+    // A database has a log too, if an empty one; without its folder, the tool does not read the blocks.
+    std::fs::create_dir(folder.path().join("blocks/wal")).unwrap();
+    let (code, dump) = promtool(&["tsdb", "dump", blocks], "");
+    assert_eq!(code, Some(0), "{dump}");
+    assert_eq!(dump.lines().filter(|line| line.starts_with('{')).count(), rendered.series, "{dump}");
+    assert!(dump.contains(r#"service_name="odd \"name\"\\\n""#), "{dump}");
+}

@@ -1,0 +1,271 @@
+//! Every fault, as it shows on the wire.
+
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+use caas_operator::simulator::{Running, Settings};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::{NOW, User, cloud};
+
+/// A cloud with this fault, and a user who logged in before it.
+async fn with(fault: &str) -> (Running, User) {
+    let cloud = cloud(Settings { page_size: 7, ..Settings::default() }).await;
+    let user = User::of(&cloud).await;
+    cloud.set_fault(fault.parse().expect("a fault"));
+    (cloud, user)
+}
+
+/// What a bare socket reads within half a second after asking for the first page; `true` where the other side closed.
+async fn raw(cloud: &Running, user: &User) -> (Vec<u8>, bool) {
+    let mut socket = TcpStream::connect(cloud.addr).await.expect("a connection");
+    let request =
+        format!("GET /v1/services/acme/ HTTP/1.1\r\nHost: x\r\nAuthorization: Token {}\r\n\r\n", user.token);
+    socket.write_all(request.as_bytes()).await.expect("sent");
+    let mut read = Vec::new();
+    let closed = timeout(Duration::from_millis(500), socket.read_to_end(&mut read)).await.is_ok();
+    (read, closed)
+}
+
+fn split(answer: &[u8]) -> (String, usize) {
+    let text = String::from_utf8_lossy(answer);
+    let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
+    (head.to_lowercase(), body.len())
+}
+
+#[tokio::test]
+async fn latency_delays_answers() {
+    let (cloud, user) = with("latency=150ms").await;
+    let begun = Instant::now();
+    assert_eq!(user.status("services/acme/").await, 200);
+    assert!(begun.elapsed() >= Duration::from_millis(150));
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_slow_body_sends_its_head_at_once_and_hardly_a_byte() {
+    let (cloud, user) = with("slow-body").await;
+    let (read, closed) = raw(&cloud, &user).await;
+    let (head, sent) = split(&read);
+    assert!(head.starts_with("http/1.1 200") && head.contains("content-length: "), "{head}");
+    assert!(sent <= 1 && !closed, "{sent}");
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn too_many_requests_says_when_to_come_back_in_each_form() {
+    let date = jiff::Timestamp::from_second(1_772_000_005).expect("a time");
+    let date = date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    for (fault, header) in [
+        ("429", Some("1")),
+        ("429=7", Some("7")),
+        ("429=none", None),
+        ("429=date:5", Some(date.as_str())),
+        ("503=3", Some("3")),
+        ("503", None),
+    ] {
+        let (cloud, user) = with(fault).await;
+        let answer = user.ask("services/acme/").await.expect("an answer");
+        assert_eq!(answer.status().as_str(), &fault[..3]);
+        assert_eq!(answer.headers().get("retry-after").map(|value| value.to_str().expect("text")), header);
+        cloud.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn statuses_of_failure_are_sent_as_asked() {
+    for (fault, status) in [("500", 500), ("502", 502), ("504", 504), ("status=418", 418)] {
+        let (cloud, user) = with(fault).await;
+        assert_eq!(user.status("services/acme/").await, status);
+        cloud.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn html_and_empty_bodies_come_with_status_200() {
+    for (fault, begins) in [("html", "<!DOCTYPE html>"), ("empty-body", "")] {
+        let (cloud, user) = with(fault).await;
+        let answer = user.ask("services/acme/").await.expect("an answer");
+        assert_eq!(answer.status(), 200);
+        let text = answer.text().await.expect("a text");
+        assert!(text.starts_with(begins) && text.is_empty() == begins.is_empty());
+        cloud.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_truncated_body_ends_before_its_content_length() {
+    let (cloud, user) = with("truncated-body").await;
+    let (read, closed) = raw(&cloud, &user).await;
+    let (head, sent) = split(&read);
+    let promised: usize = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "))
+        .and_then(|length| length.parse().ok())
+        .expect("a length");
+    assert!(closed && sent > 1000 && promised > sent, "{sent} of {promised}");
+    assert!(user.ask("services/acme/").await.expect("a head").bytes().await.is_err());
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn wrong_json_is_json_of_other_types() {
+    let (cloud, user) = with("wrong-json").await;
+    let page = user.json("services/acme/").await;
+    assert!(page["results"].is_object() && page["count"].is_string());
+    assert!(user.json("services/acme/kibana/instances/").await.is_object());
+    let metrics = user.json("services/acme/kibana/instances/x/metrics").await;
+    assert!(metrics["points"].is_object());
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn invalid_utf8_is_no_text_in_any_answer() {
+    let (cloud, user) = with("invalid-utf8").await;
+    let bytes = user.ask("services/acme/").await.expect("an answer").bytes().await.expect("a body");
+    assert!(bytes.starts_with(b"{") && std::str::from_utf8(&bytes).is_err());
+    assert!(serde_json::from_slice::<Value>(&bytes).is_err());
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn revoked_tokens_are_refused_before_or_after_their_use() {
+    let (cloud, user) = with("revoked-token").await;
+    assert_eq!(user.status("services/acme/").await, 401);
+    assert_eq!(User::of(&cloud).await.status("services/acme/").await, 401);
+    cloud.clear_faults();
+    assert_eq!(user.status("services/acme/").await, 401);
+    let user = User::of(&cloud).await;
+    cloud.set_fault("revoked-token=after-use@x1".parse().expect("a fault"));
+    assert_eq!([user.status("services/acme/").await, user.status("services/acme/").await], [200, 401]);
+    assert_eq!(User::of(&cloud).await.status("services/acme/").await, 200);
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_right_password_can_be_rejected() {
+    for (fault, status) in [("reject-login", 401), ("reject-login=400", 400), ("login:reject-login=403", 403)]
+    {
+        let (cloud, user) = with(fault).await;
+        let login = cloud.credentials().remove(0);
+        let form = json!({"username": login.username, "password": login.password});
+        let answer = user.client.post(cloud.url() + "generate-api-token/").form(&form).send().await;
+        assert_eq!(answer.expect("an answer").status(), status);
+        assert_eq!(user.status("services/acme/").await, 200);
+        cloud.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn pages_form_a_circle() {
+    let (cloud, user) = with("page-cycle").await;
+    let last = user.json("services/acme/?page=3").await;
+    assert!(last["next"].as_str().expect("a link").ends_with("page=1"));
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn pages_never_end() {
+    let (cloud, user) = with("endless-pages").await;
+    let page = user.json("services/acme/?page=1000").await;
+    assert!(page["next"].as_str().expect("a link").ends_with("page=1001"));
+    assert!(!page["results"].as_array().expect("services").is_empty());
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_gzip_bomb_of_a_mebibyte_unpacks_to_a_gibibyte() {
+    let (cloud, user) = with("gzip-bomb").await;
+    let answer = user.ask("services/acme/").await.expect("an answer");
+    assert_eq!(answer.headers()["content-encoding"], "gzip");
+    let packed = answer.bytes().await.expect("a body");
+    assert!(packed.len() > 900_000 && packed.len() < 1_300_000, "{}", packed.len());
+    let unpacked = tokio::task::spawn_blocking(move || {
+        let mut reader = flate2::bufread::GzDecoder::new(&packed[..]);
+        let (mut piece, mut total) = (vec![0; 1 << 20], 0_u64);
+        loop {
+            // The end is read only if checksum and length are right.
+            match reader.read(&mut piece).expect("sound gzip") {
+                0 => break total,
+                read => total += read as u64,
+            }
+        }
+    });
+    assert_eq!(unpacked.await.expect("unpacked"), 1 << 30);
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn deep_json_is_nested_100_000_times() {
+    let (cloud, user) = with("deep-json").await;
+    for path in
+        ["services/acme/", "services/acme/kibana/instances/", "services/acme/kibana/instances/x/metrics"]
+    {
+        let text = user.ask(path).await.expect("an answer").text().await.expect("a text");
+        assert!(text.contains(&"[".repeat(100_000)), "{path}");
+    }
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_redirect_leads_where_it_is_told() {
+    for (fault, target) in
+        [("redirect", "http://169.254.169.254/"), ("redirect=http://x:1/y", "http://x:1/y")]
+    {
+        let (cloud, user) = with(fault).await;
+        let answer = user.ask("services/acme/").await.expect("an answer");
+        assert_eq!(answer.status(), 302);
+        assert_eq!(answer.headers()["location"], target);
+        cloud.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_hanging_cloud_keeps_the_connection_and_says_nothing() {
+    let (cloud, user) = with("hang").await;
+    let (read, closed) = raw(&cloud, &user).await;
+    assert_eq!((read.len(), closed), (0, false));
+    let begun = Instant::now();
+    cloud.stop().await;
+    assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn a_dropped_connection_closes_without_a_byte() {
+    let (cloud, user) = with("drop").await;
+    let (read, closed) = raw(&cloud, &user).await;
+    assert_eq!((read.len(), closed), (0, true));
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn huge_labels_have_newlines_quotes_and_megabytes_and_still_lead_to_their_service() {
+    let (cloud, user) = with("huge-label").await;
+    let page = user.json("services/acme/").await;
+    let name = |value: &Value| value["service_name"].as_str().expect("a name").to_owned();
+    let (first, second) = (name(&page["results"][0]), name(&page["results"][1]));
+    assert!(first.len() > 1 << 20 && second.len() < 100, "{} {}", first.len(), second.len());
+    assert!(second.contains('\n') && second.contains('"') && second.contains('\\'));
+    let instance = page["results"][0]["instances"][0]["instance_name"].as_str().expect("a name");
+    assert!(instance.len() > 1 << 20);
+
+    let uuid = page["results"][1]["instances"][0]["uuid"].as_str().expect("a uuid");
+    let encoded = second.bytes().fold(String::new(), |so_far, byte| format!("{so_far}%{byte:02X}"));
+    let window = format!("start_time={}&end_time={NOW}&point_per_period=1m", NOW - 300.0);
+    let path = format!("services/acme/{encoded}/instances/{uuid}/metrics?{window}");
+    assert!(user.json(&path).await["points"].is_array());
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_fault_keeps_to_its_operation_service_and_count() {
+    let (cloud, user) = with("instances:500@x1@service=redis").await;
+    assert_eq!(user.status("services/acme/redis").await, 200);
+    assert_eq!(user.status("services/acme/kibana/instances/").await, 200);
+    assert_eq!(user.status("services/acme/redis/instances/").await, 500);
+    assert_eq!(user.status("services/acme/redis/instances/").await, 200);
+    cloud.stop().await;
+}
