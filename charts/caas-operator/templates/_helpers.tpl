@@ -116,8 +116,8 @@ What the schema cannot say in a sentence: refused here, with one. Rendered with 
 {{- fail (printf "image.digest: %q is no digest; write sha256: and 64 hexadecimal digits" .Values.image.digest) }}
 {{- end }}
 {{- range .Values.clouds.allowedEndpoints }}
-{{- if not (regexMatch `^https?://[^/?#@\s]+/([^?#\s]*/)?$` .) }}
-{{- fail (printf "clouds.allowedEndpoints: %q is no URL prefix; write scheme, host and a path that ends with a slash, such as https://caas.example.com/" .) }}
+{{- if not (regexMatch `^https?://[^/?#@\s]+(/[^?#\s]*)?$` .) }}
+{{- fail (printf "clouds.allowedEndpoints: %q is no URL prefix; write scheme and host, and a path if need be, such as https://caas.example.com/v1/" .) }}
 {{- end }}
 {{- if and (hasPrefix "http://" .) (not $.Values.clouds.allowHttp) }}
 {{- fail (printf "clouds.allowedEndpoints: %q is plain http, which is refused unless clouds.allowHttp is true" .) }}
