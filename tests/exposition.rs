@@ -1,4 +1,4 @@
-//! What a page becomes: read back by readers of our own and by Prometheus' tool, and compared as a whole.
+//! What a page becomes: read back by readers of our own, and compared as a whole.
 
 // Clippy's leave to unwrap in tests does not reach the helpers of an integration test.
 #![allow(clippy::unwrap_used)]
@@ -7,18 +7,13 @@
 mod formats;
 #[path = "support/pages.rs"]
 mod pages;
-#[path = "support/servers.rs"]
-mod servers;
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::process::{Command, Stdio};
 
 use caas_operator::cloud::model::{InstanceFacts, Sample, ServiceFacts};
 use caas_operator::exposition::gzip::{Inflate, MAX_IDENTITY_BYTES};
 use caas_operator::exposition::page::{AccountGauges, Page};
 use caas_operator::exposition::{Body, Options, Rendered, Renderer};
-use caas_operator::telemetry::Metrics;
 use formats::{Labels, by_series, parse_openmetrics, parse_text};
 use pages::{ALL, acme, page};
 use proptest::prelude::*;
@@ -356,86 +351,4 @@ proptest! {
         assert_holds(&parse_text(&inflated(legacy_body)).unwrap(), &legacy, per_second(1000.0));
         prop_assert_eq!(rendered.series, modern.0.len() + 1 + legacy.0.len());
     }
-}
-
-/// What promtool says of its standard input: its exit code and its words.
-fn promtool(arguments: &[&str], input: &str) -> (Option<i32>, String) {
-    let mut tool = Command::new(servers::server("promtool"))
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    tool.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let output = tool.wait_with_output().unwrap();
-    let words = [output.stdout, output.stderr].concat();
-    (output.status.code(), String::from_utf8_lossy(&words).into_owned())
-}
-
-/// Reads and lints a body of the text format: exit code 1 if it cannot be read, 3 if it breaks conventions.
-fn check(body: &str) -> (Option<i32>, String) {
-    promtool(&["check", "metrics"], body)
-}
-
-#[test]
-#[ignore = "needs the real servers: run make test"]
-fn promtool_finds_nothing_to_say_of_an_accounts_body() {
-    for source_timestamps in [false, true] {
-        let rendered = render(&acme(), &Options { source_timestamps, ..ALL });
-        assert_eq!(check(&inflated(&rendered.bodies.text)), (Some(0), String::new()));
-    }
-}
-
-#[test]
-#[ignore = "needs the real servers: run make test"]
-fn promtool_finds_nothing_to_say_of_the_operators_own_metrics() {
-    let metrics = Metrics::new();
-    let meter = metrics.account("team-a", "acme");
-    meter.request("services", "200", std::time::Duration::from_millis(5));
-    meter.retry("status");
-    meter.throttled();
-    meter.login_failure();
-    meter.collection_error("status");
-    meter.skipped_cycles(1);
-    meter.dropped_series("duplicate", 1);
-    meter.cut_label_values(1);
-    meter.render("text", 100, 10);
-    metrics.secret_reads.with_label_values(&["found"]).inc();
-    metrics.accounts.with_label_values(&["collected"]).set(1);
-    assert_eq!(check(&metrics.render()), (Some(0), String::new()));
-}
-
-/// The article's names may break conventions, which old dashboards need: here they only have to be readable.
-#[test]
-#[ignore = "needs the real servers: run make test"]
-fn promtool_reads_the_legacy_body() {
-    let rendered = render(&acme(), &ALL);
-    let (code, words) = check(&inflated(&rendered.bodies.legacy.unwrap()));
-    assert!(matches!(code, Some(0 | 3)), "{words}");
-}
-
-/// `check metrics` knows the text format only; the OpenMetrics reader is behind the backfilling of blocks,
-/// which wants a time on every sample.
-#[test]
-#[ignore = "needs the real servers: run make test"]
-fn prometheus_reads_every_series_of_the_openmetrics_body() {
-    let rendered = render(&acme(), &Options { legacy: false, ..ALL });
-    let folder = tempfile::tempdir().unwrap();
-    let (file, blocks) = (folder.path().join("body"), folder.path().join("blocks"));
-    let stamped: String = inflated(&rendered.bodies.openmetrics)
-        .lines()
-        .map(|line| if line.starts_with('#') { format!("{line}\n") } else { format!("{line} 1480000020\n") })
-        .collect();
-    std::fs::write(&file, stamped).unwrap();
-    let (file, blocks) = (file.to_str().unwrap(), blocks.to_str().unwrap());
-    let (code, words) = promtool(&["tsdb", "create-blocks-from", "openmetrics", file, blocks], "");
-    assert_eq!(code, Some(0), "{words}");
-
-    // A database has a log too, if an empty one; without its folder, the tool does not read the blocks.
-    std::fs::create_dir(folder.path().join("blocks/wal")).unwrap();
-    let (code, dump) = promtool(&["tsdb", "dump", blocks], "");
-    assert_eq!(code, Some(0), "{dump}");
-    assert_eq!(dump.lines().filter(|line| line.starts_with('{')).count(), rendered.series, "{dump}");
-    assert!(dump.contains(r#"service_name="odd \"name\"\\\n""#), "{dump}");
 }

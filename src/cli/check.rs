@@ -45,7 +45,9 @@ pub(super) enum CheckError {
         error: io::Error,
     },
     /// No CaasAccount in any of the files.
-    #[error("there is no CaasAccount in these files; give the files that hold the CaasAccount and its Secret")]
+    #[error(
+        "there is no CaasAccount in these files; give the files that hold the CaasAccount and its Secret"
+    )]
     Nothing,
     /// The output is closed.
     #[error("the result cannot be printed: {0}")]
@@ -79,7 +81,8 @@ pub(super) async fn run(args: Args) -> Result<bool, CheckError> {
 }
 
 fn read(file: &Path) -> Result<File, CheckError> {
-    let text = if file == Path::new("-") { io::read_to_string(io::stdin()) } else { std::fs::read_to_string(file) };
+    let text =
+        if file == Path::new("-") { io::read_to_string(io::stdin()) } else { std::fs::read_to_string(file) };
     let text = text.map_err(|error| CheckError::Read { file: file.to_owned(), error })?;
     Ok(manifests::parse(&file.display().to_string(), &text))
 }

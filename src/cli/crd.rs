@@ -8,7 +8,7 @@ use crate::api;
 
 /// Why the definition could not be printed.
 #[derive(Debug, Error)]
-pub enum CrdError {
+pub(super) enum CrdError {
     /// Does not happen with the definition as it stands; the text says what to report.
     #[error("the definition cannot be written as YAML, please report it: {0}")]
     Yaml(#[from] serde_saphyr::ser::Error),
@@ -18,13 +18,25 @@ pub enum CrdError {
 }
 
 /// The definition as YAML, ending in a newline.
-pub fn text() -> Result<String, CrdError> {
+fn text() -> Result<String, CrdError> {
     let yaml = serde_saphyr::to_string(&api::crd())?;
     Ok(format!("# Made by `caas-operator crd`; do not edit.\n{}\n", yaml.trim_end()))
 }
 
 /// Prints the definition.
-pub fn run(mut out: impl Write) -> Result<(), CrdError> {
+pub(super) fn run(mut out: impl Write) -> Result<(), CrdError> {
     out.write_all(text()?.as_bytes())?;
     Ok(out.flush()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_in_crds_is_what_the_program_prints() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/crds/caasaccounts.yaml");
+        let kept = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(text().unwrap() == kept, "run `make generate` and look at the difference");
+    }
 }

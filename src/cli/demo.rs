@@ -36,7 +36,12 @@ pub(super) struct Args {
     #[arg(long, value_name = "ADDRESS", env = "CAAS_OPERATOR_LISTEN", default_value = "127.0.0.1:9104")]
     listen: SocketAddr,
     /// Where the simulated cloud listens; port 0 takes any that is free
-    #[arg(long, value_name = "ADDRESS", env = "CAAS_OPERATOR_LISTEN_CLOUD", default_value = "127.0.0.1:8500")]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "CAAS_OPERATOR_LISTEN_CLOUD",
+        default_value = "127.0.0.1:8500"
+    )]
     listen_cloud: SocketAddr,
     /// The share of services that stop, scale, restart, come and go: 0 (none) to 1
     #[arg(long, env = "CAAS_OPERATOR_CHURN", default_value_t = 0.1, value_parser = super::simulate::share)]
@@ -50,7 +55,9 @@ pub(super) struct Args {
 #[derive(Debug, Error)]
 pub(super) enum DemoError {
     /// The simulated cloud has no address.
-    #[error("the simulated cloud cannot listen on {address}: {error}; choose another address with --listen-cloud")]
+    #[error(
+        "the simulated cloud cannot listen on {address}: {error}; choose another address with --listen-cloud"
+    )]
     Cloud {
         /// The address that was asked for.
         address: SocketAddr,
@@ -123,9 +130,8 @@ fn manifests(cloud: &Running) -> io::Result<TempDir> {
 /// Says where to look once there is something to see.
 async fn greet_when_collected(house: &House, greeting: String, stop: &CancellationToken) -> io::Result<()> {
     let wanted = [AccountId::new("team-a", "acme"), AccountId::new("team-b", "globex")];
-    let collected = || {
-        wanted.iter().all(|id| house.registry.get(id).is_some_and(|entry| entry.snapshot.is_some()))
-    };
+    let collected =
+        || wanted.iter().all(|id| house.registry.get(id).is_some_and(|entry| entry.snapshot.is_some()));
     while !collected() {
         let tick = tokio::time::sleep(Duration::from_millis(50));
         if stop.run_until_cancelled(tick).await.is_none() {
@@ -168,7 +174,8 @@ mod tests {
         let files = MANIFESTS.map(|(name, text)| manifests::parse(name, text));
         let desired = manifests::desired(&files, |_| Ok(()));
         assert_eq!((desired.problems, desired.faults), (vec![], vec![]));
-        let users: Vec<&str> = desired.accounts.iter().filter_map(|account| account.credentials.username()).collect();
+        let users: Vec<&str> =
+            desired.accounts.iter().filter_map(|account| account.credentials.username()).collect();
         assert_eq!(users, USERS.map(|(user, ..)| user));
         for (_, text) in MANIFESTS {
             assert!(text.contains(ENDPOINT));

@@ -46,11 +46,6 @@ impl Listeners {
     pub(super) fn address(&self) -> SocketAddr {
         self.main.addr()
     }
-
-    /// The address of the health port, where there is one.
-    pub(super) fn health_address(&self) -> Option<SocketAddr> {
-        self.health.as_ref().map(Bound::addr)
-    }
 }
 
 impl House {
@@ -59,7 +54,8 @@ impl House {
         let (registry, metrics) = (Arc::new(Registry::default()), Metrics::new());
         let clouds = HttpClouds::new(Http::new(policy.clone()), Arc::clone(&metrics));
         let (sender, transitions) = mpsc::channel(TRANSITIONS);
-        let supervisor = Supervisor::new(Arc::new(clouds), Arc::clone(&registry), Arc::clone(&metrics), sender);
+        let supervisor =
+            Supervisor::new(Arc::new(clouds), Arc::clone(&registry), Arc::clone(&metrics), sender);
         let house = Self {
             registry,
             metrics,

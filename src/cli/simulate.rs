@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use clap::{Args as ClapArgs, Subcommand};
 use thiserror::Error;
-use tokio::signal::unix::{SignalKind, signal};
 
+use super::signals::stop_token;
 use crate::simulator::faults::parse::HELP as FAULTS;
 use crate::simulator::{
     AccountSettings, Clock, Fault, Login, Running, Settings, Simulator, StartError, admin, duration,
@@ -15,7 +15,7 @@ use crate::simulator::{
 
 /// Arguments of `simulate`.
 #[derive(Debug, ClapArgs)]
-pub struct Args {
+pub(super) struct Args {
     /// Which cloud.
     #[command(subcommand)]
     cloud: Cloud,
@@ -82,7 +82,7 @@ struct Alauda {
 
 /// Why a simulated cloud does not run.
 #[derive(Debug, Error)]
-pub enum SimulateError {
+pub(super) enum SimulateError {
     /// It cannot start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -92,16 +92,12 @@ pub enum SimulateError {
 }
 
 /// Runs a simulated cloud until SIGINT or SIGTERM.
-pub async fn run(args: Args) -> Result<(), SimulateError> {
+pub(super) async fn run(args: Args) -> Result<(), SimulateError> {
     let Cloud::Alauda(args) = args.cloud;
-    let mut interrupted = signal(SignalKind::interrupt())?;
-    let mut terminated = signal(SignalKind::terminate())?;
+    let stop = stop_token()?;
     let cloud = Simulator::start(args.settings()).await?;
     std::io::stdout().write_all(greeting(&cloud).as_bytes())?;
-    tokio::select! {
-        _ = interrupted.recv() => {}
-        _ = terminated.recv() => {}
-    }
+    stop.cancelled().await;
     cloud.stop().await;
     Ok(())
 }

@@ -24,7 +24,12 @@ use crate::standalone::{Desired, watch};
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// Folder with CaasAccount and Secret manifests; changes are picked up while running
-    #[arg(long, value_name = "DIR", env = "CAAS_OPERATOR_MANIFESTS", required_unless_present = "alauda_endpoint")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "CAAS_OPERATOR_MANIFESTS",
+        required_unless_present = "alauda_endpoint"
+    )]
     manifests: Option<PathBuf>,
     /// Base URL of the API of one Alauda account, whose user and password are in the environment
     #[arg(
@@ -160,7 +165,9 @@ pub(super) async fn from_folder(
     let read = house.readiness.expect("the manifests are read");
     let apply = |desired: Desired| {
         tracing::info!(
-            accounts = desired.accounts.len(), problems = desired.problems.len(), faults = desired.faults.len(),
+            accounts = desired.accounts.len(),
+            problems = desired.problems.len(),
+            faults = desired.faults.len(),
             "manifests read"
         );
         house.supervisor.put_all(desired.accounts);

@@ -108,6 +108,13 @@ impl Collection {
     pub fn errors(&self) -> impl Iterator<Item = &CloudError> {
         self.cut_short.iter().chain(self.services.iter().flat_map(Service::errors))
     }
+
+    /// How many failures there are, and the first of them.
+    pub fn failures(&self) -> (usize, Option<&CloudError>) {
+        let mut errors = self.errors();
+        let first = errors.next();
+        (usize::from(first.is_some()) + errors.count(), first)
+    }
 }
 
 impl Service {

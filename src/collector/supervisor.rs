@@ -174,7 +174,9 @@ impl Supervisor {
             None
         });
         slots.by_id.retain(|_, slot| slot.account.is_some() || !slot.task.is_finished());
-        slots.by_id.insert(id.clone(), Slot { account: None, cancel: CancellationToken::new(), task: handle });
+        slots
+            .by_id
+            .insert(id.clone(), Slot { account: None, cancel: CancellationToken::new(), task: handle });
     }
 }
 

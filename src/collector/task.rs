@@ -105,9 +105,8 @@ impl Task {
         let collected = result.map(|collection| {
             memory.values.merge(&collection, ended);
             self.count_errors(collection.errors());
-            let mut errors = collection.errors();
-            let first = errors.next().cloned();
-            (usize::from(first.is_some()) + errors.count(), first)
+            let (failures, first) = collection.failures();
+            (failures, first.cloned())
         });
         if let Err(error) = &collected {
             self.count_errors(std::iter::once(error));

@@ -18,7 +18,8 @@ pub(super) fn format(headers: &HeaderMap) -> Format {
             .filter_map(|element| Some((element.fits(name, version)?, element.quality)))
             .max()
             // The most precise element decides the quality; only then are qualities compared.
-            .map_or((0, 0), |(precision, quality)| (quality, precision))
+            .map(|(precision, quality)| (quality, precision))
+            .filter(|(quality, _)| *quality > 0)
     };
     if wish("application/openmetrics-text", "1.0.0") > wish("text/plain", "0.0.4") {
         Format::OpenMetrics

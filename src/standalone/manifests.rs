@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::fmt;
 
 use k8s_openapi::ByteString;
 use serde_json::Value;
@@ -14,11 +15,17 @@ use crate::account::{self, AccountId, SecretData, SecretRead, admission};
 use crate::api::{CaasAccount, KIND};
 use crate::cloud::error::Refusal;
 
-/// One object of a file.
-#[derive(Debug, Clone, PartialEq)]
+/// One object of a file. `Debug` shows its place only: it may be a Secret.
+#[derive(Clone, PartialEq)]
 pub struct Object {
     place: Place,
     value: Value,
+}
+
+impl fmt::Debug for Object {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Object({})", self.place)
+    }
 }
 
 /// What stands in one file.

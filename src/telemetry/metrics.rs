@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 /// The labels that name an account on every family about it.
@@ -70,7 +71,8 @@ fn account_and<'a>(more: &[&'a str]) -> Vec<&'a str> {
 
 /// Whether these labels are an account's.
 fn is_of(pairs: &[prometheus::proto::LabelPair], namespace: &str, name: &str) -> bool {
-    let has = |label: &str, value: &str| pairs.iter().any(|pair| pair.name() == label && pair.value() == value);
+    let has =
+        |label: &str, value: &str| pairs.iter().any(|pair| pair.name() == label && pair.value() == value);
     has("account_namespace", namespace) && has("account", name)
 }
 
@@ -106,8 +108,11 @@ impl Metrics {
         let reconcile_duration = register(
             &registry,
             Histogram::with_opts(
-                HistogramOpts::new("caas_operator_reconcile_duration_seconds", "Time to reconcile a CaasAccount.")
-                    .buckets(vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]),
+                HistogramOpts::new(
+                    "caas_operator_reconcile_duration_seconds",
+                    "Time to reconcile a CaasAccount.",
+                )
+                .buckets(vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]),
             ),
         );
         let build = register(
@@ -223,7 +228,7 @@ impl Metrics {
         let of_account = series.filter(|series| is_of(series.get_label(), namespace, name));
         // Counts of requests stay far below 2^53.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        of_account.map(|series| series.get_counter().value() as u64).sum()
+        of_account.map(|series| series.get_counter().get_value() as u64).sum()
     }
 
     /// All families in Prometheus text format 0.0.4.

@@ -1,0 +1,159 @@
+//! Clouds that fail, hang, break off and answer nonsense.
+
+use std::time::{Duration, Instant};
+
+use caas_operator::cloud::CloudError;
+use caas_operator::cloud::error::{AnswerProblem, Unreachable};
+use caas_operator::cloud::model::Reading;
+
+use crate::support::{
+    Account, Fake, POINTS, Reply, json, large_page, lenient, limits, password, status, timeout_of, until,
+};
+
+fn raw(head: &str, body: &[u8]) -> Reply {
+    Reply::Raw([format!("HTTP/1.1 200 X\r\n{head}\r\n\r\n").as_bytes(), body].concat())
+}
+
+/// What it is called, what is answered, what comes of it.
+type Case = (&'static str, fn() -> Reply, CloudError);
+
+fn is_page(path: &str) -> bool {
+    path == "/v1/services/acme/"
+}
+
+#[tokio::test]
+async fn server_errors_and_html_are_asked_again_and_then_count_as_success() {
+    for code in [500, 502, 503, 504, 200] {
+        let fake = Fake::with(move |seen| {
+            (is_page(&seen.path) && seen.earlier < 2)
+                .then(|| Reply::Http(code, Vec::new(), b"<html>sorry</html>".to_vec()))
+        })
+        .await;
+        let account = Account::at(&fake);
+        assert_eq!(account.collect().await.unwrap().failures(), (0, None), "{code}");
+        let reason = if code == 200 { "not_json" } else { "status" };
+        assert!((account.metric(&["api_retries_total", reason]) - 2.0).abs() < 0.1, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_cloud_that_stays_ill_is_asked_four_times() {
+    let down = Fake::with(|seen| is_page(&seen.path).then(|| status(503))).await;
+    assert_eq!(Account::at(&down).collect().await, Err(CloudError::Status(503)));
+    assert_eq!(down.count("/v1/services/"), 4);
+
+    let html = Fake::with(|seen| is_page(&seen.path).then(|| json("<html></html>"))).await;
+    assert_eq!(Account::at(&html).collect().await, Err(AnswerProblem::NotJson.into()));
+}
+
+#[tokio::test]
+async fn a_cloud_that_never_answers_or_drips_costs_its_deadline_and_no_more() {
+    for drip in [false, true] {
+        let fake = Fake::with(move |seen| {
+            is_page(&seen.path).then_some(if drip { Reply::Drip } else { Reply::Hang })
+        })
+        .await;
+        let account = Account::limited(&fake, timeout_of(300));
+        let start = Instant::now();
+        assert_eq!(account.collect().await, Err(Unreachable::Timeout.into()));
+        assert!(start.elapsed() >= Duration::from_millis(290) && start.elapsed() < Duration::from_secs(5));
+        assert!((account.metric(&["api_requests_total", "services", "timeout"]) - 1.0).abs() < 0.1);
+    }
+}
+
+#[tokio::test]
+async fn clouds_that_hang_leave_room_for_the_others() {
+    // 20 accounts with 32 requests each are more than all accounts may have under way.
+    let http = lenient();
+    let hanging = Fake::with(|seen| match &*seen.path {
+        "/v1/services/acme/" => Some(json(large_page(32))),
+        path if path.contains("/metrics") => Some(Reply::Hang),
+        _ => None,
+    })
+    .await;
+    let fine = Fake::healthy().await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let account = Account::new(&http, &hanging.endpoint(), timeout_of(60_000), None, password());
+        tasks.spawn(async move { account.collect().await });
+    }
+    until("all places are taken", || hanging.count("/metrics") >= 256).await;
+
+    let account = Account::new(&http, &fine.endpoint(), limits(), None, password());
+    let collected = tokio::time::timeout(Duration::from_secs(20), account.collect()).await;
+    assert_eq!(collected.expect("long before the others' deadline").unwrap().failures(), (0, None));
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_used_costs_its_own_instance_only() {
+    let cases: [Case; 8] = [
+        ("truncated", || raw("content-length: 500", b"{\"columns\""), Unreachable::BrokeOff.into()),
+        ("cut in a chunk", || raw("transfer-encoding: chunked", b"ff\r\n{\"c"), Unreachable::BrokeOff.into()),
+        ("length too short", || raw("content-length: 5", POINTS.as_bytes()), AnswerProblem::NotJson.into()),
+        ("not HTTP", || Reply::Raw(b"SSH-2.0-OpenSSH_9\r\n".to_vec()), Unreachable::BrokeOff.into()),
+        ("closed at once", || Reply::Raw(Vec::new()), Unreachable::BrokeOff.into()),
+        (
+            "invalid UTF-8",
+            || Reply::Http(200, vec![], b"{\"a\": \"\xff\xfe\"}".to_vec()),
+            AnswerProblem::NotJson.into(),
+        ),
+        ("wrong types", || json(r#"{"columns": {"a": 1}, "points": "x"}"#), AnswerProblem::Shape.into()),
+        ("gone", || status(404), CloudError::Status(404)),
+    ];
+    for (what, reply, expected) in cases {
+        let fake = Fake::with(move |seen| seen.path.contains("/w0/metrics").then(reply)).await;
+        let collection = Account::at(&fake).collect().await.unwrap();
+        assert_eq!(collection.failures(), (1, Some(&expected)), "{what}");
+        let other = &collection.services[1].instances.as_ref().unwrap()[0].reading;
+        assert!(matches!(other, Reading::Sample(_)), "{what}: other services are still there");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_answer_is_an_instance_without_data() {
+    let fake = Fake::with(|seen| seen.path.contains("/metrics").then(|| json(""))).await;
+    let collection = Account::at(&fake).collect().await.unwrap();
+    assert_eq!(collection.failures(), (0, None));
+    assert_eq!(collection.services[0].instances.as_ref().unwrap()[0].reading, Reading::NoData);
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let inside = Fake::healthy().await;
+    for code in [301, 302, 307, 308] {
+        let target = inside.endpoint();
+        let fake = Fake::with(move |seen| {
+            is_page(&seen.path).then(|| Reply::Http(code, vec![("location", target.clone())], Vec::new()))
+        })
+        .await;
+        assert_eq!(Account::at(&fake).collect().await, Err(AnswerProblem::Redirect.into()));
+    }
+    assert_eq!(inside.connected(), 0);
+}
+
+#[tokio::test]
+async fn nobody_listening_is_unreachable() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}/v1/", listener.local_addr().unwrap());
+    drop(listener);
+    let account = Account::new(&lenient(), &endpoint, limits(), None, password());
+    assert_eq!(account.collect().await, Err(Unreachable::Connect.into()));
+}
+
+#[tokio::test]
+async fn a_dropped_cycle_drops_its_requests() {
+    let fake = Fake::with(|seen| seen.path.contains("/metrics").then_some(Reply::Hang)).await;
+    let account = Account::at(&fake);
+    {
+        let cycle = account.collect();
+        tokio::pin!(cycle);
+        tokio::select! {
+            _ = &mut cycle => panic!("it hangs"),
+            () = until("three samples are asked for", || fake.count("/metrics") == 3) => {}
+        }
+        assert!((account.metric(&["api_requests_in_flight"]) - 3.0).abs() < 0.1);
+    }
+    assert!(account.metric(&["api_requests_in_flight"]).abs() < 0.1);
+    until("their connections are closed", || fake.closed.load(std::sync::atomic::Ordering::Relaxed) == 3)
+        .await;
+}

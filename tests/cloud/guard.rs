@@ -1,0 +1,181 @@
+//! Endpoints that lead inside: refused before any connection.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use caas_operator::cloud::CloudError;
+use caas_operator::cloud::error::{Refusal, Unreachable};
+use caas_operator::cloud::http::resolve::Lookup;
+use caas_operator::cloud::http::{Http, Policy};
+use futures::future::BoxFuture;
+
+use crate::support::{Account, Fake, json, limits, password, status};
+
+/// Answers each lookup with the next of its lists, and the last one from then on.
+struct Scripted {
+    answers: Vec<Vec<&'static str>>,
+    asked: AtomicUsize,
+    names: Mutex<Vec<String>>,
+}
+
+impl Scripted {
+    fn new(answers: &[&[&'static str]]) -> Arc<Self> {
+        Arc::new(Self {
+            answers: answers.iter().map(|answer| answer.to_vec()).collect(),
+            asked: AtomicUsize::new(0),
+            names: Mutex::default(),
+        })
+    }
+}
+
+impl Lookup for Scripted {
+    fn lookup(&self, host: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+        self.names.lock().unwrap().push(host);
+        let at = self.asked.fetch_add(1, Ordering::Relaxed).min(self.answers.len() - 1);
+        let addresses = self.answers[at].iter().map(|address| address.parse().unwrap()).collect();
+        Box::pin(async move { Ok(addresses) })
+    }
+}
+
+fn strict(cidrs: &[&str]) -> Policy {
+    let allow_cidrs = cidrs.iter().map(|cidr| cidr.parse().unwrap()).collect();
+    Policy { allow_cidrs, allow_http: true, ..Policy::default() }
+}
+
+const REFUSED: Result<(), CloudError> = Err(CloudError::EndpointRefused(Refusal::PrivateAddress));
+
+#[tokio::test]
+async fn no_way_to_write_loopback_makes_a_connection() {
+    let fake = Fake::healthy().await;
+    let port = fake.address.port();
+    let http = Http::with_lookup(strict(&[]), Scripted::new(&[&["127.0.0.1", "::1"]]));
+    for host in [
+        "127.0.0.1",
+        "localhost",
+        "localhost.",
+        "innocent.example",
+        "127.1",
+        "2130706433",
+        "0x7f.1",
+        "0177.0.0.1",
+        "0.0.0.0",
+        "[::]",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "[::127.0.0.1]",
+        "[64:ff9b::7f00:1]",
+        "[2002:7f00:1::]",
+    ] {
+        let account = Account::new(&http, &format!("http://{host}:{port}/v1/"), limits(), None, password());
+        assert_eq!(account.collect().await.map(|_| ()), REFUSED, "{host}");
+    }
+    assert_eq!(fake.connected(), 0);
+}
+
+#[tokio::test]
+async fn an_endpoint_outside_the_allow_list_is_refused_before_its_name_is_looked_up() {
+    let lookup = Scripted::new(&[&["8.8.8.8"]]);
+    let policy =
+        Policy { allow_endpoints: vec!["https://a.example/v1".parse().unwrap()], ..Policy::default() };
+    let http = Http::with_lookup(policy, lookup.clone());
+    for (endpoint, refusal) in [
+        ("https://a.example.evil/v1/", Refusal::NotAllowed),
+        ("https://a.example/v1evil/", Refusal::NotAllowed),
+        ("http://a.example/v1/", Refusal::NotHttps),
+        ("https://u:p@a.example/v1/", Refusal::NotAnEndpoint),
+        ("https://a.example/v1/?x", Refusal::NotAnEndpoint),
+    ] {
+        let account = Account::new(&http, endpoint, limits(), None, password());
+        assert_eq!(account.collect().await.err(), Some(refusal.into()), "{endpoint}");
+    }
+    assert_eq!(lookup.asked.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn a_next_page_outside_the_allow_list_is_not_asked_for() {
+    let fake = Fake::with(|seen| {
+        (seen.path == "/v1/services/acme/").then(|| json(r#"{"next": "/admin/?page=2", "results": []}"#))
+    })
+    .await;
+    let policy =
+        Policy { allow_endpoints: vec![fake.endpoint().parse().unwrap()], ..strict(&["127.0.0.0/8"]) };
+    let account = Account::new(&Http::new(policy), &fake.endpoint(), limits(), None, password());
+    let collection = account.collect().await.unwrap();
+    assert_eq!(collection.cut_short, Some(Refusal::NotAllowed.into()));
+    assert_eq!(fake.count("/admin"), 0);
+}
+
+#[tokio::test]
+async fn the_address_that_was_checked_is_the_one_dialled() {
+    let fake = Fake::healthy().await;
+    let endpoint = format!("http://cloud.example:{}/v1/", fake.address.port());
+    let lookup = Scripted::new(&[&["127.0.0.1"]]);
+    let http = Http::with_lookup(strict(&["127.0.0.1/32"]), lookup.clone());
+    let account = Account::new(&http, &endpoint, limits(), None, password());
+
+    assert_eq!(account.collect().await.unwrap().failures(), (0, None));
+
+    assert_eq!(
+        lookup.asked.load(Ordering::Relaxed),
+        fake.connected(),
+        "one lookup a connection, no second one"
+    );
+    assert!(lookup.names.lock().unwrap().iter().all(|name| name == "cloud.example"));
+}
+
+#[tokio::test]
+async fn a_name_that_moves_inside_after_the_first_answer_is_refused() {
+    // The server hangs up after each answer, so each request needs a connection and a lookup.
+    let fake = Fake::with(|seen| {
+        let token = r#"{"token": "t"}"#;
+        let head = format!("HTTP/1.1 200 X\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", token.len());
+        seen.path.ends_with("token/").then(|| crate::support::Reply::Raw((head + token).into_bytes()))
+    })
+    .await;
+    let endpoint = format!("http://cloud.example:{}/v1/", fake.address.port());
+    // 127.0.0.1 stands for the public address; the second answer is one that is not allowed and would be answered too.
+    let lookup = Scripted::new(&[&["127.0.0.1"], &["127.0.0.2"]]);
+    let account = Account::new(
+        &Http::with_lookup(strict(&["127.0.0.1/32"]), lookup),
+        &endpoint,
+        limits(),
+        None,
+        password(),
+    );
+
+    assert_eq!(account.collect().await.map(|_| ()), REFUSED);
+
+    assert_eq!((fake.seen().len(), fake.connected()), (1, 1), "the login, and nothing after the name moved");
+}
+
+#[tokio::test]
+async fn of_several_addresses_only_the_allowed_ones_are_dialled() {
+    let fake = Fake::healthy().await;
+    let endpoint = format!("http://cloud.example:{}/v1/", fake.address.port());
+    let lookup = Scripted::new(&[&["169.254.169.254", "10.0.0.1", "127.0.0.1", "::1"]]);
+    let http = Http::with_lookup(strict(&["127.0.0.1/32"]), lookup);
+    let account = Account::new(&http, &endpoint, limits(), None, password());
+    assert_eq!(account.collect().await.unwrap().failures(), (0, None));
+}
+
+#[tokio::test]
+async fn a_cloud_that_moves_is_found_at_its_new_address() {
+    let old = Fake::with(|_| Some(status(503))).await;
+    let moved = Fake::healthy().await;
+    drop(old);
+    // The old address answers nobody: connecting fails, and the retry looks the name up again.
+    let lookup = Scripted::new(&[&["127.0.0.9"], &["127.0.0.1"]]);
+    let endpoint = format!("http://cloud.example:{}/v1/", moved.address.port());
+    let http = Http::with_lookup(strict(&["127.0.0.0/8"]), lookup);
+    let account = Account::new(&http, &endpoint, limits(), None, password());
+    assert_eq!(account.collect().await.unwrap().failures(), (0, None));
+}
+
+#[tokio::test]
+async fn a_name_without_addresses_cannot_be_resolved() {
+    let http = Http::with_lookup(strict(&[]), Scripted::new(&[&[]]));
+    let account = Account::new(&http, "http://nowhere.example/v1/", limits(), None, password());
+    assert_eq!(account.collect().await, Err(Unreachable::Dns.into()));
+}

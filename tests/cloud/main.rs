@@ -1,0 +1,14 @@
+//! The client of clouds against real HTTP servers that misbehave, a test a fault.
+
+// clippy.toml lets tests unwrap, but does not see that their helpers are tests as well.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod faults;
+mod guard;
+mod inventory;
+mod limits;
+mod logs;
+mod rate;
+mod session;
+mod support;
+mod tls;

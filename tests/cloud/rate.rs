@@ -1,0 +1,83 @@
+//! Clouds that ask us to slow down.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use caas_operator::cloud::CloudError;
+
+use crate::support::{Account, Fake, Reply, json, large_page, limited, timeout_of};
+
+fn page(path: &str) -> bool {
+    path == "/v1/services/acme/"
+}
+
+#[tokio::test]
+async fn a_429_is_waited_out_as_asked_and_the_account_slows_down() {
+    let fake =
+        Fake::with(|seen| (page(&seen.path) && seen.earlier == 0).then(|| limited("retry-after", "1"))).await;
+    let account = Account::at(&fake);
+    assert!(!account.cloud.is_throttled());
+    let start = Instant::now();
+
+    assert_eq!(account.collect().await.unwrap().failures(), (0, None));
+
+    assert!(start.elapsed() >= Duration::from_secs(1));
+    assert!(account.cloud.is_throttled());
+    assert!((account.metric(&["api_throttled_total"]) - 1.0).abs() < 0.1);
+    assert!((account.metric(&["api_retries_total", "rate_limited"]) - 1.0).abs() < 0.1);
+}
+
+#[tokio::test]
+async fn a_429_that_says_nothing_is_waited_out_too() {
+    let fake = Fake::with(|seen| {
+        (page(&seen.path) && seen.earlier == 0).then(|| Reply::Http(429, Vec::new(), Vec::new()))
+    })
+    .await;
+    assert_eq!(Account::at(&fake).collect().await.unwrap().failures(), (0, None));
+}
+
+#[tokio::test]
+async fn a_wait_beyond_the_deadline_ends_the_request_at_once_in_every_dialect() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let date = jiff::Timestamp::from_second(i64::try_from(now + 60).unwrap()).unwrap();
+    let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&date).unwrap();
+    for (name, value) in [
+        ("retry-after", "60".to_owned()),
+        ("retry-after", date),
+        ("ratelimit-reset", (now + 60).to_string()),
+        ("ratelimit-reset", "60".to_owned()),
+        ("x-ratelimit-reset", "60".to_owned()),
+    ] {
+        let told = value.clone();
+        let fake = Fake::with(move |seen| page(&seen.path).then(|| limited(name, &told))).await;
+        let account = Account::limited(&fake, timeout_of(5_000));
+        let start = Instant::now();
+
+        let Err(CloudError::RateLimited { retry_after: Some(wait) }) = account.collect().await else {
+            panic!("{name}: {value}")
+        };
+        assert!((50..=60).contains(&wait.as_secs()), "{name}: {value}: {wait:?}");
+
+        // The next cycles know without asking.
+        let again = account.collect().await;
+        assert!(matches!(again, Err(CloudError::RateLimited { retry_after: Some(_) })), "{again:?}");
+        assert!(start.elapsed() < Duration::from_secs(4));
+        assert_eq!(fake.count("/v1/services/"), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_limit_in_mid_cycle_stops_it_and_keeps_what_was_read() {
+    let fake = Fake::with(|seen| match &*seen.path {
+        "/v1/services/acme/" => Some(json(large_page(5_000))),
+        path if path.contains("/i99/metrics") => Some(limited("retry-after", "600")),
+        _ => None,
+    })
+    .await;
+
+    let collection = Account::at(&fake).collect().await.unwrap();
+
+    let (failures, first) = collection.failures();
+    assert!(failures > 4_800 && failures < 4_950, "{failures}");
+    assert!(matches!(first, Some(CloudError::RateLimited { .. })));
+    assert!(fake.count("/metrics") < 200, "{} requests, not 5,000", fake.count("/metrics"));
+}

@@ -1,0 +1,152 @@
+//! Logging in: once, together, and never against a cloud that refuses.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use caas_operator::cloud::error::Unreachable;
+use caas_operator::cloud::{CloudError, Credentials};
+
+use crate::support::{Account, Fake, Reply, json, large_page, lenient, limits, status};
+
+const LOGIN: &str = "/v1/generate-api-token/";
+
+/// A cloud that takes the tokens of the `valid`th login only, and numbers its tokens.
+async fn cloud_with_tokens(valid: Arc<AtomicUsize>) -> Fake {
+    Fake::with(move |seen| {
+        if seen.path == LOGIN {
+            return Some(json(format!(r#"{{"token": "t{}"}}"#, seen.earlier + 1)));
+        }
+        let token = format!("Token t{}", valid.load(Ordering::Relaxed));
+        if seen.authorization != Some(token) {
+            return Some(status(401));
+        }
+        (seen.path == "/v1/services/acme/").then(|| json(large_page(64)))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_revoked_token_logs_in_once_for_all_requests_that_find_out_together() {
+    let valid = Arc::new(AtomicUsize::new(1));
+    let revoked = Arc::clone(&valid);
+    // The page is still answered, then the token goes: 32 samples find out together.
+    let fake = Fake::with(move |seen| match &*seen.path {
+        LOGIN => Some(json(format!(r#"{{"token": "t{}"}}"#, seen.earlier + 1))),
+        "/v1/services/acme/" => Some(json(large_page(64))),
+        _ if seen.authorization == Some(format!("Token t{}", revoked.load(Ordering::Relaxed))) => None,
+        _ => Some(status(401)),
+    })
+    .await;
+    let account = Account::at(&fake);
+    assert_eq!(account.collect().await.unwrap().failures(), (0, None));
+
+    valid.store(2, Ordering::Relaxed);
+    assert_eq!(account.collect().await.unwrap().failures(), (0, None), "nothing is lost");
+
+    assert_eq!(fake.count(LOGIN), 2);
+    let refused = account.metric(&["api_requests_total", "metrics", "401"]);
+    assert!((2.0..=32.0).contains(&refused), "{refused} requests found out together");
+}
+
+#[tokio::test]
+async fn a_token_revoked_between_cycles_is_replaced() {
+    let valid = Arc::new(AtomicUsize::new(1));
+    let fake = cloud_with_tokens(Arc::clone(&valid)).await;
+    let account = Account::at(&fake);
+    account.collect().await.unwrap();
+    valid.store(2, Ordering::Relaxed);
+    assert_eq!(account.collect().await.unwrap().failures(), (0, None));
+    assert_eq!(fake.count(LOGIN), 2);
+}
+
+#[tokio::test]
+async fn rejected_credentials_log_in_once_and_then_keep_silent() {
+    for code in [400, 401, 403] {
+        let fake = Fake::with(move |seen| (seen.path == LOGIN).then(|| status(code))).await;
+        let account = Account::at(&fake);
+        for _ in 0..5 {
+            assert_eq!(account.collect().await, Err(CloudError::LoginRejected));
+        }
+        assert_eq!(fake.seen().len(), 1, "no lockout by retries after {code}");
+        assert!((account.metric(&["login_failures_total"]) - 1.0).abs() < 0.1);
+
+        // A rotated Secret is a new account client: it logs in at once.
+        assert_eq!(Account::at(&fake).collect().await, Err(CloudError::LoginRejected));
+        assert_eq!(fake.seen().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn tokens_that_are_fresh_and_still_not_taken_count_as_rejected() {
+    let fake = cloud_with_tokens(Arc::new(AtomicUsize::new(0))).await;
+    let account = Account::at(&fake);
+    for _ in 0..5 {
+        assert_eq!(account.collect().await, Err(CloudError::LoginRejected));
+    }
+    assert_eq!(fake.count(LOGIN), 2, "the first login and one more");
+    assert_eq!(fake.seen().len(), 4);
+}
+
+#[tokio::test]
+async fn credentials_revoked_in_mid_cycle_stop_it_with_one_login() {
+    let fake = Fake::with(|seen| match &*seen.path {
+        LOGIN if seen.earlier > 0 => Some(status(401)),
+        "/v1/services/acme/" => Some(json(large_page(5_000))),
+        path if path.contains("/metrics") => Some(status(401)),
+        _ => None,
+    })
+    .await;
+
+    let collection = Account::at(&fake).collect().await.unwrap();
+
+    assert_eq!(collection.failures(), (5_000, Some(&CloudError::LoginRejected)));
+    assert_eq!(fake.count(LOGIN), 2);
+    assert!(fake.seen().len() <= 4 + 64, "{} requests, not 5,000", fake.seen().len());
+}
+
+#[tokio::test]
+async fn a_given_token_never_logs_in() {
+    let fake = Fake::healthy().await;
+    let token = |token: &str| Credentials::Token(token.to_owned().into());
+    let account = Account::new(&lenient(), &fake.endpoint(), limits(), None, token("given"));
+    account.collect().await.unwrap();
+    assert!(fake.seen().iter().all(|seen| seen.authorization.as_deref() == Some("Token given")));
+
+    let strict = Fake::with(|_| Some(status(401))).await;
+    let account = Account::new(&lenient(), &strict.endpoint(), limits(), None, token("revoked"));
+    for _ in 0..3 {
+        assert_eq!(account.collect().await, Err(CloudError::LoginRejected));
+    }
+    assert_eq!((strict.count(LOGIN), strict.seen().len()), (0, 1));
+}
+
+#[tokio::test]
+async fn a_login_that_fails_for_other_reasons_is_no_rejection_and_heals() {
+    let fake = Fake::with(|seen| (seen.path == LOGIN && seen.earlier < 4).then(|| status(503))).await;
+    let account = Account::at(&fake);
+    assert_eq!(account.collect().await, Err(CloudError::Status(503)));
+    assert!(account.metric(&["login_failures_total"]).abs() < 0.1);
+
+    let healed = async {
+        while account.collect().await.is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), healed).await.expect("it heals");
+}
+
+#[tokio::test]
+async fn a_login_that_breaks_is_shared_by_all_that_wait_for_it() {
+    let fake = Fake::with(|seen| match &*seen.path {
+        LOGIN if seen.earlier > 0 => Some(Reply::Raw(Vec::new())),
+        "/v1/services/acme/" => Some(json(large_page(100))),
+        path if path.contains("/metrics") => Some(status(401)),
+        _ => None,
+    })
+    .await;
+
+    let collection = Account::at(&fake).collect().await.unwrap();
+
+    assert_eq!(collection.failures(), (100, Some(&CloudError::Unreachable(Unreachable::BrokeOff))));
+    assert_eq!(fake.count(LOGIN), 1 + 4, "one login with its retries, not one a waiting request");
+}

@@ -1,0 +1,351 @@
+//! A small Alauda over HTTP/1.1 whose answers a test may replace, down to single bytes on the wire.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use caas_operator::cloud::alauda::{Alauda, Settings};
+use caas_operator::cloud::http::{AccountLimits, Http, Policy};
+use caas_operator::cloud::{CloudError, Collection, Credentials, ServiceFilter};
+use caas_operator::telemetry::Metrics;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+use url::Url;
+
+/// A request as the server saw it.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    pub(crate) method: String,
+    /// Path and query.
+    pub(crate) path: String,
+    pub(crate) authorization: Option<String>,
+    pub(crate) body: String,
+    /// How many requests with this path came before.
+    pub(crate) earlier: usize,
+}
+
+/// What the server does with a request.
+pub(crate) enum Reply {
+    /// Status, more headers, body.
+    Http(u16, Vec<(&'static str, String)>, Vec<u8>),
+    /// These bytes, then the connection is closed.
+    Raw(Vec<u8>),
+    /// Nothing, ever.
+    Hang,
+    /// The head of an answer, then a byte every 50 ms.
+    Drip,
+    /// The head of a gzip answer, then this piece again and again, until the client has enough.
+    Endless(Vec<u8>, Vec<u8>),
+}
+
+pub(crate) fn json(body: impl Into<String>) -> Reply {
+    Reply::Http(200, Vec::new(), body.into().into_bytes())
+}
+
+pub(crate) fn status(code: u16) -> Reply {
+    Reply::Http(code, Vec::new(), b"secret-of-the-cloud".to_vec())
+}
+
+pub(crate) fn limited(name: &'static str, value: &str) -> Reply {
+    Reply::Http(429, vec![(name, value.to_string())], Vec::new())
+}
+
+type Handler = Arc<dyn Fn(&Seen) -> Option<Reply> + Send + Sync>;
+
+/// A running server.
+pub(crate) struct Fake {
+    pub(crate) address: SocketAddr,
+    pub(crate) connections: Arc<AtomicUsize>,
+    /// Bytes that an endless answer got rid of.
+    pub(crate) sent: Arc<AtomicUsize>,
+    /// Connections that are gone again.
+    pub(crate) closed: Arc<AtomicUsize>,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+pub(crate) const TOKEN: &str = "0123456789abcdef";
+pub(crate) const ONE_PAGE: &str = r#"{"next": null, "results": [{"service_name": "web", "current_status": "Running",
+    "instances": [{"instance_name": "web.0", "uuid": "w0"}, {"instance_name": "web.1", "uuid": "w1"}]},
+    {"service_name": "db", "instances": [{"instance_name": "db.0", "uuid": "d0"}]}]}"#;
+pub(crate) const POINTS: &str = r#"{"columns": ["time", "memory_usage"], "points": [[1433753089, 16]]}"#;
+
+/// A page of one service with so many instances.
+pub(crate) fn large_page(instances: usize) -> String {
+    let list: Vec<_> = (0..instances).map(|id| format!(r#"{{"uuid": "i{id}"}}"#)).collect();
+    format!(r#"{{"results": [{{"service_name": "big", "instances": [{}]}}]}}"#, list.join(","))
+}
+
+fn healthy(seen: &Seen) -> Reply {
+    match seen.path.split('?').next().unwrap() {
+        "/v1/generate-api-token/" => json(format!(r#"{{"token": "{TOKEN}"}}"#)),
+        "/v1/services/acme/" => json(ONE_PAGE),
+        path if path.ends_with("/metrics") => json(POINTS),
+        _ => status(404),
+    }
+}
+
+impl Fake {
+    /// A healthy cloud.
+    pub(crate) async fn healthy() -> Self {
+        Self::with(|_| None).await
+    }
+
+    /// A cloud that answers as the closure says, and where it says nothing as a healthy one.
+    pub(crate) async fn with(handler: impl Fn(&Seen) -> Option<Reply> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let fake = Self::new(&listener);
+        let parts = fake.parts(Arc::new(handler));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                parts.connections.fetch_add(1, Ordering::Relaxed);
+                tokio::spawn(parts.clone().serve(stream));
+            }
+        });
+        fake
+    }
+
+    /// The same behind TLS.
+    pub(crate) async fn with_tls(config: Arc<rustls::ServerConfig>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let fake = Self::new(&listener);
+        let parts = fake.parts(Arc::new(|_| None));
+        let acceptor = tokio_rustls::TlsAcceptor::from(config);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (acceptor, parts) = (acceptor.clone(), parts.clone());
+                tokio::spawn(async move {
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        parts.serve(stream).await;
+                    }
+                });
+            }
+        });
+        fake
+    }
+
+    fn new(listener: &TcpListener) -> Self {
+        Self {
+            address: listener.local_addr().unwrap(),
+            connections: Arc::default(),
+            sent: Arc::default(),
+            closed: Arc::default(),
+            seen: Arc::default(),
+        }
+    }
+
+    fn parts(&self, handler: Handler) -> Parts {
+        Parts {
+            handler,
+            connections: Arc::clone(&self.connections),
+            sent: Arc::clone(&self.sent),
+            closed: Arc::clone(&self.closed),
+            seen: Arc::clone(&self.seen),
+        }
+    }
+
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// How many requests had this in their path.
+    pub(crate) fn count(&self, part: &str) -> usize {
+        self.seen().iter().filter(|seen| seen.path.contains(part)).count()
+    }
+
+    pub(crate) fn connected(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://{}/v1/", self.address)
+    }
+}
+
+#[derive(Clone)]
+struct Parts {
+    handler: Handler,
+    connections: Arc<AtomicUsize>,
+    sent: Arc<AtomicUsize>,
+    closed: Arc<AtomicUsize>,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+impl Parts {
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin) {
+        let mut stream = BufReader::new(stream);
+        while let Some(mut seen) = read_request(&mut stream).await {
+            {
+                let mut all = self.seen.lock().unwrap();
+                seen.earlier = all.iter().filter(|other| other.path == seen.path).count();
+                all.push(seen.clone());
+            }
+            let reply = (self.handler)(&seen).unwrap_or_else(|| healthy(&seen));
+            if !self.write_reply(&mut stream, reply).await {
+                break;
+            }
+        }
+        self.closed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether the connection stays open.
+    async fn write_reply(&self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin), reply: Reply) -> bool {
+        match reply {
+            Reply::Http(code, headers, body) => {
+                let mut head =
+                    format!("HTTP/1.1 {code} X\r\ncontent-length: {}\r\n", body.len()).into_bytes();
+                for (name, value) in headers {
+                    write!(head, "{name}: {value}\r\n").unwrap();
+                }
+                head.extend_from_slice(b"\r\n");
+                head.extend_from_slice(&body);
+                stream.write_all(&head).await.is_ok() && stream.flush().await.is_ok()
+            }
+            Reply::Raw(bytes) => {
+                let _ = stream.write_all(&bytes).await;
+                let _ = stream.shutdown().await;
+                false
+            }
+            Reply::Hang => {
+                // Until the client goes away.
+                let _ = stream.read(&mut [0; 1]).await;
+                false
+            }
+            Reply::Drip => {
+                let _ = stream.write_all(b"HTTP/1.1 200 X\r\ncontent-length: 1000\r\n\r\n").await;
+                let mut ticks = tokio::time::interval(Duration::from_millis(50));
+                while stream.write_all(b" ").await.is_ok() && stream.flush().await.is_ok() {
+                    ticks.tick().await;
+                }
+                false
+            }
+            Reply::Endless(start, piece) => {
+                let head = b"HTTP/1.1 200 X\r\ncontent-encoding: gzip\r\nconnection: close\r\n\r\n";
+                let _ = stream.write_all(head).await;
+                let _ = stream.write_all(&start).await;
+                while stream.write_all(&piece).await.is_ok() && stream.flush().await.is_ok() {
+                    self.sent.fetch_add(piece.len(), Ordering::Relaxed);
+                }
+                false
+            }
+        }
+    }
+}
+
+async fn read_request(stream: &mut (impl AsyncBufReadExt + Unpin)) -> Option<Seen> {
+    let mut line = String::new();
+    stream.read_line(&mut line).await.ok().filter(|read| *read > 0)?;
+    let mut words = line.split_whitespace();
+    let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let (mut authorization, mut length) = (None, 0);
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line).await.ok().filter(|read| *read > 0)?;
+        let Some((name, value)) = line.trim_end().split_once(": ") else { break };
+        match &*name.to_ascii_lowercase() {
+            "authorization" => authorization = Some(value.to_owned()),
+            "content-length" => length = value.parse().unwrap(),
+            _ => {}
+        }
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await.ok()?;
+    Some(Seen { method, path, authorization, body: String::from_utf8(body).unwrap(), earlier: 0 })
+}
+
+/// An account under test, with its own metrics.
+pub(crate) struct Account {
+    pub(crate) cloud: Alauda,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+pub(crate) fn limits() -> AccountLimits {
+    AccountLimits {
+        request_timeout: Duration::from_secs(10),
+        max_concurrent: 32,
+        requests_per_second: 100_000,
+    }
+}
+
+pub(crate) fn timeout_of(millis: u64) -> AccountLimits {
+    AccountLimits { request_timeout: Duration::from_millis(millis), ..limits() }
+}
+
+/// The wire with loopback and plain http allowed.
+pub(crate) fn lenient() -> Http {
+    Http::new(Policy {
+        allow_cidrs: vec!["127.0.0.0/8".parse().unwrap()],
+        allow_http: true,
+        ..Policy::default()
+    })
+}
+
+pub(crate) fn password() -> Credentials {
+    Credentials::Password { username: "acme".to_owned(), password: "p&ss wörd".to_owned().into() }
+}
+
+pub(crate) fn settings(endpoint: &str) -> Settings {
+    Settings {
+        endpoint: Url::parse(endpoint).unwrap(),
+        namespace: "acme".to_owned(),
+        metrics_window: Duration::from_secs(100),
+        metrics_lag: Duration::from_secs(30),
+    }
+}
+
+impl Account {
+    pub(crate) fn at(fake: &Fake) -> Self {
+        Self::limited(fake, limits())
+    }
+
+    pub(crate) fn limited(fake: &Fake, limits: AccountLimits) -> Self {
+        Self::new(&lenient(), &fake.endpoint(), limits, None, password())
+    }
+
+    pub(crate) fn new(
+        http: &Http,
+        endpoint: &str,
+        limits: AccountLimits,
+        ca: Option<&[u8]>,
+        credentials: Credentials,
+    ) -> Self {
+        Self::filtered(http, endpoint, limits, ca, credentials, ServiceFilter::default())
+    }
+
+    pub(crate) fn filtered(
+        http: &Http,
+        endpoint: &str,
+        limits: AccountLimits,
+        ca: Option<&[u8]>,
+        credentials: Credentials,
+        filter: ServiceFilter,
+    ) -> Self {
+        let metrics = Metrics::new();
+        let client = http.account(limits, ca, metrics.account("team-a", "acme")).unwrap();
+        Self { cloud: Alauda::new(settings(endpoint), filter, credentials, client), metrics }
+    }
+
+    pub(crate) async fn collect(&self) -> Result<Collection, CloudError> {
+        use caas_operator::cloud::Cloud;
+        self.cloud.collect().await
+    }
+
+    /// The value of the first series that has all of this in its line.
+    pub(crate) fn metric(&self, parts: &[&str]) -> f64 {
+        let text = self.metrics.render();
+        let line =
+            text.lines().find(|line| !line.starts_with('#') && parts.iter().all(|part| line.contains(part)));
+        line.map_or(0.0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
+    }
+}
+
+/// Waits until the condition holds; a generous deadline makes it an error.
+pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
+    let waiting = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), waiting).await.expect(what);
+}

@@ -1,0 +1,37 @@
+//! Accounts filled by hand, as resolving a manifest would.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use caas_operator::account::{Account, AccountId, Collection, Metrics, Names, Provider};
+use caas_operator::cloud::{Credentials, ServiceFilter, alauda};
+
+/// An account at an address that nobody asks.
+pub(crate) fn account(namespace: &str, name: &str, names: Names) -> Arc<Account> {
+    Arc::new(Account {
+        id: AccountId::new(namespace, name),
+        uid: format!("uid-of-{namespace}-{name}"),
+        provider: Provider::Alauda(alauda::Settings {
+            endpoint: "https://caas.example.com/v1/".parse().unwrap(),
+            namespace: name.into(),
+            metrics_window: Duration::from_secs(100),
+            metrics_lag: Duration::from_secs(30),
+        }),
+        credentials: Credentials::Token("canary-token".to_owned().into()),
+        ca_bundle: None,
+        collection: Collection {
+            interval: Duration::from_secs(30),
+            stale_after: Duration::from_secs(90),
+            request_timeout: Duration::from_secs(10),
+            max_concurrent_requests: 32,
+            requests_per_second: 50,
+        },
+        filter: ServiceFilter::default(),
+        metrics: Metrics {
+            names,
+            source_timestamps: false,
+            max_series: 100_000,
+            labels: vec![("team".into(), "checkout".into()), ("job".into(), "mine".into())],
+        },
+    })
+}
