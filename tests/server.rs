@@ -42,7 +42,7 @@ fn snapshot(options: &Options, health: Health) -> Arc<Snapshot> {
     let mut page = acme();
     page.gauges.last_success = Some(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64());
     let bodies = Renderer::default().render(&page, options).bodies;
-    Arc::new(Snapshot { bodies, page, health, collected_at: SystemTime::now() })
+    Arc::new(Snapshot { bodies, page, series: 0, health, collected_at: SystemTime::now() })
 }
 
 /// `team-a/acme` serves both names, `team-b/modern` the modern ones, `team-c/new` has not been collected yet.
@@ -130,6 +130,7 @@ async fn the_rare_client_without_gzip_gets_a_body_that_is_kept_compressed() {
     let mut bodies = bodies(&registry);
     bodies.text.identity = None;
     let snapshot = Snapshot {
+        series: 0,
         bodies: bodies.clone(),
         page: acme(),
         health: Health::Collected,

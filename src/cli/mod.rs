@@ -5,6 +5,7 @@ mod crd;
 mod demo;
 mod house;
 mod options;
+mod run;
 mod signals;
 mod simulate;
 mod standalone;
@@ -29,6 +30,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run the operator, in a pod or with a kubeconfig
+    Run(run::Args),
     /// Collect without a cluster: a folder of manifests, or one Alauda account
     Standalone(standalone::Args),
     /// Show everything on simulated clouds, on this machine alone
@@ -53,6 +56,7 @@ pub fn main() -> ExitCode {
     };
     runtime.block_on(async {
         match cli.command {
+            Command::Run(args) => exit(run::run(args).await),
             Command::Standalone(args) => exit(standalone::run(args).await),
             Command::Demo(args) => exit(demo::run(args).await),
             Command::Simulate(args) => exit(simulate::run(args).await),
