@@ -100,7 +100,7 @@ fn the_operator_may_do_what_it_needs_and_no_more() {
     let objects = render(&[]);
     let role =
         of_kind(&objects, "ClusterRole").find(|role| role["metadata"]["name"] == "caas-operator").unwrap();
-    assert_eq!(verbs(role, "caasaccounts"), set(["get", "list", "watch"]));
+    assert_eq!(verbs(role, "caasaccounts"), set(["list", "watch"]));
     assert_eq!(verbs(role, "caasaccounts/status"), set(["patch"]));
     assert_eq!(verbs(role, "secrets"), set(["get"]));
     assert_eq!(verbs(role, "servicemonitors"), set(["get", "list", "watch", "create", "patch", "delete"]));

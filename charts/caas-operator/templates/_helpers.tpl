@@ -67,7 +67,7 @@ annotations:
 # Which accounts there are, and their changes.
 - apiGroups: [caas-operator.io]
   resources: [caasaccounts]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 # Their conditions, counts and path of the metrics; never their spec.
 - apiGroups: [caas-operator.io]
   resources: [caasaccounts/status]
