@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kube::Client;
+use kube::runtime::reflector::Store;
 use kube::runtime::watcher;
 use thiserror::Error;
 use tokio::sync::Notify;
@@ -15,8 +16,10 @@ use super::build::ScrapeService;
 use super::dereference::Reading;
 use super::events::Announcer;
 use super::monitoring::Monitors;
+use super::reconcile::Guarded;
 use super::secrets::{References, Turnstile};
 use crate::account::AccountId;
+use crate::api::CaasAccountStatus;
 use crate::cloud::http::Policy;
 use crate::collector::{Registry, Supervisor};
 use crate::telemetry::Metrics;
@@ -110,6 +113,8 @@ pub(super) struct Known {
     pub(super) counts_written: Option<Instant>,
     /// Reconciles that failed one after another.
     pub(super) failures: u32,
+    /// The status written last, with the version of the object that was looked at.
+    pub(super) written: Option<(Option<String>, CaasAccountStatus)>,
 }
 
 /// What every reconcile works with.
@@ -132,6 +137,8 @@ pub(super) struct Context {
 /// What is shared with one scope's reconciles only.
 pub(super) struct Scoped {
     pub(super) context: Arc<Context>,
+    /// The accounts that there are.
+    pub(super) accounts: Store<Guarded>,
     pub(super) monitors: tokio::sync::watch::Receiver<Monitors>,
 }
 
