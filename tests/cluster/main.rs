@@ -9,4 +9,11 @@ mod harness;
 mod servers;
 
 #[cfg(test)]
+mod collected;
+#[cfg(test)]
+mod reasons;
+#[cfg(test)]
+mod scene;
+
+#[cfg(test)]
 mod the_harness;
