@@ -9,9 +9,23 @@ mod harness;
 mod servers;
 
 #[cfg(test)]
+mod canaries;
+#[cfg(test)]
 mod collected;
 #[cfg(test)]
+mod definition;
+#[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
+mod malice;
+#[cfg(test)]
+mod permissions;
+#[cfg(test)]
+mod quiet;
+#[cfg(test)]
 mod reasons;
+#[cfg(test)]
+mod rotation;
 #[cfg(test)]
 mod scene;
 

@@ -11,6 +11,9 @@ use crate::scene::{self, Scene, cloud, login, spec};
 async fn what_is_wrong_with_a_secret_is_said_by_its_key_and_heals_with_it() -> anyhow::Result<()> {
     let scene = Scene::new("secrets").await?;
     let ours = scene.cloud.url();
+    // The right one under that name, but in a namespace that is none of the account's business.
+    let elsewhere = ControlPlane::shared().await.namespace("elsewhere").await?;
+    scene::secret(&elsewhere, "absent", &login(&scene.cloud)).await?;
     let [(_, username), (_, password)] = login(&scene.cloud);
     let user = ("username", username);
     let named =
