@@ -21,9 +21,6 @@ use crate::collector::Health;
 /// The longest wait after a failure.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 
-/// How long the first reconciles wait for discovery.
-const DISCOVERY: Duration = Duration::from_secs(5);
-
 /// What the watch delivers: an object, or one that cannot be read.
 pub(super) type Guarded = DeserializeGuard<CaasAccount>;
 
@@ -45,6 +42,11 @@ pub(super) async fn reconcile(object: Arc<Guarded>, scoped: Arc<Scoped>) -> Resu
     let timer = context.metrics.reconcile_duration.start_timer();
     let outcome = bring(&scoped, account, &id).await;
     timer.observe_duration();
+    if !scoped.stands(account, &id) {
+        // Deleted meanwhile: whatever was remembered or refused since is of no account.
+        context.forget(&id);
+        return Ok(Action::await_change());
+    }
     let result = outcome.as_ref().map_or_else(Error::reason, |_| "ok");
     context.metrics.reconciles.with_label_values(&[result]).inc();
     if outcome.is_ok() {
@@ -73,9 +75,15 @@ async fn bring(scoped: &Scoped, account: &CaasAccount, id: &AccountId) -> Result
     let standing = standing(context, account, id);
     let reading =
         if account.spec.suspend { None } else { Some(dereference(context, account, id, standing).await?) };
+    // Nothing is awaited between this look and the supervisor: what is deleted later takes its collector along.
+    if !scoped.stands(account, id) {
+        return Ok(Action::await_change());
+    }
     let (problem, twin) = collect(context, account, id, reading.as_ref());
     let health = health(context, account, id);
-    let mut known = findings::of_collection(problem.as_ref(), &health);
+    let stood = account.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let mut known =
+        findings::of_collection(problem.as_ref(), &health, findings::told(stood, account.metadata.generation));
 
     // A finding about the ServiceMonitor must not keep the others from being written.
     let monitors = monitors(scoped).await;
@@ -86,15 +94,18 @@ async fn bring(scoped: &Scoped, account: &CaasAccount, id: &AccountId) -> Result
     let counts_wait = tell(context, account, id, &known, twin).await?;
     applied?;
 
-    let next = period(self::standing(context, account, id));
+    // Someone has to act on a ServiceMonitor that cannot be, and nothing else tells that they did.
+    let waits = known.iter().any(|finding| finding.condition == ConditionType::ServiceMonitorReady && !finding.holds);
+    let standing = self::standing(context, account, id);
+    let next = period(Standing { failing: standing.failing || waits, ..standing });
     Ok(Action::requeue(if counts_wait { next.min(COUNTS_EVERY) } else { next }))
 }
 
-/// What is known of ServiceMonitors; after the start, discovery is given a moment to answer.
+/// What is known of ServiceMonitors; after the start of the operator, discovery is given a moment to answer.
 async fn monitors(scoped: &Scoped) -> Monitors {
     let mut monitors = scoped.monitors.clone();
     let answered = monitors.wait_for(|monitors| !matches!(monitors, Monitors::Unknown));
-    let _ = tokio::time::timeout(DISCOVERY, answered).await;
+    let _ = tokio::time::timeout_at(scoped.discovery, answered).await;
     scoped.monitors.borrow().clone()
 }
 
