@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use clap::Args as ClapArgs;
-use kube::config::{InferConfigError, KubeConfigOptions};
 use kube::Config;
+use kube::config::{InferConfigError, KubeConfigOptions};
 use thiserror::Error;
 use tokio::sync::watch;
 

@@ -29,7 +29,8 @@ async fn with_wait<B>(response: Response<B>) -> Result<Response<Either<B, Full<B
 where
     B: Body<Data = Bytes, Error = BoxError>,
 {
-    let limited = matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+    let limited =
+        matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
     let Some(seconds) = wait(response.headers()).filter(|_| limited) else {
         return Ok(response.map(Either::Left));
     };
@@ -82,7 +83,10 @@ mod tests {
     #[tokio::test]
     async fn how_long_to_wait_is_told_with_the_api_servers_own_words() {
         let status = seen(429, "7", "Too many requests, please try again later.\n").await;
-        assert_eq!((status.code, status.message.as_str()), (429, "Too many requests, please try again later."));
+        assert_eq!(
+            (status.code, status.message.as_str()),
+            (429, "Too many requests, please try again later.")
+        );
         assert_eq!(asked_to_wait(&kube::Error::Api(status.boxed())), Some(Duration::from_secs(7)));
 
         let body = r#"{"kind":"Status","status":"Failure","message":"later","reason":"ServiceUnavailable","code":503}"#;

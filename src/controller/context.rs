@@ -115,9 +115,9 @@ pub(super) fn patiently<T: Send>(
     events: impl Stream<Item = watcher::Result<T>> + Send,
 ) -> impl Stream<Item = watcher::Result<T>> + Send {
     events.then(|event| async move {
-        let error = match &event {
-            Err(watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error)) => error,
-            _ => return event,
+        let Err(watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error)) = &event
+        else {
+            return event;
         };
         if let Some(wait) = asked_to_wait(error) {
             tokio::time::sleep(wait.min(LONGEST_WAIT)).await;

@@ -149,8 +149,7 @@ pub(super) async fn follow(
                 let stop = cancel.child_token();
                 let (store, writer) = reflector::store::<Guarded>();
                 let names = touched.clone();
-                let watch =
-                    watch_monitors(Arc::clone(&context), scope.clone(), writer, state.clone(), names);
+                let watch = watch_monitors(Arc::clone(&context), scope.clone(), writer, state.clone(), names);
                 let stopped = stop.clone();
                 tokio::spawn(async move { stopped.run_until_cancelled(watch).await });
                 // An account reconciled before the store is filled would think that its ServiceMonitor is missing.

@@ -82,8 +82,11 @@ async fn bring(scoped: &Scoped, account: &CaasAccount, id: &AccountId) -> Result
     let (problem, twin) = collect(context, account, id, reading.as_ref());
     let health = health(context, account, id);
     let stood = account.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let mut known =
-        findings::of_collection(problem.as_ref(), &health, findings::told(stood, account.metadata.generation));
+    let mut known = findings::of_collection(
+        problem.as_ref(),
+        &health,
+        findings::told(stood, account.metadata.generation),
+    );
 
     // A finding about the ServiceMonitor must not keep the others from being written.
     let monitors = monitors(scoped).await;
@@ -95,7 +98,8 @@ async fn bring(scoped: &Scoped, account: &CaasAccount, id: &AccountId) -> Result
     applied?;
 
     // Someone has to act on a ServiceMonitor that cannot be, and nothing else tells that they did.
-    let waits = known.iter().any(|finding| finding.condition == ConditionType::ServiceMonitorReady && !finding.holds);
+    let waits =
+        known.iter().any(|finding| finding.condition == ConditionType::ServiceMonitorReady && !finding.holds);
     let standing = self::standing(context, account, id);
     let next = period(Standing { failing: standing.failing || waits, ..standing });
     Ok(Action::requeue(if counts_wait { next.min(COUNTS_EVERY) } else { next }))

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use futures::stream::{self, StreamExt};
+use kube::Client;
 use kube::runtime::controller::{self, applier};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector;
-use kube::Client;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;

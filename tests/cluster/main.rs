@@ -9,4 +9,16 @@ mod harness;
 mod servers;
 
 #[cfg(test)]
+mod api_faults;
+#[cfg(test)]
+mod definitions;
+#[cfg(test)]
+mod monitors;
+#[cfg(test)]
+mod restarts;
+#[cfg(test)]
+mod scale;
+#[cfg(test)]
+mod stage;
+#[cfg(test)]
 mod the_harness;
