@@ -13,7 +13,7 @@ mod standalone;
 use std::fmt::Display;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::telemetry::logs::{self, LogFormat};
 
@@ -42,6 +42,11 @@ enum Command {
     Check(check::Args),
     /// Print the CustomResourceDefinition
     Crd,
+}
+
+/// All commands and options, for `docs/cli.md`.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the program; errors are one line on stderr.
