@@ -63,14 +63,13 @@ pub(crate) fn markdown(rows: &[Row]) -> String {
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..6).map(width).collect();
     let shown = |line: &[String; 6]| {
-        let cells = line.iter().zip(&widths).map(|(cell, width)| format!(" {cell:<width$} |"));
-        format!("|{}\n", cells.collect::<String>())
+        let cells: Vec<String> =
+            line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        format!("| {} |\n", cells.join(" | "))
     };
-    let rule = widths.iter().map(|width| format!("{}|", "-".repeat(width + 2))).collect::<String>();
-    let mut text = shown(&lines[0]);
-    text.push_str(&format!("|{rule}\n"));
-    text.extend(lines[1..].iter().map(shown));
-    text
+    let rule: Vec<String> = widths.iter().map(|width| "-".repeat(width + 2)).collect();
+    let above = [shown(&lines[0]), format!("|{}|\n", rule.join("|"))];
+    above.into_iter().chain(lines[1..].iter().map(shown)).collect()
 }
 
 fn ratio(ratio: f64) -> String {

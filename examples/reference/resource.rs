@@ -12,7 +12,7 @@ pub(crate) fn page() -> Result<String> {
     let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
     let spec = schema.pointer("/properties/spec").context("the definition has no spec")?;
     let status = schema.pointer("/properties/status").context("the definition has no status")?;
-    let mut text = format!(
+    let mut text = vec![format!(
         "# CaasAccount
 {MADE}
 `{}`, kind `{}`, namespaced, short `caas`. `kubectl explain caas.spec --recursive` shows the same on a cluster. A manifest with
@@ -22,23 +22,23 @@ API server when it is applied, and by `caas-operator check FILE` without a clust
 ",
         api::API_VERSION,
         api::KIND,
-    );
+    )];
     let metadata = sentences(schema);
     if !metadata.is_empty() {
-        text.push_str(&format!("\nRules of the whole: {}.\n", metadata.join("; ")));
+        text.push(format!("\nRules of the whole: {}.\n", metadata.join("; ")));
     }
     object(&mut text, "spec", spec);
     object(&mut text, "status", status);
-    text.push_str("\n## Conditions\n");
+    text.push("\n## Conditions\n".to_owned());
     for condition in ConditionType::PARTS {
-        text.push_str(&format!("\n### {condition}\n\n{}", reasons(condition)));
+        text.push(format!("\n### {condition}\n\n{}", reasons(condition)));
     }
-    text.push_str(&format!(
+    text.push(format!(
         "\n### {}\n\nHolds when all of the above do, with the reason `{}`. Else it has reason and message of the first that does not.\n",
         ConditionType::Ready,
         Reason::Collected,
     ));
-    Ok(text)
+    Ok(text.concat())
 }
 
 fn reasons(condition: ConditionType) -> String {
@@ -53,12 +53,12 @@ fn reasons(condition: ConditionType) -> String {
 }
 
 /// The fields of an object as a table, its rules, and then the objects inside.
-fn object(text: &mut String, path: &str, schema: &Value) {
+fn object(text: &mut Vec<String>, path: &str, schema: &Value) {
     let fields: Vec<(&String, &Value)> = schema["properties"].as_object().into_iter().flatten().collect();
     let needed = |name: &str| {
         schema["required"].as_array().into_iter().flatten().any(|required| required.as_str() == Some(name))
     };
-    text.push_str(&format!("\n## `{path}`\n\n{}\n\n", description(schema)));
+    text.push(format!("\n## `{path}`\n\n{}\n\n", description(schema)));
     let rows = fields.iter().map(|(name, field)| {
         let presence = match &field["default"] {
             _ if needed(name) => "required".to_owned(),
@@ -68,10 +68,10 @@ fn object(text: &mut String, path: &str, schema: &Value) {
         };
         [code(name), kind(field), presence, description(field)]
     });
-    text.push_str(&table(["field", "type", "default", "what it is"], rows));
+    text.push(table(["field", "type", "default", "what it is"], rows));
     let rules = rules(schema, &fields);
     if !rules.is_empty() {
-        text.push_str("\nRules:\n\n");
+        text.push("\nRules:\n\n".to_owned());
         text.extend(rules.iter().map(|rule| format!("- {rule}\n")));
     }
     for (name, field) in fields.into_iter().filter(|(_, field)| is_object(field)) {

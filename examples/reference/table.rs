@@ -6,10 +6,9 @@ pub(crate) const MADE: &str = "<!-- Made from the code by `make generate`; do no
 /// A table; its cells are Markdown.
 pub(crate) fn table<const N: usize>(heads: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
-    let mut text = line(&heads.map(str::to_owned));
-    text.push_str(&format!("|{}\n", "---|".repeat(N)));
-    text.extend(rows.into_iter().map(|row| line(&row)));
-    text
+    let rule = format!("|{}\n", "---|".repeat(N));
+    let above = [line(&heads.map(str::to_owned)), rule];
+    above.into_iter().chain(rows.into_iter().map(|row| line(&row))).collect()
 }
 
 /// Text that is shown as it is, inside of a cell too.
