@@ -19,6 +19,7 @@ use super::events::Announcer;
 use super::monitoring::{self, Monitors};
 use super::reconcile::{Guarded, after_error, reconcile};
 use super::scope::Scope;
+use super::secrets::{References, Turnstile};
 use super::{FIELD_MANAGER, triggers};
 use crate::account::AccountId;
 use crate::cloud::http::Policy;
@@ -77,8 +78,8 @@ pub async fn run(settings: Settings, synced: watch::Sender<bool>, cancel: Cancel
         metrics: settings.metrics,
         policy,
         service,
-        secret_reads: Default::default(),
-        references: Default::default(),
+        secret_reads: Turnstile::default(),
+        references: References::default(),
         look_for_monitors: Notify::new(),
         known: Mutex::new(HashMap::new()),
     });
@@ -126,7 +127,7 @@ impl Running {
     async fn run(
         self,
         names: mpsc::Sender<AccountId>,
-        named: mpsc::Receiver<AccountId>,
+        asked: mpsc::Receiver<AccountId>,
         listed: watch::Sender<bool>,
     ) {
         let Self { context, scope, watch_secrets, cancel } = self;
@@ -136,13 +137,13 @@ impl Running {
         let (store, writer) = reflector::store::<Guarded>();
         let queue = stream::select_all([
             triggers::accounts(Arc::clone(&context), scope.clone(), writer, listed).boxed(),
-            triggers::named(named).boxed(),
+            triggers::named(asked).boxed(),
             triggers::all_on_change(monitors_now.clone(), store.clone()),
         ]);
         let reconciles = applier(
             |object, scoped| Box::pin(reconcile(object, scoped)),
             |object, error, scoped: Arc<Scoped>| after_error(&object, error, &scoped),
-            Arc::new(Scoped { context: Arc::clone(&context), monitors: monitors_now }),
+            Arc::new(Scoped { context: Arc::clone(&context), monitors: monitors_now, store: store.clone() }),
             store,
             queue.take_until(cancel.clone().cancelled_owned()),
             controller::Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE),
