@@ -114,6 +114,9 @@ pub(super) struct Known {
     pub(super) failures: u32,
 }
 
+/// Whether this replica looks after the account with this UID. What it does not own it leaves alone.
+pub type Ownership = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
 /// What every reconcile works with.
 pub(super) struct Context {
     pub(super) client: Client,
@@ -124,6 +127,7 @@ pub(super) struct Context {
     pub(super) service: ScrapeService,
     pub(super) announcer: Announcer,
     pub(super) secret_reads: Turnstile,
+    pub(super) owns: Ownership,
     /// Which accounts read which Secret.
     pub(super) references: References,
     /// Asks the followers of ServiceMonitors to look at once whether their definition is there.

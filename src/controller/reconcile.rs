@@ -40,7 +40,8 @@ pub(super) async fn reconcile(object: Arc<Guarded>, scoped: Arc<Scoped>) -> Resu
         }
     };
     let id = resolve::id(account);
-    if account.metadata.deletion_timestamp.is_some() {
+    let owned = account.metadata.uid.as_deref().is_some_and(|uid| (context.owns)(uid));
+    if account.metadata.deletion_timestamp.is_some() || !owned {
         context.forget(&id);
         return Ok(Action::await_change());
     }

@@ -14,7 +14,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::build::ScrapeService;
-use super::context::{Context, Scoped, read_timeout};
+use super::context::{Context, Ownership, Scoped, read_timeout};
 use super::events::Announcer;
 use super::monitoring::{self, Monitors};
 use super::reconcile::{Guarded, after_error, reconcile};
@@ -47,6 +47,8 @@ pub struct Settings {
     pub service: ScrapeService,
     /// What the administrator allows.
     pub policy: Policy,
+    /// Which accounts this replica looks after.
+    pub owns: Ownership,
     /// Who speaks in events, such as the pod's name.
     pub instance: Option<String>,
     /// Runs the collectors.
@@ -68,7 +70,7 @@ pub fn client_config(mut config: Config) -> Config {
 
 /// Reconciles until cancelled. `synced` becomes true when every scope was listed once.
 pub async fn run(settings: Settings, synced: watch::Sender<bool>, cancel: CancellationToken) {
-    let Settings { client, scopes, watch_secrets, service, policy, instance, .. } = settings;
+    let Settings { client, scopes, watch_secrets, service, policy, owns, instance, .. } = settings;
     let reporter = Reporter { controller: FIELD_MANAGER.into(), instance };
     let context = Arc::new(Context {
         announcer: Announcer::new(Recorder::new(client.clone(), reporter)),
@@ -78,6 +80,7 @@ pub async fn run(settings: Settings, synced: watch::Sender<bool>, cancel: Cancel
         metrics: settings.metrics,
         policy,
         service,
+        owns,
         secret_reads: Turnstile::default(),
         references: References::default(),
         look_for_monitors: Notify::new(),
