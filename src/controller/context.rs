@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kube::Client;
+use kube::runtime::reflector::Store;
 use kube::runtime::watcher;
 use thiserror::Error;
 use tokio::sync::Notify;
@@ -15,6 +16,7 @@ use super::build::ScrapeService;
 use super::dereference::Reading;
 use super::events::Announcer;
 use super::monitoring::Monitors;
+use super::reconcile::Guarded;
 use super::secrets::{References, Turnstile};
 use crate::account::AccountId;
 use crate::cloud::http::Policy;
@@ -74,8 +76,8 @@ impl Error {
     pub(super) fn retry_after(&self) -> Option<Duration> {
         let Self::Api { source, .. } = self else { return None };
         let kube::Error::Api(status) = &**source else { return None };
-        let seconds = status.details.as_ref()?.retry_after_seconds;
-        u64::try_from(seconds).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs)
+        let seconds = u64::from(status.details.as_ref()?.retry_after_seconds);
+        (seconds > 0).then(|| Duration::from_secs(seconds))
     }
 
     /// The status code of the answer, where there was one.
@@ -112,6 +114,9 @@ pub(super) struct Known {
     pub(super) failures: u32,
 }
 
+/// Whether this replica looks after the account with this UID. What it does not own it leaves alone.
+pub type Ownership = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
 /// What every reconcile works with.
 pub(super) struct Context {
     pub(super) client: Client,
@@ -122,6 +127,7 @@ pub(super) struct Context {
     pub(super) service: ScrapeService,
     pub(super) announcer: Announcer,
     pub(super) secret_reads: Turnstile,
+    pub(super) owns: Ownership,
     /// Which accounts read which Secret.
     pub(super) references: References,
     /// Asks the followers of ServiceMonitors to look at once whether their definition is there.
@@ -133,6 +139,8 @@ pub(super) struct Context {
 pub(super) struct Scoped {
     pub(super) context: Arc<Context>,
     pub(super) monitors: tokio::sync::watch::Receiver<Monitors>,
+    /// The accounts as the watch has them.
+    pub(super) store: Store<Guarded>,
 }
 
 impl Context {

@@ -20,6 +20,7 @@ mod status;
 mod triggers;
 
 pub use build::ScrapeService;
+pub use context::Ownership;
 pub use run::{Settings, client_config, run};
 pub use scope::Scope;
 

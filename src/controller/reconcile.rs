@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
+use kube::Resource;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
 use tokio::time::Instant;
 
 use super::context::{Context, Error, Scoped};
@@ -38,7 +40,8 @@ pub(super) async fn reconcile(object: Arc<Guarded>, scoped: Arc<Scoped>) -> Resu
         }
     };
     let id = resolve::id(account);
-    if account.metadata.deletion_timestamp.is_some() {
+    let owned = account.metadata.uid.as_deref().is_some_and(|uid| (context.owns)(uid));
+    if account.metadata.deletion_timestamp.is_some() || !owned {
         context.forget(&id);
         return Ok(Action::await_change());
     }
@@ -47,10 +50,20 @@ pub(super) async fn reconcile(object: Arc<Guarded>, scoped: Arc<Scoped>) -> Resu
     timer.observe_duration();
     let result = outcome.as_ref().map_or_else(Error::reason, |_| "ok");
     context.metrics.reconciles.with_label_values(&[result]).inc();
-    if outcome.is_ok() {
-        context.known().entry(id).or_default().failures = 0;
+    match outcome {
+        Ok(action) => {
+            if let Some(known) = context.known().get_mut(&id) {
+                known.failures = 0;
+            }
+            Ok(action)
+        }
+        // It was deleted while we looked at it.
+        Err(error) if error.code() == Some(404) && !stands(&scoped, account, &id) => {
+            context.forget(&id);
+            Ok(Action::await_change())
+        }
+        Err(error) => Err(error),
     }
-    outcome
 }
 
 /// When to try again after an error: later each time, and not before the API server wants it.
@@ -74,6 +87,11 @@ async fn bring(scoped: &Scoped, account: &CaasAccount, id: &AccountId) -> Result
     let reading =
         if account.spec.suspend { None } else { Some(dereference(context, account, id, standing).await?) };
     let (problem, twin) = collect(context, account, id, reading.as_ref());
+    // A deletion that came while the Secrets were read was acted on before the account was handed over.
+    if !stands(scoped, account, id) {
+        context.forget(id);
+        return Ok(Action::await_change());
+    }
     let health = health(context, account, id);
     let mut known = findings::of_collection(problem.as_ref(), &health);
 
@@ -88,6 +106,13 @@ async fn bring(scoped: &Scoped, account: &CaasAccount, id: &AccountId) -> Result
 
     let next = period(self::standing(context, account, id));
     Ok(Action::requeue(if counts_wait { next.min(COUNTS_EVERY) } else { next }))
+}
+
+/// Whether this very object still exists, as far as the watch has told. The store changes before a deletion is acted
+/// on, so whoever looks here after handing an account over either sees the deletion or is followed by its action.
+fn stands(scoped: &Scoped, account: &CaasAccount, id: &AccountId) -> bool {
+    let object = ObjectRef::<Guarded>::new(&id.name).within(&id.namespace);
+    scoped.store.get(&object).is_some_and(|stands| stands.meta().uid == account.metadata.uid)
 }
 
 /// What is known of ServiceMonitors; after the start, discovery is given a moment to answer.

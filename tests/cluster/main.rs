@@ -1,0 +1,12 @@
+//! Tests against a real Kubernetes API server. One binary for all of them, so that the control plane starts once.
+//!
+//! They carry `#[ignore]`, since they need the real servers: `make test` builds those and runs these too.
+
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+#[path = "../support/servers.rs"]
+mod servers;
+
+#[cfg(test)]
+mod the_harness;
