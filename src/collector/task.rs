@@ -67,6 +67,8 @@ impl Memory {
 impl Task {
     /// Runs until cancelled; returns what the next task of this account should know.
     pub(super) async fn run(self, mut memory: Memory) -> Memory {
+        // The outcome of the first cycle is news, also where it is the one that the task before this one had.
+        memory.told.health = Health::Pending;
         let cancel = self.cancel.clone();
         cancel.run_until_cancelled(self.cycles(&mut memory)).await;
         memory

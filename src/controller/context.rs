@@ -19,6 +19,7 @@ use super::monitoring::Monitors;
 use super::reconcile::Guarded;
 use super::secrets::{References, Turnstile};
 use crate::account::AccountId;
+use crate::api::CaasAccountStatus;
 use crate::cloud::http::Policy;
 use crate::collector::{Registry, Supervisor};
 use crate::telemetry::Metrics;
@@ -112,6 +113,8 @@ pub(super) struct Known {
     pub(super) counts_written: Option<Instant>,
     /// Reconciles that failed one after another.
     pub(super) failures: u32,
+    /// The status written last, with the version of the object that was looked at.
+    pub(super) written: Option<(Option<String>, CaasAccountStatus)>,
 }
 
 /// Whether this replica looks after the account with this UID. What it does not own it leaves alone.
@@ -138,9 +141,9 @@ pub(super) struct Context {
 /// What is shared with one scope's reconciles only.
 pub(super) struct Scoped {
     pub(super) context: Arc<Context>,
+    /// The accounts that there are.
+    pub(super) accounts: Store<Guarded>,
     pub(super) monitors: tokio::sync::watch::Receiver<Monitors>,
-    /// The accounts as the watch has them.
-    pub(super) store: Store<Guarded>,
 }
 
 impl Context {

@@ -1,8 +1,10 @@
 //! The pipeline: dereference -> resolve -> collect -> apply -> status. Reads top to bottom.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
 use kube::core::DeserializeGuard;
@@ -46,24 +48,37 @@ pub(super) async fn reconcile(object: Arc<Guarded>, scoped: Arc<Scoped>) -> Resu
         return Ok(Action::await_change());
     }
     let timer = context.metrics.reconcile_duration.start_timer();
-    let outcome = bring(&scoped, account, &id).await;
+    let outcome = bring(&scoped, &up_to_date(context, account, &id), &id).await;
     timer.observe_duration();
     let result = outcome.as_ref().map_or_else(Error::reason, |_| "ok");
     context.metrics.reconciles.with_label_values(&[result]).inc();
-    match outcome {
-        Ok(action) => {
-            if let Some(known) = context.known().get_mut(&id) {
-                known.failures = 0;
-            }
-            Ok(action)
-        }
-        // It was deleted while we looked at it.
-        Err(error) if error.code() == Some(404) && !stands(&scoped, account, &id) => {
-            context.forget(&id);
-            Ok(Action::await_change())
-        }
-        Err(error) => Err(error),
+    if !exists(&scoped, account, &id) {
+        // Deleted meanwhile: whatever was remembered since goes too, and there is nothing to try again.
+        context.forget(&id);
+        return Ok(Action::await_change());
     }
+    if outcome.is_ok() {
+        context.known().entry(id).or_default().failures = 0;
+    }
+    outcome
+}
+
+/// The account with the status that stands: where the watch has not delivered our own last write yet, that one.
+/// Taking the older for what stands would tell each event twice.
+fn up_to_date<'a>(context: &Context, account: &'a CaasAccount, id: &AccountId) -> Cow<'a, CaasAccount> {
+    match context.known().get(id).and_then(|known| known.written.as_ref()) {
+        Some((looked_at, status)) if *looked_at == account.metadata.resource_version => {
+            Cow::Owned(CaasAccount { status: Some(status.clone()), ..account.clone() })
+        }
+        _ => Cow::Borrowed(account),
+    }
+}
+
+/// Whether this very object is there, as far as the watch knows.
+fn exists(scoped: &Scoped, account: &CaasAccount, id: &AccountId) -> bool {
+    let object = ObjectRef::<Guarded>::new(&id.name).within(&id.namespace);
+    let found = scoped.accounts.get(&object);
+    found.is_some_and(|found| found.meta().uid == account.metadata.uid)
 }
 
 /// When to try again after an error: later each time, and not before the API server wants it.
@@ -83,17 +98,25 @@ pub(super) fn after_error(object: &Guarded, error: &Error, scoped: &Scoped) -> A
 
 async fn bring(scoped: &Scoped, account: &CaasAccount, id: &AccountId) -> Result<Action, Error> {
     let context = &*scoped.context;
-    let standing = standing(context, account, id);
-    let reading =
-        if account.spec.suspend { None } else { Some(dereference(context, account, id, standing).await?) };
-    let (problem, twin) = collect(context, account, id, reading.as_ref());
-    // A deletion that came while the Secrets were read was acted on before the account was handed over.
-    if !stands(scoped, account, id) {
-        context.forget(id);
+    let health = health(context, account, id);
+    if health.credentials_rejected()
+        && reason(account, ConditionType::CredentialsReady) != Some(Reason::LoginRejected)
+    {
+        // The cloud has just refused them: perhaps they were changed.
+        context.known().entry(id.clone()).or_default().reading = None;
+    }
+    let failing = health.credentials_rejected() || fails_for_credentials(account);
+    let reading = match account.spec.suspend {
+        true => None,
+        false => Some(dereference(context, account, id, standing(context, failing)).await?),
+    };
+    if !exists(scoped, account, id) {
+        // Nothing may collect what was deleted while its Secret was read.
         return Ok(Action::await_change());
     }
-    let health = health(context, account, id);
-    let mut known = findings::of_collection(problem.as_ref(), &health);
+    let (problem, twin) = collect(context, account, id, reading.as_ref());
+    let health = self::health(context, account, id);
+    let mut known = findings::of_collection(problem.as_ref(), &health, |of| reason(account, of));
 
     // A finding about the ServiceMonitor must not keep the others from being written.
     let monitors = monitors(scoped).await;
@@ -104,15 +127,10 @@ async fn bring(scoped: &Scoped, account: &CaasAccount, id: &AccountId) -> Result
     let counts_wait = tell(context, account, id, &known, twin).await?;
     applied?;
 
-    let next = period(self::standing(context, account, id));
+    let credentials = known.iter().find(|finding| finding.condition == ConditionType::CredentialsReady);
+    let failing = credentials.map_or_else(|| fails_for_credentials(account), |finding| !finding.holds);
+    let next = period(standing(context, failing));
     Ok(Action::requeue(if counts_wait { next.min(COUNTS_EVERY) } else { next }))
-}
-
-/// Whether this very object still exists, as far as the watch has told. The store changes before a deletion is acted
-/// on, so whoever looks here after handing an account over either sees the deletion or is followed by its action.
-fn stands(scoped: &Scoped, account: &CaasAccount, id: &AccountId) -> bool {
-    let object = ObjectRef::<Guarded>::new(&id.name).within(&id.namespace);
-    scoped.store.get(&object).is_some_and(|stands| stands.meta().uid == account.metadata.uid)
 }
 
 /// What is known of ServiceMonitors; after the start, discovery is given a moment to answer.
@@ -166,11 +184,15 @@ async fn tell(
     let mut told = Vec::new();
     if let Some(after) = write {
         status::write(context, account, id, &after).await?;
+        let mut memory = context.known();
+        let of_this = memory.entry(id.clone()).or_default();
         let before = account.status.as_ref();
         if before.map(|before| (before.services, before.instances)) != Some((after.services, after.instances))
         {
-            context.known().entry(id.clone()).or_default().counts_written = Some(Instant::now());
+            of_this.counts_written = Some(Instant::now());
         }
+        of_this.written = Some((account.metadata.resource_version.clone(), after));
+        drop(memory);
         told = events::transitions(before, known);
     }
     told.extend(twin.map(|twin| events::shared_with(&twin.to_string())));
@@ -179,25 +201,32 @@ async fn tell(
 }
 
 /// How the account stands, as far as it decides about reading its Secrets again.
-fn standing(context: &Context, account: &CaasAccount, id: &AccountId) -> Standing {
-    let conditions = account.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let credentials =
-        conditions.iter().find(|stands| stands.type_ == ConditionType::CredentialsReady.as_str());
-    let rejected = health(context, account, id).credentials_rejected();
-    let told = credentials.is_some_and(|stands| stands.reason == Reason::LoginRejected.as_str());
-    let mut known = context.known();
-    let accounts = known.len();
-    if rejected && !told {
-        // The cloud has just refused them: perhaps they were changed.
-        known.entry(id.clone()).or_default().reading = None;
-    }
-    Standing { failing: rejected || credentials.is_some_and(|stands| stands.status == "False"), accounts }
+fn standing(context: &Context, failing: bool) -> Standing {
+    Standing { failing, accounts: context.known().len() }
 }
 
-/// How the collection of this very object stands.
+/// The condition of this type in the status.
+fn stands(account: &CaasAccount, condition: ConditionType) -> Option<&Condition> {
+    let conditions = account.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    conditions.iter().find(|stands| stands.type_ == condition.as_str())
+}
+
+/// Its reason.
+fn reason(account: &CaasAccount, condition: ConditionType) -> Option<Reason> {
+    let word = &stands(account, condition)?.reason;
+    Reason::ALL.iter().copied().find(|reason| reason.as_str() == word)
+}
+
+/// Whether the status says that the credentials are to blame.
+fn fails_for_credentials(account: &CaasAccount) -> bool {
+    stands(account, ConditionType::CredentialsReady).is_some_and(|stands| stands.status == "False")
+}
+
+/// How the collection of this very object stands, as its spec and Secrets are now.
 fn health(context: &Context, account: &CaasAccount, id: &AccountId) -> Health {
+    let entry = context.registry.get(id);
     let entry =
-        context.registry.get(id).filter(|entry| Some(&entry.account.uid) == account.metadata.uid.as_ref());
+        entry.filter(|entry| entry.is_current && Some(&entry.account.uid) == account.metadata.uid.as_ref());
     entry.and_then(|entry| entry.snapshot).map_or(Health::Pending, |snapshot| snapshot.health.clone())
 }
 

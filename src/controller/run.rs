@@ -146,7 +146,11 @@ impl Running {
         let reconciles = applier(
             |object, scoped| Box::pin(reconcile(object, scoped)),
             |object, error, scoped: Arc<Scoped>| after_error(&object, error, &scoped),
-            Arc::new(Scoped { context: Arc::clone(&context), monitors: monitors_now, store: store.clone() }),
+            Arc::new(Scoped {
+                context: Arc::clone(&context),
+                accounts: store.clone(),
+                monitors: monitors_now,
+            }),
             store,
             queue.take_until(cancel.clone().cancelled_owned()),
             controller::Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE),
