@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use futures::stream::{self, StreamExt};
+use kube::Client;
 use kube::runtime::controller::{self, applier};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector;
-use kube::{Client, Config};
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::build::ScrapeService;
-use super::context::{Context, Ownership, Scoped, read_timeout};
+use super::context::{Context, Ownership, Scoped};
 use super::events::Announcer;
 use super::monitoring::{self, Monitors};
 use super::reconcile::{Guarded, after_error, reconcile};
@@ -31,6 +32,13 @@ const CONCURRENCY: u16 = 8;
 
 /// Changes of one account within this time are one reconcile.
 const DEBOUNCE: Duration = Duration::from_millis(200);
+
+/// How long reconciles wait, after the start, for the first answer of discovery.
+const DISCOVERY: Duration = Duration::from_secs(5);
+
+/// How long reconciles under way may take to end after a stop: an API server that does not answer must not
+/// use up the time that the process is given.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Names that may wait for their turn before whoever names them has to wait too.
 const NAMES: usize = 256;
@@ -59,13 +67,6 @@ pub struct Settings {
     pub metrics: Arc<Metrics>,
     /// What the collectors tell.
     pub transitions: mpsc::Receiver<Transition>,
-}
-
-/// Makes the client's settings safe: a watch that stalls is noticed, and no request is repeated behind our back.
-pub fn client_config(mut config: Config) -> Config {
-    config.read_timeout = Some(read_timeout());
-    config.default_retry = false;
-    config
 }
 
 /// Reconciles until cancelled. `synced` becomes true when every scope was listed once.
@@ -148,8 +149,9 @@ impl Running {
             |object, error, scoped: Arc<Scoped>| after_error(&object, error, &scoped),
             Arc::new(Scoped {
                 context: Arc::clone(&context),
-                accounts: store.clone(),
                 monitors: monitors_now,
+                accounts: store.clone(),
+                discovery: Instant::now() + DISCOVERY,
             }),
             store,
             queue.take_until(cancel.clone().cancelled_owned()),
@@ -162,6 +164,13 @@ impl Running {
                 cancel.run_until_cancelled(triggers::secrets(context, scope, names)).await;
             }
         };
-        tokio::join!(follow, reconciles, secrets);
+        let too_long = async {
+            cancel.cancelled().await;
+            tokio::time::sleep(GRACE).await;
+        };
+        tokio::select! {
+            _ = async { tokio::join!(follow, reconciles, secrets) } => {}
+            () = too_long => tracing::warn!("reconciles under way are given up: the API server does not answer"),
+        }
     }
 }
