@@ -95,6 +95,8 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
         watch_secrets: args.watch_secrets,
         service,
         policy: house.policy.clone(),
+        // One replica, which owns all.
+        owns: Arc::new(|_| true),
         // A pod's host name is its own name.
         instance: std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty()),
         supervisor: Arc::clone(&house.supervisor),

@@ -21,7 +21,7 @@ use super::monitoring::Monitors;
 use super::reconcile::Guarded;
 use super::secrets::{References, Turnstile};
 use crate::account::AccountId;
-use crate::api::CaasAccount;
+use crate::api::{CaasAccount, CaasAccountStatus};
 use crate::cloud::http::Policy;
 use crate::collector::{Registry, Supervisor};
 use crate::telemetry::Metrics;
@@ -115,9 +115,9 @@ pub(super) fn patiently<T: Send>(
     events: impl Stream<Item = watcher::Result<T>> + Send,
 ) -> impl Stream<Item = watcher::Result<T>> + Send {
     events.then(|event| async move {
-        let Err(watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error)) = &event
-        else {
-            return event;
+        let error = match &event {
+            Err(watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error)) => error,
+            _ => return event,
         };
         if let Some(wait) = asked_to_wait(error) {
             tokio::time::sleep(wait.min(LONGEST_WAIT)).await;
@@ -135,7 +135,12 @@ pub(super) struct Known {
     pub(super) counts_written: Option<Instant>,
     /// Reconciles that failed one after another.
     pub(super) failures: u32,
+    /// The status written last, with the version of the object that was looked at.
+    pub(super) written: Option<(Option<String>, CaasAccountStatus)>,
 }
+
+/// Whether this replica looks after the account with this UID. What it does not own it leaves alone.
+pub type Ownership = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// What every reconcile works with.
 pub(super) struct Context {
@@ -147,6 +152,7 @@ pub(super) struct Context {
     pub(super) service: ScrapeService,
     pub(super) announcer: Announcer,
     pub(super) secret_reads: Turnstile,
+    pub(super) owns: Ownership,
     /// Which accounts read which Secret.
     pub(super) references: References,
     /// Asks the followers of ServiceMonitors to look at once whether their definition is there.

@@ -1,51 +1,44 @@
 //! What the conditions show, from the outcome of resolving and the health of the collection. Pure.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-
 use crate::account::Problem;
+use crate::api::ConditionType::{Collecting, CredentialsReady};
 use crate::api::{ConditionType, Finding, Reason};
 use crate::collector::Health;
 
-/// What is known of `CredentialsReady` and `Collecting`; `told` is what an earlier process found out.
+/// What is known of `CredentialsReady` and `Collecting`, of which `stands` says what is told so far.
 pub(super) fn of_collection(
     problem: Option<&Problem>,
     health: &Health,
-    told: Option<Vec<Finding>>,
+    stands: impl Fn(ConditionType) -> Option<Reason>,
 ) -> Vec<Finding> {
-    if let (None, Health::Pending, Some(told)) = (problem, health, told) {
-        return told;
-    }
     match problem {
         // The Secrets of a suspended account are not looked at, so nothing is said of them.
         Some(problem) if problem.reason == Reason::Suspended => vec![Finding::from(problem.clone())],
-        Some(problem) if problem.condition == ConditionType::CredentialsReady => {
+        Some(problem) if problem.condition == CredentialsReady => {
             vec![Finding::from(problem.clone()), waiting()]
         }
         Some(problem) => vec![found(), Finding::from(problem.clone())],
         None if health.credentials_rejected() => {
             vec![Finding::new(Reason::LoginRejected, health.message()), waiting()]
         }
+        // After a restart or a change the outcome before it stands until there is another: to wait for the next
+        // cycle is no reason to call an account that was well not ready.
+        None if *health == Health::Pending
+            && [CredentialsReady, Collecting].into_iter().filter_map(stands).any(is_outcome) =>
+        {
+            Vec::new()
+        }
         None => vec![found(), Finding::new(reason(health), health.message())],
     }
 }
 
-/// What stands of a collection of this generation. It goes on standing until the first collection of a new process:
-/// a restart of the operator is no news of an account.
-pub(super) fn told(stood: &[Condition], generation: Option<i64>) -> Option<Vec<Finding>> {
-    let of = |condition: ConditionType| {
-        let stands = stood.iter().find(|stands| stands.type_ == condition.as_str())?;
-        let reason = Reason::ALL.iter().copied().find(|reason| reason.as_str() == stands.reason)?;
-        let current = stands.observed_generation == generation && reason.condition() == condition;
-        current.then(|| Finding::new(reason, stands.message.clone()))
-    };
-    let (credentials, collecting) = (of(ConditionType::CredentialsReady)?, of(ConditionType::Collecting)?);
-    let outcome = match (credentials.reason, collecting.reason) {
-        (Reason::LoginRejected, _) => true,
-        // These were said without asking the cloud, and what they were said of has changed.
-        (_, Reason::Pending | Reason::Suspended | Reason::EndpointRefused) => false,
-        (reason, _) => reason.holds(),
-    };
-    outcome.then(|| vec![credentials, collecting])
+/// Whether it takes a cycle to know this.
+fn is_outcome(reason: Reason) -> bool {
+    match reason {
+        Reason::LoginRejected => true,
+        Reason::Pending | Reason::Suspended | Reason::EndpointRefused => false,
+        other => other.condition() == Collecting,
+    }
 }
 
 fn found() -> Finding {
@@ -68,9 +61,6 @@ fn reason(health: &Health) -> Reason {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-    use k8s_openapi::jiff::Timestamp;
-
     use super::*;
     use crate::cloud::CloudError;
     use crate::cloud::error::{AnswerProblem, Refusal, Unreachable};
@@ -95,44 +85,33 @@ mod tests {
 
     #[test]
     fn a_rejected_login_is_the_credentials_fault_and_the_collection_waits() {
-        let findings = of_collection(None, &Health::Failed(CloudError::LoginRejected), None);
+        let findings = of_collection(None, &Health::Failed(CloudError::LoginRejected), |_| None);
         let shown: Vec<_> = findings.iter().map(|finding| (finding.reason, finding.holds)).collect();
         assert_eq!(shown, [(Reason::LoginRejected, false), (Reason::Pending, false)]);
     }
 
-    fn stood(reasons: [Reason; 2]) -> [Condition; 2] {
-        reasons.map(|reason| Condition {
-            type_: reason.condition().as_str().into(),
-            status: String::new(),
-            reason: reason.as_str().into(),
-            message: "As it was.".into(),
-            observed_generation: Some(3),
-            last_transition_time: Time(Timestamp::UNIX_EPOCH),
-        })
+    /// What is found of an account that waits for its first cycle while these reasons stand.
+    fn waiting_after(credentials: Reason, collecting: Reason) -> Vec<Reason> {
+        let stands = |condition| Some(if condition == CredentialsReady { credentials } else { collecting });
+        let findings = of_collection(None, &Health::Pending, stands);
+        findings.iter().map(|finding| finding.reason).collect()
     }
 
     #[test]
-    fn after_a_restart_what_was_found_stands_until_the_first_collection() {
-        let all_is_well = stood([Reason::CredentialsFound, Reason::Collected]);
-        let kept = of_collection(None, &Health::Pending, told(&all_is_well, Some(3)));
-        assert_eq!(kept[1], Finding::new(Reason::Collected, "As it was."));
-        assert!(told(&stood([Reason::LoginRejected, Reason::Pending]), Some(3)).is_some());
-
-        let failed = Health::Failed(CloudError::Status(500));
-        let newer = of_collection(None, &failed, told(&all_is_well, Some(3)));
-        assert_eq!(newer[1].reason, Reason::CloudError);
-        assert_eq!(told(&all_is_well, Some(4)), None, "of another spec");
-    }
-
-    #[test]
-    fn what_was_no_outcome_of_a_collection_does_not_stand() {
-        for reasons in [
-            [Reason::CredentialsFound, Reason::Pending],
-            [Reason::CredentialsFound, Reason::Suspended],
-            [Reason::CredentialsFound, Reason::EndpointRefused],
-            [Reason::SecretNotFound, Reason::Collected],
-        ] {
-            assert_eq!(told(&stood(reasons), Some(3)), None, "{reasons:?}");
+    fn the_outcome_of_the_last_cycle_stands_until_there_is_another() {
+        for outcome in [Reason::Collected, Reason::CloudError, Reason::RateLimited, Reason::TooManySeries] {
+            assert_eq!(waiting_after(Reason::CredentialsFound, outcome), [], "{outcome}");
         }
+        assert_eq!(waiting_after(Reason::LoginRejected, Reason::Pending), []);
+    }
+
+    #[test]
+    fn what_was_mended_without_a_cycle_stands_no_longer() {
+        let waiting = [Reason::CredentialsFound, Reason::Pending];
+        assert_eq!(waiting_after(Reason::SecretNotFound, Reason::Pending), waiting);
+        assert_eq!(waiting_after(Reason::CredentialsFound, Reason::Suspended), waiting);
+        assert_eq!(waiting_after(Reason::CredentialsFound, Reason::EndpointRefused), waiting);
+        let nothing = of_collection(None, &Health::Pending, |_| None);
+        assert_eq!(nothing.iter().map(|finding| finding.reason).collect::<Vec<_>>(), waiting);
     }
 }

@@ -22,6 +22,7 @@ mod triggers;
 
 pub use build::ScrapeService;
 pub use client::client;
+pub use context::Ownership;
 pub use run::{Settings, run};
 pub use scope::Scope;
 

@@ -1,8 +1,10 @@
 //! The pipeline: dereference -> resolve -> collect -> apply -> status. Reads top to bottom.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
@@ -35,12 +37,13 @@ pub(super) async fn reconcile(object: Arc<Guarded>, scoped: Arc<Scoped>) -> Resu
         }
     };
     let id = resolve::id(account);
-    if account.metadata.deletion_timestamp.is_some() {
+    let owned = account.metadata.uid.as_deref().is_some_and(|uid| (context.owns)(uid));
+    if account.metadata.deletion_timestamp.is_some() || !owned {
         context.forget(&id);
         return Ok(Action::await_change());
     }
     let timer = context.metrics.reconcile_duration.start_timer();
-    let outcome = bring(&scoped, account, &id).await;
+    let outcome = bring(&scoped, &up_to_date(context, account, &id), &id).await;
     timer.observe_duration();
     if !scoped.stands(account, &id) {
         // Deleted meanwhile: whatever was remembered or refused since is of no account.
@@ -53,6 +56,17 @@ pub(super) async fn reconcile(object: Arc<Guarded>, scoped: Arc<Scoped>) -> Resu
         context.known().entry(id).or_default().failures = 0;
     }
     outcome
+}
+
+/// The account with the status that stands: where the watch has not delivered our own last write yet, that one.
+/// Taking the older for what stands would tell each event twice.
+fn up_to_date<'a>(context: &Context, account: &'a CaasAccount, id: &AccountId) -> Cow<'a, CaasAccount> {
+    match context.known().get(id).and_then(|known| known.written.as_ref()) {
+        Some((looked_at, status)) if *looked_at == account.metadata.resource_version => {
+            Cow::Owned(CaasAccount { status: Some(status.clone()), ..account.clone() })
+        }
+        _ => Cow::Borrowed(account),
+    }
 }
 
 /// When to try again after an error: later each time, and not before the API server wants it.
@@ -72,21 +86,25 @@ pub(super) fn after_error(object: &Guarded, error: &Error, scoped: &Scoped) -> A
 
 async fn bring(scoped: &Scoped, account: &CaasAccount, id: &AccountId) -> Result<Action, Error> {
     let context = &*scoped.context;
-    let standing = standing(context, account, id);
-    let reading =
-        if account.spec.suspend { None } else { Some(dereference(context, account, id, standing).await?) };
+    let health = health(context, account, id);
+    if health.credentials_rejected()
+        && reason(account, ConditionType::CredentialsReady) != Some(Reason::LoginRejected)
+    {
+        // The cloud has just refused them: perhaps they were changed.
+        context.known().entry(id.clone()).or_default().reading = None;
+    }
+    let failing = health.credentials_rejected() || fails_for_credentials(account);
+    let reading = match account.spec.suspend {
+        true => None,
+        false => Some(dereference(context, account, id, standing(context, failing)).await?),
+    };
     // Nothing is awaited between this look and the supervisor: what is deleted later takes its collector along.
     if !scoped.stands(account, id) {
         return Ok(Action::await_change());
     }
     let (problem, twin) = collect(context, account, id, reading.as_ref());
-    let health = health(context, account, id);
-    let stood = account.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let mut known = findings::of_collection(
-        problem.as_ref(),
-        &health,
-        findings::told(stood, account.metadata.generation),
-    );
+    let health = self::health(context, account, id);
+    let mut known = findings::of_collection(problem.as_ref(), &health, |of| reason(account, of));
 
     // A finding about the ServiceMonitor must not keep the others from being written.
     let monitors = monitors(scoped).await;
@@ -97,11 +115,12 @@ async fn bring(scoped: &Scoped, account: &CaasAccount, id: &AccountId) -> Result
     let counts_wait = tell(context, account, id, &known, twin).await?;
     applied?;
 
+    let credentials = known.iter().find(|finding| finding.condition == ConditionType::CredentialsReady);
+    let failing = credentials.map_or_else(|| fails_for_credentials(account), |finding| !finding.holds);
     // Someone has to act on a ServiceMonitor that cannot be, and nothing else tells that they did.
     let waits =
         known.iter().any(|finding| finding.condition == ConditionType::ServiceMonitorReady && !finding.holds);
-    let standing = self::standing(context, account, id);
-    let next = period(Standing { failing: standing.failing || waits, ..standing });
+    let next = period(standing(context, failing || waits));
     Ok(Action::requeue(if counts_wait { next.min(COUNTS_EVERY) } else { next }))
 }
 
@@ -156,11 +175,15 @@ async fn tell(
     let mut told = Vec::new();
     if let Some(after) = write {
         status::write(context, account, id, &after).await?;
+        let mut memory = context.known();
+        let of_this = memory.entry(id.clone()).or_default();
         let before = account.status.as_ref();
         if before.map(|before| (before.services, before.instances)) != Some((after.services, after.instances))
         {
-            context.known().entry(id.clone()).or_default().counts_written = Some(Instant::now());
+            of_this.counts_written = Some(Instant::now());
         }
+        of_this.written = Some((account.metadata.resource_version.clone(), after));
+        drop(memory);
         told = events::transitions(before, known);
     }
     told.extend(twin.map(|twin| events::shared_with(&twin.to_string())));
@@ -169,25 +192,32 @@ async fn tell(
 }
 
 /// How the account stands, as far as it decides about reading its Secrets again.
-fn standing(context: &Context, account: &CaasAccount, id: &AccountId) -> Standing {
-    let conditions = account.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let credentials =
-        conditions.iter().find(|stands| stands.type_ == ConditionType::CredentialsReady.as_str());
-    let rejected = health(context, account, id).credentials_rejected();
-    let told = credentials.is_some_and(|stands| stands.reason == Reason::LoginRejected.as_str());
-    let mut known = context.known();
-    let accounts = known.len();
-    if rejected && !told {
-        // The cloud has just refused them: perhaps they were changed.
-        known.entry(id.clone()).or_default().reading = None;
-    }
-    Standing { failing: rejected || credentials.is_some_and(|stands| stands.status == "False"), accounts }
+fn standing(context: &Context, failing: bool) -> Standing {
+    Standing { failing, accounts: context.known().len() }
 }
 
-/// How the collection of this very object stands.
+/// The condition of this type in the status.
+fn stands(account: &CaasAccount, condition: ConditionType) -> Option<&Condition> {
+    let conditions = account.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    conditions.iter().find(|stands| stands.type_ == condition.as_str())
+}
+
+/// Its reason.
+fn reason(account: &CaasAccount, condition: ConditionType) -> Option<Reason> {
+    let word = &stands(account, condition)?.reason;
+    Reason::ALL.iter().copied().find(|reason| reason.as_str() == word)
+}
+
+/// Whether the status says that the credentials are to blame.
+fn fails_for_credentials(account: &CaasAccount) -> bool {
+    stands(account, ConditionType::CredentialsReady).is_some_and(|stands| stands.status == "False")
+}
+
+/// How the collection of this very object stands, as its spec and Secrets are now.
 fn health(context: &Context, account: &CaasAccount, id: &AccountId) -> Health {
+    let entry = context.registry.get(id);
     let entry =
-        context.registry.get(id).filter(|entry| Some(&entry.account.uid) == account.metadata.uid.as_ref());
+        entry.filter(|entry| entry.is_current && Some(&entry.account.uid) == account.metadata.uid.as_ref());
     entry.and_then(|entry| entry.snapshot).map_or(Health::Pending, |snapshot| snapshot.health.clone())
 }
 

@@ -15,11 +15,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::build::ScrapeService;
-use super::context::{Context, Scoped};
+use super::context::{Context, Ownership, Scoped};
 use super::events::Announcer;
 use super::monitoring::{self, Monitors};
 use super::reconcile::{Guarded, after_error, reconcile};
 use super::scope::Scope;
+use super::secrets::{References, Turnstile};
 use super::{FIELD_MANAGER, triggers};
 use crate::account::AccountId;
 use crate::cloud::http::Policy;
@@ -54,6 +55,8 @@ pub struct Settings {
     pub service: ScrapeService,
     /// What the administrator allows.
     pub policy: Policy,
+    /// Which accounts this replica looks after.
+    pub owns: Ownership,
     /// Who speaks in events, such as the pod's name.
     pub instance: Option<String>,
     /// Runs the collectors.
@@ -68,7 +71,7 @@ pub struct Settings {
 
 /// Reconciles until cancelled. `synced` becomes true when every scope was listed once.
 pub async fn run(settings: Settings, synced: watch::Sender<bool>, cancel: CancellationToken) {
-    let Settings { client, scopes, watch_secrets, service, policy, instance, .. } = settings;
+    let Settings { client, scopes, watch_secrets, service, policy, owns, instance, .. } = settings;
     let reporter = Reporter { controller: FIELD_MANAGER.into(), instance };
     let context = Arc::new(Context {
         announcer: Announcer::new(Recorder::new(client.clone(), reporter)),
@@ -78,8 +81,9 @@ pub async fn run(settings: Settings, synced: watch::Sender<bool>, cancel: Cancel
         metrics: settings.metrics,
         policy,
         service,
-        secret_reads: Default::default(),
-        references: Default::default(),
+        owns,
+        secret_reads: Turnstile::default(),
+        references: References::default(),
         look_for_monitors: Notify::new(),
         known: Mutex::new(HashMap::new()),
     });
@@ -127,7 +131,7 @@ impl Running {
     async fn run(
         self,
         names: mpsc::Sender<AccountId>,
-        named: mpsc::Receiver<AccountId>,
+        asked: mpsc::Receiver<AccountId>,
         listed: watch::Sender<bool>,
     ) {
         let Self { context, scope, watch_secrets, cancel } = self;
@@ -137,7 +141,7 @@ impl Running {
         let (store, writer) = reflector::store::<Guarded>();
         let queue = stream::select_all([
             triggers::accounts(Arc::clone(&context), scope.clone(), writer, listed).boxed(),
-            triggers::named(named).boxed(),
+            triggers::named(asked).boxed(),
             triggers::all_on_change(monitors_now.clone(), store.clone()),
         ]);
         let reconciles = applier(

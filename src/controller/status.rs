@@ -11,7 +11,7 @@ use serde_json::json;
 use super::FIELD_MANAGER;
 use super::context::{Context, Error, within};
 use crate::account::AccountId;
-use crate::api::{API_VERSION, CaasAccount, CaasAccountStatus, Finding, KIND};
+use crate::api::{API_VERSION, CaasAccount, CaasAccountStatus, ConditionType, Finding, KIND, Reason};
 
 /// The shortest time between two writes of an account's counts.
 pub(super) const COUNTS_EVERY: Duration = Duration::from_secs(60);
@@ -41,17 +41,29 @@ pub(super) struct Decision {
 pub(super) fn decide(account: &CaasAccount, id: &AccountId, news: &News<'_>, now: Timestamp) -> Decision {
     let before = account.status.clone().unwrap_or_default();
     let generation = account.metadata.generation;
-    let mut known: Vec<Finding> = news.findings.to_vec();
-    known.push(Finding::ready(news.findings));
-    let mut conditions: Vec<Condition> = before
-        .conditions
-        .iter()
-        .filter(|stands| known.iter().all(|finding| finding.condition.as_str() != stands.type_))
-        .cloned()
-        .collect();
-    for finding in &known {
-        let stands = before.conditions.iter().find(|stands| stands.type_ == finding.condition.as_str());
-        conditions.push(condition(finding, stands, generation, now));
+    let stands = |of: ConditionType| before.conditions.iter().find(|stands| stands.type_ == of.as_str());
+    let known = |of: ConditionType| news.findings.iter().find(|finding| finding.condition == of);
+
+    let (mut parts, mut conditions) = (Vec::new(), Vec::new());
+    for part in ConditionType::PARTS {
+        match (known(part), stands(part)) {
+            (Some(finding), stands) => {
+                parts.push(finding.clone());
+                conditions.push(condition(finding, stands, generation, now));
+            }
+            (None, Some(stands)) => {
+                parts.extend(told(part, stands));
+                conditions.push(stands.clone());
+            }
+            (None, None) => {}
+        }
+    }
+    match (Finding::ready(&parts), stands(ConditionType::Ready)) {
+        (Some(ready), stands) => {
+            let seen = seen(&ready, &conditions);
+            conditions.push(condition(&ready, stands, seen, now));
+        }
+        (None, stands) => conditions.extend(stands.cloned()),
     }
     conditions.sort_by(|one, other| one.type_.cmp(&other.type_));
 
@@ -79,6 +91,19 @@ pub(super) fn decide(account: &CaasAccount, id: &AccountId, news: &News<'_>, now
     }
     let write = differs || (counts_differ && news.counts_due);
     Decision { write: write.then_some(after), counts_wait: counts_differ && !write }
+}
+
+/// What a standing condition says; nothing where another version of this program has written a reason unknown to this one.
+fn told(of: ConditionType, stands: &Condition) -> Option<Finding> {
+    let reason = Reason::ALL.iter().copied().find(|reason| reason.as_str() == stands.reason)?;
+    Some(Finding { condition: of, holds: stands.status == "True", reason, message: stands.message.clone() })
+}
+
+/// The generation that `Ready` speaks of: that of the part that fails, else the oldest of those it rests on.
+fn seen(ready: &Finding, parts: &[Condition]) -> Option<i64> {
+    let decides =
+        |part: &&Condition| ready.holds || (part.status == "False" && part.reason == ready.reason.as_str());
+    parts.iter().filter(decides).map(|part| part.observed_generation).min().flatten()
 }
 
 fn condition(

@@ -113,7 +113,12 @@ pub(super) async fn secrets(context: Arc<Context>, scope: Scope, touched: mpsc::
 
 /// Forgets the accounts of a scope that its complete list does not have.
 fn sweep(context: &Context, scope: &Scope, store: &Store<Guarded>) {
-    let known: Vec<AccountId> = context.known().keys().cloned().collect();
+    let known: Vec<AccountId> = {
+        let mut known = context.known();
+        // The list is what stands, even where the API server was set back to an older state.
+        known.values_mut().for_each(|known| known.written = None);
+        known.keys().cloned().collect()
+    };
     let gone = |id: &AccountId| {
         let object = ObjectRef::<Guarded>::new(&id.name).within(&id.namespace);
         scope.covers(&id.namespace) && store.get(&object).is_none()
