@@ -56,6 +56,13 @@ macro_rules! reasons {
                 }
             }
 
+            /// What it means, in a sentence.
+            pub fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$name => concat!($($doc),+).trim_ascii(),)+
+                }
+            }
+
             /// The condition that it is a reason of.
             pub fn condition(self) -> ConditionType {
                 match self {

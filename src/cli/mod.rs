@@ -13,7 +13,7 @@ mod standalone;
 use std::fmt::Display;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::telemetry::logs::{self, LogFormat};
 
@@ -21,7 +21,7 @@ use crate::telemetry::logs::{self, LogFormat};
 #[derive(Parser)]
 #[command(name = "caas-operator", version, propagate_version = true, max_term_width = 110)]
 struct Cli {
-    /// How log lines on stderr look; RUST_LOG sets the level
+    /// How log lines on stderr look; `RUST_LOG` sets the level
     #[arg(long, global = true, value_enum, default_value = "text", env = "CAAS_OPERATOR_LOG_FORMAT")]
     log_format: LogFormat,
     #[command(subcommand)]
@@ -40,8 +40,13 @@ enum Command {
     Simulate(simulate::Args),
     /// Validate manifests as an API server would, log in, collect once and print what would be exposed
     Check(check::Args),
-    /// Print the CustomResourceDefinition
+    /// Print the definition of the custom resource
     Crd,
+}
+
+/// All commands and options, for `docs/cli.md`.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the program; errors are one line on stderr.

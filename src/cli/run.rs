@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use clap::Args as ClapArgs;
+use kube::Config;
 use kube::config::{InferConfigError, KubeConfigOptions};
-use kube::{Client, Config};
 use thiserror::Error;
 use tokio::sync::watch;
 
@@ -84,9 +84,9 @@ pub(super) enum RunError {
 /// Runs until SIGINT or SIGTERM.
 pub(super) async fn run(args: Args) -> Result<(), RunError> {
     let stop = stop_token()?;
-    let config = controller::client_config(args.config().await?);
+    let config = args.config().await?;
     let service = args.service(&config);
-    let client = Client::try_from(config).map_err(Box::new)?;
+    let client = controller::client(config).map_err(Box::new)?;
     let listeners = Listeners::bind(args.listen, Some(args.listen_health)).await?;
     let (house, transitions) = House::new(args.policy.policy());
     let settings = Settings {
@@ -95,6 +95,8 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
         watch_secrets: args.watch_secrets,
         service,
         policy: house.policy.clone(),
+        // One replica, which owns all.
+        owns: Arc::new(|_| true),
         // A pod's host name is its own name.
         instance: std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty()),
         supervisor: Arc::clone(&house.supervisor),

@@ -92,21 +92,17 @@ pub(super) enum StandaloneError {
 pub(super) async fn run(args: Args) -> Result<(), StandaloneError> {
     let stop = stop_token().map_err(StandaloneError::Signals)?;
     let policy = args.policy.clone().policy();
-    match args.environment() {
-        Some(environment) => {
-            let (account, policy) = chosen(&environment, policy)?;
-            let listeners = Listeners::bind(args.listen, args.listen_health).await?;
-            one_account(account, policy, listeners, stop).await;
-            Ok(())
-        }
-        // Required where there is no endpoint.
-        None => {
-            let folder = args.manifests.unwrap_or_default();
-            let listeners = Listeners::bind(args.listen, args.listen_health).await?;
-            let (house, _) = House::new(policy);
-            from_folder(&house, folder, listeners, stop).await
-        }
+    if let Some(environment) = args.environment() {
+        let (account, policy) = chosen(&environment, policy)?;
+        let listeners = Listeners::bind(args.listen, args.listen_health).await?;
+        one_account(account, policy, listeners, stop).await;
+        return Ok(());
     }
+    // Required where there is no endpoint.
+    let folder = args.manifests.unwrap_or_default();
+    let listeners = Listeners::bind(args.listen, args.listen_health).await?;
+    let (house, _) = House::new(policy);
+    from_folder(&house, folder, listeners, stop).await
 }
 
 impl Args {

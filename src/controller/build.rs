@@ -36,6 +36,11 @@ pub(super) fn monitor_name(account: &str) -> String {
     format!("caas-{account}")
 }
 
+/// The account whose ServiceMonitor has this name.
+pub(super) fn account_name(monitor: &str) -> Option<&str> {
+    monitor.strip_prefix("caas-")
+}
+
 /// The ServiceMonitor that the account should have.
 pub(super) fn service_monitor(
     account: &CaasAccount,
@@ -85,6 +90,7 @@ fn endpoint(
         // The article's gauges carry a label `service` of their own, which old dashboards select by.
         honor_labels: legacy,
         relabelings: relabelings(account, id, service, if legacy { LEGACY_JOB } else { JOB }),
+        foreign: BTreeMap::new(),
     }
 }
 
@@ -95,6 +101,7 @@ fn relabelings(account: &CaasAccount, id: &AccountId, service: &ScrapeService, j
         // Prometheus expands `$1` in a replacement; a value means itself.
         replacement: Some(value.replace('$', "$$")),
         regex: None,
+        foreign: BTreeMap::new(),
     };
     let mut rules = vec![
         set("namespace", id.namespace.to_string()),
@@ -111,6 +118,7 @@ fn relabelings(account: &CaasAccount, id: &AccountId, service: &ScrapeService, j
         target_label: None,
         replacement: None,
         regex: Some("pod|container|node|service|endpoint".into()),
+        foreign: BTreeMap::new(),
     });
     rules
 }

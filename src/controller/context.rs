@@ -5,21 +5,23 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use kube::Client;
-use kube::runtime::reflector::Store;
+use futures::{Stream, StreamExt};
+use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
+use kube::{Client, Resource};
 use thiserror::Error;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::build::ScrapeService;
+use super::client::asked_to_wait;
 use super::dereference::Reading;
 use super::events::Announcer;
 use super::monitoring::Monitors;
 use super::reconcile::Guarded;
 use super::secrets::{References, Turnstile};
 use crate::account::AccountId;
-use crate::api::CaasAccountStatus;
+use crate::api::{CaasAccount, CaasAccountStatus};
 use crate::cloud::http::Policy;
 use crate::collector::{Registry, Supervisor};
 use crate::telemetry::Metrics;
@@ -27,8 +29,14 @@ use crate::telemetry::Metrics;
 /// The longest that one call to the API server may take.
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
 
+/// The longest that the API server's wish to wait is heard.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
 /// How long one watch lasts before the API server ends it and it is begun again where it stood.
 const WATCH_LASTS: u32 = 60;
+
+/// How long the client waits for a byte: longer than a watch lasts, so that only a stalled one is cut.
+pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(WATCH_LASTS as u64 + 15);
 
 /// What a call to the API server can end in.
 #[derive(Debug, Error)]
@@ -76,9 +84,7 @@ impl Error {
     /// How long the API server asks us to wait, if it does.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         let Self::Api { source, .. } = self else { return None };
-        let kube::Error::Api(status) = &**source else { return None };
-        let seconds = status.details.as_ref()?.retry_after_seconds;
-        u64::try_from(seconds).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs)
+        asked_to_wait(source)
     }
 
     /// The status code of the answer, where there was one.
@@ -104,6 +110,22 @@ pub(super) async fn within<T>(
     }
 }
 
+/// Lets a watch that the API server turned away begin again only when it may.
+pub(super) fn patiently<T: Send>(
+    events: impl Stream<Item = watcher::Result<T>> + Send,
+) -> impl Stream<Item = watcher::Result<T>> + Send {
+    events.then(|event| async move {
+        let error = match &event {
+            Err(watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error)) => error,
+            _ => return event,
+        };
+        if let Some(wait) = asked_to_wait(error) {
+            tokio::time::sleep(wait.min(LONGEST_WAIT)).await;
+        }
+        event
+    })
+}
+
 /// What is remembered of an account between its reconciles, on top of what stands in its status.
 #[derive(Default)]
 pub(super) struct Known {
@@ -117,6 +139,9 @@ pub(super) struct Known {
     pub(super) written: Option<(Option<String>, CaasAccountStatus)>,
 }
 
+/// Whether this replica looks after the account with this UID. What it does not own it leaves alone.
+pub type Ownership = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
 /// What every reconcile works with.
 pub(super) struct Context {
     pub(super) client: Client,
@@ -127,6 +152,7 @@ pub(super) struct Context {
     pub(super) service: ScrapeService,
     pub(super) announcer: Announcer,
     pub(super) secret_reads: Turnstile,
+    pub(super) owns: Ownership,
     /// Which accounts read which Secret.
     pub(super) references: References,
     /// Asks the followers of ServiceMonitors to look at once whether their definition is there.
@@ -137,9 +163,22 @@ pub(super) struct Context {
 /// What is shared with one scope's reconciles only.
 pub(super) struct Scoped {
     pub(super) context: Arc<Context>,
-    /// The accounts that there are.
-    pub(super) accounts: Store<Guarded>,
     pub(super) monitors: tokio::sync::watch::Receiver<Monitors>,
+    /// The accounts as the watch has them.
+    pub(super) accounts: Store<Guarded>,
+    /// Until when reconciles wait for the first answer of discovery.
+    pub(super) discovery: Instant,
+}
+
+impl Scoped {
+    /// Whether this very object still stands; one that is being deleted does not.
+    pub(super) fn stands(&self, account: &CaasAccount, id: &AccountId) -> bool {
+        let name = ObjectRef::new(&id.name).within(&id.namespace);
+        self.accounts.get(&name).is_some_and(|newest| {
+            let newest = newest.meta();
+            newest.uid == account.metadata.uid && newest.deletion_timestamp.is_none()
+        })
+    }
 }
 
 impl Context {
@@ -161,9 +200,4 @@ impl Context {
     pub(super) fn watch_config(&self) -> watcher::Config {
         watcher::Config::default().timeout(WATCH_LASTS)
     }
-}
-
-/// How long the client waits for a byte: longer than a watch lasts, so that only a stalled one is cut.
-pub(super) fn read_timeout() -> Duration {
-    Duration::from_secs(u64::from(WATCH_LASTS) + 15)
 }

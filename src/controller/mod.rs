@@ -7,6 +7,7 @@
 
 mod apply;
 mod build;
+mod client;
 mod context;
 mod dereference;
 mod events;
@@ -20,7 +21,9 @@ mod status;
 mod triggers;
 
 pub use build::ScrapeService;
-pub use run::{Settings, client_config, run};
+pub use client::client;
+pub use context::Ownership;
+pub use run::{Settings, run};
 pub use scope::Scope;
 
 /// The name under which everything is written, and by which events say who speaks.

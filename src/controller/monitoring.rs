@@ -13,13 +13,14 @@ use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{CustomResource, Resource, ResourceExt};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::context::{Context, within};
+use super::build::account_name;
+use super::context::{Context, patiently, within};
 use super::scope::Scope;
 use crate::account::AccountId;
-use crate::api::KIND;
 
 /// The label that marks what this operator writes.
 pub(super) const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "caas-operator");
@@ -64,6 +65,9 @@ pub(super) struct Endpoint {
     pub(super) honor_labels: bool,
     #[serde(default)]
     pub(super) relabelings: Vec<Relabeling>,
+    /// What somebody else has put here. The API server merges endpoints as a whole, so it is theirs or ours.
+    #[serde(flatten)]
+    pub(super) foreign: BTreeMap<String, Value>,
 }
 
 /// One rule of relabeling, of the kinds that we write.
@@ -79,6 +83,9 @@ pub(super) struct Relabeling {
     pub(super) replacement: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) regex: Option<String>,
+    /// What somebody else has put here.
+    #[serde(flatten)]
+    pub(super) foreign: BTreeMap<String, Value>,
 }
 
 /// Labels of the Service to find.
@@ -141,7 +148,8 @@ pub(super) async fn follow(
                 tracing::info!("the ServiceMonitor definition is installed");
                 let stop = cancel.child_token();
                 let (store, writer) = reflector::store::<Guarded>();
-                let watch = watch_monitors(Arc::clone(&context), scope.clone(), writer, touched.clone());
+                let names = touched.clone();
+                let watch = watch_monitors(Arc::clone(&context), scope.clone(), writer, state.clone(), names);
                 let stopped = stop.clone();
                 tokio::spawn(async move { stopped.run_until_cancelled(watch).await });
                 // An account reconciled before the store is filled would think that its ServiceMonitor is missing.
@@ -186,11 +194,12 @@ async fn watch_monitors(
     context: Arc<Context>,
     scope: Scope,
     writer: reflector::store::Writer<Guarded>,
+    state: watch::Sender<Monitors>,
     touched: mpsc::Sender<AccountId>,
 ) {
     let api = scope.api::<Guarded>(context.client.clone());
     let config = context.watch_config().labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1));
-    let mut events = watcher(api, config).default_backoff().reflect(writer).boxed();
+    let mut events = patiently(watcher(api, config)).default_backoff().reflect(writer).boxed();
     loop {
         let event = match events.try_next().await {
             Ok(Some(event)) => event,
@@ -201,8 +210,16 @@ async fn watch_monitors(
                 continue;
             }
         };
-        let (watcher::Event::Apply(monitor) | watcher::Event::Delete(monitor)) = event else { continue };
-        if let Some(account) = owner(monitor.meta())
+        let monitor = match event {
+            watcher::Event::Apply(monitor) | watcher::Event::Delete(monitor) => monitor,
+            watcher::Event::Init | watcher::Event::InitApply(_) => continue,
+            watcher::Event::InitDone => {
+                // What happened while nobody watched is not told one by one.
+                state.send_modify(|_| ());
+                continue;
+            }
+        };
+        if let Some(account) = account(monitor.meta())
             && touched.send(account).await.is_err()
         {
             return;
@@ -210,11 +227,9 @@ async fn watch_monitors(
     }
 }
 
-/// The account that controls an object, by its owner references.
-fn owner(meta: &kube::core::ObjectMeta) -> Option<AccountId> {
-    let owners = meta.owner_references.as_deref().unwrap_or_default();
-    let owner = owners.iter().find(|owner| owner.kind == KIND && owner.controller == Some(true))?;
-    Some(AccountId::new(meta.namespace.as_deref()?, &owner.name))
+/// The account whose ServiceMonitor has this name, whoever it belongs to by now.
+fn account(meta: &kube::core::ObjectMeta) -> Option<AccountId> {
+    Some(AccountId::new(meta.namespace.as_deref()?, account_name(meta.name.as_deref()?)?))
 }
 
 /// The name for messages: `namespace/name`.

@@ -6,10 +6,8 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
-use kube::Resource;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
-use kube::runtime::reflector::ObjectRef;
 use tokio::time::Instant;
 
 use super::context::{Context, Error, Scoped};
@@ -25,9 +23,6 @@ use crate::collector::Health;
 /// The longest wait after a failure.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 
-/// How long the first reconciles wait for discovery.
-const DISCOVERY: Duration = Duration::from_secs(5);
-
 /// What the watch delivers: an object, or one that cannot be read.
 pub(super) type Guarded = DeserializeGuard<CaasAccount>;
 
@@ -42,20 +37,21 @@ pub(super) async fn reconcile(object: Arc<Guarded>, scoped: Arc<Scoped>) -> Resu
         }
     };
     let id = resolve::id(account);
-    if account.metadata.deletion_timestamp.is_some() {
+    let owned = account.metadata.uid.as_deref().is_some_and(|uid| (context.owns)(uid));
+    if account.metadata.deletion_timestamp.is_some() || !owned {
         context.forget(&id);
         return Ok(Action::await_change());
     }
     let timer = context.metrics.reconcile_duration.start_timer();
     let outcome = bring(&scoped, &up_to_date(context, account, &id), &id).await;
     timer.observe_duration();
-    let result = outcome.as_ref().map_or_else(Error::reason, |_| "ok");
-    context.metrics.reconciles.with_label_values(&[result]).inc();
-    if !exists(&scoped, account, &id) {
-        // Deleted meanwhile: whatever was remembered since goes too, and there is nothing to try again.
+    if !scoped.stands(account, &id) {
+        // Deleted meanwhile: whatever was remembered or refused since is of no account.
         context.forget(&id);
         return Ok(Action::await_change());
     }
+    let result = outcome.as_ref().map_or_else(Error::reason, |_| "ok");
+    context.metrics.reconciles.with_label_values(&[result]).inc();
     if outcome.is_ok() {
         context.known().entry(id).or_default().failures = 0;
     }
@@ -71,13 +67,6 @@ fn up_to_date<'a>(context: &Context, account: &'a CaasAccount, id: &AccountId) -
         }
         _ => Cow::Borrowed(account),
     }
-}
-
-/// Whether this very object is there, as far as the watch knows.
-fn exists(scoped: &Scoped, account: &CaasAccount, id: &AccountId) -> bool {
-    let object = ObjectRef::<Guarded>::new(&id.name).within(&id.namespace);
-    let found = scoped.accounts.get(&object);
-    found.is_some_and(|found| found.meta().uid == account.metadata.uid)
 }
 
 /// When to try again after an error: later each time, and not before the API server wants it.
@@ -105,12 +94,13 @@ async fn bring(scoped: &Scoped, account: &CaasAccount, id: &AccountId) -> Result
         context.known().entry(id.clone()).or_default().reading = None;
     }
     let failing = health.credentials_rejected() || fails_for_credentials(account);
-    let reading = match account.spec.suspend {
-        true => None,
-        false => Some(dereference(context, account, id, standing(context, failing)).await?),
+    let reading = if account.spec.suspend {
+        None
+    } else {
+        Some(dereference(context, account, id, standing(context, failing)).await?)
     };
-    if !exists(scoped, account, id) {
-        // Nothing may collect what was deleted while its Secret was read.
+    // Nothing is awaited between this look and the supervisor: what is deleted later takes its collector along.
+    if !scoped.stands(account, id) {
         return Ok(Action::await_change());
     }
     let (problem, twin) = collect(context, account, id, reading.as_ref());
@@ -128,15 +118,18 @@ async fn bring(scoped: &Scoped, account: &CaasAccount, id: &AccountId) -> Result
 
     let credentials = known.iter().find(|finding| finding.condition == ConditionType::CredentialsReady);
     let failing = credentials.map_or_else(|| fails_for_credentials(account), |finding| !finding.holds);
-    let next = period(standing(context, failing));
+    // Someone has to act on a ServiceMonitor that cannot be, and nothing else tells that they did.
+    let waits =
+        known.iter().any(|finding| finding.condition == ConditionType::ServiceMonitorReady && !finding.holds);
+    let next = period(standing(context, failing || waits));
     Ok(Action::requeue(if counts_wait { next.min(COUNTS_EVERY) } else { next }))
 }
 
-/// What is known of ServiceMonitors; after the start, discovery is given a moment to answer.
+/// What is known of ServiceMonitors; after the start of the operator, discovery is given a moment to answer.
 async fn monitors(scoped: &Scoped) -> Monitors {
     let mut monitors = scoped.monitors.clone();
     let answered = monitors.wait_for(|monitors| !matches!(monitors, Monitors::Unknown));
-    let _ = tokio::time::timeout(DISCOVERY, answered).await;
+    let _ = tokio::time::timeout_at(scoped.discovery, answered).await;
     scoped.monitors.borrow().clone()
 }
 

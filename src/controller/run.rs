@@ -6,19 +6,21 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use futures::stream::{self, StreamExt};
+use kube::Client;
 use kube::runtime::controller::{self, applier};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector;
-use kube::{Client, Config};
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::build::ScrapeService;
-use super::context::{Context, Scoped, read_timeout};
+use super::context::{Context, Ownership, Scoped};
 use super::events::Announcer;
 use super::monitoring::{self, Monitors};
 use super::reconcile::{Guarded, after_error, reconcile};
 use super::scope::Scope;
+use super::secrets::{References, Turnstile};
 use super::{FIELD_MANAGER, triggers};
 use crate::account::AccountId;
 use crate::cloud::http::Policy;
@@ -30,6 +32,13 @@ const CONCURRENCY: u16 = 8;
 
 /// Changes of one account within this time are one reconcile.
 const DEBOUNCE: Duration = Duration::from_millis(200);
+
+/// How long reconciles wait, after the start, for the first answer of discovery.
+const DISCOVERY: Duration = Duration::from_secs(5);
+
+/// How long reconciles under way may take to end after a stop: an API server that does not answer must not
+/// use up the time that the process is given.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Names that may wait for their turn before whoever names them has to wait too.
 const NAMES: usize = 256;
@@ -46,6 +55,8 @@ pub struct Settings {
     pub service: ScrapeService,
     /// What the administrator allows.
     pub policy: Policy,
+    /// Which accounts this replica looks after.
+    pub owns: Ownership,
     /// Who speaks in events, such as the pod's name.
     pub instance: Option<String>,
     /// Runs the collectors.
@@ -58,16 +69,9 @@ pub struct Settings {
     pub transitions: mpsc::Receiver<Transition>,
 }
 
-/// Makes the client's settings safe: a watch that stalls is noticed, and no request is repeated behind our back.
-pub fn client_config(mut config: Config) -> Config {
-    config.read_timeout = Some(read_timeout());
-    config.default_retry = false;
-    config
-}
-
 /// Reconciles until cancelled. `synced` becomes true when every scope was listed once.
 pub async fn run(settings: Settings, synced: watch::Sender<bool>, cancel: CancellationToken) {
-    let Settings { client, scopes, watch_secrets, service, policy, instance, .. } = settings;
+    let Settings { client, scopes, watch_secrets, service, policy, owns, instance, .. } = settings;
     let reporter = Reporter { controller: FIELD_MANAGER.into(), instance };
     let context = Arc::new(Context {
         announcer: Announcer::new(Recorder::new(client.clone(), reporter)),
@@ -77,8 +81,9 @@ pub async fn run(settings: Settings, synced: watch::Sender<bool>, cancel: Cancel
         metrics: settings.metrics,
         policy,
         service,
-        secret_reads: Default::default(),
-        references: Default::default(),
+        owns,
+        secret_reads: Turnstile::default(),
+        references: References::default(),
         look_for_monitors: Notify::new(),
         known: Mutex::new(HashMap::new()),
     });
@@ -126,7 +131,7 @@ impl Running {
     async fn run(
         self,
         names: mpsc::Sender<AccountId>,
-        named: mpsc::Receiver<AccountId>,
+        asked: mpsc::Receiver<AccountId>,
         listed: watch::Sender<bool>,
     ) {
         let Self { context, scope, watch_secrets, cancel } = self;
@@ -136,7 +141,7 @@ impl Running {
         let (store, writer) = reflector::store::<Guarded>();
         let queue = stream::select_all([
             triggers::accounts(Arc::clone(&context), scope.clone(), writer, listed).boxed(),
-            triggers::named(named).boxed(),
+            triggers::named(asked).boxed(),
             triggers::all_on_change(monitors_now.clone(), store.clone()),
         ]);
         let reconciles = applier(
@@ -144,8 +149,9 @@ impl Running {
             |object, error, scoped: Arc<Scoped>| after_error(&object, error, &scoped),
             Arc::new(Scoped {
                 context: Arc::clone(&context),
-                accounts: store.clone(),
                 monitors: monitors_now,
+                accounts: store.clone(),
+                discovery: Instant::now() + DISCOVERY,
             }),
             store,
             queue.take_until(cancel.clone().cancelled_owned()),
@@ -158,6 +164,13 @@ impl Running {
                 cancel.run_until_cancelled(triggers::secrets(context, scope, names)).await;
             }
         };
-        tokio::join!(follow, reconciles, secrets);
+        let too_long = async {
+            cancel.cancelled().await;
+            tokio::time::sleep(GRACE).await;
+        };
+        tokio::select! {
+            _ = async { tokio::join!(follow, reconciles, secrets) } => {}
+            () = too_long => tracing::warn!("reconciles under way are given up: the API server does not answer"),
+        }
     }
 }

@@ -151,7 +151,7 @@ mod tests {
         let (acme, beta) = (AccountId::new("team-a", "acme"), AccountId::new("team-a", "beta"));
         references.remember(&acme, vec![("shared".into(), Some("1".into()))]);
         references.remember(&beta, vec![("shared".into(), Some("2".into()))]);
-        assert_eq!(references.outdated("team-a", "shared", Some("2")), [acme.clone()]);
+        assert_eq!(references.outdated("team-a", "shared", Some("2")), std::slice::from_ref(&acme));
         assert!(references.outdated("team-b", "shared", Some("3")).is_empty());
 
         references.remember(&acme, vec![("other".into(), None)]);

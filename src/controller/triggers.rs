@@ -15,7 +15,7 @@ use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
 use kube::runtime::{WatchStreamExt, watcher};
 use tokio::sync::{mpsc, watch};
 
-use super::context::Context;
+use super::context::{Context, patiently};
 use super::monitoring::Monitors;
 use super::reconcile::Guarded;
 use super::scope::Scope;
@@ -32,34 +32,31 @@ pub(super) fn accounts(
     synced: watch::Sender<bool>,
 ) -> impl Stream<Item = Request> + Send {
     let store = writer.as_reader();
-    let events = watcher(scope.api::<Guarded>(context.client.clone()), context.watch_config())
-        .default_backoff()
-        .reflect(writer);
-    events.filter_map(move |event| {
-        let request = match event {
-            Ok(watcher::Event::Apply(account) | watcher::Event::InitApply(account)) => {
-                Some(Ok(ObjectRef::from_obj(&account).into()))
-            }
+    let events = watcher(scope.api::<Guarded>(context.client.clone()), context.watch_config());
+    patiently(events).default_backoff().reflect(writer).flat_map(move |event| {
+        let requests: Vec<ObjectRef<Guarded>> = match event {
+            Ok(watcher::Event::Apply(account)) => vec![ObjectRef::from_obj(&account)],
             Ok(watcher::Event::Delete(account)) => {
                 if let Some(id) = id(account.meta()) {
                     context.forget(&id);
                 }
-                None
+                Vec::new()
             }
-            Ok(watcher::Event::Init) => None,
+            // The store takes a list over as a whole: before its end, what is new in it would not be found there.
+            Ok(watcher::Event::Init | watcher::Event::InitApply(_)) => Vec::new(),
             Ok(watcher::Event::InitDone) => {
                 sweep(&context, &scope, &store);
                 synced.send_replace(true);
-                None
+                store.state().iter().map(|account| ObjectRef::from_obj(&**account)).collect()
             }
             Err(error) => {
                 // It begins again by itself, later each time; until then collection goes on.
                 tracing::warn!(%error, "the watch of CaasAccounts is interrupted");
                 context.metrics.watch_errors.with_label_values(&["caasaccounts"]).inc();
-                None
+                Vec::new()
             }
         };
-        std::future::ready(request)
+        stream::iter(requests).map(|request| Ok(request.into()))
     })
 }
 
@@ -87,7 +84,7 @@ pub(super) fn all_on_change(
 /// Follows the versions of Secrets, never their data: each account that has read an older one is told to `touched`.
 pub(super) async fn secrets(context: Arc<Context>, scope: Scope, touched: mpsc::Sender<AccountId>) {
     let api = scope.api::<PartialObjectMeta<Secret>>(context.client.clone());
-    let mut events = watcher(api, context.watch_config()).default_backoff().boxed();
+    let mut events = patiently(watcher(api, context.watch_config())).default_backoff().boxed();
     while let Some(event) = events.next().await {
         let (secret, version) = match event {
             Ok(watcher::Event::Apply(secret) | watcher::Event::InitApply(secret)) => {

@@ -17,6 +17,9 @@ fn told(events: &[(&str, &str, i32)]) -> Vec<(String, String, i32)> {
     events.iter().map(|(kind, reason, times)| ((*kind).to_owned(), (*reason).to_owned(), *times)).collect()
 }
 
+/// Services and instances in a status.
+type Counts = (Option<i64>, Option<i64>);
+
 const WELL: [(&str, &str, i32); 3] =
     [("Normal", "CredentialsFound", 1), ("Normal", "Applied", 1), ("Normal", "Collected", 1)];
 
@@ -67,7 +70,7 @@ async fn counts_that_change_each_cycle_are_written_once_a_minute() -> anyhow::Re
     scene.put("acme", spec(&busy, "acme")).await?;
 
     // When each change of the written counts was seen, and all that was served meanwhile.
-    let mut written: Vec<(Instant, (Option<i64>, Option<i64>))> = Vec::new();
+    let mut written: Vec<(Instant, Counts)> = Vec::new();
     let (mut served, mut ended) = (BTreeSet::new(), BTreeSet::new());
     until(Duration::from_secs(200), "the counts to be written again", async || {
         let status = scene.accounts().get("acme").await?.status.unwrap_or_default();

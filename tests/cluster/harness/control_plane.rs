@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::Api;
 use tokio::sync::OnceCell;
@@ -17,7 +17,6 @@ use super::ports::free_port;
 use super::process::Process;
 use super::programs::{self, ETCD_DATA, Ports};
 use super::scratch::Scratch;
-use super::until::{SOON, until};
 
 /// Some 5 s on two free cores; the rest is for a busy machine.
 const READY_WITHIN: Duration = Duration::from_secs(90);
@@ -124,16 +123,17 @@ impl ControlPlane {
     }
 
     /// The API server holds still: connections stay, and new ones are taken by the kernel, but nothing is answered.
-    pub(crate) fn freeze_api_server(&mut self) {
-        if let Some(process) = &mut self.api_server {
-            process.signal("STOP");
+    pub(crate) async fn freeze_api_server(&mut self) -> anyhow::Result<()> {
+        match &mut self.api_server {
+            Some(process) => process.freeze().await,
+            None => Ok(()),
         }
     }
 
     /// It goes on.
     pub(crate) fn thaw_api_server(&mut self) {
         if let Some(process) = &mut self.api_server {
-            process.signal("CONT");
+            process.thaw();
         }
     }
 
@@ -141,16 +141,9 @@ impl ControlPlane {
     pub(crate) async fn etcd_snapshot(&mut self) -> anyhow::Result<Snapshot> {
         let scratch = Arc::clone(self.cluster.scratch());
         let data = scratch.file(&self.cluster.unique("snapshot"));
-        self.etcd.signal("STOP");
-        let pid = self.etcd.pid()?;
-        until(SOON, "etcd to hold still", async || {
-            let state = process_state(pid)?;
-            ensure!(state == 'T', "it is in state {state}");
-            Ok(())
-        })
-        .await;
+        self.etcd.freeze().await?;
         let copied = copy_folder(&scratch.file(ETCD_DATA), &data);
-        self.etcd.signal("CONT");
+        self.etcd.thaw();
         copied.map(|()| Snapshot { data })
     }
 
@@ -234,13 +227,6 @@ fn install_tls_provider() {
         // It only fails where one is installed already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
     });
-}
-
-fn process_state(pid: u32) -> anyhow::Result<char> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name in parentheses before it may hold anything.
-    let (_, rest) = stat.rsplit_once(") ").context("a process's stat line")?;
-    rest.chars().next().context("a process's state")
 }
 
 fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {

@@ -49,6 +49,8 @@ pub(crate) enum Fault {
     Stall,
     /// The call is taken and never answered.
     Hang,
+    /// The call is held back until the faults are healed, and passes then.
+    Hold,
     /// The connection is closed without an answer.
     Cut,
 }

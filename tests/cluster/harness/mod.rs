@@ -36,6 +36,7 @@ mod until;
 
 pub(crate) use control_plane::ControlPlane;
 pub(crate) use faults::{Calls, Fault, Times};
+pub(crate) use kubeconfig::Kubeconfig;
 pub(crate) use namespace::Namespace;
 pub(crate) use operator::{Operator, OperatorOptions};
 pub(crate) use proxy::Proxy;

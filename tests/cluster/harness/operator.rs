@@ -135,6 +135,16 @@ impl Operator {
         self.process.signal(signal);
     }
 
+    /// It holds still, its connections open: nothing is answered or renewed.
+    pub(crate) async fn freeze(&mut self) -> anyhow::Result<()> {
+        self.process.freeze().await
+    }
+
+    /// It goes on.
+    pub(crate) fn thaw(&mut self) {
+        self.process.thaw();
+    }
+
     /// SIGTERM; returns the exit code, or fails where it has not ended within `grace`.
     pub(crate) async fn stop(&mut self, grace: Duration) -> anyhow::Result<i32> {
         let code = self.process.terminate(grace).await?;

@@ -12,9 +12,10 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
 use super::scratch::Scratch;
+use super::until::{SOON, until};
 
 /// `$1` log, `$2` file for the process id, then the program and its arguments. The program gets no end of any pipe.
 const SUPERVISOR: &str = r#"
@@ -97,6 +98,24 @@ impl Process {
         }
     }
 
+    /// SIGSTOP, until each of its threads has stopped: no byte is read, written or answered until [`Process::thaw`].
+    pub(crate) async fn freeze(&mut self) -> anyhow::Result<()> {
+        let pid = self.pid()?;
+        self.signal("STOP");
+        until(SOON, &format!("{} to hold still", self.name), async || {
+            let states = thread_states(pid)?;
+            ensure!(states.iter().all(|state| *state == 'T'), "its threads are in {states:?}");
+            Ok(())
+        })
+        .await;
+        Ok(())
+    }
+
+    /// SIGCONT.
+    pub(crate) fn thaw(&mut self) {
+        self.signal("CONT");
+    }
+
     /// The exit code once it has ended; 128 and the signal's number where a signal ended it.
     pub(crate) fn exited(&mut self) -> anyhow::Result<Option<i32>> {
         let status = self.supervisor.try_wait().with_context(|| format!("waiting for {}", self.name))?;
@@ -149,6 +168,17 @@ impl Process {
     pub(crate) fn log_path(&self) -> &Path {
         &self.log
     }
+}
+
+fn thread_states(pid: u32) -> anyhow::Result<Vec<char>> {
+    let mut states = Vec::new();
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let stat = fs::read_to_string(thread?.path().join("stat"))?;
+        // The name in parentheses before it may hold anything.
+        let (_, rest) = stat.rsplit_once(") ").context("a thread's stat line")?;
+        states.push(rest.chars().next().context("a thread's state")?);
+    }
+    Ok(states)
 }
 
 impl Drop for Process {

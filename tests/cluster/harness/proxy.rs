@@ -61,6 +61,8 @@ struct State {
     seen: Vec<Seen>,
     /// Open watches, each with what stalls it.
     watches: Vec<(usize, Request, CancellationToken)>,
+    /// Cancelled to let go what is held back; replaced then.
+    held: CancellationToken,
     /// Cancelled to cut all connections there are; replaced then.
     connections: CancellationToken,
 }
@@ -96,9 +98,11 @@ impl Proxy {
         self.shared.state().faults.add(calls, fault, times);
     }
 
-    /// Ends all faults. Streams that are stalled stay so, as after a real silence nobody comes back to an old connection.
+    /// Ends all faults, and lets go what is held back. Streams that are stalled stay so, as after a real silence nobody comes back to an old connection.
     pub(crate) fn heal(&self) {
-        self.shared.state().faults.clear();
+        let mut state = self.shared.state();
+        state.faults.clear();
+        std::mem::take(&mut state.held).cancel();
     }
 
     /// Silences the open watches among `calls`: neither a byte nor an end comes any more. Returns how many there were.
@@ -186,6 +190,11 @@ async fn serve(shared: Arc<Shared>, request: http::Request<Incoming>) -> Result<
         None => false,
         Some(Fault::Stall) => true,
         Some(Fault::Hang) => std::future::pending().await,
+        Some(Fault::Hold) => {
+            let held = shared.state().held.clone();
+            held.cancelled().await;
+            false
+        }
         Some(Fault::Cut) => return Err("cut on demand".into()),
         Some(Fault::Status { code, reason, retry_after }) => {
             let answer = status_answer(code, reason, retry_after)?;

@@ -101,7 +101,7 @@ async fn a_control_plane_of_ones_own_stops_restarts_and_goes_back_in_time() -> a
     lap("snapshot");
     write(&namespace, "after").await?;
 
-    plane.freeze_api_server();
+    plane.freeze_api_server().await?;
     let silent = tokio::time::timeout(Duration::from_millis(300), exists(&namespace, "before")).await;
     assert!(silent.is_err(), "a frozen API server answered: {silent:?}");
     plane.thaw_api_server();
