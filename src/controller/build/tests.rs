@@ -75,7 +75,6 @@ fn what_others_add_is_theirs() {
     document["metadata"]["annotations"] = json!({"theirs": "x"});
     document["metadata"]["resourceVersion"] = json!("7");
     document["spec"]["sampleLimit"] = json!(5000);
-    document["spec"]["endpoints"][0]["scheme"] = json!("http");
     let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "theirs", "uid": "other"});
     document["metadata"]["ownerReferences"].as_array_mut().unwrap().push(owner);
     let stands: ServiceMonitor = serde_json::from_value(document).unwrap();
@@ -99,6 +98,9 @@ fn an_edit_is_seen_wherever_it_is() {
         ("/metadata/ownerReferences/0/uid", json!("of another account")),
         ("/spec/endpoints/0/path", json!("/metrics")),
         ("/spec/endpoints/0/interval", json!("1m")),
+        // Lists are written whole, so nobody adds to what stands in them.
+        ("/spec/endpoints/0/scheme", json!("http")),
+        ("/spec/endpoints/0/relabelings/0/separator", json!(",")),
         ("/spec/endpoints/1/honorLabels", json!(false)),
         ("/spec/endpoints/0/relabelings/0/replacement", json!("kube-system")),
         ("/spec/endpoints/0/relabelings/0/action", gone.clone()),
@@ -108,13 +110,12 @@ fn an_edit_is_seen_wherever_it_is() {
         ("/spec/keepDroppedTargets", gone),
     ] {
         let mut edited = document.clone();
-        match edited.pointer_mut(pointer) {
-            Some(place) if !value.is_null() => *place = value,
-            Some(_) => {
-                let (parent, field) = pointer.rsplit_once('/').unwrap();
-                edited.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(field);
-            }
-            None => panic!("there is no {pointer}"),
+        let (parent, field) = pointer.rsplit_once('/').unwrap();
+        let field = field.replace("~1", "/");
+        let parent = edited.pointer_mut(parent).unwrap();
+        match (parent, value) {
+            (Value::Object(parent), Value::Null) => drop(parent.remove(&field)),
+            (parent, value) => parent[field.as_str()] = value,
         }
         let stands: ServiceMonitor = serde_json::from_value(edited).unwrap();
         assert!(!is_as_wanted(&stands, &wanted), "{pointer}");
