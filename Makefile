@@ -1,14 +1,17 @@
 # Thin names for what people do here; the work is in cargo, go and tests/servers/build.
-.PHONY: help test servers lint format generate check-generated deny bench clean
+.PHONY: help test servers static lint format generate check-generated deny bench clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 20
 
-test: servers ## every test, those on real servers included
+test: servers static ## every test, those on real servers included
 	cargo test --locked --no-fail-fast -- --include-ignored
 
 servers: ## the real servers that tests run, into target/servers (first time: about 15 minutes)
 	tests/servers/build
+
+static: ## the binary of the image, which needs nothing from its system, into target/static
+	./static-build
 
 lint: ## what CI denies
 	cargo fmt --all -- --check

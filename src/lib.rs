@@ -7,7 +7,7 @@
 //!    [`simulator`] simulated clouds, the other side of the wire
 //! 2. [`account`] the validated plain value; [`exposition`] samples to immutable bodies
 //! 3. [`collector`] one task an account, and the registry of their newest snapshots
-//! 4. [`standalone`] manifests from a folder; [`server`] HTTP
+//! 4. [`controller`] Kubernetes; [`standalone`] manifests from a folder; [`server`] HTTP
 //! 5. [`cli`] one file a command
 
 pub mod account;
@@ -15,6 +15,7 @@ pub mod api;
 pub mod cli;
 pub mod cloud;
 pub mod collector;
+pub mod controller;
 pub mod exposition;
 pub mod server;
 pub mod simulator;

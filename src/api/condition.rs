@@ -56,6 +56,13 @@ macro_rules! reasons {
                 }
             }
 
+            /// What it means, in a sentence.
+            pub fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$name => concat!($($doc),+).trim_ascii(),)+
+                }
+            }
+
             /// The condition that it is a reason of.
             pub fn condition(self) -> ConditionType {
                 match self {
@@ -146,16 +153,20 @@ impl Finding {
     }
 
     /// `Ready` from what it rests on: the first that does not hold with its reason and message, else all hold.
-    pub fn ready(parts: &[Self]) -> Self {
+    /// `None` where a part is not known and no other fails.
+    pub fn ready(parts: &[Self]) -> Option<Self> {
         let order = |condition| ConditionType::PARTS.into_iter().position(|part| part == condition);
-        match parts.iter().filter(|part| !part.holds).min_by_key(|part| order(part.condition)) {
-            Some(first) => Self { condition: ConditionType::Ready, ..first.clone() },
-            None => Self {
+        // Somebody wants an account to be suspended, whatever was wrong with it before.
+        let rank = |part: &&Self| (part.reason != Reason::Suspended, order(part.condition));
+        match parts.iter().filter(|part| !part.holds).min_by_key(rank) {
+            Some(first) => Some(Self { condition: ConditionType::Ready, ..first.clone() }),
+            None if parts.len() < ConditionType::PARTS.len() => None,
+            None => Some(Self {
                 condition: ConditionType::Ready,
                 holds: true,
                 reason: Reason::Collected,
                 message: "The account is collected and its metrics are served.".to_owned(),
-            },
+            }),
         }
     }
 }
@@ -172,7 +183,7 @@ mod tests {
             Finding::new(Reason::Pending, "Wait."),
         ];
 
-        let ready = Finding::ready(&parts);
+        let ready = Finding::ready(&parts).unwrap();
 
         assert_eq!(
             (ready.condition, ready.holds, ready.reason),
@@ -184,7 +195,15 @@ mod tests {
     #[test]
     fn ready_holds_when_all_it_rests_on_hold() {
         let parts = [Reason::CredentialsFound, Reason::Collected, Reason::Disabled];
-        assert!(Finding::ready(&parts.map(|reason| Finding::new(reason, "Fine."))).holds);
+        let parts = parts.map(|reason| Finding::new(reason, "Fine."));
+        assert!(Finding::ready(&parts).unwrap().holds);
+        assert_eq!(Finding::ready(&parts[..2]), None, "the third may fail");
+    }
+
+    #[test]
+    fn a_suspended_account_is_called_suspended_whatever_was_wrong_before() {
+        let parts = [Reason::SecretNotFound, Reason::Suspended].map(|reason| Finding::new(reason, "So."));
+        assert_eq!(Finding::ready(&parts).unwrap().reason, Reason::Suspended);
     }
 
     #[test]

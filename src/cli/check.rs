@@ -1,5 +1,6 @@
 //! `caas-operator check`: what would come of these manifests, tried for real before anything is trusted to them.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -115,11 +116,13 @@ async fn collect(http: &Http, account: Account) -> Checked {
     for service in &snapshot.page.services {
         let with_data = service.instances.iter().filter(|instance| instance.sample.is_some()).count();
         let status = service.facts.status.as_deref().unwrap_or("-");
-        text.push_str(&format!(
-            "    {:<32} {status:<10} {} instances, {with_data} with data\n",
-            service.facts.name.escape_debug().to_string(),
+        let name = service.facts.name.escape_debug().to_string();
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "    {name:<32} {status:<10} {} instances, {with_data} with data",
             service.instances.len(),
-        ));
+        );
     }
     Checked { well: health.reason() == "Collected", text }
 }

@@ -87,10 +87,17 @@ impl House {
         }
         serving.close();
 
-        let done = work.await;
-        // Work that ends by itself, as by an error, ends the house as well.
-        stop.cancel();
-        self.readiness.stop();
+        let unready_first = async {
+            stop.cancelled().await;
+            self.readiness.stop();
+        };
+        let ended = async {
+            let done = work.await;
+            // Work that ends by itself, as by an error, ends the house as well.
+            stop.cancel();
+            done
+        };
+        let (done, ()) = tokio::join!(ended, unready_first);
         self.supervisor.stop().await;
         close.cancel();
         serving.wait().await;

@@ -5,6 +5,7 @@ mod crd;
 mod demo;
 mod house;
 mod options;
+mod run;
 mod signals;
 mod simulate;
 mod standalone;
@@ -12,7 +13,7 @@ mod standalone;
 use std::fmt::Display;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::telemetry::logs::{self, LogFormat};
 
@@ -33,7 +34,7 @@ Each command has more: caas-operator demo --help";
     after_help = EXAMPLES
 )]
 struct Cli {
-    /// How log lines on stderr look; RUST_LOG sets the level
+    /// How log lines on stderr look; `RUST_LOG` sets the level
     #[arg(long, global = true, value_enum, default_value = "text", env = "CAAS_OPERATOR_LOG_FORMAT")]
     log_format: LogFormat,
     #[command(subcommand)]
@@ -42,6 +43,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run the operator, in a pod or with a kubeconfig
+    Run(run::Args),
     /// Collect without a cluster: a folder of manifests, or one Alauda account
     Standalone(standalone::Args),
     /// Show everything on simulated clouds, on this machine alone
@@ -50,9 +53,14 @@ enum Command {
     Simulate(simulate::Args),
     /// Validate manifests as an API server would, log in, collect once and print what would be exposed
     Check(check::Args),
-    /// Print the CustomResourceDefinition
+    /// Print the definition of the custom resource
     #[command(after_help = crd::EXAMPLES)]
     Crd,
+}
+
+/// All commands and options, for `docs/cli.md`.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the program; errors are one line on stderr.
@@ -67,6 +75,7 @@ pub fn main() -> ExitCode {
     };
     runtime.block_on(async {
         match cli.command {
+            Command::Run(args) => exit(run::run(args).await),
             Command::Standalone(args) => exit(standalone::run(args).await),
             Command::Demo(args) => exit(demo::run(args).await),
             Command::Simulate(args) => exit(simulate::run(args).await),

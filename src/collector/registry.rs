@@ -39,6 +39,8 @@ pub struct Entry {
     pub account: Arc<Account>,
     /// `None` before the end of its first cycle.
     pub snapshot: Option<Arc<Snapshot>>,
+    /// Whether the snapshot is of the account as it is collected now, not kept from before a change.
+    pub is_current: bool,
 }
 
 /// All accounts of this process.
@@ -75,7 +77,7 @@ impl Registry {
             .get(&account.id)
             .filter(|entry| entry.account.uid == account.uid)
             .and_then(|entry| entry.snapshot.clone());
-        entries.insert(account.id.clone(), Entry { account, snapshot: kept });
+        entries.insert(account.id.clone(), Entry { account, snapshot: kept, is_current: false });
     }
 
     /// Puts an account's newest snapshot in, unless the account has gone or is another object by now.
@@ -83,6 +85,7 @@ impl Registry {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = entries.get_mut(id).filter(|entry| entry.account.uid == uid) {
             entry.snapshot = Some(snapshot);
+            entry.is_current = true;
         }
     }
 

@@ -67,6 +67,8 @@ impl Memory {
 impl Task {
     /// Runs until cancelled; returns what the next task of this account should know.
     pub(super) async fn run(self, mut memory: Memory) -> Memory {
+        // The outcome of the first cycle is news, also where it is the one that the task before this one had.
+        memory.told.health = Health::Pending;
         let cancel = self.cancel.clone();
         cancel.run_until_cancelled(self.cycles(&mut memory)).await;
         memory
@@ -165,17 +167,17 @@ impl Task {
             source_timestamps: metrics.source_timestamps,
             max_series: metrics.max_series,
         };
-        let mut renderer = std::mem::take(&mut memory.renderer);
-        let rendering = tokio::task::spawn_blocking(move || {
-            let rendered = renderer.render(&page, &options);
-            (renderer, page, rendered)
+        let mut tools = std::mem::take(&mut memory.renderer);
+        let work = tokio::task::spawn_blocking(move || {
+            let rendered = tools.render(&page, &options);
+            (tools, page, rendered)
         });
         // The runtime ends a blocking task early only when it shuts down itself.
-        let Ok((renderer, page, rendered)) = rendering.await else {
+        let Ok((tools, page, rendered)) = work.await else {
             tracing::error!(account = %self.account.id, "the metrics could not be rendered");
             return;
         };
-        memory.renderer = renderer;
+        memory.renderer = tools;
         self.count_rendered(&rendered);
         memory.health = judge(rendered.over_limit);
         let snapshot = Snapshot {

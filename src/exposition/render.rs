@@ -62,15 +62,7 @@ static HEADERS: LazyLock<Vec<Headers>> = LazyLock::new(|| {
 impl Renderer {
     /// Renders one account's page. Costs CPU time in proportion to its series: not for async threads.
     pub fn render(&mut self, page: &Page, options: &Options) -> Rendered {
-        let mut account = AccountFacts {
-            gauges: &page.gauges,
-            services: page.services.len(),
-            instances: page.services.iter().map(|service| service.instances.len()).sum(),
-            series: 0,
-        };
-        let selection = select(page, options, account_series(&account));
-        account.series = selection.series;
-
+        let (selection, account) = choose(page, options);
         let (text, openmetrics) = self.modern(page, &account, &selection, options);
         let legacy =
             options.legacy.then(|| legacy::body(&mut self.lines, &selection, options.source_timestamps));
@@ -83,6 +75,20 @@ impl Renderer {
         }
     }
 
+    /// Appends the modern body in the text format as it is, not compressed: for whoever wants to see or measure it.
+    pub fn text(&mut self, page: &Page, options: &Options, body: &mut Vec<u8>) {
+        let (selection, account) = choose(page, options);
+        for Headers { family, text, .. } in exposed(options) {
+            let before = body.len();
+            body.extend_from_slice(text.as_bytes());
+            let start = body.len();
+            self.family(body, family, page, &account, &selection, stamp(family, options));
+            if body.len() == start {
+                body.truncate(before);
+            }
+        }
+    }
+
     /// Both formats at once: only what stands above the samples differs, and the unit of timestamps.
     fn modern(
         &mut self,
@@ -92,40 +98,39 @@ impl Renderer {
         options: &Options,
     ) -> (super::Body, super::Body) {
         let (mut text, mut openmetrics) = (BodyWriter::new(), BodyWriter::new());
-        for Headers { family, text: text_header, openmetrics: openmetrics_header } in HEADERS.iter() {
-            // An account with legacy names only still says how it stands.
-            if !options.modern && !matches!(family.reads, Reads::Account(_)) {
-                continue;
-            }
-            let stamped = options.source_timestamps && matches!(family.reads, Reads::Sample(_));
-            let stamp = if stamped { Stamp::Milliseconds } else { Stamp::None };
-            self.family(family, page, account, selection, stamp);
-            if self.lines.is_empty() {
+        let mut lines = std::mem::take(&mut self.lines);
+        for Headers { family, text: text_header, openmetrics: openmetrics_header } in exposed(options) {
+            let stamp = stamp(family, options);
+            lines.clear();
+            self.family(&mut lines, family, page, account, selection, stamp);
+            if lines.is_empty() {
                 continue;
             }
             text.push(text_header.as_bytes());
-            text.push(&self.lines);
-            if stamped {
-                self.family(family, page, account, selection, Stamp::Seconds);
+            text.push(&lines);
+            if stamp != Stamp::None {
+                lines.clear();
+                self.family(&mut lines, family, page, account, selection, Stamp::Seconds);
             }
             openmetrics.push(openmetrics_header.as_bytes());
-            openmetrics.push(&self.lines);
+            openmetrics.push(&lines);
         }
+        self.lines = lines;
         openmetrics.push(openmetrics::END);
         (text.finish(), openmetrics.finish())
     }
 
-    /// Replaces the buffer's lines by a family's.
+    /// Appends a family's lines.
     fn family(
         &mut self,
+        lines: &mut Vec<u8>,
         family: &Family,
         page: &Page,
         account: &AccountFacts<'_>,
         selection: &Selection<'_>,
         stamp: Stamp,
     ) {
-        let Self { lines, extra } = self;
-        lines.clear();
+        let extra = &mut self.extra;
         let name = family.name;
         let services = &selection.services;
         let instances = &selection.instances;
@@ -185,6 +190,31 @@ impl Renderer {
             }
         }
     }
+}
+
+/// What of a page is exposed, and what stands on its account.
+fn choose<'a>(page: &'a Page, options: &Options) -> (Selection<'a>, AccountFacts<'a>) {
+    let mut account = AccountFacts {
+        gauges: &page.gauges,
+        services: page.services.len(),
+        instances: page.services.iter().map(|service| service.instances.len()).sum(),
+        series: 0,
+    };
+    let selection = select(page, options, account_series(&account));
+    account.series = selection.series;
+    (selection, account)
+}
+
+/// The families of the modern bodies. An account with legacy names only still says how it stands.
+fn exposed(options: &Options) -> impl Iterator<Item = &'static Headers> {
+    let modern = options.modern;
+    HEADERS.iter().filter(move |headers| modern || matches!(headers.family.reads, Reads::Account(_)))
+}
+
+/// Whether a family's lines carry timestamps, as the text format writes them.
+fn stamp(family: &Family, options: &Options) -> Stamp {
+    let stamped = options.source_timestamps && matches!(family.reads, Reads::Sample(_));
+    if stamped { Stamp::Milliseconds } else { Stamp::None }
 }
 
 /// How many series the account itself has.

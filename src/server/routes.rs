@@ -116,7 +116,8 @@ async fn legacy_metrics(
     Path((namespace, name)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Response {
-    let Some(Entry { account, snapshot }) = context.registry.get(&AccountId::new(&namespace, &name)) else {
+    let Some(Entry { account, snapshot, .. }) = context.registry.get(&AccountId::new(&namespace, &name))
+    else {
         return unknown_account();
     };
     if !account.metrics.names.legacy() {

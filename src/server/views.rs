@@ -115,7 +115,7 @@ pub(super) fn legacy_metrics_path(account: &Account) -> Option<String> {
 }
 
 fn summary(entry: &Entry, now: SystemTime) -> Summary {
-    let Entry { account, snapshot } = entry;
+    let Entry { account, snapshot, .. } = entry;
     let health = snapshot.as_ref().map_or(&Health::Pending, |snapshot| &snapshot.health);
     let page = snapshot.as_ref().map(|snapshot| &snapshot.page);
     let services = page.map(|page| &page.services[..]).unwrap_or_default();

@@ -8,16 +8,17 @@ use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, TextEncoder,
 };
+
+use super::registrar::{Described, Registered, Registrar};
 
 /// The labels that name an account on every family about it.
 const ACCOUNT: [&str; 2] = ["account_namespace", "account"];
 
 /// All own metrics of this process.
 pub struct Metrics {
-    registry: Registry,
+    families: Registered,
     /// Requests answered or failed, by account, operation and status code (or the reason it has none).
     pub api_requests: IntCounterVec,
     /// How long a request took, by operation.
@@ -55,7 +56,7 @@ pub struct Metrics {
 }
 
 /// Makes a family and registers it.
-fn register<C: Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<C>) -> C {
+fn register<C: Collector + Clone + 'static>(registry: &Registrar, made: prometheus::Result<C>) -> C {
     // Names and labels are constants of this file, and the test below makes them all: this cannot fail.
     #[allow(clippy::expect_used)]
     let family = made.expect("a family of this file is well formed");
@@ -79,7 +80,7 @@ fn is_of(pairs: &[prometheus::proto::LabelPair], namespace: &str, name: &str) ->
 impl Metrics {
     /// All families, at zero.
     pub fn new() -> Arc<Self> {
-        let registry = Registry::new();
+        let registry = Registrar::default();
         let counter = |name: &str, help: &str, labels: &[&str]| {
             register(&registry, IntCounterVec::new(Opts::new(name, help), labels))
         };
@@ -198,7 +199,7 @@ impl Metrics {
                 "Interruptions of watches on the API server, by resource.",
                 &["resource"],
             ),
-            registry,
+            families: registry.finish(),
         })
     }
 
@@ -234,10 +235,15 @@ impl Metrics {
     /// All families in Prometheus text format 0.0.4.
     pub fn render(&self) -> String {
         let mut body = Vec::new();
-        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut body) {
+        if let Err(error) = TextEncoder::new().encode(&self.families.registry.gather(), &mut body) {
             tracing::error!(%error, "own metrics cannot be rendered");
         }
         String::from_utf8_lossy(&body).into_owned()
+    }
+
+    /// What each family is, with or without series, in the order of their names.
+    pub fn described(&self) -> &[Described] {
+        &self.families.described
     }
 
     /// Removes all series of one account, so that a deleted account leaves none behind.

@@ -4,5 +4,7 @@
 
 pub mod logs;
 pub mod metrics;
+mod registrar;
 
 pub use metrics::{AccountMeter, Metrics};
+pub use registrar::Described;

@@ -106,6 +106,19 @@ async fn a_stopped_cloud_takes_no_connection() {
 }
 
 #[tokio::test]
+async fn a_request_under_way_is_answered_while_the_cloud_stops() {
+    let cloud = cloud(Settings::default()).await;
+    let user = User::of(&cloud).await;
+    cloud.set_fault("latency=1h".parse().expect("a fault"));
+    let asked = tokio::spawn(async move { user.status("services/acme/").await });
+    while cloud.counts().in_flight == 0 {
+        tokio::task::yield_now().await;
+    }
+    cloud.stop().await;
+    assert_eq!(asked.await.expect("an answer"), 200);
+}
+
+#[tokio::test]
 async fn a_busy_port_is_an_error_that_names_the_option() {
     let cloud = cloud(Settings::default()).await;
     let error = Simulator::start(Settings { listen: cloud.addr, ..Settings::default() }).await.err();

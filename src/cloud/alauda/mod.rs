@@ -1,6 +1,6 @@
 //! Alauda's v1 API.
 //!
-//! [`wire`] and [`points`] say what goes over the wire, [`session`] holds the token, [`collect`] drives one cycle.
+//! `wire` and `points` say what goes over the wire, `session` holds the token, `collect` drives one cycle.
 //! One cycle costs one request a page of services and one an instance that runs, and a login when there is no token.
 
 mod collect;

@@ -23,8 +23,6 @@ use crate::cloud::{CloudError, Credentials};
 const FIRST_SILENCE: Duration = Duration::from_secs(60);
 /// The longest silence.
 const LONGEST_SILENCE: Duration = Duration::from_secs(15 * 60);
-/// Whoever waited for a login that failed, or comes right after it, shares its failure instead of trying anew.
-const SHARES_FAILURE: Duration = Duration::from_secs(2);
 /// The most bytes of a login's answer: a token and some words around it.
 const MOST_LOGIN_BYTES: usize = 64 * 1024;
 
@@ -50,8 +48,6 @@ struct State {
     /// Logins that came to an end, well or not.
     logins: u64,
     token: Option<Token>,
-    /// How and when the newest login ended, if not well.
-    failure: Option<(CloudError, Instant)>,
     /// Refusals in a row.
     refusals: u32,
     silent_until: Option<Instant>,
@@ -118,21 +114,16 @@ impl Session {
         if state.silent_until.is_some_and(|until| until > Instant::now()) {
             return Err(CloudError::LoginRejected);
         }
-        if let Some((failure, _)) = state.failure.as_ref().filter(|(_, at)| at.elapsed() < SHARES_FAILURE) {
-            return Err(failure.clone());
-        }
         let outcome = self.log_in(client, endpoint).await;
         state.logins += 1;
         match outcome {
             Ok(header) => {
                 let token = Token { header, generation: state.logins };
-                state.failure = None;
                 state.token = Some(token.clone());
                 Ok(token)
             }
             Err(error) => {
                 state.token = None;
-                state.failure = Some((error.clone(), Instant::now()));
                 if error == CloudError::LoginRejected {
                     self.refuse(&mut state, client);
                 }
@@ -143,10 +134,9 @@ impl Session {
 
     fn refuse(&self, state: &mut State, client: &AccountClient) {
         client.meter().login_failure();
-        let silence = FIRST_SILENCE.saturating_mul(1 << state.refusals.min(8)).min(LONGEST_SILENCE);
         state.token = None;
+        state.silent_until = Some(Instant::now() + silence(state.refusals));
         state.refusals += 1;
-        state.silent_until = Some(Instant::now() + silence);
         self.refused.store(true, Ordering::Relaxed);
     }
 
@@ -171,5 +161,22 @@ impl Session {
             Err(CloudError::Status(400 | 401 | 403)) => Err(CloudError::LoginRejected),
             other => other,
         }
+    }
+}
+
+/// How long to keep silent after a refusal that had so many before it.
+fn silence(refusals: u32) -> Duration {
+    FIRST_SILENCE.saturating_mul(1 << refusals.min(8)).min(LONGEST_SILENCE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_after_refusals_doubles_up_to_a_quarter_of_an_hour() {
+        let minutes: Vec<_> = (0..6).map(|refusals| silence(refusals).as_secs() / 60).collect();
+        assert_eq!(minutes, [1, 2, 4, 8, 15, 15]);
+        assert_eq!(silence(u32::MAX), LONGEST_SILENCE);
     }
 }

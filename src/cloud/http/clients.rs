@@ -94,8 +94,15 @@ impl Clients {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::Semaphore;
+
+    use super::super::budget::Budget;
     use super::super::resolve::SystemLookup;
+    use super::super::{AccountClient, AccountLimits, Call};
     use super::*;
+    use crate::cloud::CloudError;
+    use crate::cloud::error::Unreachable;
+    use crate::telemetry::Metrics;
 
     fn clients() -> Clients {
         Clients::new(Arc::default(), Arc::new(SystemLookup))
@@ -122,8 +129,30 @@ mod tests {
         assert_eq!(clients.in_use.lock().unwrap().len(), 1);
     }
 
-    #[test]
-    fn a_system_without_certificates_still_makes_a_client_and_it_knows() {
-        assert!(!clients().build(RootCertStore::empty()).unwrap().has_roots);
+    #[tokio::test]
+    async fn a_system_without_certificates_says_so_instead_of_blaming_the_cloud() {
+        let client = clients().build(RootCertStore::empty()).unwrap();
+        let limits = AccountLimits {
+            request_timeout: Duration::from_secs(1),
+            max_concurrent: 1,
+            requests_per_second: 1,
+        };
+        let account = AccountClient {
+            policy: Arc::default(),
+            client: Arc::new(client),
+            places: Arc::new(Semaphore::new(1)),
+            limits,
+            budget: Budget::new(1, 1),
+            meter: Metrics::new().account("team-a", "acme"),
+        };
+        let call = Call {
+            operation: "services",
+            url: "https://caas.example.com/v1/".parse().unwrap(),
+            authorization: None,
+            form: None,
+            most_bytes: 1,
+        };
+        let asked = account.fetch(&call, |_| Ok(())).await;
+        assert_eq!(asked, Err(CloudError::Unreachable(Unreachable::NoRoots)));
     }
 }

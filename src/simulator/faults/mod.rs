@@ -1,5 +1,5 @@
 //! What a simulated cloud does wrong, on demand: which fault, on which requests. The wire effects lie in
-//! [`wire`], the grammar of the command line in [`parse`].
+//! `wire`, the grammar of the command line in [`parse`].
 
 pub mod parse;
 #[cfg(test)]

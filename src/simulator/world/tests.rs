@@ -158,6 +158,19 @@ fn with_churn_services_come_go_stop_deploy_scale_and_change_their_instances() {
 }
 
 #[test]
+fn a_name_that_only_leads_to_a_slot_is_no_service() {
+    let world = world(3, 1.0);
+    for wrong in ["nothing-17", "kibana-v1", "-17", "orders-api-99999999999999999999", "kibana-0", ""] {
+        assert!(world.service(NOW, wrong, None).is_none(), "{wrong}");
+    }
+    assert!(world.service(NOW, "kibana", Some("shop")).is_none());
+    assert!(world.service(NOW, "redis", Some("nothing")).is_none());
+    let gone =
+        world.services(NOW).find(|service| service.name.contains("-v")).expect("one that comes and goes");
+    assert!(world.service(NOW + 1200.0, &gone.name, gone.application.as_deref()).is_none());
+}
+
+#[test]
 fn a_restart_keeps_the_identifier_and_sets_counters_and_start_back() {
     let world = world(5, 0.0);
     let service = world.services(NOW).next().expect("kibana");

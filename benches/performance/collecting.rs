@@ -1,0 +1,144 @@
+//! One cycle over 100 instances against the article's loop: its time from afar, its requests, its CPU time.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use caas_operator::collector::{Connect, Supervisor};
+use caas_operator::telemetry::Metrics;
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+
+use super::children::{Done, found};
+use super::process::cpu_seconds;
+use super::simulated::{self, Cloud, PASSWORD, Pace, USER};
+use super::table::{Row, median, time};
+
+const SERVICES: usize = 20;
+const INSTANCES: usize = 5;
+const FAR: Duration = Duration::from_millis(50);
+/// The most requests a second that a CaasAccount may ask for.
+const PER_SECOND: u32 = 1000;
+/// How long a child repeats what it measures.
+const REPEAT: Duration = Duration::from_secs(4);
+
+pub(crate) fn rows() -> Result<Vec<Row>> {
+    let far = Cloud::start(SERVICES, INSTANCES, FAR)?;
+    let peer = article_loop(&far, 1)?;
+    let article = peer.as_ref().map(|done| done.get("wall")).transpose()?;
+    let mut rows = Vec::new();
+    for (in_flight, target) in [(128, 120.0), (32, 50.0)] {
+        let before = far.requests()?;
+        let ours = Done::of("cycles", &[&far.endpoint, &in_flight.to_string()])?;
+        let requests = (far.requests()? - before) / ours.get("cycles")?;
+        let wall = ours.get("wall")?;
+        let measure = format!("one cycle, 20 services x 5 instances, 50 ms, {in_flight} in flight");
+        rows.push(against(&measure, article, wall, target));
+        if in_flight == 128 {
+            let article = peer.as_ref().map(|done| done.get("requests")).transpose()?;
+            let target = "101 (1 a page, 1 an instance)";
+            rows.push(Row {
+                measure: "requests a cycle".to_owned(),
+                peer: article.map_or_else(|| NO_PYTHON.to_owned(), |count| count.to_string()),
+                ours: requests.to_string(),
+                ratio: article.map(|count| count / requests),
+                target: target.to_owned(),
+                met: Some((requests - 101.0).abs() < 0.5),
+            });
+        }
+    }
+    drop(far);
+
+    let near = Cloud::start(SERVICES, INSTANCES, Duration::ZERO)?;
+    let each = |done: &Done, cycles: f64| Ok::<_, anyhow::Error>(done.get("cpu")? / cycles / 100.0);
+    let article = article_loop(&near, 5)?.map(|done| each(&done, 5.0)).transpose()?;
+    for (work, measure) in [
+        ("cycles", "CPU a collected instance, 0 ms"),
+        ("task", "CPU an instance collected, merged, rendered, compressed"),
+    ] {
+        let done = Done::of(work, &[&near.endpoint, "32"])?;
+        rows.push(against(measure, article, each(&done, done.get("cycles")?)?, 150.0));
+    }
+    Ok(rows)
+}
+
+const NO_PYTHON: &str = "python3 is not on PATH";
+
+fn against(measure: &str, article: Option<f64>, ours: f64, target: f64) -> Row {
+    match article {
+        Some(article) => Row::at_least(measure, time(article), time(ours), article / ours, target),
+        None => Row::without_peer(measure, "python3", time(ours), &format!(">= {target}x")),
+    }
+}
+
+/// The article's loop against this cloud; `None` without Python.
+fn article_loop(cloud: &Cloud, cycles: usize) -> Result<Option<Done>> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/article_loop.py");
+    if Command::new("python3").arg("--version").output().is_err() {
+        return Ok(None);
+    }
+    let mut command = Command::new("python3");
+    command.arg(script).args([&cloud.endpoint, USER, USER, PASSWORD, &cycles.to_string()]);
+    let done = Done::run(&mut command)?;
+    ensure!((done.get("instances")? - 100.0).abs() < 0.5, "the article's loop sees other instances");
+    Ok(Some(done))
+}
+
+fn pace(arguments: &[&str], interval: Duration) -> Result<(String, Pace)> {
+    let [endpoint, in_flight] = arguments else { anyhow::bail!("endpoint and number in flight are needed") };
+    let in_flight = in_flight.parse().context("the number in flight")?;
+    Ok(((*endpoint).to_owned(), Pace { in_flight, per_second: PER_SECOND, interval }))
+}
+
+/// In a child: asks the cloud again and again, on a session and connections that exist by then.
+pub(crate) fn cycles(arguments: &[&str]) -> Result<()> {
+    let (endpoint, pace) = pace(arguments, Duration::from_secs(30))?;
+    let account = simulated::account(&endpoint, 0, pace)?;
+    let metrics = Metrics::new();
+    let runtime = Runtime::new()?;
+    runtime.block_on(async {
+        let cloud = simulated::clouds(&metrics)?.connect(&account)?;
+        // The first cycle logs in and connects. It counts as a cycle for requests, for times it does not.
+        cloud.collect().await?;
+        let (mut times, started, cpu) = (Vec::new(), Instant::now(), cpu_seconds()?);
+        while started.elapsed() < REPEAT {
+            let begun = Instant::now();
+            let collection = cloud.collect().await?;
+            times.push(begun.elapsed());
+            ensure!(collection.failures().0 == 0, "a cycle had failures");
+        }
+        let cycles = times.len() as f64;
+        // CPU time is of the timed cycles, requests are of all: both are told a cycle.
+        found("cpu", (cpu_seconds()? - cpu) / cycles * (cycles + 1.0));
+        found("cycles", cycles + 1.0);
+        found("wall", median(times));
+        Ok(())
+    })
+}
+
+/// In a child: the account's whole task, one cycle after the other.
+pub(crate) fn task(arguments: &[&str]) -> Result<()> {
+    // The next cycle is due when the one before ends.
+    let (endpoint, pace) = pace(arguments, Duration::from_millis(1))?;
+    let account = simulated::account(&endpoint, 0, pace)?;
+    let metrics = Metrics::new();
+    let runtime = Runtime::new()?;
+    runtime.block_on(async {
+        let clouds = Arc::new(simulated::clouds(&metrics)?);
+        let (transitions, _) = mpsc::channel(1);
+        let supervisor = Supervisor::new(clouds, Arc::default(), Arc::clone(&metrics), transitions);
+        let cycles = || metrics.renders.with_label_values(&["text"]).get();
+        supervisor.put(account);
+        while cycles() < 3 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let (before, cpu) = (cycles(), cpu_seconds()?);
+        tokio::time::sleep(REPEAT).await;
+        found("cycles", (cycles() - before) as f64);
+        found("cpu", cpu_seconds()? - cpu);
+        supervisor.stop().await;
+        Ok(())
+    })
+}

@@ -1,0 +1,78 @@
+//! What an account costs in memory while nothing happens: the difference between 1,000 and 11,000 of them, each
+//! collected once and without services; against accounts with an HTTP client of their own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use caas_operator::account::Account;
+use caas_operator::cloud::error::Unreachable;
+use caas_operator::cloud::{Cloud, CloudError};
+use caas_operator::collector::{Connect, Registry, Supervisor};
+use caas_operator::telemetry::Metrics;
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+
+use super::children::{Done, found, ready};
+use super::process::memory;
+use super::simulated::{self, Pace};
+use super::table::{Row, bytes};
+
+/// The most that an account may cost.
+const TARGET: f64 = 4096.0;
+
+pub(crate) fn rows() -> Result<Vec<Row>> {
+    let cloud = simulated::Cloud::start(0, 0, Duration::ZERO)?;
+    let each = |client: &str, few: usize, many: usize| -> Result<f64> {
+        let resident = |accounts: usize| {
+            Done::of("idle", &[&cloud.endpoint, client, &accounts.to_string()])?.get("resident")
+        };
+        Ok((resident(many)? - resident(few)?) / (many - few) as f64)
+    };
+    let (peer, ours) = (each("own", 100, 600)?, each("shared", 1_000, 11_000)?);
+    Ok(vec![Row {
+        measure: "idle RSS an account (peer: a client of its own)".to_owned(),
+        peer: bytes(peer),
+        ours: bytes(ours),
+        ratio: Some(peer / ours),
+        target: "<= 4 KB".to_owned(),
+        met: Some(ours <= TARGET),
+    }])
+}
+
+/// Clouds that share nothing.
+struct OwnClients(Arc<Metrics>);
+
+impl Connect for OwnClients {
+    fn connect(&self, account: &Account) -> Result<Arc<dyn Cloud>, CloudError> {
+        let clouds = simulated::clouds(&self.0).map_err(|_| CloudError::from(Unreachable::Tls))?;
+        clouds.connect(account)
+    }
+}
+
+/// In a child: so many accounts, all collected once.
+pub(crate) fn accounts(arguments: &[&str]) -> Result<()> {
+    let [endpoint, client, count] = arguments else { anyhow::bail!("endpoint, client and count are needed") };
+    let count: usize = count.parse().context("the count")?;
+    let pace = Pace { in_flight: 32, per_second: 50, interval: Duration::from_secs(3600) };
+    let (registry, metrics) = (Arc::new(Registry::default()), Metrics::new());
+    Runtime::new()?.block_on(async {
+        let clouds: Arc<dyn Connect> = match *client {
+            "own" => Arc::new(OwnClients(Arc::clone(&metrics))),
+            _ => Arc::new(simulated::clouds(&metrics)?),
+        };
+        let (transitions, _) = mpsc::channel(1);
+        let supervisor = Supervisor::new(clouds, Arc::clone(&registry), Arc::clone(&metrics), transitions);
+        for number in 0..count {
+            supervisor.put(simulated::account(endpoint, number, pace)?);
+        }
+        while registry.states().get("Collected") != Some(&i64::try_from(count)?) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        // Threads for blocking work go after ten quiet seconds; what they hold is not the accounts'.
+        tokio::time::sleep(Duration::from_secs(11)).await;
+        found("resident", memory(std::process::id(), "VmRSS")?);
+        tokio::task::spawn_blocking(ready).await?;
+        Ok(())
+    })
+}

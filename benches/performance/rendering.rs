@@ -1,0 +1,51 @@
+//! A million series as text, against the `prometheus` crate's own encoder; and what a cycle really makes of them.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use caas_operator::exposition::Renderer;
+use prometheus::{Encoder, TextEncoder};
+
+use super::children::{Done, found};
+use super::series;
+use super::table::{Row, median, time};
+
+pub(crate) fn rows() -> Result<Vec<Row>> {
+    let done = Done::of("rendering", &[])?;
+    let (peer, ours, whole) = (done.get("peer")?, done.get("ours")?, done.get("whole")?);
+    Ok(vec![
+        Row::at_least("rendering 1 M series", time(peer), time(ours), peer / ours, 100.0),
+        Row::plain("the same: both formats, compressed, once a cycle", time(peer), time(whole), peer / whole),
+    ])
+}
+
+/// In a child: each by turns, so that what disturbs one disturbs the others.
+pub(crate) fn both() -> Result<()> {
+    let page = series::page();
+    let registry = series::registry(&page)?;
+    let (mut renderer, mut text, mut encoded) = (Renderer::default(), Vec::new(), Vec::new());
+    let (mut ours, mut whole, mut peer) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..3 {
+        encoded.clear();
+        let started = Instant::now();
+        TextEncoder::new().encode(&registry.gather(), &mut encoded)?;
+        peer.push(started.elapsed());
+        for _ in 0..5 {
+            text.clear();
+            let started = Instant::now();
+            renderer.text(&page, &series::OPTIONS, &mut text);
+            ours.push(started.elapsed());
+        }
+        let started = Instant::now();
+        drop(renderer.render(&page, &series::OPTIONS));
+        whole.push(started.elapsed());
+    }
+    // Both hold the same series, but for the account's own.
+    let lines =
+        |text: &[u8]| text.split(|byte| *byte == b'\n').filter(|line| line.first() != Some(&b'#')).count();
+    anyhow::ensure!(lines(&text).abs_diff(lines(&encoded)) < 10, "ours and the peer's differ");
+    found("ours", median(ours));
+    found("whole", median(whole));
+    found("peer", median(peer));
+    Ok(())
+}

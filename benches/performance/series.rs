@@ -1,0 +1,144 @@
+//! A million series: as a cloud would say them, as a page to render, and in the `prometheus` crate.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use caas_operator::cloud::model::{
+    Collection, Instance, InstanceFacts, Reading, Sample, Service, ServiceFacts,
+};
+use caas_operator::exposition::Options;
+use caas_operator::exposition::families::{INFO_LABELS, Reads, STATUS_LABEL, STATUSES, families};
+use caas_operator::exposition::labels::LabelSet;
+use caas_operator::exposition::page::{AccountGauges, InstanceEntry, Page, ServiceEntry};
+use prometheus::{GaugeVec, Opts, Registry};
+
+/// Instances of a service.
+const INSTANCES: usize = 12;
+/// Series of a service and its instances: info, desired, running and four statuses; eleven an instance.
+const SERIES: usize = 7 + 11 * INSTANCES;
+const MILLION: usize = 1_000_000;
+
+/// All series, none left out.
+pub(crate) const OPTIONS: Options =
+    Options { modern: true, legacy: false, max_series: 10 * MILLION, source_timestamps: false };
+
+/// What a cloud of as many services as make a million series says.
+pub(crate) fn collection() -> Collection {
+    // The same numbers in every process.
+    let mut dice = fastrand::Rng::with_seed(1);
+    let services = (0..MILLION.div_ceil(SERIES)).map(|number| service(number, &mut dice)).collect();
+    Collection { services, cut_short: None }
+}
+
+fn service(number: usize, dice: &mut fastrand::Rng) -> Service {
+    let name = format!("service-{number:05}");
+    let facts = ServiceFacts {
+        application: Some(format!("application-{}", number / 10)),
+        status: Some(STATUSES[0].to_owned()),
+        desired_instances: Some(12),
+        running_instances: Some(12),
+        image: Some(format!("index.example.com/acme/{name}")),
+        image_tag: Some(format!("1.{}", number % 40)),
+        size: Some("XS".to_owned()),
+        region: Some("BEIJING1".to_owned()),
+        name: name.clone(),
+    };
+    let instance = |place: usize| {
+        let facts = InstanceFacts {
+            name: format!("{name}.{place}"),
+            id: format!("{:08x}-{:04x}-4000-8000-{:012x}", dice.u32(..), dice.u16(..), dice.u64(..1 << 48)),
+            started_at: Some(f64::from(dice.u32(1_400_000_000..1_480_000_000))),
+        };
+        let sample = Sample {
+            timestamp: f64::from(dice.u32(1_480_000_000..1_480_000_060)),
+            cpu_usage_nanoseconds: Some(dice.u64(..1 << 50) as f64),
+            cpu_utilization_percent: Some(dice.f64() * 100.0),
+            memory_usage_bytes: Some(f64::from(dice.u32(..1 << 29))),
+            memory_utilization_percent: Some(dice.f64() * 100.0),
+            receive_bytes: Some(dice.u64(..1 << 40) as f64),
+            receive_errors: Some(0.0),
+            transmit_bytes: Some(dice.u64(..1 << 40) as f64),
+            transmit_errors: Some(0.0),
+        };
+        Instance { facts: Arc::new(facts), reading: Reading::Sample(sample) }
+    };
+    let instances = Ok((0..INSTANCES).map(instance).collect());
+    Service { facts: Arc::new(facts), instances }
+}
+
+/// The same as the collector would hand it to the renderer.
+pub(crate) fn page() -> Page {
+    let labels = LabelSet::account("bench", "account-0");
+    let entry = |service: &Service| {
+        let (labels, _) = labels.service(&service.facts.name);
+        let entry = |instance: &Instance| InstanceEntry {
+            labels: labels.instance(&instance.facts.name, &instance.facts.id).0,
+            facts: Arc::clone(&instance.facts),
+            sample: match instance.reading {
+                Reading::Sample(sample) => Some(sample),
+                _ => None,
+            },
+        };
+        let instances = service.instances.iter().flatten().map(entry).collect();
+        ServiceEntry { labels, facts: Arc::clone(&service.facts), instances }
+    };
+    let services = collection().services.iter().map(entry).collect();
+    Page { labels, gauges: AccountGauges::default(), services }
+}
+
+/// The same series in the `prometheus` crate, as an exporter that sets gauges would keep them.
+pub(crate) fn registry(page: &Page) -> Result<Registry> {
+    const SERVICE: [&str; 3] = ["account_namespace", "account", "service_name"];
+    const INSTANCE: [&str; 5] =
+        ["account_namespace", "account", "service_name", "instance_name", "instance_id"];
+    let registry = Registry::new();
+    for family in families() {
+        let of_instance = matches!(family.reads, Reads::Instance(_) | Reads::InstanceInfo | Reads::Sample(_));
+        let mut names = if of_instance { INSTANCE.to_vec() } else { SERVICE.to_vec() };
+        match family.reads {
+            Reads::Account(_) => continue,
+            Reads::ServiceInfo | Reads::InstanceInfo => names.extend(INFO_LABELS.map(|(label, _)| label)),
+            Reads::ServiceStatus => names.push(STATUS_LABEL),
+            _ => {}
+        }
+        let gauges = GaugeVec::new(Opts::new(family.name, family.help), &names)?;
+        for service in &page.services {
+            fill(&gauges, family.reads, service)?;
+        }
+        registry.register(Box::new(gauges)).context("a family")?;
+    }
+    Ok(registry)
+}
+
+fn fill(gauges: &GaugeVec, reads: Reads, service: &ServiceEntry) -> Result<()> {
+    let facts = &service.facts;
+    let common = ["bench", "account-0", &facts.name];
+    let info = INFO_LABELS.map(|(_, read)| read(facts).unwrap_or_default());
+    let set = |labels: &[&str], value: Option<f64>| -> Result<()> {
+        if let Some(value) = value {
+            gauges.get_metric_with_label_values(labels)?.set(value);
+        }
+        Ok(())
+    };
+    match reads {
+        Reads::Service(read) => set(&common, read(facts))?,
+        Reads::ServiceInfo => set(&[&common[..], &info].concat(), Some(1.0))?,
+        Reads::ServiceStatus => {
+            for status in STATUSES {
+                let holds = facts.status.as_deref() == Some(status);
+                set(&[&common[..], &[status]].concat(), Some(f64::from(u8::from(holds))))?;
+            }
+        }
+        Reads::Account(_) | Reads::Instance(_) | Reads::InstanceInfo | Reads::Sample(_) => {}
+    }
+    for instance in &service.instances {
+        let labels = [&common[..], &[&instance.facts.name, &instance.facts.id]].concat();
+        match reads {
+            Reads::Instance(read) => set(&labels, read(&instance.facts))?,
+            Reads::InstanceInfo => set(&[&labels[..], &info].concat(), Some(1.0))?,
+            Reads::Sample(read) => set(&labels, instance.sample.as_ref().and_then(read))?,
+            Reads::Account(_) | Reads::Service(_) | Reads::ServiceInfo | Reads::ServiceStatus => {}
+        }
+    }
+    Ok(())
+}

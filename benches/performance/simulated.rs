@@ -1,0 +1,121 @@
+//! The simulated cloud, in a process of its own, and accounts of it.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use caas_operator::account::{Account, AccountId, Collection, Metrics, Names, Provider};
+use caas_operator::cloud::http::{Http, Policy};
+use caas_operator::cloud::{Credentials, ServiceFilter, alauda};
+use caas_operator::collector::HttpClouds;
+use caas_operator::telemetry;
+use serde_json::Value;
+
+use super::http::Connection;
+
+/// Who may log in, and with what.
+pub(crate) const USER: &str = "acme";
+pub(crate) const PASSWORD: &str = "bench";
+
+/// A cloud that runs; ends when dropped.
+pub(crate) struct Cloud {
+    child: Child,
+    /// The base URL of its API.
+    pub(crate) endpoint: String,
+}
+
+impl Cloud {
+    /// Starts `caas-operator simulate alauda`.
+    pub(crate) fn start(services: usize, instances: usize, latency: Duration) -> Result<Self> {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_caas-operator"))
+            .args(["simulate", "alauda", "--listen", "127.0.0.1:0", "--password", PASSWORD])
+            .args(["--services", &services.to_string(), "--instances", &instances.to_string()])
+            .args(["--latency-ms", &latency.as_millis().to_string()])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("the simulated cloud")?;
+        let mut greeting = String::new();
+        let output = child.stdout.as_mut().context("its output")?;
+        BufReader::new(output).read_line(&mut greeting).context("its greeting")?;
+        let endpoint = greeting.split_whitespace().last().context("its address")?.to_owned();
+        Ok(Self { child, endpoint })
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> Result<SocketAddr> {
+        let host = self.endpoint.trim_start_matches("http://").split('/').next().unwrap_or_default();
+        host.parse().with_context(|| self.endpoint.clone())
+    }
+
+    /// Requests of all kinds but logins, since the start.
+    pub(crate) fn requests(&self) -> Result<f64> {
+        let body = Connection::to(self.address()?)?.get("/_sim/counts", "")?;
+        let counts: Value = serde_json::from_slice(&body).context("its counts")?;
+        let count = |kind: &str| counts[kind].as_f64().with_context(|| kind.to_owned());
+        Ok(count("total")? - count("login")?)
+    }
+}
+
+impl Drop for Cloud {
+    fn drop(&mut self) {
+        // Errors would mean that it is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// How an account is collected in a measurement.
+#[derive(Clone, Copy)]
+pub(crate) struct Pace {
+    pub(crate) in_flight: usize,
+    pub(crate) per_second: u32,
+    pub(crate) interval: Duration,
+}
+
+/// The numbered account at this endpoint.
+pub(crate) fn account(endpoint: &str, number: usize, pace: Pace) -> Result<Account> {
+    Ok(Account {
+        id: AccountId::new("bench", &format!("account-{number}")),
+        uid: format!("00000000-0000-4000-8000-{number:012}"),
+        provider: Provider::Alauda(alauda::Settings {
+            endpoint: endpoint.parse().context("the endpoint")?,
+            namespace: USER.to_owned(),
+            metrics_window: Duration::from_secs(100),
+            metrics_lag: Duration::from_secs(30),
+        }),
+        credentials: Credentials::Password {
+            username: USER.to_owned(),
+            password: PASSWORD.to_owned().into(),
+        },
+        ca_bundle: None,
+        collection: Collection {
+            interval: pace.interval,
+            stale_after: Duration::from_secs(300),
+            request_timeout: Duration::from_secs(60),
+            max_concurrent_requests: pace.in_flight,
+            requests_per_second: pace.per_second,
+        },
+        filter: ServiceFilter::default(),
+        metrics: Metrics {
+            names: Names::Modern,
+            source_timestamps: false,
+            max_series: 10_000_000,
+            labels: Vec::new(),
+        },
+    })
+}
+
+/// A wire that may ask this machine.
+pub(crate) fn wire() -> Result<Http> {
+    let here = "127.0.0.0/8".parse().context("a network")?;
+    Ok(Http::new(Policy { allow_http: true, allow_cidrs: vec![here], ..Policy::default() }))
+}
+
+/// Clouds over a wire of their own.
+pub(crate) fn clouds(metrics: &Arc<telemetry::Metrics>) -> Result<HttpClouds> {
+    Ok(HttpClouds::new(wire()?, Arc::clone(metrics)))
+}

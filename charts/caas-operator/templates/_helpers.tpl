@@ -1,0 +1,134 @@
+{{- define "caas-operator.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{/* Every object's name starts with it. At most 52 characters, so that suffixes and the hashes of pods still fit. */}}
+{{- define "caas-operator.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" }}
+{{- else }}
+{{- $name := default .Chart.Name .Values.nameOverride }}
+{{- if contains $name .Release.Name }}
+{{- .Release.Name | trunc 52 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name $name | trunc 52 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "caas-operator.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "caas-operator.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "caas-operator.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{ include "caas-operator.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: caas-operator
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{/*
+The labels and annotations of an object. Takes a dict: root; labels and annotations (maps of values, which win over the
+common ones, but not over the chart's own labels); own (annotations that win over all).
+*/}}
+{{- define "caas-operator.metadata" -}}
+{{- $own := include "caas-operator.labels" .root | fromYaml -}}
+{{- $labels := merge dict $own (.ownLabels | default dict) (.labels | default dict) .root.Values.commonLabels -}}
+labels:
+  {{- toYaml $labels | nindent 2 }}
+{{- with merge dict (.own | default dict) (.annotations | default dict) .root.Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "caas-operator.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "caas-operator.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- default "default" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{/* By digest where there is one, and never `latest`. */}}
+{{- define "caas-operator.image" -}}
+{{- $repository := printf "%s/%s" .Values.image.registry .Values.image.repository | trimPrefix "/" -}}
+{{- if .Values.image.digest -}}
+{{ $repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ $repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{- end }}
+{{- end }}
+
+{{/* What the operator may do with accounts, wherever it looks after them: each rule with its reason. */}}
+{{- define "caas-operator.rules" -}}
+# Which accounts there are, and their changes.
+- apiGroups: [caas-operator.io]
+  resources: [caasaccounts]
+  verbs: [list, watch]
+# Their conditions, counts and path of the metrics; never their spec.
+- apiGroups: [caas-operator.io]
+  resources: [caasaccounts/status]
+  verbs: [patch]
+{{- if .Values.watchSecrets }}
+# The credentials that an account names, and (watchSecrets) the metadata of all Secrets, to see a change at once.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, list, watch]
+{{- else }}
+# The credentials that an account names. Without list and watch, a Secret has to be known by name.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get]
+{{- end }}
+# Each account's ServiceMonitor: made and put back by server-side apply (patch, and create where it is new), watched to
+# see edits, deleted where serviceMonitor.enabled is false.
+- apiGroups: [monitoring.coreos.com]
+  resources: [servicemonitors]
+  verbs: [get, list, watch, create, patch, delete]
+# An event when the state of an account changes, and its repetition (patch).
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}
+
+{{/* The selector of the operator's own series in alerts. */}}
+{{- define "caas-operator.operatorSelector" -}}
+{{- if .Values.prometheusRule.operatorSelector -}}
+{{ .Values.prometheusRule.operatorSelector }}
+{{- else if .Values.serviceMonitor.enabled -}}
+job="{{ include "caas-operator.fullname" . }}",namespace="{{ .Release.Namespace }}"
+{{- else -}}
+{{- fail "prometheusRule.enabled: alerts need the operator's own metrics: set serviceMonitor.enabled=true, or prometheusRule.operatorSelector to what selects them in your Prometheus" }}
+{{- end }}
+{{- end }}
+
+{{/*
+What the schema cannot say in a sentence: refused here, with one. Rendered with the Deployment, which every release has.
+*/}}
+{{- define "caas-operator.validate" -}}
+{{- if eq .Values.image.tag "latest" }}
+{{- fail "image.tag: name a version, not latest, so that every pod runs the same program; leave it empty for the chart's own version" }}
+{{- end }}
+{{- if and .Values.image.digest (not (regexMatch "^sha256:[0-9a-f]{64}$" .Values.image.digest)) }}
+{{- fail (printf "image.digest: %q is no digest; write sha256: and 64 hexadecimal digits" .Values.image.digest) }}
+{{- end }}
+{{- range .Values.clouds.allowedEndpoints }}
+{{- if not (regexMatch `^https?://[^/?#@\s]+(/[^?#\s]*)?$` .) }}
+{{- fail (printf "clouds.allowedEndpoints: %q is no URL prefix; write scheme and host, and a path if need be, such as https://caas.example.com/v1/" .) }}
+{{- end }}
+{{- if and (hasPrefix "http://" .) (not $.Values.clouds.allowHttp) }}
+{{- fail (printf "clouds.allowedEndpoints: %q is plain http, which is refused unless clouds.allowHttp is true" .) }}
+{{- end }}
+{{- end }}
+{{- range .Values.clouds.allowedCIDRs }}
+{{- if not (regexMatch `^([0-9]{1,3}(\.[0-9]{1,3}){3}/([0-9]|[12][0-9]|3[0-2])|[0-9a-fA-F:]*:[0-9a-fA-F:.]*/([0-9]|[1-9][0-9]|1[01][0-9]|12[0-8]))$` .) }}
+{{- fail (printf "clouds.allowedCIDRs: %q is no network; write an address and a prefix length, such as 10.20.0.0/16, or 10.20.3.4/32 for one address" .) }}
+{{- end }}
+{{- end }}
+{{- if eq (int .Values.service.port) (int .Values.health.port) }}
+{{- fail "service.port and health.port: choose two different ports" }}
+{{- end }}
+{{- end }}

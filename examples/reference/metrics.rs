@@ -1,0 +1,77 @@
+//! `docs/metrics.md`: all families of an account and of the program itself.
+
+use caas_operator::exposition::families::{
+    Family, INFO_LABELS, Kind, Reads, STATUS_LABEL, families, legacy_families,
+};
+use caas_operator::telemetry::Metrics;
+
+use super::table::{MADE, code, prose, table};
+
+const HEADS: [&str; 4] = ["name", "type", "labels", "what it is"];
+
+/// The page.
+pub(crate) fn page() -> String {
+    let info: Vec<String> = INFO_LABELS.iter().map(|(label, _)| code(label)).collect();
+    format!(
+        "# Metrics
+{MADE}
+## An account's metrics
+
+On `/accounts/{{namespace}}/{{name}}/metrics`. Every series carries `account_namespace` and `account`; those of a service also
+`service_name`, those of an instance `service_name`, `instance_name` and `instance_id`.
+What the cloud did not say is absent, never 0.
+
+{}
+`caas_service_info` and `caas_instance_info` carry {}: empty where the cloud does not say it.
+[Prometheus](prometheus.md#labels) shows how to join them.
+
+## Legacy names
+
+On `/accounts/{{namespace}}/{{name}}/metrics/legacy`, where `spec.metrics.names` is `legacy` or `both`: the four gauges of the exporter
+from 2015, with its labels `service` and `instance` and the cloud's own units.
+
+{}
+## The program's own metrics
+
+On `/metrics`. A family with labels has no series before the first event; an account's series go with the account. On Linux, the
+usual `process_…` families of Prometheus' client libraries come on top.
+
+{}",
+        table(HEADS, families().iter().map(|family| row(family, more_labels(family)))),
+        info.join(", "),
+        table(HEADS, legacy_families().iter().map(|family| row(family, "`service`, `instance`".to_owned()))),
+        table(HEADS, own()),
+    )
+}
+
+fn row(family: &Family, labels: String) -> [String; 4] {
+    let kind = match family.kind {
+        Kind::Counter => "counter",
+        Kind::Gauge => "gauge",
+        Kind::Info => "gauge, always 1",
+    };
+    [code(family.name), kind.to_owned(), labels, prose(family.help)]
+}
+
+/// The labels besides those that all series of an account, a service or an instance have.
+fn more_labels(family: &Family) -> String {
+    match family.reads {
+        Reads::Account(_) => "of the account".to_owned(),
+        Reads::Service(_) => "of the service".to_owned(),
+        Reads::ServiceStatus => format!("of the service, {}", code(STATUS_LABEL)),
+        Reads::ServiceInfo => "of the service, and below".to_owned(),
+        Reads::Instance(_) | Reads::Sample(_) => "of the instance".to_owned(),
+        Reads::InstanceInfo => "of the instance, and below".to_owned(),
+    }
+}
+
+fn own() -> Vec<[String; 4]> {
+    let metrics = Metrics::new();
+    let labels = |names: &[String]| names.iter().map(|name| code(name)).collect::<Vec<_>>().join(", ");
+    // Which of the process there are depends on the system that this runs on.
+    let of_program = metrics.described().iter().filter(|family| !family.name.starts_with("process_"));
+    let rows = of_program.map(|family| {
+        [code(&family.name), family.kind.to_owned(), labels(&family.labels), prose(&family.help)]
+    });
+    rows.collect()
+}

@@ -1,0 +1,142 @@
+//! `caas-operator run`: the operator, in a pod or with a kubeconfig.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use clap::Args as ClapArgs;
+use kube::Config;
+use kube::config::{InferConfigError, KubeConfigOptions};
+use thiserror::Error;
+use tokio::sync::watch;
+
+use super::house::{House, Listeners};
+use super::options::PolicyOptions;
+use super::signals::stop_token;
+use crate::controller::{self, Scope, ScrapeService, Settings};
+use crate::server::ListenError;
+
+/// The label by which ServiceMonitors find the operator's Service: its value is the Service's name.
+const SERVICE_LABEL: &str = "caas-operator.io/service";
+
+/// Arguments of `run`.
+#[derive(ClapArgs)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// Look after the CaasAccounts of this namespace only; may be given more than once. Default: all namespaces
+    #[arg(
+        long = "namespace",
+        value_name = "NAMESPACE",
+        env = "CAAS_OPERATOR_NAMESPACE",
+        value_delimiter = ','
+    )]
+    namespaces: Vec<String>,
+    /// Watch Secrets (metadata only), so that a changed one is used at once; needs list and watch on Secrets
+    #[arg(long, env = "CAAS_OPERATOR_WATCH_SECRETS")]
+    watch_secrets: bool,
+    /// Use this context of the kubeconfig. Default: the current one, or the pod's own service account
+    #[arg(long, value_name = "NAME", env = "CAAS_OPERATOR_CONTEXT")]
+    context: Option<String>,
+    /// Where metrics, accounts and /sd are served
+    #[arg(long, value_name = "ADDRESS", env = "CAAS_OPERATOR_LISTEN", default_value = "0.0.0.0:8080")]
+    listen: SocketAddr,
+    /// Where /livez and /readyz are served
+    #[arg(long, value_name = "ADDRESS", env = "CAAS_OPERATOR_LISTEN_HEALTH", default_value = "0.0.0.0:8081")]
+    listen_health: SocketAddr,
+    /// Namespace of the Service through which Prometheus reaches the operator. Default: the pod's, or the context's
+    #[arg(long, value_name = "NAMESPACE", env = "CAAS_OPERATOR_SERVICE_NAMESPACE")]
+    service_namespace: Option<String>,
+    /// Name of that Service, which carries the label caas-operator.io/service with its own name as value
+    #[arg(long, value_name = "NAME", env = "CAAS_OPERATOR_SERVICE_NAME", default_value = "caas-operator")]
+    service_name: String,
+    /// Number of that Service's port, whose name is http
+    #[arg(long, value_name = "PORT", env = "CAAS_OPERATOR_SERVICE_PORT", default_value_t = 8080)]
+    service_port: u16,
+    #[command(flatten)]
+    policy: PolicyOptions,
+}
+
+const EXAMPLES: &str = "Examples:
+  caas-operator run
+  caas-operator run --namespace team-a --namespace team-b --allow-endpoint https://caas.example.com/";
+
+/// Why the operator does not run.
+#[derive(Debug, Error)]
+pub(super) enum RunError {
+    /// Neither a kubeconfig nor a pod's service account.
+    #[error("no way to the API server: set KUBECONFIG, or run in a pod with a service account ({0})")]
+    Config(#[from] InferConfigError),
+    /// No such context, or a kubeconfig that cannot be used.
+    #[error("the kubeconfig cannot be used: {0}; check KUBECONFIG and --context")]
+    Kubeconfig(#[from] kube::config::KubeconfigError),
+    /// The settings do not make a client.
+    #[error("there is no client for the API server: {0}")]
+    Client(#[from] Box<kube::Error>),
+    /// An address is taken.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// Signals cannot be had.
+    #[error("signals cannot be received: {0}")]
+    Signals(#[from] io::Error),
+}
+
+/// Runs until SIGINT or SIGTERM.
+pub(super) async fn run(args: Args) -> Result<(), RunError> {
+    let stop = stop_token()?;
+    let config = args.config().await?;
+    let service = args.service(&config);
+    let client = controller::client(config).map_err(Box::new)?;
+    let listeners = Listeners::bind(args.listen, Some(args.listen_health)).await?;
+    let (house, transitions) = House::new(args.policy.policy());
+    let settings = Settings {
+        client,
+        scopes: Scope::of(&args.namespaces),
+        watch_secrets: args.watch_secrets,
+        service,
+        policy: house.policy.clone(),
+        // One replica, which owns all.
+        owns: Arc::new(|_| true),
+        // A pod's host name is its own name.
+        instance: std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty()),
+        supervisor: Arc::clone(&house.supervisor),
+        registry: Arc::clone(&house.registry),
+        metrics: Arc::clone(&house.metrics),
+        transitions,
+    };
+    tracing::info!(address = %listeners.address(), namespaces = ?args.namespaces, "the operator starts");
+    let listed = house.readiness.expect("the CaasAccounts are listed");
+    let (synced, mut is_synced) = watch::channel(false);
+    let ready = async {
+        if is_synced.wait_for(|synced| *synced).await.is_ok() {
+            listed.set(true);
+        }
+    };
+    let work = async {
+        tokio::join!(controller::run(settings, synced, stop.clone()), ready);
+    };
+    house.run(listeners, None, stop.clone(), work).await;
+    Ok(())
+}
+
+impl Args {
+    async fn config(&self) -> Result<Config, RunError> {
+        match &self.context {
+            Some(context) => {
+                let options =
+                    KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
+                Ok(Config::from_kubeconfig(&options).await?)
+            }
+            None => Ok(Config::infer().await?),
+        }
+    }
+
+    fn service(&self, config: &Config) -> ScrapeService {
+        ScrapeService {
+            namespace: self.service_namespace.clone().unwrap_or_else(|| config.default_namespace.clone()),
+            name: self.service_name.clone(),
+            labels: BTreeMap::from([(SERVICE_LABEL.to_owned(), self.service_name.clone())]),
+            port: self.service_port,
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The step that writes: the ServiceMonitor as wanted, put back after an edit, never taken from someone else.
+
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::{Api, ResourceExt};
+
+use super::FIELD_MANAGER;
+use super::build::{is_as_wanted, is_controlled_by, monitor_name, service_monitor};
+use super::context::{Context, Error, within};
+use super::monitoring::{Monitors, ServiceMonitor, shown};
+use crate::account::AccountId;
+use crate::api::{CaasAccount, Finding, Reason};
+
+/// Sees that the account's ServiceMonitor is as its spec says; `None` while it is not known whether there can be any.
+pub(super) async fn apply(
+    context: &Context,
+    monitors: &Monitors,
+    account: &CaasAccount,
+    id: &AccountId,
+) -> Result<Option<Finding>, Error> {
+    let wanted = account.spec.service_monitor.enabled && !account.spec.suspend;
+    match monitors {
+        Monitors::Unknown => Ok(None),
+        Monitors::NotInstalled if wanted => Ok(Some(not_installed())),
+        Monitors::NotInstalled => Ok(Some(disabled(account))),
+        Monitors::Installed(_) if wanted => put(context, monitors, account, id).await.map(Some),
+        Monitors::Installed(_) => remove(context, monitors, account, id).await.map(Some),
+    }
+}
+
+async fn put(
+    context: &Context,
+    monitors: &Monitors,
+    account: &CaasAccount,
+    id: &AccountId,
+) -> Result<Finding, Error> {
+    let wanted = service_monitor(account, id, &context.service);
+    let name = wanted.name_any();
+    let api: Api<ServiceMonitor> = Api::namespaced(context.client.clone(), &id.namespace);
+
+    if let Some(stands) = monitors.get(&id.namespace, &name)
+        && is_as_wanted(&stands, &wanted)
+    {
+        return Ok(applied(&wanted));
+    }
+    // The store knows only what carries our label; someone else's of that name is seen by asking.
+    match within("reading the ServiceMonitor", api.get_opt(&name)).await {
+        Ok(Some(stands)) if !is_controlled_by(&stands, &wanted) => return Ok(not_owned(&wanted)),
+        Ok(_) => {}
+        Err(error) => return refused(context, &wanted, error),
+    }
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    match within("applying the ServiceMonitor", api.patch(&name, &params, &Patch::Apply(&wanted))).await {
+        Ok(_) => Ok(applied(&wanted)),
+        Err(error) => refused(context, &wanted, error),
+    }
+}
+
+/// Deletes the ServiceMonitor if it is the account's own.
+async fn remove(
+    context: &Context,
+    monitors: &Monitors,
+    account: &CaasAccount,
+    id: &AccountId,
+) -> Result<Finding, Error> {
+    let wanted = service_monitor(account, id, &context.service);
+    let name = monitor_name(&account.name_any());
+    let stands = monitors.get(&id.namespace, &name).filter(|stands| is_controlled_by(stands, &wanted));
+    if let Some(stands) = stands {
+        let api: Api<ServiceMonitor> = Api::namespaced(context.client.clone(), &id.namespace);
+        let this_one = Preconditions { uid: stands.uid(), resource_version: None };
+        let params = DeleteParams { preconditions: Some(this_one), ..DeleteParams::default() };
+        match within("deleting the ServiceMonitor", api.delete(&name, &params)).await {
+            Ok(_) => {}
+            // Gone, or another one by now: either way the one that was ours is not there.
+            Err(error) if matches!(error.code(), Some(404 | 409)) => {}
+            Err(error) => return refused(context, &wanted, error),
+        }
+    }
+    Ok(disabled(account))
+}
+
+/// What a refusal means: a finding where somebody has to do something, else an error that is tried again.
+fn refused(context: &Context, wanted: &ServiceMonitor, error: Error) -> Result<Finding, Error> {
+    match error.code() {
+        Some(404) => {
+            context.look_for_monitors.notify_waiters();
+            Ok(not_installed())
+        }
+        Some(403) => Ok(Finding::new(
+            Reason::Forbidden,
+            format!(
+                "The operator may not write ServiceMonitor {}; grant it get, list, watch, create, patch and \
+                 delete on servicemonitors.monitoring.coreos.com in that namespace, or set \
+                 spec.serviceMonitor.enabled to false.",
+                shown(wanted)
+            ),
+        )),
+        Some(400 | 422) => Ok(Finding::new(
+            Reason::Invalid,
+            format!(
+                "The API server refuses ServiceMonitor {} as invalid; check spec.serviceMonitor and \
+                 spec.metrics.labels, and that the installed ServiceMonitor definition is not older than \
+                 Prometheus Operator 0.47.",
+                shown(wanted)
+            ),
+        )),
+        _ => Err(error),
+    }
+}
+
+fn applied(wanted: &ServiceMonitor) -> Finding {
+    Finding::new(Reason::Applied, format!("ServiceMonitor {} stands as wanted.", shown(wanted)))
+}
+
+fn disabled(account: &CaasAccount) -> Finding {
+    let why = if account.spec.suspend {
+        "The account is suspended, so it has no ServiceMonitor."
+    } else {
+        "spec.serviceMonitor.enabled is false, so there is no ServiceMonitor."
+    };
+    Finding::new(Reason::Disabled, why)
+}
+
+fn not_installed() -> Finding {
+    Finding::new(
+        Reason::CRDNotInstalled,
+        "The ServiceMonitor definition of Prometheus Operator is not installed; the account is collected all the \
+         same. Install Prometheus Operator, or set spec.serviceMonitor.enabled to false.",
+    )
+}
+
+fn not_owned(wanted: &ServiceMonitor) -> Finding {
+    Finding::new(
+        Reason::NotOwned,
+        format!(
+            "ServiceMonitor {} exists and does not belong to this account; rename or delete it, or set \
+             spec.serviceMonitor.enabled to false.",
+            shown(wanted)
+        ),
+    )
+}

@@ -1,0 +1,147 @@
+//! The ServiceMonitor of an account, as a value. Pure.
+
+use std::collections::BTreeMap;
+
+use kube::core::ObjectMeta;
+use kube::{Resource, ResourceExt};
+
+use super::monitoring::{
+    Endpoint, MANAGED_BY, NamespaceSelector, Relabeling, Selector, ServiceMonitor, ServiceMonitorSpec,
+};
+use crate::account::AccountId;
+use crate::api::CaasAccount;
+use crate::api::spec::MetricNames;
+
+/// The Service through which Prometheus reaches this operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScrapeService {
+    /// The operator's namespace.
+    pub namespace: String,
+    /// The Service's name.
+    pub name: String,
+    /// The Service's labels, by which the ServiceMonitor finds it.
+    pub labels: BTreeMap<String, String>,
+    /// The number of its port `http`.
+    pub port: u16,
+}
+
+/// The label `job` of accounts' targets.
+const JOB: &str = "caas";
+
+/// The label `job` of legacy targets: with the same labels, two targets' `up` would be one series.
+const LEGACY_JOB: &str = "caas-legacy";
+
+/// The name of an account's ServiceMonitor.
+pub(super) fn monitor_name(account: &str) -> String {
+    format!("caas-{account}")
+}
+
+/// The account whose ServiceMonitor has this name.
+pub(super) fn account_name(monitor: &str) -> Option<&str> {
+    monitor.strip_prefix("caas-")
+}
+
+/// The ServiceMonitor that the account should have.
+pub(super) fn service_monitor(
+    account: &CaasAccount,
+    id: &AccountId,
+    service: &ScrapeService,
+) -> ServiceMonitor {
+    let wanted = &account.spec.service_monitor;
+    let mut labels = wanted.labels.clone();
+    labels.insert(MANAGED_BY.0.into(), MANAGED_BY.1.into());
+    let path = id.metrics_path();
+    let mut endpoints = vec![endpoint(account, id, service, path.clone(), false)];
+    if account.spec.metrics.names != MetricNames::Modern {
+        endpoints.push(endpoint(account, id, service, format!("{path}/legacy"), true));
+    }
+    ServiceMonitor {
+        metadata: ObjectMeta {
+            name: Some(monitor_name(&account.name_any())),
+            namespace: Some(id.namespace.to_string()),
+            labels: Some(labels),
+            annotations: (!wanted.annotations.is_empty()).then(|| wanted.annotations.clone()),
+            owner_references: account.controller_owner_ref(&()).map(|owner| vec![owner]),
+            ..ObjectMeta::default()
+        },
+        spec: ServiceMonitorSpec {
+            endpoints,
+            selector: Selector { match_labels: service.labels.clone() },
+            namespace_selector: NamespaceSelector { match_names: vec![service.namespace.clone()] },
+            // Each account's scrape pool would otherwise remember all others' dropped targets.
+            keep_dropped_targets: Some(1),
+        },
+    }
+}
+
+fn endpoint(
+    account: &CaasAccount,
+    id: &AccountId,
+    service: &ScrapeService,
+    path: String,
+    legacy: bool,
+) -> Endpoint {
+    let interval = account.spec.collection.interval;
+    Endpoint {
+        port: "http".into(),
+        path,
+        interval: interval.to_string(),
+        scrape_timeout: account.spec.service_monitor.effective_scrape_timeout(interval).to_string(),
+        // The article's gauges carry a label `service` of their own, which old dashboards select by.
+        honor_labels: legacy,
+        relabelings: relabelings(account, id, service, if legacy { LEGACY_JOB } else { JOB }),
+        foreign: BTreeMap::new(),
+    }
+}
+
+fn relabelings(account: &CaasAccount, id: &AccountId, service: &ScrapeService, job: &str) -> Vec<Relabeling> {
+    let set = |label: &str, value: String| Relabeling {
+        action: "replace".into(),
+        target_label: Some(label.into()),
+        // Prometheus expands `$1` in a replacement; a value means itself.
+        replacement: Some(value.replace('$', "$$")),
+        regex: None,
+        foreign: BTreeMap::new(),
+    };
+    let mut rules = vec![
+        set("namespace", id.namespace.to_string()),
+        set("instance", id.to_string()),
+        set("job", job.into()),
+        // Whichever replica is asked, the series are the same ones.
+        set("__address__", format!("{}.{}.svc:{}", service.name, service.namespace, service.port)),
+        // A sharded Prometheus scrapes each account once.
+        set("__tmp_hash", id.to_string()),
+    ];
+    rules.extend(account.spec.metrics.labels.iter().map(|(label, value)| set(label, value.clone())));
+    rules.push(Relabeling {
+        action: "labeldrop".into(),
+        target_label: None,
+        replacement: None,
+        regex: Some("pod|container|node|service|endpoint".into()),
+        foreign: BTreeMap::new(),
+    });
+    rules
+}
+
+/// Whether what stands is what is wanted, as far as we write it; what others added is theirs.
+pub(super) fn is_as_wanted(stands: &ServiceMonitor, wanted: &ServiceMonitor) -> bool {
+    let holds = |stands: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>| {
+        wanted.iter().all(|(key, value)| stands.get(key) == Some(value))
+    };
+    stands.spec == wanted.spec
+        && holds(stands.labels(), wanted.labels())
+        && holds(stands.annotations(), wanted.annotations())
+        && is_controlled_by(stands, wanted)
+}
+
+/// Whether both are controlled by the same object.
+pub(super) fn is_controlled_by(stands: &ServiceMonitor, wanted: &ServiceMonitor) -> bool {
+    let controller = |monitor: &ServiceMonitor| {
+        let owners = monitor.meta().owner_references.clone().unwrap_or_default();
+        owners.into_iter().find(|owner| owner.controller == Some(true)).map(|owner| owner.uid)
+    };
+    controller(wanted).is_some() && controller(stands) == controller(wanted)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! The ServiceMonitor as text, what its values mean, and when one that stands is left alone.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+fn account(spec: &Value) -> CaasAccount {
+    let mut document = json!({
+        "apiVersion": "caas-operator.io/v1alpha1",
+        "kind": "CaasAccount",
+        "metadata": {"name": "acme", "namespace": "team-a", "uid": "56ac6f38"},
+        "spec": {
+            "provider": {"alauda": {"endpoint": "https://caas.example.com/v1/"}},
+            "credentials": {"secretRef": {"name": "acme-alauda"}},
+        },
+    });
+    for (field, value) in spec.as_object().into_iter().flatten() {
+        document["spec"][field] = value.clone();
+    }
+    serde_json::from_value(document).unwrap()
+}
+
+fn monitor(spec: &Value) -> ServiceMonitor {
+    let service = ScrapeService {
+        namespace: "caas-system".into(),
+        name: "caas-operator".into(),
+        labels: BTreeMap::from([("caas-operator.io/service".into(), "caas-operator".into())]),
+        port: 8080,
+    };
+    service_monitor(&account(spec), &AccountId::new("team-a", "acme"), &service)
+}
+
+fn yaml(monitor: &ServiceMonitor) -> String {
+    serde_saphyr::to_string(monitor).unwrap()
+}
+
+#[test]
+fn the_service_monitor_of_an_account_with_modern_names() {
+    insta::assert_snapshot!(yaml(&monitor(&json!({}))));
+}
+
+#[test]
+fn the_service_monitor_of_an_account_with_both_names_and_all_settings() {
+    insta::assert_snapshot!(yaml(&monitor(&json!({
+        "collection": {"interval": "1m30s"},
+        "metrics": {"names": "both", "labels": {"team": "checkout", "cost": "$1 a day"}},
+        "serviceMonitor": {
+            "labels": {"release": "kube-prometheus-stack"},
+            "annotations": {"example.com/owner": "team-a"},
+            "scrapeTimeout": "25s",
+        },
+    }))));
+}
+
+#[test]
+fn a_dollar_in_a_label_means_itself() {
+    let monitor = monitor(&json!({"metrics": {"labels": {"cost": "$1 or ${2}"}}}));
+    let rules = &monitor.spec.endpoints[0].relabelings;
+    let cost = rules.iter().find(|rule| rule.target_label.as_deref() == Some("cost")).unwrap();
+    assert_eq!(cost.replacement.as_deref(), Some("$$1 or $${2}"));
+}
+
+#[test]
+fn a_short_interval_shortens_the_scrape() {
+    let monitor = monitor(&json!({"collection": {"interval": "5s"}}));
+    assert_eq!(monitor.spec.endpoints[0].interval, "5s");
+    assert_eq!(monitor.spec.endpoints[0].scrape_timeout, "5s");
+}
+
+#[test]
+fn what_others_add_is_theirs() {
+    let wanted = monitor(&json!({"serviceMonitor": {"labels": {"release": "a"}}}));
+    let mut document = serde_json::to_value(&wanted).unwrap();
+    document["metadata"]["labels"]["theirs"] = json!("x");
+    document["metadata"]["annotations"] = json!({"theirs": "x"});
+    document["metadata"]["resourceVersion"] = json!("7");
+    document["spec"]["sampleLimit"] = json!(5000);
+    document["spec"]["endpoints"][0]["scheme"] = json!("http");
+    let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "theirs", "uid": "other"});
+    document["metadata"]["ownerReferences"].as_array_mut().unwrap().push(owner);
+    let stands: ServiceMonitor = serde_json::from_value(document).unwrap();
+    assert!(is_as_wanted(&stands, &wanted));
+}
+
+#[test]
+fn an_edit_is_seen_wherever_it_is() {
+    let wanted = monitor(&json!({
+        "metrics": {"names": "both"},
+        "serviceMonitor": {"labels": {"release": "a"}, "annotations": {"owner": "a"}},
+    }));
+    let document = serde_json::to_value(&wanted).unwrap();
+    let gone = Value::Null;
+    for (pointer, value) in [
+        ("/metadata/labels/release", json!("b")),
+        ("/metadata/labels/app.kubernetes.io~1managed-by", json!("me")),
+        ("/metadata/annotations/owner", json!("b")),
+        ("/metadata/ownerReferences", json!([])),
+        ("/metadata/ownerReferences/0/controller", json!(false)),
+        ("/metadata/ownerReferences/0/uid", json!("of another account")),
+        ("/spec/endpoints/0/path", json!("/metrics")),
+        ("/spec/endpoints/0/interval", json!("1m")),
+        ("/spec/endpoints/1/honorLabels", json!(false)),
+        ("/spec/endpoints/0/relabelings/0/replacement", json!("kube-system")),
+        ("/spec/endpoints/0/relabelings/0/action", gone.clone()),
+        ("/spec/endpoints", json!([])),
+        ("/spec/selector/matchLabels", json!({})),
+        ("/spec/namespaceSelector/matchNames", json!([])),
+        ("/spec/keepDroppedTargets", gone),
+    ] {
+        let mut edited = document.clone();
+        match edited.pointer_mut(pointer) {
+            Some(place) if !value.is_null() => *place = value,
+            Some(_) => {
+                let (parent, field) = pointer.rsplit_once('/').unwrap();
+                edited.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(field);
+            }
+            None => panic!("there is no {pointer}"),
+        }
+        let stands: ServiceMonitor = serde_json::from_value(edited).unwrap();
+        assert!(!is_as_wanted(&stands, &wanted), "{pointer}");
+    }
+}

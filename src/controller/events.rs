@@ -1,0 +1,136 @@
+//! Events on transitions, never on cycles: what changed between the status that stood and the one just written.
+
+use kube::Resource;
+use kube::runtime::events::{Event, EventType, Recorder};
+
+use super::context::within;
+use crate::api::{CaasAccount, CaasAccountStatus, ConditionType, Finding, Reason};
+
+/// Publishes events.
+pub(super) struct Announcer(Recorder);
+
+impl Announcer {
+    /// Publishes through this recorder, of which there is one a process.
+    pub(super) fn new(recorder: Recorder) -> Self {
+        Self(recorder)
+    }
+
+    /// Tells of each transition. An event that cannot be published is lost, and logged.
+    pub(super) async fn announce(&self, account: &CaasAccount, told: Vec<Event>) {
+        let regarding = account.object_ref(&());
+        for event in told {
+            if let Err(error) = within("publishing an event", self.0.publish(&event, &regarding)).await {
+                tracing::warn!(%error, reason = event.reason, "an event is lost");
+            }
+        }
+    }
+}
+
+/// The events of a change from the status that stood to what was found. Pure.
+pub(super) fn transitions(before: Option<&CaasAccountStatus>, findings: &[Finding]) -> Vec<Event> {
+    let reason_before = |condition: ConditionType| {
+        let conditions = before.map(|status| status.conditions.as_slice()).unwrap_or_default();
+        conditions
+            .iter()
+            .find(|stands| stands.type_ == condition.as_str())
+            .map(|stands| stands.reason.as_str())
+    };
+    findings
+        .iter()
+        .filter(|finding| reason_before(finding.condition) != Some(finding.reason.as_str()))
+        // To wait is no news.
+        .filter(|finding| finding.reason != Reason::Pending)
+        .map(event)
+        .collect()
+}
+
+/// Another account asks the same cloud account.
+pub(super) fn shared_with(other: &str) -> Event {
+    Event {
+        type_: EventType::Warning,
+        reason: "SharedCloudAccount".into(),
+        note: Some(format!(
+            "CaasAccount {other} asks the same account of the same cloud; both are collected, and the cloud sees \
+             twice the requests."
+        )),
+        action: "Collect".into(),
+        secondary: None,
+    }
+}
+
+fn event(finding: &Finding) -> Event {
+    let calm = finding.holds || finding.reason == Reason::Suspended;
+    Event {
+        type_: if calm { EventType::Normal } else { EventType::Warning },
+        reason: finding.reason.as_str().into(),
+        note: Some(finding.message.clone()),
+        action: match finding.condition {
+            ConditionType::CredentialsReady => "ReadCredentials",
+            ConditionType::Collecting | ConditionType::Ready => "Collect",
+            ConditionType::ServiceMonitorReady => "ApplyServiceMonitor",
+        }
+        .into(),
+        secondary: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+    use k8s_openapi::jiff::Timestamp;
+
+    use super::*;
+
+    fn status(reasons: &[(ConditionType, Reason)]) -> CaasAccountStatus {
+        let condition = |(condition, reason): &(ConditionType, Reason)| Condition {
+            type_: condition.as_str().into(),
+            status: "False".into(),
+            reason: reason.as_str().into(),
+            message: String::new(),
+            observed_generation: None,
+            last_transition_time: Time(Timestamp::UNIX_EPOCH),
+        };
+        CaasAccountStatus {
+            conditions: reasons.iter().map(condition).collect(),
+            ..CaasAccountStatus::default()
+        }
+    }
+
+    fn told(events: &[Event]) -> Vec<(&str, EventType)> {
+        events.iter().map(|event| (event.reason.as_str(), event.type_)).collect()
+    }
+
+    #[test]
+    fn only_a_changed_reason_is_an_event() {
+        let before = status(&[
+            (ConditionType::CredentialsReady, Reason::CredentialsFound),
+            (ConditionType::Collecting, Reason::Pending),
+        ]);
+        let findings = [
+            Finding::new(Reason::CredentialsFound, "Found."),
+            Finding::new(Reason::CloudUnreachable, "Away."),
+        ];
+        assert_eq!(told(&transitions(Some(&before), &findings)), [("CloudUnreachable", EventType::Warning)]);
+
+        let after = status(&[
+            (ConditionType::CredentialsReady, Reason::CredentialsFound),
+            (ConditionType::Collecting, Reason::CloudUnreachable),
+        ]);
+        assert!(transitions(Some(&after), &findings).is_empty());
+    }
+
+    #[test]
+    fn waiting_is_no_event_and_what_is_wanted_is_normal() {
+        let findings = [
+            Finding::new(Reason::CredentialsFound, "Found."),
+            Finding::new(Reason::Pending, "Wait."),
+            Finding::new(Reason::CRDNotInstalled, "Install it."),
+        ];
+        assert_eq!(
+            told(&transitions(None, &findings)),
+            [("CredentialsFound", EventType::Normal), ("CRDNotInstalled", EventType::Warning)]
+        );
+        let suspended = [Finding::new(Reason::Suspended, "Suspended.")];
+        assert_eq!(told(&transitions(None, &suspended)), [("Suspended", EventType::Normal)]);
+    }
+}

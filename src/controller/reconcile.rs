@@ -1,0 +1,264 @@
+//! The pipeline: dereference -> resolve -> collect -> apply -> status. Reads top to bottom.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::jiff::Timestamp;
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::Action;
+use tokio::time::Instant;
+
+use super::context::{Context, Error, Scoped};
+use super::dereference::{Reading, dereference};
+use super::monitoring::Monitors;
+use super::secrets::{Standing, period};
+use super::status::{COUNTS_EVERY, Decision, News};
+use super::{apply, events, findings, status};
+use crate::account::{AccountId, Problem, resolve};
+use crate::api::{CaasAccount, ConditionType, Finding, Reason};
+use crate::collector::Health;
+
+/// The longest wait after a failure.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
+
+/// What the watch delivers: an object, or one that cannot be read.
+pub(super) type Guarded = DeserializeGuard<CaasAccount>;
+
+/// Brings one account to what its object says.
+pub(super) async fn reconcile(object: Arc<Guarded>, scoped: Arc<Scoped>) -> Result<Action, Error> {
+    let context = &scoped.context;
+    let account = match &object.0 {
+        Ok(account) => account,
+        Err(invalid) => {
+            refuse(context, &invalid.metadata, &invalid.error);
+            return Ok(Action::await_change());
+        }
+    };
+    let id = resolve::id(account);
+    let owned = account.metadata.uid.as_deref().is_some_and(|uid| (context.owns)(uid));
+    if account.metadata.deletion_timestamp.is_some() || !owned {
+        context.forget(&id);
+        return Ok(Action::await_change());
+    }
+    let timer = context.metrics.reconcile_duration.start_timer();
+    let outcome = bring(&scoped, &up_to_date(context, account, &id), &id).await;
+    timer.observe_duration();
+    if !scoped.stands(account, &id) {
+        // Deleted meanwhile: whatever was remembered or refused since is of no account.
+        context.forget(&id);
+        return Ok(Action::await_change());
+    }
+    let result = outcome.as_ref().map_or_else(Error::reason, |_| "ok");
+    context.metrics.reconciles.with_label_values(&[result]).inc();
+    if outcome.is_ok() {
+        context.known().entry(id).or_default().failures = 0;
+    }
+    outcome
+}
+
+/// The account with the status that stands: where the watch has not delivered our own last write yet, that one.
+/// Taking the older for what stands would tell each event twice.
+fn up_to_date<'a>(context: &Context, account: &'a CaasAccount, id: &AccountId) -> Cow<'a, CaasAccount> {
+    match context.known().get(id).and_then(|known| known.written.as_ref()) {
+        Some((looked_at, status)) if *looked_at == account.metadata.resource_version => {
+            Cow::Owned(CaasAccount { status: Some(status.clone()), ..account.clone() })
+        }
+        _ => Cow::Borrowed(account),
+    }
+}
+
+/// When to try again after an error: later each time, and not before the API server wants it.
+pub(super) fn after_error(object: &Guarded, error: &Error, scoped: &Scoped) -> Action {
+    let Ok(account) = &object.0 else { return Action::requeue(LONGEST_BACKOFF) };
+    let id = resolve::id(account);
+    let failures = {
+        let mut known = scoped.context.known();
+        let known = known.entry(id.clone()).or_default();
+        known.failures = known.failures.saturating_add(1);
+        known.failures
+    };
+    let wait = backoff(failures, &id).max(error.retry_after().unwrap_or_default()).min(LONGEST_BACKOFF);
+    tracing::warn!(account = %id, %error, ?wait, "the account could not be reconciled; it is tried again");
+    Action::requeue(wait)
+}
+
+async fn bring(scoped: &Scoped, account: &CaasAccount, id: &AccountId) -> Result<Action, Error> {
+    let context = &*scoped.context;
+    let health = health(context, account, id);
+    if health.credentials_rejected()
+        && reason(account, ConditionType::CredentialsReady) != Some(Reason::LoginRejected)
+    {
+        // The cloud has just refused them: perhaps they were changed.
+        context.known().entry(id.clone()).or_default().reading = None;
+    }
+    let failing = health.credentials_rejected() || fails_for_credentials(account);
+    let reading = match account.spec.suspend {
+        true => None,
+        false => Some(dereference(context, account, id, standing(context, failing)).await?),
+    };
+    // Nothing is awaited between this look and the supervisor: what is deleted later takes its collector along.
+    if !scoped.stands(account, id) {
+        return Ok(Action::await_change());
+    }
+    let (problem, twin) = collect(context, account, id, reading.as_ref());
+    let health = self::health(context, account, id);
+    let mut known = findings::of_collection(problem.as_ref(), &health, |of| reason(account, of));
+
+    // A finding about the ServiceMonitor must not keep the others from being written.
+    let monitors = monitors(scoped).await;
+    let applied = apply::apply(context, &monitors, account, id).await;
+    if let Ok(Some(finding)) = &applied {
+        known.push(finding.clone());
+    }
+    let counts_wait = tell(context, account, id, &known, twin).await?;
+    applied?;
+
+    let credentials = known.iter().find(|finding| finding.condition == ConditionType::CredentialsReady);
+    let failing = credentials.map_or_else(|| fails_for_credentials(account), |finding| !finding.holds);
+    // Someone has to act on a ServiceMonitor that cannot be, and nothing else tells that they did.
+    let waits =
+        known.iter().any(|finding| finding.condition == ConditionType::ServiceMonitorReady && !finding.holds);
+    let next = period(standing(context, failing || waits));
+    Ok(Action::requeue(if counts_wait { next.min(COUNTS_EVERY) } else { next }))
+}
+
+/// What is known of ServiceMonitors; after the start of the operator, discovery is given a moment to answer.
+async fn monitors(scoped: &Scoped) -> Monitors {
+    let mut monitors = scoped.monitors.clone();
+    let answered = monitors.wait_for(|monitors| !matches!(monitors, Monitors::Unknown));
+    let _ = tokio::time::timeout_at(scoped.discovery, answered).await;
+    scoped.monitors.borrow().clone()
+}
+
+/// Hands the account to the supervisor, or takes it away where it cannot be collected.
+/// Returns the problem, and another account that asks the same cloud account where that is news.
+fn collect(
+    context: &Context,
+    account: &CaasAccount,
+    id: &AccountId,
+    reading: Option<&Reading>,
+) -> (Option<Problem>, Option<AccountId>) {
+    let nothing = crate::account::SecretRead::NotFound;
+    let credentials = reading.map_or(&nothing, |reading| &*reading.credentials);
+    let ca_bundle = reading.and_then(|reading| reading.ca_bundle.as_deref());
+    match resolve::resolve(account, credentials, ca_bundle, |url| context.policy.check_endpoint(url)) {
+        Ok(resolved) => {
+            let changed = context.supervisor.put(resolved);
+            (None, changed.then(|| context.supervisor.twin_of(id)).flatten())
+        }
+        Err(problem) => {
+            context.supervisor.remove(id);
+            (Some(problem), None)
+        }
+    }
+}
+
+/// Writes the status where it differs, then tells of what changed. Returns whether counts wait for their time.
+async fn tell(
+    context: &Context,
+    account: &CaasAccount,
+    id: &AccountId,
+    known: &[Finding],
+    twin: Option<AccountId>,
+) -> Result<bool, Error> {
+    let entry = context.registry.get(id);
+    let last = context.known().get(id).and_then(|known| known.counts_written);
+    let news = News {
+        findings: known,
+        endpoint: entry.as_ref().map(|entry| entry.account.provider.endpoint().to_string()),
+        counts: entry.and_then(|entry| entry.snapshot).map(|snapshot| snapshot.counts()),
+        counts_due: last.is_none_or(|last| last.elapsed() >= COUNTS_EVERY),
+    };
+    let Decision { write, counts_wait } = status::decide(account, id, &news, Timestamp::now());
+    let mut told = Vec::new();
+    if let Some(after) = write {
+        status::write(context, account, id, &after).await?;
+        let mut memory = context.known();
+        let of_this = memory.entry(id.clone()).or_default();
+        let before = account.status.as_ref();
+        if before.map(|before| (before.services, before.instances)) != Some((after.services, after.instances))
+        {
+            of_this.counts_written = Some(Instant::now());
+        }
+        of_this.written = Some((account.metadata.resource_version.clone(), after));
+        drop(memory);
+        told = events::transitions(before, known);
+    }
+    told.extend(twin.map(|twin| events::shared_with(&twin.to_string())));
+    context.announcer.announce(account, told).await;
+    Ok(counts_wait)
+}
+
+/// How the account stands, as far as it decides about reading its Secrets again.
+fn standing(context: &Context, failing: bool) -> Standing {
+    Standing { failing, accounts: context.known().len() }
+}
+
+/// The condition of this type in the status.
+fn stands(account: &CaasAccount, condition: ConditionType) -> Option<&Condition> {
+    let conditions = account.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    conditions.iter().find(|stands| stands.type_ == condition.as_str())
+}
+
+/// Its reason.
+fn reason(account: &CaasAccount, condition: ConditionType) -> Option<Reason> {
+    let word = &stands(account, condition)?.reason;
+    Reason::ALL.iter().copied().find(|reason| reason.as_str() == word)
+}
+
+/// Whether the status says that the credentials are to blame.
+fn fails_for_credentials(account: &CaasAccount) -> bool {
+    stands(account, ConditionType::CredentialsReady).is_some_and(|stands| stands.status == "False")
+}
+
+/// How the collection of this very object stands, as its spec and Secrets are now.
+fn health(context: &Context, account: &CaasAccount, id: &AccountId) -> Health {
+    let entry = context.registry.get(id);
+    let entry =
+        entry.filter(|entry| entry.is_current && Some(&entry.account.uid) == account.metadata.uid.as_ref());
+    entry.and_then(|entry| entry.snapshot).map_or(Health::Pending, |snapshot| snapshot.health.clone())
+}
+
+/// An object that the type cannot read costs itself only: it is not collected, and the log says why.
+fn refuse(context: &Context, metadata: &kube::core::ObjectMeta, error: &str) {
+    let namespace = metadata.namespace.as_deref().unwrap_or_default();
+    let name = metadata.name.as_deref().unwrap_or_default();
+    tracing::error!(
+        account = format!("{namespace}/{name}"),
+        error,
+        "the CaasAccount cannot be read and is not collected; install the CustomResourceDefinition of this version"
+    );
+    context.metrics.reconciles.with_label_values(&["unreadable"]).inc();
+    context.forget(&AccountId::new(namespace, name));
+}
+
+/// 1 s, 2 s, 4 s, … with a quarter more or less, different for each account.
+fn backoff(failures: u32, id: &AccountId) -> Duration {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    (id, failures).hash(&mut hasher);
+    let jitter =
+        0.75 + 0.5 * f64::from(u32::try_from(hasher.finish() >> 32).unwrap_or(0)) / f64::from(u32::MAX);
+    let doubled = Duration::from_secs(1) * 2_u32.saturating_pow(failures.saturating_sub(1).min(6));
+    doubled.mul_f64(jitter).min(LONGEST_BACKOFF)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_waits_longer_up_to_a_minute_and_no_two_accounts_alike() {
+        let acme = AccountId::new("team-a", "acme");
+        let waits: Vec<Duration> = (1..=10).map(|failures| backoff(failures, &acme)).collect();
+        assert!(
+            waits[0] >= Duration::from_millis(750) && waits[0] <= Duration::from_millis(1250),
+            "{waits:?}"
+        );
+        assert!(waits[..6].is_sorted(), "{waits:?}");
+        assert!(waits.iter().all(|wait| *wait <= LONGEST_BACKOFF));
+        assert_ne!(backoff(3, &acme), backoff(3, &AccountId::new("team-b", "acme")));
+    }
+}

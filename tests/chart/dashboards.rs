@@ -1,0 +1,205 @@
+//! The dashboards: every panel explains itself, and every query is well formed and asks for metrics that exist.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use caas_operator::exposition::families::families;
+use serde_json::{Value, json};
+
+use crate::chart::{errors, files, folder, of_kind, project, render, run};
+
+/// Metrics that come from Prometheus itself or from the process.
+const OTHERS: [&str; 7] = [
+    "up",
+    "ALERTS",
+    "process_cpu_seconds_total",
+    "process_resident_memory_bytes",
+    "process_open_fds",
+    "process_max_fds",
+    "process_start_time_seconds",
+];
+
+fn dashboards() -> Vec<(String, Value)> {
+    let read = |path: &Path| {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        (name, serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap())
+    };
+    let all: Vec<_> = files(&folder().join("dashboards")).iter().map(|path| read(path)).collect();
+    assert_eq!(all.len(), 3);
+    all
+}
+
+/// The panels that show something, rows left out.
+fn panels(dashboard: &Value) -> impl Iterator<Item = &Value> {
+    dashboard["panels"].as_array().unwrap().iter().filter(|panel| panel["type"] != "row")
+}
+
+fn variables(dashboard: &Value) -> &Vec<Value> {
+    dashboard["templating"]["list"].as_array().unwrap()
+}
+
+/// Queries of panels, and the series that variables ask for.
+fn queries(dashboard: &Value) -> Vec<String> {
+    let of_panels = panels(dashboard)
+        .flat_map(|panel| panel["targets"].as_array().unwrap())
+        .map(|target| target["expr"].as_str().unwrap().to_owned());
+    let of_variables =
+        variables(dashboard).iter().filter(|variable| variable["type"] == "query").map(|variable| {
+            let query = variable["query"]["query"].as_str().unwrap();
+            let (series, _label) = query
+                .strip_prefix("label_values(")
+                .unwrap()
+                .strip_suffix(')')
+                .unwrap()
+                .rsplit_once(',')
+                .unwrap();
+            series.to_owned()
+        });
+    of_panels.chain(of_variables).collect()
+}
+
+/// A query as Grafana sends it: its own variables filled in.
+fn filled(query: &str, dashboard: &Value) -> String {
+    let filled = query.replace("$__rate_interval", "2m");
+    variables(dashboard).iter().fold(filled, |query, variable| {
+        query.replace(&format!("${}", variable["name"].as_str().unwrap()), "x")
+    })
+}
+
+/// The names of metrics in a query: words before a brace, or that only metrics are called.
+fn metrics(query: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut word = String::new();
+    let mut quoted = false;
+    for character in query.chars().chain([' ']) {
+        if character == '"' {
+            quoted = !quoted;
+        }
+        if !quoted && (character.is_ascii_alphanumeric() || character == '_') {
+            word.push(character);
+            continue;
+        }
+        if character == '{' || word.starts_with("caas_") {
+            names.insert(word.clone());
+        }
+        word.clear();
+    }
+    names.remove("");
+    names
+}
+
+/// All metrics that there are: of accounts from their table, of the operator from the file that defines them.
+fn known() -> BTreeSet<String> {
+    let own = fs::read_to_string(project("src/telemetry/metrics.rs")).unwrap();
+    let own = own.split('"').filter(|word| word.starts_with("caas_operator_")).flat_map(|name| {
+        let histogram = name.ends_with("_seconds");
+        std::iter::once(name.to_owned()).chain(histogram.then(|| format!("{name}_bucket")))
+    });
+    let of_accounts = families().iter().map(|family| family.name.to_owned());
+    own.chain(of_accounts).chain(OTHERS.map(str::to_owned)).collect()
+}
+
+#[test]
+fn every_panel_has_a_title_a_description_and_a_unit() {
+    for (name, dashboard) in dashboards() {
+        let mut seen = BTreeSet::new();
+        for panel in panels(&dashboard) {
+            let title = panel["title"].as_str().unwrap();
+            assert!(panel["description"].as_str().is_some_and(|text| text.ends_with('.')), "{name}: {title}");
+            assert!(panel["fieldConfig"]["defaults"]["unit"].is_string(), "{name}: {title} has no unit");
+            assert_eq!(panel["datasource"]["uid"], "${datasource}", "{name}: {title}");
+            assert!(seen.insert(panel["id"].to_string()), "{name}: {title} has another panel's id");
+        }
+        assert!(seen.len() > 10, "{name}");
+    }
+}
+
+#[test]
+fn every_dashboard_can_be_told_which_prometheus_to_ask() {
+    let mut identities = BTreeSet::new();
+    for (name, dashboard) in dashboards() {
+        assert!(identities.insert(dashboard["uid"].as_str().unwrap().to_owned()), "{name}");
+        assert_eq!(variables(&dashboard)[0]["type"], "datasource", "{name}");
+        for variable in variables(&dashboard) {
+            assert!(
+                variable["label"].is_string() && variable["description"].is_string(),
+                "{name}: {variable}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_query_asks_for_metrics_that_exist() {
+    let known = known();
+    for (name, dashboard) in dashboards() {
+        for query in queries(&dashboard) {
+            let asked = metrics(&filled(&query, &dashboard));
+            assert!(!asked.is_empty(), "{name}: {query}");
+            let unknown: Vec<_> = asked.difference(&known).collect();
+            assert!(unknown.is_empty(), "{name}: {unknown:?} in {query}");
+        }
+    }
+}
+
+#[test]
+fn every_metric_of_the_operator_and_of_accounts_is_on_a_dashboard() {
+    // Shown by what is derived from them: the age of data, the version's table, the histograms' buckets.
+    let elsewhere = [
+        "caas_account_last_collection_timestamp_seconds",
+        "caas_operator_api_request_duration_seconds",
+        "caas_operator_reconcile_duration_seconds",
+    ];
+    let shown: BTreeSet<_> = dashboards()
+        .iter()
+        .flat_map(|(_, dashboard)| queries(dashboard))
+        .flat_map(|query| metrics(&query))
+        .collect();
+    let missing: Vec<_> = known()
+        .into_iter()
+        .filter(|name| {
+            name.starts_with("caas_") && !shown.contains(name) && !elsewhere.contains(&name.as_str())
+        })
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+#[ignore = "needs the real servers: run make test"]
+fn prometheus_can_parse_every_query() {
+    let dashboards = dashboards();
+    let rules: Vec<_> = dashboards
+        .iter()
+        .flat_map(|(_, dashboard)| queries(dashboard).into_iter().map(|query| filled(&query, dashboard)))
+        .enumerate()
+        .map(|(number, query)| json!({"record": format!("query:{number}"), "expr": query}))
+        .collect();
+    assert!(rules.len() > 80);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("queries.yaml");
+    fs::write(&file, json!({"groups": [{"name": "dashboards", "rules": rules}]}).to_string()).unwrap();
+
+    let output = run("promtool", ["check", "rules", file.to_str().unwrap()]);
+
+    assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), errors(&output));
+}
+
+#[test]
+#[ignore = "needs the real servers: run make test"]
+fn the_chart_hands_each_dashboard_to_grafana_unchanged() {
+    let objects = render(&["--set", "dashboards.enabled=true"]);
+    let found: Vec<(String, Value)> = of_kind(&objects, "ConfigMap")
+        .flat_map(|object| {
+            assert_eq!(object["metadata"]["labels"]["grafana_dashboard"], "1");
+            object["data"].as_object().unwrap().iter()
+        })
+        .map(|(file, text)| {
+            (
+                file.trim_start_matches("caas-").to_owned(),
+                serde_json::from_str(text.as_str().unwrap()).unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(found, dashboards());
+}

@@ -1,0 +1,12 @@
+//! The chart as people get it: which values it refuses, what it renders, which alerts fire, what its dashboards ask for.
+
+// Clippy's leave to unwrap and panic in tests does not reach the helpers of an integration test.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod alerts;
+mod chart;
+mod dashboards;
+mod manifests;
+mod refusals;
+#[path = "../support/servers.rs"]
+mod servers;

@@ -1,0 +1,247 @@
+//! What the chart renders, over all the ways in which people install it (`tests/chart/values`).
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::chart::{errors, folder, of_kind, only, project, render, render_way, run, ways};
+
+/// Kinds of the chart that belong to no namespace.
+const CLUSTER_WIDE: [&str; 3] = ["CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding"];
+
+fn way(name: &str) -> Vec<Value> {
+    render_way(Some(&project(&format!("tests/chart/values/{name}.yaml"))))
+}
+
+fn container(objects: &[Value]) -> Value {
+    only(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0].clone()
+}
+
+/// The verbs that a role grants on a resource.
+fn verbs<'a>(role: &'a Value, resource: &str) -> BTreeSet<&'a str> {
+    let rules = role["rules"].as_array().unwrap().iter();
+    rules
+        .filter(|rule| rule["resources"].as_array().unwrap().contains(&json!(resource)))
+        .flat_map(|rule| rule["verbs"].as_array().unwrap())
+        .map(|verb| verb.as_str().unwrap())
+        .collect()
+}
+
+fn set<const N: usize>(words: [&str; N]) -> BTreeSet<&str> {
+    BTreeSet::from(words)
+}
+
+#[test]
+#[ignore = "needs the real servers: run make test"]
+fn helm_finds_nothing_to_complain_of() {
+    for way in ways() {
+        let chart = folder();
+        let mut arguments = vec!["lint", "--strict", "--quiet", chart.to_str().unwrap()];
+        if let Some(file) = &way {
+            arguments.extend(["--values", file.to_str().unwrap()]);
+        }
+        let output = run("helm", arguments);
+        assert!(
+            output.status.success(),
+            "{way:?}: {}{}",
+            String::from_utf8_lossy(&output.stdout),
+            errors(&output)
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs the real servers: run make test"]
+fn the_templates_unit_tests_pass() {
+    let output = run("helm-unittest", ["--strict", folder().to_str().unwrap()]);
+    assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), errors(&output));
+}
+
+#[test]
+#[ignore = "needs the real servers: run make test"]
+fn every_object_says_what_it_is_and_where_it_belongs() {
+    for way in ways() {
+        for object in render_way(way.as_deref()) {
+            let (kind, metadata) = (object["kind"].as_str().unwrap(), &object["metadata"]);
+            let name = metadata["name"].as_str().unwrap();
+            let namespace = metadata["namespace"].as_str();
+            assert_eq!(namespace.is_none(), CLUSTER_WIDE.contains(&kind), "{way:?}: {kind} {name}");
+            if !name.starts_with("more") && !name.ends_with("-extra") {
+                assert_eq!(metadata["labels"]["app.kubernetes.io/part-of"], "caas-operator", "{kind} {name}");
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs the real servers: run make test"]
+fn no_pod_needs_more_than_the_restricted_standard_allows() {
+    for way in ways() {
+        let objects = render_way(way.as_deref());
+        let pod = &only(&objects, "Deployment")["spec"]["template"]["spec"];
+        assert_eq!(pod["securityContext"]["runAsNonRoot"], true, "{way:?}");
+        assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault", "{way:?}");
+        let container = &pod["containers"][0]["securityContext"];
+        let expected = json!({"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}});
+        assert_eq!(container, &expected, "{way:?}");
+        let image = pod["containers"][0]["image"].as_str().unwrap();
+        assert!(
+            !image.ends_with(":latest") && image.rsplit('/').next().unwrap().contains([':', '@']),
+            "{image}"
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs the real servers: run make test"]
+fn the_operator_may_do_what_it_needs_and_no_more() {
+    let objects = render(&[]);
+    let role =
+        of_kind(&objects, "ClusterRole").find(|role| role["metadata"]["name"] == "caas-operator").unwrap();
+    assert_eq!(verbs(role, "caasaccounts"), set(["list", "watch"]));
+    assert_eq!(verbs(role, "caasaccounts/status"), set(["patch"]));
+    assert_eq!(verbs(role, "secrets"), set(["get"]));
+    assert_eq!(verbs(role, "servicemonitors"), set(["get", "list", "watch", "create", "patch", "delete"]));
+    assert_eq!(verbs(role, "events"), set(["create", "patch"]));
+    assert_eq!(role["rules"].as_array().unwrap().len(), 5, "no rule beyond these");
+    assert!(!role.to_string().contains('*'));
+}
+
+#[test]
+#[ignore = "needs the real servers: run make test"]
+fn secrets_are_listed_only_where_they_are_watched() {
+    let objects = render(&["--set", "watchSecrets=true"]);
+    let role =
+        of_kind(&objects, "ClusterRole").find(|role| role["metadata"]["name"] == "caas-operator").unwrap();
+    assert_eq!(verbs(role, "secrets"), set(["get", "list", "watch"]));
+    assert!(container(&objects)["args"].as_array().unwrap().contains(&json!("--watch-secrets")));
+}
+
+#[test]
+#[ignore = "needs the real servers: run make test"]
+fn with_namespaces_nothing_is_cluster_wide() {
+    let objects = way("namespaced");
+    assert!(objects.iter().all(|object| !CLUSTER_WIDE.contains(&object["kind"].as_str().unwrap())));
+    for kind in ["Role", "RoleBinding"] {
+        let namespaces: Vec<_> =
+            of_kind(&objects, kind).map(|object| &object["metadata"]["namespace"]).collect();
+        assert_eq!(namespaces, ["team-a", "team-b"], "{kind}");
+    }
+    let subject = &of_kind(&objects, "RoleBinding").next().unwrap()["subjects"][0];
+    assert_eq!(subject["namespace"], "caas-system");
+    let args = container(&objects)["args"].clone();
+    assert!(
+        ["--namespace=team-a", "--namespace=team-b"]
+            .iter()
+            .all(|arg| args.as_array().unwrap().contains(&json!(arg)))
+    );
+}
+
+#[test]
+#[ignore = "needs the real servers: run make test"]
+fn with_namespaces_the_rules_are_those_of_the_cluster_role() {
+    let (all, some) = (render(&[]), way("namespaced"));
+    let cluster =
+        of_kind(&all, "ClusterRole").find(|role| role["metadata"]["name"] == "caas-operator").unwrap();
+    assert!(of_kind(&some, "Role").all(|role| role["rules"] == cluster["rules"]));
+}
+
+#[test]
+#[ignore = "needs the real servers: run make test"]
+fn the_service_that_accounts_are_scraped_through_is_the_one_the_operator_names() {
+    for way in ways() {
+        let objects = render_way(way.as_deref());
+        let service = only(&objects, "Service");
+        let env = container(&objects)["env"].clone();
+        let value = |name: &str| {
+            env.as_array().unwrap().iter().find(|variable| variable["name"] == name).unwrap()["value"].clone()
+        };
+        assert_eq!(value("CAAS_OPERATOR_SERVICE_NAME"), service["metadata"]["name"], "{way:?}");
+        assert_eq!(
+            service["metadata"]["labels"]["caas-operator.io/service"], service["metadata"]["name"],
+            "{way:?}"
+        );
+        assert_eq!(
+            value("CAAS_OPERATOR_SERVICE_PORT"),
+            service["spec"]["ports"][0]["port"].to_string(),
+            "{way:?}"
+        );
+        let pod = &only(&objects, "Deployment")["spec"]["template"]["metadata"]["labels"];
+        let selector = service["spec"]["selector"].as_object().unwrap();
+        assert!(selector.iter().all(|(label, value)| &pod[label] == value), "{way:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs the real servers: run make test"]
+fn the_definition_is_kept_unless_that_is_not_wanted() {
+    let policy = |objects: &[Value]| {
+        only(objects, "CustomResourceDefinition")["metadata"]["annotations"]["helm.sh/resource-policy"]
+            .clone()
+    };
+    assert_eq!(policy(&render(&[])), "keep");
+    assert_eq!(policy(&render(&["--set", "crds.keep=false"])), Value::Null);
+    let without = render(&["--set", "crds.enabled=false"]);
+    assert_eq!(of_kind(&without, "CustomResourceDefinition").count(), 0);
+}
+
+#[test]
+#[ignore = "needs the real servers: run make test"]
+fn the_chart_brings_the_definition_as_the_program_prints_it() {
+    let printed = fs::read_to_string(project("crds/caasaccounts.yaml")).unwrap();
+    assert!(fs::read_to_string(folder().join("files/crd.yaml")).unwrap() == printed, "run make generate");
+    let printed: Value = serde_saphyr::from_str(&printed).unwrap();
+    let objects = render(&[]);
+    let rendered = &only(&objects, "CustomResourceDefinition")["spec"];
+    assert!(plain(rendered) == plain(&printed["spec"]), "the template changes what it should only label");
+}
+
+/// A value in which a number is a number, with a fraction of nothing or without.
+fn plain(value: &Value) -> Value {
+    match value {
+        Value::Number(number) => json!(number.as_f64()),
+        Value::Array(items) => items.iter().map(plain).collect(),
+        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), plain(value))).collect(),
+        _ => value.clone(),
+    }
+}
+
+#[test]
+fn chart_program_and_image_have_one_version() {
+    let chart: Value =
+        serde_saphyr::from_str(&fs::read_to_string(folder().join("Chart.yaml")).unwrap()).unwrap();
+    assert_eq!(chart["appVersion"], env!("CARGO_PKG_VERSION"));
+    let images = chart["annotations"]["artifacthub.io/images"].as_str().unwrap();
+    assert!(images.contains(&format!(":{}", env!("CARGO_PKG_VERSION"))), "{images}");
+}
+
+#[test]
+fn every_value_has_a_comment_in_the_readme() {
+    let readme = fs::read_to_string(folder().join("README.md")).unwrap();
+    let bare: Vec<_> =
+        readme.lines().filter(|line| line.starts_with("| ") && line.ends_with("|  |")).collect();
+    assert!(bare.is_empty(), "{bare:?}");
+    let values: Value =
+        serde_saphyr::from_str(&fs::read_to_string(folder().join("values.yaml")).unwrap()).unwrap();
+    for name in values.as_object().unwrap().keys() {
+        assert!(readme.contains(&format!("| {name} |")) || readme.contains(&format!("| {name}.")), "{name}");
+    }
+}
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    let mut pages: Vec<_> =
+        ["docs", "docs/runbooks"].iter().flat_map(|folder| crate::chart::files(&project(folder))).collect();
+    pages.push(folder().join("README.md"));
+    for page in pages.iter().filter(|page| page.extension().is_some_and(|extension| extension == "md")) {
+        let text = fs::read_to_string(page).unwrap();
+        for link in text.split("](").skip(1).map(|rest| rest.split([')', '#']).next().unwrap()) {
+            let missing = !link.is_empty()
+                && !link.contains("://")
+                && !page.parent().unwrap_or(Path::new("")).join(link).exists();
+            assert!(!missing, "{} links to {link}", page.display());
+        }
+    }
+}

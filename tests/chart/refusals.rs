@@ -1,0 +1,69 @@
+//! Values that the chart refuses, each with a message that names the value.
+
+use crate::chart::{errors, template};
+
+/// What is set, and what the message has to say.
+const REFUSED: [(&str, &[&str]); 28] = [
+    ("replicaz=2", &["additional properties 'replicaz' not allowed"]),
+    ("image.tagg=1", &["at '/image'", "'tagg' not allowed"]),
+    ("clouds.allowedEndpoint=x", &["at '/clouds'", "'allowedEndpoint' not allowed"]),
+    (
+        "prometheusRule.alerts.CaasDown.enabled=true",
+        &["at '/prometheusRule/alerts'", "'CaasDown' not allowed"],
+    ),
+    ("prometheusRule.alerts.CaasDataStale.minutes=5", &["CaasDataStale'", "'minutes' not allowed"]),
+    ("serviceMonitor.enable=true", &["at '/serviceMonitor'", "'enable' not allowed"]),
+    ("resources.limit.cpu=1", &["at '/resources'", "'limit' not allowed"]),
+    ("livenessProbe.period=1", &["at '/livenessProbe'", "'period' not allowed"]),
+    ("networkPolicy.scrapers[0].namespace=x", &["at '/networkPolicy/scrapers/0'", "'namespace' not allowed"]),
+    ("replicas=3", &["at '/replicas'", "want 1"]),
+    ("service.port=80", &["at '/service/port'", "minimum"]),
+    ("service.port=8081", &["service.port and health.port: choose two different ports"]),
+    ("log.format=yaml", &["at '/log/format'", "'json', 'text'"]),
+    ("namespaces[0]=Team_A", &["at '/namespaces/0'", "'Team_A' does not match pattern"]),
+    ("namespaces=team-a", &["at '/namespaces'", "want array"]),
+    ("commonLabels.cost=true", &["at '/commonLabels/cost'", "want string"]),
+    ("extraEnv[0].value=x", &["at '/extraEnv/0'", "missing property 'name'"]),
+    ("image.tag=latest", &["image.tag: name a version, not latest"]),
+    ("image.digest=0123", &["image.digest: \"0123\" is no digest; write sha256:"]),
+    ("image.repository=acme/caas:1", &["at '/image/repository'", "does not match pattern"]),
+    (
+        "clouds.allowedEndpoints[0]=caas.example.com",
+        &["clouds.allowedEndpoints", "is no URL prefix", "https://"],
+    ),
+    ("clouds.allowedEndpoints[0]=http://caas.example.com/", &["is plain http", "clouds.allowHttp"]),
+    (
+        "clouds.allowedCIDRs[0]=10.20.0.0",
+        &["clouds.allowedCIDRs: \"10.20.0.0\" is no network", "10.20.0.0/16"],
+    ),
+    ("prometheusRule.alerts.CaasInstanceCpuHigh.ratio=90", &["CaasInstanceCpuHigh/ratio'", "want 1"]),
+    (
+        "prometheusRule.alerts.CaasOperatorDown.for=5 minutes",
+        &["CaasOperatorDown/for'", "does not match pattern"],
+    ),
+    ("prometheusRule.accountSelector={job=\"caas\"}", &["at '/prometheusRule/accountSelector'"]),
+    ("prometheusRule.enabled=true", &["prometheusRule.enabled", "serviceMonitor.enabled=true"]),
+    ("listenAddress=::", &["at '/listenAddress'", "does not match pattern"]),
+];
+
+#[test]
+#[ignore = "needs the real servers: run make test"]
+fn a_value_that_does_not_fit_is_refused_by_its_name() {
+    for (value, says) in REFUSED {
+        // Text as it is: `--set` would take braces for a list.
+        let flag = if value.contains('{') { "--set-literal" } else { "--set" };
+        let output = template(&[flag, value]);
+        let message = errors(&output);
+        assert!(!output.status.success(), "{value} is accepted");
+        for part in says {
+            assert!(message.contains(part), "{value}: {part:?} is not in: {message}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs the real servers: run make test"]
+fn a_parent_chart_may_pass_its_own_values() {
+    let output = template(&["--set", "global.region=eu,enabled=true"]);
+    assert!(output.status.success(), "{}", errors(&output));
+}

@@ -1,0 +1,24 @@
+//! Tests against a real Kubernetes API server. One binary for all of them, so that the control plane starts once.
+//!
+//! They carry `#[ignore]`, since they need the real servers: `make test` builds those and runs these too.
+
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+#[path = "../support/servers.rs"]
+mod servers;
+
+#[cfg(test)]
+mod api_faults;
+#[cfg(test)]
+mod definitions;
+#[cfg(test)]
+mod monitors;
+#[cfg(test)]
+mod restarts;
+#[cfg(test)]
+mod scale;
+#[cfg(test)]
+mod stage;
+#[cfg(test)]
+mod the_harness;

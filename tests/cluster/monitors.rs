@@ -1,0 +1,348 @@
+//! The ServiceMonitor of an account: what is in it, that it stays so, and what is said where it cannot be.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, ensure};
+use kube::ResourceExt;
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+
+use crate::harness::{ControlPlane, Kubeconfig, Operator, OperatorOptions, Proxy, until};
+use crate::servers::server;
+use crate::stage::{MONITORS, PATIENCE, Stage};
+
+async fn stage(hint: &str) -> anyhow::Result<Stage> {
+    Stage::set(ControlPlane::shared().await.namespace(hint).await?).await
+}
+
+/// The ServiceMonitor of `acme`, once it is as `check` wants it.
+async fn monitor(stage: &Stage, awaited: &str, check: impl Fn(&DynamicObject) -> bool) -> DynamicObject {
+    until(PATIENCE, awaited, async || {
+        let stands = stage.monitors().get_opt("caas-acme").await?.context("there is none")?;
+        ensure!(check(&stands), "{}", serde_json::to_string(&stands.data)?);
+        Ok(stands)
+    })
+    .await
+}
+
+/// Waits until `acme` has no ServiceMonitor.
+async fn no_monitor(stage: &Stage) {
+    until(PATIENCE, "the ServiceMonitor to go", async || {
+        ensure!(stage.monitors().get_opt("caas-acme").await?.is_none(), "it still stands");
+        Ok(())
+    })
+    .await;
+}
+
+/// What stands in the endpoint's list of relabelings.
+fn relabelings(stage: &Stage, job: &str, labels: &[(&str, &str)]) -> Value {
+    let set =
+        |label: &str, value: &str| json!({"action": "replace", "targetLabel": label, "replacement": value});
+    let namespace = stage.namespace.name();
+    let mut rules = vec![
+        set("namespace", namespace),
+        set("instance", &format!("{namespace}/acme")),
+        set("job", job),
+        set("__address__", "caas-operator.caas-system.svc:8080"),
+        set("__tmp_hash", &format!("{namespace}/acme")),
+    ];
+    rules.extend(labels.iter().map(|(label, value)| set(label, value)));
+    rules.push(json!({"action": "labeldrop", "regex": "pod|container|node|service|endpoint"}));
+    Value::Array(rules)
+}
+
+fn spec(endpoints: Value) -> Value {
+    json!({
+        "endpoints": endpoints,
+        "keepDroppedTargets": 1,
+        "namespaceSelector": {"matchNames": ["caas-system"]},
+        "selector": {"matchLabels": {"caas-operator.io/service": "caas-operator"}},
+    })
+}
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn it_says_what_prometheus_operator_needs_and_follows_the_account() -> anyhow::Result<()> {
+    let stage = stage("content").await?;
+    let _operator = stage.operator().await?;
+    stage.account("acme").await?;
+    stage.ready("acme").await;
+
+    let stands = stage.monitors().get("caas-acme").await?;
+    let path = stage.path("acme");
+    let endpoint = json!({"port": "http", "path": path, "interval": "5s", "scrapeTimeout": "5s",
+        "relabelings": relabelings(&stage, "caas", &[])});
+    assert_eq!(stands.data["spec"], spec(json!([endpoint])));
+    assert_eq!(
+        stands.labels().iter().collect::<Vec<_>>(),
+        [(&"app.kubernetes.io/managed-by".to_owned(), &"caas-operator".to_owned())]
+    );
+    let account = stage.accounts().get("acme").await?;
+    let owners: Vec<_> = stands.owner_references().iter().map(|it| (it.uid.clone(), it.controller)).collect();
+    assert_eq!(owners, [(account.uid().context("a UID")?, Some(true))]);
+    assert!(stands.finalizers().is_empty() && account.finalizers().is_empty());
+
+    let changes = json!({"spec": {
+        "serviceMonitor": {"labels": {"release": "stack"}, "annotations": {"note": "ours"}, "scrapeTimeout": "3s"},
+        "metrics": {"labels": {"team": "check$1out"}, "names": "both"},
+    }});
+    stage.change("acme", changes).await?;
+    let stands = monitor(&stage, "both endpoints", |it| {
+        it.data["spec"]["endpoints"].as_array().is_some_and(|endpoints| endpoints.len() == 2)
+    })
+    .await;
+    // Prometheus reads `$$` as `$`.
+    let team = [("team", "check$$1out")];
+    let modern = json!({"port": "http", "path": path, "interval": "5s", "scrapeTimeout": "3s",
+        "relabelings": relabelings(&stage, "caas", &team)});
+    let legacy = json!({"port": "http", "path": format!("{path}/legacy"), "interval": "5s", "scrapeTimeout": "3s",
+        "honorLabels": true, "relabelings": relabelings(&stage, "caas-legacy", &team)});
+    assert_eq!(stands.data["spec"], spec(json!([modern, legacy])));
+    assert_eq!(stands.labels().get("release").map(String::as_str), Some("stack"));
+    assert_eq!(stands.annotations().get("note").map(String::as_str), Some("ours"));
+
+    stage.change("acme", json!({"spec": {"serviceMonitor": {"labels": null, "annotations": null}}})).await?;
+    monitor(&stage, "label and annotation to go", |it| {
+        !it.labels().contains_key("release") && !it.annotations().contains_key("note")
+    })
+    .await;
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn an_edited_one_is_put_back_and_a_deleted_one_comes_again() -> anyhow::Result<()> {
+    let stage = stage("edited").await?;
+    let _operator = stage.operator().await?;
+    stage.account("acme").await?;
+    stage.ready("acme").await;
+    let wanted = stage.monitors().get("caas-acme").await?;
+    let label = "app.kubernetes.io/managed-by";
+
+    let endpoint = wanted.data["spec"]["endpoints"][0].clone();
+    let with = |key: &str, value: Value| {
+        let mut endpoint = endpoint.clone();
+        endpoint[key] = value;
+        json!({"spec": {"endpoints": [endpoint]}})
+    };
+    for edit in [
+        with("path", json!("/elsewhere")),
+        with("honorLabels", json!(true)),
+        with("scheme", json!("https")),
+        with("relabelings", json!([{"action": "replace", "targetLabel": "job", "replacement": "mine"}])),
+        json!({"spec": {"selector": {"matchLabels": {"app": "mine"}}}}),
+        json!({"metadata": {"labels": {label: null}}}),
+    ] {
+        let edited =
+            stage.monitors().patch("caas-acme", &PatchParams::default(), &Patch::Merge(&edit)).await?;
+        monitor(&stage, &format!("{edit} to be put back"), |it| {
+            it.resource_version() != edited.resource_version()
+                && it.data["spec"]["endpoints"] == wanted.data["spec"]["endpoints"]
+                && it.data["spec"]["selector"]["matchLabels"].get("caas-operator.io/service").is_some()
+                && it.labels().contains_key(label)
+        })
+        .await;
+    }
+    stage.monitors().delete("caas-acme", &DeleteParams::default()).await?;
+    monitor(&stage, "another one", |it| it.uid() != wanted.uid()).await;
+    // It is no news that it stands as it should.
+    assert_eq!(stage.events("acme").await?.get("Applied"), Some(&1));
+    Ok(())
+}
+
+/// A ServiceMonitor of somebody else.
+fn foreign(labels: Value) -> anyhow::Result<DynamicObject> {
+    Ok(serde_json::from_value(json!({
+        "apiVersion": "monitoring.coreos.com/v1", "kind": "ServiceMonitor",
+        "metadata": {"name": "caas-acme", "labels": labels},
+        "spec": {"endpoints": [], "selector": {}},
+    }))?)
+}
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn a_foreign_one_of_that_name_is_not_taken_over() -> anyhow::Result<()> {
+    for (hint, labels) in
+        [("foreign", json!({})), ("foreign-marked", json!({"app.kubernetes.io/managed-by": "caas-operator"}))]
+    {
+        let stage = stage(hint).await?;
+        let theirs = stage.monitors().create(&PostParams::default(), &foreign(labels)?).await?;
+        let operator = stage.operator().await?;
+        stage.account("acme").await?;
+
+        let message = stage.becomes("acme", "ServiceMonitorReady", "NotOwned").await;
+        assert!(message.contains(&format!("{}/caas-acme", stage.namespace.name())), "{message}");
+        stage.becomes("acme", "Collecting", "Collected").await;
+        stage.becomes("acme", "Ready", "NotOwned").await;
+        stage.scraped(&operator, "acme", 200).await;
+
+        // To remove ours does not mean to remove theirs.
+        let enabled = |enabled: bool| json!({"spec": {"serviceMonitor": {"enabled": enabled}}});
+        stage.change("acme", enabled(false)).await?;
+        stage.becomes("acme", "ServiceMonitorReady", "Disabled").await;
+        stage.change("acme", enabled(true)).await?;
+        stage.becomes("acme", "ServiceMonitorReady", "NotOwned").await;
+        let stands = stage.monitors().get("caas-acme").await?;
+        assert_eq!(stands.resource_version(), theirs.resource_version());
+
+        stage.monitors().delete("caas-acme", &DeleteParams::default()).await?;
+        stage.ready("acme").await;
+        assert_ne!(stage.monitors().get("caas-acme").await?.uid(), theirs.uid());
+    }
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn it_goes_when_it_is_switched_off_and_while_the_account_is_suspended() -> anyhow::Result<()> {
+    let stage = stage("switched-off").await?;
+    let _operator = stage.operator().await?;
+    stage.account("acme").await?;
+    stage.ready("acme").await;
+    for (path, off, on, ready) in [
+        ("serviceMonitor", json!({"enabled": false}), json!({"enabled": true}), "Collected"),
+        ("suspend", json!(true), json!(false), "Suspended"),
+    ] {
+        stage.change("acme", json!({"spec": {path: off}})).await?;
+        stage.becomes("acme", "ServiceMonitorReady", "Disabled").await;
+        stage.becomes("acme", "Ready", ready).await;
+        no_monitor(&stage).await;
+        stage.change("acme", json!({"spec": {path: on}})).await?;
+        stage.ready("acme").await;
+        monitor(&stage, "it to come again", |_| true).await;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn a_label_that_the_api_server_refuses_is_told_and_mended() -> anyhow::Result<()> {
+    let stage = stage("invalid").await?;
+    let operator = stage.operator().await?;
+    // Our rules let this prefix pass; the API server knows that a DNS name has no empty part.
+    let labels = json!({"serviceMonitor": {"labels": {"a..b/release": "stack"}}});
+    stage.account_with("acme", labels).await?;
+
+    let message = stage.becomes("acme", "ServiceMonitorReady", "Invalid").await;
+    assert!(message.contains("spec.serviceMonitor"), "{message}");
+    stage.becomes("acme", "Collecting", "Collected").await;
+    stage.scraped(&operator, "acme", 200).await;
+
+    stage.change("acme", json!({"spec": {"serviceMonitor": {"labels": {"a..b/release": null}}}})).await?;
+    stage.ready("acme").await;
+    Ok(())
+}
+
+/// What a ServiceAccount of the namespace is granted, by the name of the role.
+fn grant(stage: &Stage, role: &str, rules: &Value) -> Vec<Value> {
+    let namespace = stage.namespace.name();
+    let api = "rbac.authorization.k8s.io";
+    vec![
+        json!({"apiVersion": format!("{api}/v1"), "kind": "Role", "metadata": {"name": role}, "rules": rules}),
+        json!({"apiVersion": format!("{api}/v1"), "kind": "RoleBinding", "metadata": {"name": role},
+            "roleRef": {"apiGroup": api, "kind": "Role", "name": role},
+            "subjects": [{"kind": "ServiceAccount", "name": "caas-operator", "namespace": namespace}]}),
+    ]
+}
+
+/// A kubeconfig of an operator that may do everything here but what concerns ServiceMonitors.
+async fn without_monitors(stage: &Stage) -> anyhow::Result<Kubeconfig> {
+    let rules = json!([
+        {"apiGroups": ["caas-operator.io"], "resources": ["caasaccounts"], "verbs": ["list", "watch"]},
+        {"apiGroups": ["caas-operator.io"], "resources": ["caasaccounts/status"], "verbs": ["patch"]},
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]},
+        {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
+    ]);
+    apply(stage, grant(stage, "caas-operator", &rules)).await?;
+    stage.namespace.service_account("caas-operator").await
+}
+
+async fn apply(stage: &Stage, items: Vec<Value>) -> anyhow::Result<()> {
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
+    stage.namespace.apply(&list.to_string()).await?.expect_ok();
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn what_is_forbidden_is_told_while_collection_goes_on_until_it_is_granted() -> anyhow::Result<()> {
+    let stage = stage("forbidden").await?;
+    let proxy = Proxy::start(stage.namespace.cluster()).await?;
+    let kubeconfig = proxy.kubeconfig(&without_monitors(&stage).await?)?;
+    let options = OperatorOptions { kubeconfig: Some(kubeconfig), ..stage.options() };
+    let operator = Operator::start(stage.namespace.cluster(), options).await?;
+    stage.account("acme").await?;
+
+    let message = stage.becomes("acme", "ServiceMonitorReady", "Forbidden").await;
+    assert!(message.contains("servicemonitors.monitoring.coreos.com"), "{message}");
+    stage.becomes("acme", "Collecting", "Collected").await;
+    stage.scraped(&operator, "acme", 200).await;
+    assert_eq!(operator.health("/readyz").await?.0, 200);
+    let asked = || proxy.count(&stage.calls("*", MONITORS));
+    let before = asked();
+    stage.cycles(3).await;
+    assert!(asked() - before <= 10, "{} calls in some 15 s", asked() - before);
+
+    let verbs = json!(["get", "list", "watch", "create", "patch", "delete"]);
+    let rules =
+        json!([{"apiGroups": ["monitoring.coreos.com"], "resources": ["servicemonitors"], "verbs": verbs}]);
+    apply(&stage, grant(&stage, "monitors", &rules)).await?;
+    stage.ready("acme").await;
+    monitor(&stage, "it to be written", |_| true).await;
+    assert_eq!(stage.events("acme").await?.get("Forbidden"), Some(&1));
+    Ok(())
+}
+
+fn definition() -> PathBuf {
+    server("prometheus-operator-crds").join("monitoring.coreos.com_servicemonitors.yaml")
+}
+
+/// The definition as Prometheus Operator before 0.47 had it: without a field that we write.
+fn older_definition() -> anyhow::Result<String> {
+    let mut crd: Value = serde_saphyr::from_str(&std::fs::read_to_string(definition())?)?;
+    let spec = crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties");
+    spec.and_then(Value::as_object_mut)
+        .context("a schema")?
+        .remove("keepDroppedTargets")
+        .context("a field")?;
+    Ok(crd.to_string())
+}
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn a_definition_that_is_missing_or_goes_or_is_too_old_heals_without_a_restart() -> anyhow::Result<()> {
+    let plane = ControlPlane::own().await?;
+    plane.install_our_crds().await?;
+    let stage = Stage::set(plane.namespace("definition").await?).await?;
+    // Of the whole cluster.
+    let options = OperatorOptions { namespaces: Vec::new(), ..stage.options() };
+    let mut operator = Operator::start(&plane, options).await?;
+
+    stage.account("acme").await?;
+    stage.becomes("acme", "ServiceMonitorReady", "CRDNotInstalled").await;
+    stage.becomes("acme", "Collecting", "Collected").await;
+    stage.scraped(&operator, "acme", 200).await;
+    // Discovery is asked every 10 s; to be told once more is no news.
+    stage.cycles(5).await;
+    assert_eq!(stage.events("acme").await?.get("CRDNotInstalled"), Some(&1));
+
+    plane.install_service_monitors().await?;
+    stage.ready("acme").await;
+    monitor(&stage, "it to be written", |_| true).await;
+
+    plane.remove_service_monitors().await?;
+    stage.becomes("acme", "ServiceMonitorReady", "CRDNotInstalled").await;
+    stage.cycles(2).await;
+    assert_eq!(operator.health("/readyz").await?.0, 200);
+    stage.scraped(&operator, "acme", 200).await;
+
+    plane.apply(&older_definition()?).await?;
+    let message = stage.becomes("acme", "ServiceMonitorReady", "Invalid").await;
+    assert!(message.contains("older"), "{message}");
+
+    plane.install_service_monitors().await?;
+    stage.ready("acme").await;
+    monitor(&stage, "it to come again", |_| true).await;
+    assert_eq!(operator.exited()?, None);
+    Ok(())
+}

@@ -1,0 +1,209 @@
+//! The operator ends and starts again: nobody is left without an answer, and a restart is no news of any account.
+
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use caas_operator::simulator::{AccountSettings, Settings};
+use kube::ResourceExt;
+use kube::api::ListParams;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+
+use crate::harness::{Calls, ControlPlane, Fault, Operator, OperatorOptions, Proxy, Times, until};
+use crate::stage::{MONITORS, PATIENCE, Stage};
+
+/// Kubernetes' own time from SIGTERM to SIGKILL.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// A scrape whose reader takes its time: the answer is under way, and most of it waits for the reader.
+async fn slow_scrape(operator: &Operator, path: &str) -> anyhow::Result<TcpStream> {
+    let address = operator.url().trim_start_matches("http://").parse()?;
+    let socket = TcpSocket::new_v4()?;
+    socket.set_recv_buffer_size(4096)?;
+    let mut stream = socket.connect(address).await?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: operator\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut first = [0_u8; 15];
+    stream.read_exact(&mut first).await?;
+    ensure!(first.starts_with(b"HTTP/1.1 200 OK"), "{}", String::from_utf8_lossy(&first));
+    Ok(stream)
+}
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn on_sigterm_readiness_goes_first_and_a_scrape_under_way_is_finished() -> anyhow::Result<()> {
+    let plane = ControlPlane::shared().await;
+    let accounts = vec![AccountSettings { services: 20, instances: 25, ..AccountSettings::new("acme") }];
+    let settings = Settings { accounts, ..Settings::default() };
+    let stage = Stage::with(plane.namespace("sigterm").await?, settings).await?;
+    let proxy = Proxy::start(plane).await?;
+    let kubeconfig = Some(proxy.kubeconfig(&plane.admin()?)?);
+    let mut operator = Operator::start(plane, OperatorOptions { kubeconfig, ..stage.options() }).await?;
+    stage.account_with("acme", json!({"collection": {"requestsPerSecond": 1000}})).await?;
+    stage.ready("acme").await;
+    let (_, whole) = operator.scrape(&stage.path("acme")).await?;
+    assert!(whole.len() > 500_000, "{} bytes wait nowhere", whole.len());
+
+    // A reconcile under way keeps the operator from ending at once.
+    let held = stage.call("get", "secrets", "other");
+    proxy.inject(held.clone(), Fault::Hang, Times::Always);
+    stage.account("other").await?;
+    until(PATIENCE, "a reconcile that waits", async || {
+        ensure!(proxy.count(&held) > 0, "none yet");
+        Ok(())
+    })
+    .await;
+    let mut scrape = slow_scrape(&operator, &stage.path("acme")).await?;
+    operator.signal("TERM");
+
+    until(PATIENCE, "readiness to go", async || {
+        let (code, body) = operator.health("/readyz").await?;
+        ensure!(code == 503 && body.contains("shutting down"), "{code} {body}");
+        Ok(())
+    })
+    .await;
+    assert_eq!(operator.scrape(&stage.path("acme")).await?.0, 200, "who has not heard yet is still served");
+    let mut rest = Vec::new();
+    scrape.read_to_end(&mut rest).await?;
+    let rest = String::from_utf8(rest)?;
+    assert!(rest.len() > 500_000 && rest.ends_with("\r\n0\r\n\r\n"), "cut off after {} bytes", rest.len());
+    assert_eq!(operator.stop(GRACE).await?, 0);
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn an_api_server_that_answers_nothing_does_not_keep_the_operator_from_ending() -> anyhow::Result<()> {
+    let plane = ControlPlane::shared().await;
+    let stage = Stage::set(plane.namespace("hung-stop").await?).await?;
+    let proxy = Proxy::start(plane).await?;
+    let kubeconfig = Some(proxy.kubeconfig(&plane.admin()?)?);
+    let mut operator = Operator::start(plane, OperatorOptions { kubeconfig, ..stage.options() }).await?;
+    stage.account("acme").await?;
+    stage.ready("acme").await;
+    proxy.inject(Calls::all(), Fault::Hang, Times::Always);
+    let statuses = stage.calls("patch", "caasaccounts.caas-operator.io/status");
+    let before = proxy.count(&statuses);
+    stage.change("acme", json!({"spec": {"serviceMonitor": {"enabled": false}}})).await?;
+    until(PATIENCE, "a call that waits", async || {
+        let calls = proxy.count(&statuses) + proxy.count(&stage.calls("*", MONITORS));
+        ensure!(calls > before, "none yet");
+        Ok(())
+    })
+    .await;
+    assert_eq!(operator.stop(GRACE / 2).await?, 0);
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn after_a_crash_the_next_one_takes_over_and_a_restart_is_no_news() -> anyhow::Result<()> {
+    let plane = ControlPlane::shared().await;
+    let stage = Stage::set(plane.namespace("crash").await?).await?;
+    let mut operator = stage.operator().await?;
+    let nowhere =
+        json!({"provider": {"alauda": {"endpoint": "http://127.0.0.1:9/v1/", "namespace": "acme"}}});
+    stage.account("acme").await?;
+    stage.account("doomed").await?;
+    stage.account_with("unreachable", nowhere).await?;
+    stage.account_with("rejected", json!({"provider": {"alauda": {"namespace": "acme-too"}}})).await?;
+    stage
+        .namespace
+        .apply(
+            &json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "rejected"},
+        "stringData": {"username": "acme", "password": "wrong"}})
+            .to_string(),
+        )
+        .await?
+        .expect_ok();
+    stage.ready("acme").await;
+    stage.ready("doomed").await;
+    stage.becomes("unreachable", "Ready", "CloudUnreachable").await;
+    stage.becomes("rejected", "Ready", "LoginRejected").await;
+    // Where the twins were told of and the events have arrived, nothing is left to say.
+    stage.cycles(4).await;
+    operator.kill().await?;
+
+    let names = ["acme", "unreachable", "rejected"];
+    let mut before = Vec::new();
+    for name in names {
+        before.push((stage.accounts().get(name).await?.resource_version(), stage.events(name).await?));
+    }
+    let monitors = async || -> anyhow::Result<Vec<String>> {
+        let list = stage.monitors().list(&ListParams::default()).await?;
+        Ok(list.iter().map(|it| format!("{} {:?}", it.name_any(), it.resource_version())).collect())
+    };
+    stage.delete("doomed").await?;
+    let without = async || -> anyhow::Result<Vec<String>> {
+        Ok(monitors().await?.into_iter().filter(|it| !it.starts_with("caas-doomed ")).collect())
+    };
+    let monitors_before = without().await?;
+
+    let proxy = Proxy::start(plane).await?;
+    let kubeconfig = Some(proxy.kubeconfig(&plane.admin()?)?);
+    let operator = Operator::start(plane, OperatorOptions { kubeconfig, ..stage.options() }).await?;
+    stage.scraped(&operator, "acme", 200).await;
+    until(PATIENCE, "all three to be collected or refused again", async || {
+        let (_, body) = operator.scrape("/accounts").await?;
+        for word in ["Collected", "CloudUnreachable", "LoginRejected"] {
+            ensure!(body.contains(word), "no {word} in {body}");
+        }
+        Ok(())
+    })
+    .await;
+    stage.cycles(3).await;
+    let mut after = Vec::new();
+    for name in names {
+        after.push((stage.accounts().get(name).await?.resource_version(), stage.events(name).await?));
+    }
+    assert_eq!(after, before);
+    assert_eq!(without().await?, monitors_before);
+    for verb in ["create", "update", "patch", "delete"] {
+        let written = proxy.seen(&stage.calls(verb, "*"));
+        assert!(written.is_empty(), "{written:?}");
+    }
+    assert_eq!(operator.scrape(&stage.path("doomed")).await?.0, 404);
+
+    stage.account("later").await?;
+    stage.ready("later").await;
+    let lists = proxy.count(&Calls::new("list", "*"));
+    assert!(lists <= 4, "{lists} lists");
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn an_account_outside_of_the_operators_namespaces_is_not_touched() -> anyhow::Result<()> {
+    let plane = ControlPlane::shared().await;
+    let mut stages = Vec::new();
+    for hint in ["scope-a", "scope-b", "scope-c"] {
+        stages.push(Stage::set(plane.namespace(hint).await?).await?);
+    }
+    let proxy = Proxy::start(plane).await?;
+    let options = OperatorOptions {
+        namespaces: stages.iter().take(2).map(|stage| stage.namespace.name().to_owned()).collect(),
+        kubeconfig: Some(proxy.kubeconfig(&plane.admin()?)?),
+        ..OperatorOptions::default()
+    };
+    let operator = Operator::start(plane, options).await?;
+    let outside = stages.last().context("three stages")?;
+    outside.account("acme").await?;
+    for stage in stages.iter().take(2) {
+        stage.account("acme").await?;
+        stage.ready("acme").await;
+        stage.cycles(2).await;
+        stage.scraped(&operator, "acme", 200).await;
+    }
+
+    assert_eq!(outside.cloud.counts().total, 0);
+    assert_eq!(outside.accounts().get("acme").await?.status.map(|status| status.conditions), None);
+    assert_eq!(operator.scrape(&outside.path("acme")).await?.0, 404);
+    assert_eq!(proxy.count(&outside.calls("*", "*")), 0);
+    let everywhere = proxy.seen(&Calls::new("*", "*").of("/"));
+    assert!(everywhere.iter().all(|seen| seen.request.verb == "get"), "{everywhere:?}");
+
+    stages.first().context("a first")?.delete("acme").await?;
+    stages.first().context("a first")?.scraped(&operator, "acme", 404).await;
+    Ok(())
+}
