@@ -17,6 +17,7 @@ mod churn;
 mod collected;
 mod commands;
 mod demo;
+mod documents;
 mod faults;
 mod hostile;
 mod outages;

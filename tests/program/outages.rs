@@ -31,8 +31,8 @@ async fn an_ill_clouds_last_values_stay_until_they_are_stale_then_go_and_come_ba
     join_all(cases.map(|(fault, reason)| async move {
         // Several cycles fit in before the values are stale, however long one that fails takes.
         let collected = Collected::well(|account| {
-            account.collection.request_timeout = Duration::from_millis(300);
-            account.collection.stale_after = Duration::from_secs(4);
+            account.collection.request_timeout = Duration::from_millis(500);
+            account.collection.stale_after = Duration::from_secs(6);
         })
         .await;
         collected.fault(fault);
