@@ -94,9 +94,10 @@ async fn bring(scoped: &Scoped, account: &CaasAccount, id: &AccountId) -> Result
         context.known().entry(id.clone()).or_default().reading = None;
     }
     let failing = health.credentials_rejected() || fails_for_credentials(account);
-    let reading = match account.spec.suspend {
-        true => None,
-        false => Some(dereference(context, account, id, standing(context, failing)).await?),
+    let reading = if account.spec.suspend {
+        None
+    } else {
+        Some(dereference(context, account, id, standing(context, failing)).await?)
     };
     // Nothing is awaited between this look and the supervisor: what is deleted later takes its collector along.
     if !scoped.stands(account, id) {

@@ -18,7 +18,7 @@ async fn an_account_that_is_applied_becomes_ready_and_is_collected() -> anyhow::
     let mut spec = scene.spec("acme");
     // Without it the username in the Secret stands for the namespace.
     spec["provider"]["alauda"].as_object_mut().unwrap().remove("namespace");
-    let manifests = format!("{secret}\n---\n{}", manifest("acme", spec));
+    let manifests = format!("{secret}\n---\n{}", manifest("acme", &spec));
 
     scene.namespace.apply(&manifests).await?.expect_ok();
     let wait = ["wait", "caas/acme", "--for=condition=Ready", "--timeout=90s"];

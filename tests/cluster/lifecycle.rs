@@ -89,10 +89,18 @@ async fn deleted_during_a_cycle_an_account_is_gone_at_once_and_for_good() -> any
 async fn deleted_while_their_secret_is_read_accounts_are_never_collected() -> anyhow::Result<()> {
     let scene = Scene::new("mid-read").await?;
     scene.secret("acme", &login(&scene.cloud)).await?;
-    // Far more than the reads of Secrets that are let through in a second.
-    for number in 0..40 {
-        scene.put(&format!("short-lived-{number}"), scene.spec("acme")).await?;
-    }
+    // Far more than the reads of Secrets that are let through in a second, so that some wait for their turn.
+    let made = (0..60).map(|number| {
+        let scene = &scene;
+        async move { scene.put(&format!("short-lived-{number}"), scene.spec("acme")).await }
+    });
+    futures::future::try_join_all(made).await?;
+    until(PATIENCE, "the first to be collected", async || {
+        let (_, listed) = scene.operator.scrape("/accounts").await?;
+        ensure!(listed.contains("short-lived"), "{listed}");
+        Ok(())
+    })
+    .await;
     let everyone = (&DeleteParams::default(), &ListParams::default());
     scene.accounts().delete_collection(everyone.0, everyone.1).await?;
     until(PATIENCE, "the accounts to be gone", async || {

@@ -9,12 +9,13 @@ mod harness;
 mod servers;
 
 #[cfg(test)]
+mod admission;
+#[cfg(test)]
 mod api_faults;
+#[cfg(test)]
 mod canaries;
 #[cfg(test)]
 mod collected;
-#[cfg(test)]
-mod definition;
 #[cfg(test)]
 mod definitions;
 #[cfg(test)]
@@ -23,6 +24,8 @@ mod lifecycle;
 mod malice;
 #[cfg(test)]
 mod monitors;
+#[cfg(test)]
+mod offline;
 #[cfg(test)]
 mod permissions;
 #[cfg(test)]
@@ -39,6 +42,5 @@ mod scale;
 mod scene;
 #[cfg(test)]
 mod stage;
-
 #[cfg(test)]
 mod the_harness;

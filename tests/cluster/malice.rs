@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use crate::harness::until;
 use crate::scene::{PATIENCE, Scene, manifest};
 
+/// Keys of a Secret with their bytes.
+type Keys = Vec<(&'static str, Vec<u8>)>;
+
 const MEGABYTE: usize = 1 << 20;
 
 /// Posts an account; the answer's code.
@@ -62,13 +65,13 @@ async fn huge_and_broken_accounts_are_refused_and_the_others_are_collected() -> 
         ("/serviceMonitor/annotations", pairs(10_000)),
         ("/serviceMonitor/annotations", json!({"note": huge})),
     ] {
-        let code = create(&scene, &manifest("acme", spec(pointer, value))).await?;
+        let code = create(&scene, &manifest("acme", &spec(pointer, value))).await?;
         assert_eq!(code, 422, "{pointer}");
     }
-    let mut labelled = manifest("acme", scene.spec("acme"));
+    let mut labelled = manifest("acme", &scene.spec("acme"));
     labelled["metadata"]["annotations"] = json!({"note": huge});
     assert_eq!(create(&scene, &labelled).await?, 422, "annotations have 256 KiB together");
-    let enormous = manifest("acme", spec("/metrics/labels", json!({"team": "a".repeat(4 * MEGABYTE)})));
+    let enormous = manifest("acme", &spec("/metrics/labels", json!({"team": "a".repeat(4 * MEGABYTE)})));
     assert_eq!(create(&scene, &enormous).await?, 413);
 
     // What is taken: the longest name, 1,000 labels and all settings as far as they go.
@@ -80,7 +83,7 @@ async fn huge_and_broken_accounts_are_refused_and_the_others_are_collected() -> 
     most["services"] =
         json!({"include": vec!["*".repeat(253); 100], "exclude": vec!["?*".repeat(126) + "b"; 100]});
     most["serviceMonitor"] = json!({"annotations": (0..32).map(|n| (format!("a{n}"), json!("\u{1b}\u{0}\n".repeat(1365)))).collect::<Value>()});
-    let mut largest = manifest(&longest, most);
+    let mut largest = manifest(&longest, &most);
     largest["metadata"]["labels"] = pairs(1000);
     assert_eq!(create(&scene, &largest).await?, 201);
 
@@ -96,7 +99,7 @@ async fn a_secret_of_any_bytes_is_a_reason_and_no_crash() -> anyhow::Result<()> 
     let scene = Scene::new("bytes").await?;
     let secrets: Api<Secret> = scene.namespace.api();
     let user = || b"acme".to_vec();
-    let cases: [(&str, Vec<(&str, Vec<u8>)>, &str); 6] = [
+    let cases: [(&str, Keys, &str); 6] = [
         ("no-text", vec![("username", user()), ("password", vec![0xff; 100])], "SecretKeyEmpty"),
         ("huge-token", vec![("token", vec![b'a'; MEGABYTE - 100])], "SecretKeyEmpty"),
         ("header", vec![("token", b"a\r\nX-Evil: b".to_vec())], "SecretKeyEmpty"),

@@ -1,4 +1,4 @@
-//! What the operator may do, held against what it does: the ClusterRole for plain `kubectl` is exactly what the audit log shows.
+//! What the operator may do, held against what it does: the role for plain `kubectl` is exactly what the audit log shows.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -97,7 +97,7 @@ async fn the_operator_uses_all_that_it_is_granted_and_is_refused_nothing() -> an
     Ok(())
 }
 
-/// A role of that name to list and watch Secrets, and these roles bound to the ServiceAccount of that name.
+/// A role of that name to list and watch Secrets, and these roles bound to the service account of that name.
 fn bound(account: &str, roles: &[&str]) -> String {
     let binding = |role: &&str| {
         json!({

@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 use crate::harness::{ControlPlane, Operator, OperatorOptions};
 use crate::scene::{self, Scene, cloud, login, spec};
 
+/// Keys of a Secret with their texts.
+type Keys = Vec<(&'static str, String)>;
+
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
 async fn what_is_wrong_with_a_secret_is_said_by_its_key_and_heals_with_it() -> anyhow::Result<()> {
@@ -19,7 +22,7 @@ async fn what_is_wrong_with_a_secret_is_said_by_its_key_and_heals_with_it() -> a
     let named =
         |key: &str, account: &str| format!("Key {key} of Secret {}/{account} ", scene.namespace.name());
     let lacking = |account: &str| format!("Secret {}/{account} has no key password.", scene.namespace.name());
-    let cases: [(&str, &str, Option<Vec<(&str, String)>>, String); 6] = [
+    let cases: [(&str, &str, Option<Keys>, String); 6] = [
         (
             "absent",
             "SecretNotFound",

@@ -149,14 +149,14 @@ pub(crate) fn spec(cloud: &Running, secret: &str) -> Value {
 }
 
 /// The whole object.
-pub(crate) fn manifest(name: &str, spec: Value) -> Value {
+pub(crate) fn manifest(name: &str, spec: &Value) -> Value {
     json!({"apiVersion": "caas-operator.io/v1alpha1", "kind": "CaasAccount", "metadata": {"name": name}, "spec": spec})
 }
 
 /// Makes an account of this spec, or gives it this spec.
 pub(crate) async fn put(namespace: &Namespace, name: &str, spec: Value) -> anyhow::Result<()> {
     let params = PatchParams::apply("caas-operator-tests").force();
-    let patch = Patch::Apply(manifest(name, spec));
+    let patch = Patch::Apply(manifest(name, &spec));
     namespace.api::<CaasAccount>().patch(name, &params, &patch).await?;
     Ok(())
 }
