@@ -4,6 +4,9 @@ use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 
+/// The longest token that is taken, in bytes; documented are 40.
+pub const LONGEST_TOKEN: usize = 4096;
+
 /// The credentials of one account.
 #[derive(Clone)]
 pub enum Credentials {

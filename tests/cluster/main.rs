@@ -9,15 +9,37 @@ mod harness;
 mod servers;
 
 #[cfg(test)]
+mod admission;
+#[cfg(test)]
 mod api_faults;
+#[cfg(test)]
+mod canaries;
+#[cfg(test)]
+mod collected;
 #[cfg(test)]
 mod definitions;
 #[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
+mod malice;
+#[cfg(test)]
 mod monitors;
+#[cfg(test)]
+mod offline;
+#[cfg(test)]
+mod permissions;
+#[cfg(test)]
+mod quiet;
+#[cfg(test)]
+mod reasons;
 #[cfg(test)]
 mod restarts;
 #[cfg(test)]
+mod rotation;
+#[cfg(test)]
 mod scale;
+#[cfg(test)]
+mod scene;
 #[cfg(test)]
 mod stage;
 #[cfg(test)]

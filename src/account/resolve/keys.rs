@@ -9,6 +9,7 @@ use rustls::pki_types::pem::PemObject;
 use super::super::{Problem, SecretData, SecretRead};
 use crate::api::Reason;
 use crate::cloud::Credentials;
+use crate::cloud::credentials::LONGEST_TOKEN;
 
 /// A Secret that was found.
 pub(super) struct Keys<'a> {
@@ -44,6 +45,9 @@ impl<'a> Keys<'a> {
                 return Err(
                     self.unusable("token", "is not one word of printable ASCII: store the token alone")
                 );
+            }
+            if token.len() > LONGEST_TOKEN {
+                return Err(self.unusable("token", "is longer than any token: store the token alone"));
             }
             return Ok(Credentials::Token(token.into()));
         }

@@ -13,15 +13,13 @@ use serde_json::value::RawValue;
 use url::Url;
 
 use super::loose::{Named, Plain};
+use crate::cloud::credentials::LONGEST_TOKEN;
 use crate::cloud::error::{AnswerProblem, Refusal};
 use crate::cloud::http::limits::{json_text, parse};
 use crate::cloud::model::{InstanceFacts, ServiceFacts};
 
 /// Everything but RFC 3986's unreserved characters is encoded.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// The longest token that is taken, in bytes; documented are 40.
-const LONGEST_TOKEN: usize = 4096;
 
 /// A name as one segment of a path, whatever is in it. `None` for what cannot be one: nothing, `.` and `..`.
 fn segment(name: &str) -> Option<Cow<'_, str>> {

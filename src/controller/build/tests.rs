@@ -75,11 +75,16 @@ fn what_others_add_is_theirs() {
     document["metadata"]["annotations"] = json!({"theirs": "x"});
     document["metadata"]["resourceVersion"] = json!("7");
     document["spec"]["sampleLimit"] = json!(5000);
-    document["spec"]["endpoints"][0]["scheme"] = json!("http");
     let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "theirs", "uid": "other"});
     document["metadata"]["ownerReferences"].as_array_mut().unwrap().push(owner);
     let stands: ServiceMonitor = serde_json::from_value(document).unwrap();
     assert!(is_as_wanted(&stands, &wanted));
+}
+
+/// What the API server keeps of our having written a key that is not wanted any more.
+fn ours(field: &str) -> Value {
+    json!({"manager": "caas-operator", "operation": "Apply", "apiVersion": "monitoring.coreos.com/v1",
+        "fieldsType": "FieldsV1", "fieldsV1": {"f:metadata": {field: {"f:left": {}}}}})
 }
 
 #[test]
@@ -94,12 +99,16 @@ fn an_edit_is_seen_wherever_it_is() {
         ("/metadata/labels/release", json!("b")),
         ("/metadata/labels/app.kubernetes.io~1managed-by", json!("me")),
         ("/metadata/annotations/owner", json!("b")),
+        ("/metadata/managedFields", json!([ours("f:labels")])),
+        ("/metadata/managedFields", json!([ours("f:annotations")])),
         ("/metadata/ownerReferences", json!([])),
         ("/metadata/ownerReferences/0/controller", json!(false)),
         ("/metadata/ownerReferences/0/uid", json!("of another account")),
         ("/spec/endpoints/0/path", json!("/metrics")),
         ("/spec/endpoints/0/interval", json!("1m")),
         ("/spec/endpoints/1/honorLabels", json!(false)),
+        ("/spec/endpoints/0/scheme", json!("https")),
+        ("/spec/endpoints/0/relabelings/0/sourceLabels", json!(["job"])),
         ("/spec/endpoints/0/relabelings/0/replacement", json!("kube-system")),
         ("/spec/endpoints/0/relabelings/0/action", gone.clone()),
         ("/spec/endpoints", json!([])),
@@ -110,11 +119,16 @@ fn an_edit_is_seen_wherever_it_is() {
         let mut edited = document.clone();
         match edited.pointer_mut(pointer) {
             Some(place) if !value.is_null() => *place = value,
-            Some(_) => {
+            place => {
+                let removes = place.is_some();
                 let (parent, field) = pointer.rsplit_once('/').unwrap();
-                edited.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(field);
+                let parent = edited.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+                if removes {
+                    parent.remove(field)
+                } else {
+                    parent.insert(field.into(), value)
+                };
             }
-            None => panic!("there is no {pointer}"),
         }
         let stands: ServiceMonitor = serde_json::from_value(edited).unwrap();
         assert!(!is_as_wanted(&stands, &wanted), "{pointer}");

@@ -34,7 +34,7 @@ fn findings(reasons: &[Reason]) -> Vec<Finding> {
     reasons.iter().map(|reason| Finding::new(*reason, format!("About {reason}."))).collect()
 }
 
-fn news<'a>(findings: &'a [Finding], counts: Option<(usize, usize)>) -> News<'a> {
+fn news(findings: &[Finding], counts: Option<(usize, usize)>) -> News<'_> {
     News { findings, endpoint: Some("https://caas.example.com/v1/".into()), counts, counts_due: true }
 }
 

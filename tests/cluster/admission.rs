@@ -1,0 +1,210 @@
+//! The installed definition: what it refuses and with which sentence, what it fills in, how `kubectl` explains it.
+
+use serde_json::{Value, json};
+
+use crate::harness::{ControlPlane, Namespace};
+use crate::scene::manifest;
+
+const DURATION: &str =
+    "write a duration as whole numbers with units, such as 30s, 1m30s or 500ms (units: h, m, s, ms)";
+const ENDPOINT: &str = "write an http:// or https:// URL with a host and without user, password, query, fragment and \
+                        escapes, such as https://caas.example.com/v1/";
+const EITHER: &str =
+    "set exactly one of endpoint (the URL of the API) and cloud (cn or io, Alauda's own clouds)";
+const SEGMENT: &str = "write the name of a user or organization, without slashes, spaces, ?, # and %";
+const GLOB: &str = "write a glob of * (any text), ? (one character) and the name's own characters: no spaces, brackets, \
+                    braces or backslashes";
+const LABELS: &str = "name labels with at most 63 letters, digits and underscores, not starting with a digit";
+const RESERVED: &str = "choose other label names: names starting with __ and account, account_namespace, container, \
+                        endpoint, instance, instance_id, instance_name, job, namespace, node, pod, service, \
+                        service_name are set by Prometheus and the operator";
+const KEYS: &str = "write keys as Kubernetes takes them: an optional DNS prefix and a slash, then at most 63 letters, \
+                    digits, -, _ and .";
+const MANAGED_BY: &str =
+    "leave app.kubernetes.io/managed-by out: the operator sets it to know its own ServiceMonitors";
+const STALE: &str = "raise staleAfter to at least interval, or leave it out: values would be dropped before the next \
+                     collection";
+const TIMEOUT: &str = "lower serviceMonitor.scrapeTimeout to at most collection.interval, or leave it out";
+const NAME: &str =
+    "shorten metadata.name to at most 248 characters: the ServiceMonitor is called caas-<name>";
+
+fn document() -> Value {
+    let spec = json!({
+        "provider": {"alauda": {"endpoint": "https://caas.example.com/v1/"}},
+        "credentials": {"secretRef": {"name": "acme-alauda"}},
+    });
+    manifest("acme", &spec)
+}
+
+/// The document with a value at a JSON pointer, whose steps may be new.
+pub(crate) fn with(pointer: &str, value: Value) -> Value {
+    let mut document = document();
+    let mut place = &mut document;
+    for step in pointer.split('/').skip(1) {
+        let step = step.replace("~1", "/");
+        if !place.is_object() {
+            *place = json!({});
+        }
+        place = place.as_object_mut().unwrap().entry(step).or_insert(Value::Null);
+    }
+    *place = value;
+    document
+}
+
+/// What the API server makes of a document that somebody creates with `kubectl`, or its refusal. Nothing is kept.
+pub(crate) async fn server(namespace: &Namespace, document: &Value) -> Result<Value, String> {
+    let path = format!(
+        "/apis/caas-operator.io/v1alpha1/namespaces/{}/caasaccounts?dryRun=All&fieldValidation=Strict",
+        namespace.name()
+    );
+    let request = http::Request::post(path).body(serde_json::to_vec(document).unwrap()).unwrap();
+    match namespace.client().request::<Value>(request).await {
+        Ok(taken) => Ok(taken),
+        Err(kube::Error::Api(status)) => Err(format!("{} ({})", status.message, status.code)),
+        Err(other) => panic!("the API server does not answer: {other}"),
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn what_cannot_be_is_refused_with_a_sentence_that_says_what_to_do() -> anyhow::Result<()> {
+    let namespace = ControlPlane::shared().await.namespace("refused").await?;
+    let provider = "/spec/provider/alauda";
+    let bounds = |least: &str, greatest: &str| format!("set a duration from {least} to {greatest}");
+    let cases = [
+        (format!("{provider}/endpoint"), json!("ftp://caas.example.com/"), ENDPOINT.to_owned()),
+        (format!("{provider}/endpoint"), json!("https://user:secret@host/"), ENDPOINT.to_owned()),
+        (format!("{provider}/cloud"), json!("cn"), EITHER.to_owned()),
+        (provider.to_owned(), json!({}), EITHER.to_owned()),
+        (format!("{provider}/namespace"), json!("a/b"), SEGMENT.to_owned()),
+        (format!("{provider}/metricsWindow"), json!("2h"), bounds("1s", "1h")),
+        (format!("{provider}/metricsLag"), json!("61m"), bounds("0s", "1h")),
+        (
+            "/spec/provider".to_owned(),
+            json!({}),
+            "\"spec.provider\" must validate one and only one schema".to_owned(),
+        ),
+        ("/spec/collection/interval".to_owned(), json!("30"), DURATION.to_owned()),
+        ("/spec/collection/interval".to_owned(), json!("4s"), bounds("5s", "1h")),
+        ("/spec/collection/staleAfter".to_owned(), json!("25h"), bounds("5s", "24h")),
+        ("/spec/collection/staleAfter".to_owned(), json!("29s"), STALE.to_owned()),
+        ("/spec/collection/requestTimeout".to_owned(), json!("6m"), bounds("1s", "5m")),
+        ("/spec/serviceMonitor/scrapeTimeout".to_owned(), json!("31s"), TIMEOUT.to_owned()),
+        ("/spec/serviceMonitor/scrapeTimeout".to_owned(), json!("500ms"), bounds("1s", "1h")),
+        ("/spec/serviceMonitor/labels".to_owned(), json!({"a b": "x"}), KEYS.to_owned()),
+        (
+            "/spec/serviceMonitor/labels".to_owned(),
+            json!({"app.kubernetes.io/managed-by": "me"}),
+            MANAGED_BY.to_owned(),
+        ),
+        ("/spec/serviceMonitor/annotations".to_owned(), json!({"-": "x"}), KEYS.to_owned()),
+        ("/spec/services/include".to_owned(), json!(["ok-*", "a[bc]"]), GLOB.to_owned()),
+        ("/spec/services/exclude".to_owned(), json!(["{a,b}"]), GLOB.to_owned()),
+        ("/spec/metrics/labels".to_owned(), json!({"a-b": "x"}), LABELS.to_owned()),
+        ("/spec/metrics/labels".to_owned(), json!({"job": "x"}), RESERVED.to_owned()),
+        ("/spec/metrics/labels".to_owned(), json!({"__address__": "x"}), RESERVED.to_owned()),
+        ("/metadata/name".to_owned(), json!("a.".repeat(124) + "a"), NAME.to_owned()),
+    ];
+    for (pointer, value, sentence) in cases {
+        let refusal = server(&namespace, &with(&pointer, value.clone())).await.expect_err(&pointer);
+        assert!(refusal.contains(&sentence), "{pointer} {value}: {refusal}");
+        let path = pointer[1..].replace('/', ".");
+        // A rule stands on the field whose parts it compares.
+        let field = match sentence.as_str() {
+            NAME => "<nil>",
+            TIMEOUT => "spec: ",
+            _ => path.rsplit_once('.').unwrap().0,
+        };
+        assert!(refusal.contains(field), "{pointer}: the field is named: {refusal}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn a_secret_of_another_namespace_cannot_be_named() -> anyhow::Result<()> {
+    let namespace = ControlPlane::shared().await.namespace("secret-ref").await?;
+    for reference in ["/spec/credentials/secretRef", "/spec/tls/caBundleSecretRef"] {
+        let mut document = with(reference, json!({"name": "admin", "namespace": "kube-system"}));
+        let refusal = server(&namespace, &document).await.unwrap_err();
+        assert!(refusal.contains("unknown field") && refusal.contains("namespace"), "{refusal}");
+        // Whoever turns that check off has the field dropped.
+        let path = format!(
+            "/apis/caas-operator.io/v1alpha1/namespaces/{}/caasaccounts?dryRun=All",
+            namespace.name()
+        );
+        let request = http::Request::post(path).body(serde_json::to_vec(&document)?)?;
+        let taken: Value = namespace.client().request(request).await?;
+        let kept = taken.pointer(reference).unwrap();
+        assert!(kept.get("namespace").is_none(), "{kept}");
+        for name in ["kube-system/admin", "../kube-system/secrets/admin", "admin?x", "Admin", ""] {
+            *document.pointer_mut(reference).unwrap() = json!({"name": name});
+            assert!(server(&namespace, &document).await.is_err(), "{name:?} is no name of a Secret");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn what_is_left_out_is_filled_in() -> anyhow::Result<()> {
+    let namespace = ControlPlane::shared().await.namespace("defaults").await?;
+    let mut taken = server(&namespace, &document()).await.unwrap();
+    assert_eq!(
+        taken["spec"].take(),
+        json!({
+            "provider": {"alauda": {
+                "endpoint": "https://caas.example.com/v1/", "metricsWindow": "100s", "metricsLag": "30s",
+            }},
+            "credentials": {"secretRef": {"name": "acme-alauda"}},
+            "suspend": false,
+            "collection": {
+                "interval": "30s", "requestTimeout": "10s", "maxConcurrentRequests": 32, "requestsPerSecond": 50,
+            },
+            "services": {"include": ["*"], "exclude": []},
+            "metrics": {"names": "modern", "timestamps": "none", "maxSeries": 100_000, "labels": {}},
+            "serviceMonitor": {"enabled": true, "labels": {}, "annotations": {}},
+        })
+    );
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn each_field_is_explained_with_its_unit_and_default() -> anyhow::Result<()> {
+    let plane = ControlPlane::shared().await;
+    for (field, sentences) in [
+        (
+            "caas",
+            &["An account at a Container-as-a-Service cloud, whose services and instances become Prometheus"]
+                [..],
+        ),
+        (
+            "caas.spec",
+            &[
+                "provider\t<Object> -required-",
+                "credentials\t<Object> -required-",
+                "suspend\t<boolean>",
+                "Default: false.",
+            ],
+        ),
+        (
+            "caas.spec.provider.alauda",
+            &["Set this or cloud.", "enum: cn, io", "Default: the username in the Secret."],
+        ),
+        ("caas.spec.credentials.secretRef", &["name\t<string> -required-", "in the account's own namespace"]),
+        ("caas.spec.collection", &["from 5s to 1h", "Default: 30s.", "from 1 to 1000. Default: 50."]),
+        ("caas.spec.services", &["Globs on the service's name", "Default: all services."]),
+        ("caas.spec.metrics.maxSeries", &["from 1 to 10000000", "Default: 100000."]),
+        ("caas.spec.serviceMonitor", &["Whether there is a ServiceMonitor for the account. Default: true."]),
+        ("caas.status", &["Base URL of the API that is asked.", "observedGeneration\t<integer>"]),
+    ] {
+        let text = plane.kubectl(&["explain", field]).await?.expect_ok();
+        // Its lines are broken at 80 columns.
+        let text = text.split([' ', '\n']).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+        for sentence in sentences {
+            assert!(text.contains(sentence), "{field} lacks {sentence:?}: {text}");
+        }
+    }
+    Ok(())
+}

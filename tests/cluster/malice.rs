@@ -1,0 +1,136 @@
+//! Objects that somebody made to do harm: refused by the API server, or taken and harmless. The operator goes on.
+
+use anyhow::{Context, ensure};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Api, ObjectMeta, PostParams};
+use serde_json::{Value, json};
+
+use crate::harness::until;
+use crate::scene::{PATIENCE, Scene, manifest};
+
+/// Keys of a Secret with their bytes.
+type Keys = Vec<(&'static str, Vec<u8>)>;
+
+const MEGABYTE: usize = 1 << 20;
+
+/// Posts an account; the answer's code.
+async fn create(scene: &Scene, document: &Value) -> anyhow::Result<u16> {
+    let path = format!("/apis/caas-operator.io/v1alpha1/namespaces/{}/caasaccounts", scene.namespace.name());
+    let request = http::Request::post(path).body(serde_json::to_vec(document)?)?;
+    match scene.namespace.client().request::<Value>(request).await {
+        Ok(_) => Ok(201),
+        Err(kube::Error::Api(status)) => Ok(status.code),
+        Err(other) => Err(other).context("the API server does not answer"),
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn huge_and_broken_accounts_are_refused_and_the_others_are_collected() -> anyhow::Result<()> {
+    let scene = Scene::new("malice").await?;
+    let pairs = |count: usize| -> Value { (0..count).map(|n| (format!("l{n}"), json!("x"))).collect() };
+    let huge = "a".repeat(MEGABYTE);
+    let spec = |pointer: &str, value: Value| {
+        let mut spec = scene.spec("acme");
+        let mut place = &mut spec;
+        for step in pointer.split('/').skip(1) {
+            if !place.is_object() {
+                *place = json!({});
+            }
+            place = place.as_object_mut().unwrap().entry(step).or_insert(Value::Null);
+        }
+        *place = value;
+        spec
+    };
+    for (pointer, value) in [
+        ("/provider/alauda/endpoint", json!(format!("http://127.0.0.1/{huge}"))),
+        ("/provider/alauda/endpoint", json!("http://127.0.0.1/\u{0}")),
+        ("/provider/alauda/endpoint", json!("http://127.0.0.1/\r\nX: y")),
+        ("/provider/alauda/namespace", json!(huge)),
+        ("/provider/alauda/namespace", json!("a\u{1b}[31m")),
+        ("/provider/alauda/metricsWindow", json!("9".repeat(MEGABYTE) + "s")),
+        ("/credentials/secretRef/name", json!(huge)),
+        ("/credentials/secretRef/name", json!("a\nb")),
+        ("/collection/interval", json!("99999h99999h99999h99999h")),
+        ("/collection/requestsPerSecond", json!(i64::MAX)),
+        ("/services/include", json!(vec!["*"; 10_000])),
+        ("/services/include", json!([huge])),
+        ("/services/exclude", json!(["a\u{7}"])),
+        ("/metrics/labels", pairs(10_000)),
+        ("/metrics/labels", json!({"team": huge})),
+        ("/metrics/labels", json!({"team": "a\nb"})),
+        ("/serviceMonitor/labels", pairs(10_000)),
+        ("/serviceMonitor/labels", json!({"release": "a\u{0}b"})),
+        ("/serviceMonitor/annotations", pairs(10_000)),
+        ("/serviceMonitor/annotations", json!({"note": huge})),
+    ] {
+        let code = create(&scene, &manifest("acme", &spec(pointer, value))).await?;
+        assert_eq!(code, 422, "{pointer}");
+    }
+    let mut labelled = manifest("acme", &scene.spec("acme"));
+    labelled["metadata"]["annotations"] = json!({"note": huge});
+    assert_eq!(create(&scene, &labelled).await?, 422, "annotations have 256 KiB together");
+    let enormous = manifest("acme", &spec("/metrics/labels", json!({"team": "a".repeat(4 * MEGABYTE)})));
+    assert_eq!(create(&scene, &enormous).await?, 413);
+
+    // What is taken: the longest name, 1,000 labels and all settings as far as they go.
+    scene.secret("acme", &crate::scene::login(&scene.cloud)).await?;
+    let longest = format!("{}.{}.{}.{}", "a".repeat(63), "b".repeat(63), "c".repeat(63), "d".repeat(56));
+    assert_eq!(longest.len(), 248);
+    let mut most = spec("/metrics", json!({"names": "both", "labels": {}}));
+    most["metrics"]["labels"] = (0..32).map(|n| (format!("l{n:_>62}"), json!("$".repeat(256)))).collect();
+    most["services"] =
+        json!({"include": vec!["*".repeat(253); 100], "exclude": vec!["?*".repeat(126) + "b"; 100]});
+    most["serviceMonitor"] = json!({"annotations": (0..32).map(|n| (format!("a{n}"), json!("\u{1b}\u{0}\n".repeat(1365)))).collect::<Value>()});
+    let mut largest = manifest(&longest, &most);
+    largest["metadata"]["labels"] = pairs(1000);
+    assert_eq!(create(&scene, &largest).await?, 201);
+
+    scene.until_ready(&longest).await;
+    let logs = scene.operator.logs();
+    assert!(!logs.contains("panicked"), "{logs}");
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn a_secret_of_any_bytes_is_a_reason_and_no_crash() -> anyhow::Result<()> {
+    let scene = Scene::new("bytes").await?;
+    let secrets: Api<Secret> = scene.namespace.api();
+    let user = || b"acme".to_vec();
+    let cases: [(&str, Keys, &str); 6] = [
+        ("no-text", vec![("username", user()), ("password", vec![0xff; 100])], "SecretKeyEmpty"),
+        ("huge-token", vec![("token", vec![b'a'; MEGABYTE - 100])], "SecretKeyEmpty"),
+        ("header", vec![("token", b"a\r\nX-Evil: b".to_vec())], "SecretKeyEmpty"),
+        ("nul", vec![("username", b"a\0b".to_vec()), ("password", b"x".to_vec())], "SecretKeyEmpty"),
+        ("no-keys", vec![], "SecretKeyMissing"),
+        (
+            "bad-endpoint",
+            vec![("username", user()), ("password", b"x".to_vec()), ("endpoint", vec![b'h'; MEGABYTE / 2])],
+            "EndpointMismatch",
+        ),
+    ];
+    for (name, keys, _) in &cases {
+        let data = keys.iter().map(|(key, value)| ((*key).to_owned(), ByteString(value.clone()))).collect();
+        let metadata = ObjectMeta { name: Some((*name).to_owned()), ..ObjectMeta::default() };
+        let secret = Secret { metadata, data: Some(data), ..Secret::default() };
+        secrets.create(&PostParams::default(), &secret).await?;
+        scene.put(name, scene.spec(name)).await?;
+    }
+    scene.account("well").await?;
+    scene.until_ready("well").await;
+    until(PATIENCE, "a reason each", async || {
+        for (name, _, reason) in &cases {
+            let status = crate::scene::status(&scene.namespace, name).await?;
+            let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready");
+            let ready = ready.with_context(|| format!("{name}: not said yet"))?;
+            ensure!(ready.reason == *reason, "{name}: {} {}", ready.reason, ready.message);
+        }
+        Ok(())
+    })
+    .await;
+    let logs = scene.operator.logs();
+    assert!(!logs.contains("panicked"), "{logs}");
+    Ok(())
+}

@@ -1,0 +1,167 @@
+//! What the operator may do, held against what it does: the role for plain `kubectl` is exactly what the audit log shows.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use k8s_openapi::api::rbac::v1::ClusterRole;
+use serde_json::{Value, json};
+
+use crate::harness::{ControlPlane, Operator, OperatorOptions, until};
+use crate::scene::{PATIENCE, Scene, cloud};
+
+/// Resource and verb.
+type Permission = (String, String);
+
+/// The operator's own role among the manifests.
+fn role(manifests: &str) -> anyhow::Result<ClusterRole> {
+    let objects: Vec<Value> = serde_saphyr::from_multiple(manifests)?;
+    let is_role =
+        |object: &Value| object["kind"] == "ClusterRole" && object["metadata"]["name"] == "caas-operator";
+    let found = objects.into_iter().find(is_role).context("no ClusterRole caas-operator")?;
+    Ok(serde_json::from_value(found)?)
+}
+
+fn granted(role: &ClusterRole) -> BTreeSet<Permission> {
+    let mut all = BTreeSet::new();
+    for rule in role.rules.iter().flatten() {
+        for group in rule.api_groups.iter().flatten() {
+            for resource in rule.resources.iter().flatten() {
+                let (name, below) = resource.split_once('/').map_or((resource.as_str(), ""), |(a, b)| (a, b));
+                let dot = if group.is_empty() { "" } else { "." };
+                let slash = if below.is_empty() { "" } else { "/" };
+                let resource = format!("{name}{dot}{group}{slash}{below}");
+                all.extend(rule.verbs.iter().map(|verb| (resource.clone(), verb.clone())));
+            }
+        }
+    }
+    all
+}
+
+/// What a user was seen to do, discovery aside; a patch that made an object needed `create` as well.
+fn used(plane: &ControlPlane, user: &str) -> anyhow::Result<BTreeSet<Permission>> {
+    let mut all = BTreeSet::new();
+    for ((resource, verb), usage) in plane.audit_log()?.used_by(user) {
+        if resource.starts_with('/') {
+            assert_eq!(verb, "get", "{resource}");
+            continue;
+        }
+        assert!(!usage.codes.contains(&403) && !usage.codes.contains(&401), "{verb} {resource}: {usage:?}");
+        if verb == "patch" && usage.codes.contains(&201) {
+            all.insert((resource.clone(), "create".to_owned()));
+        }
+        all.insert((resource, verb));
+    }
+    Ok(all)
+}
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn the_operator_uses_all_that_it_is_granted_and_is_refused_nothing() -> anyhow::Result<()> {
+    let plane = ControlPlane::own().await?;
+    plane.install_our_crds().await?;
+    plane.install_service_monitors().await?;
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/install/cluster-wide.yaml");
+    let manifests = std::fs::read_to_string(&file)?;
+    plane.apply(&manifests).await?;
+    let options = OperatorOptions {
+        kubeconfig: Some(plane.service_account("caas-system", "caas-operator").await?),
+        args: vec!["--service-namespace=caas-system".to_owned()],
+        ..OperatorOptions::default()
+    };
+    let operator = Operator::start(&plane, options).await?;
+    let mut scene = Scene { namespace: plane.namespace("team").await?, operator, cloud: cloud().await? };
+
+    live(&scene).await?;
+
+    let user = "system:serviceaccount:caas-system:caas-operator";
+    println!("{}", plane.audit_log()?.table(user));
+    let granted = granted(&role(&manifests)?);
+    assert_eq!(used(&plane, user)?, granted);
+
+    scene.operator.stop(Duration::from_secs(30)).await?;
+    plane.apply(&bound("watcher", &["caas-operator", "watcher"])).await?;
+    let options = OperatorOptions {
+        kubeconfig: Some(plane.service_account("caas-system", "watcher").await?),
+        args: vec!["--service-namespace=caas-system".to_owned(), "--watch-secrets".to_owned()],
+        ..OperatorOptions::default()
+    };
+    scene.operator = Operator::start(&plane, options).await?;
+    live(&scene).await?;
+
+    let more: BTreeSet<Permission> =
+        ["list", "watch"].map(|verb| ("secrets".to_owned(), verb.to_owned())).into();
+    let all = used(&plane, "system:serviceaccount:caas-system:watcher")?;
+    assert_eq!(all, granted.union(&more).cloned().collect(), "the option needs these and no more");
+    Ok(())
+}
+
+/// A role of that name to list and watch Secrets, and these roles bound to the service account of that name.
+fn bound(account: &str, roles: &[&str]) -> String {
+    let binding = |role: &&str| {
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+            "metadata": {"name": format!("{account}-{role}")},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+            "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": "caas-system"}],
+        })
+    };
+    let role = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": account},
+        "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["list", "watch"]}],
+    });
+    let all: Vec<String> =
+        std::iter::once(role).chain(roles.iter().map(binding)).map(|it| it.to_string()).collect();
+    all.join("\n---\n")
+}
+
+/// All that an account and its ServiceMonitor go through.
+async fn live(scene: &Scene) -> anyhow::Result<()> {
+    scene.namespace.kubectl(&["delete", "secret", "acme", "--ignore-not-found"]).await?.expect_ok();
+    scene.put("acme", scene.spec("acme")).await?;
+    scene.until_reason("acme", "CredentialsReady", "SecretNotFound").await;
+    scene.secret("acme", &crate::scene::login(&scene.cloud)).await?;
+    scene.until_ready("acme").await;
+    scene.until_reason("acme", "ServiceMonitorReady", "Applied").await;
+
+    // The same transition twice is one event that counts.
+    for _ in 0..2 {
+        scene.cloud.set_fault("services:500".parse()?);
+        scene.until_reason("acme", "Ready", "CloudError").await;
+        scene.cloud.clear_faults();
+        scene.until_ready("acme").await;
+    }
+    let monitor = ["servicemonitor", "caas-acme"];
+    let interval = async || -> anyhow::Result<String> {
+        let path = "-o=jsonpath={.spec.endpoints[0].interval}";
+        Ok(scene.namespace.kubectl(&["get", monitor[0], monitor[1], path]).await?.stdout)
+    };
+    let edit = r#"[{"op": "replace", "path": "/spec/endpoints/0/interval", "value": "7m"}]"#;
+    scene.namespace.kubectl(&["patch", monitor[0], monitor[1], "--type=json", "-p", edit]).await?.expect_ok();
+    until(PATIENCE, "the edit to be undone", async || {
+        let now = interval().await?;
+        ensure!(now == "5s", "{now:?}");
+        Ok(())
+    })
+    .await;
+    scene.namespace.kubectl(&["delete", monitor[0], monitor[1]]).await?.expect_ok();
+    until(PATIENCE, "the ServiceMonitor to be put back", async || {
+        let now = interval().await?;
+        ensure!(now == "5s", "{now:?}");
+        Ok(())
+    })
+    .await;
+    scene.patch("acme", json!({"spec": {"serviceMonitor": {"enabled": false}}})).await?;
+    scene.until_reason("acme", "ServiceMonitorReady", "Disabled").await;
+    scene.patch("acme", json!({"spec": {"suspend": true}})).await?;
+    scene.until_reason("acme", "Ready", "Suspended").await;
+    scene.delete("acme").await?;
+    until(PATIENCE, "the series to be gone", async || {
+        let (code, _) = scene.metrics("acme").await?;
+        ensure!(code == 404, "{code}");
+        Ok(())
+    })
+    .await;
+    Ok(())
+}

@@ -1,0 +1,276 @@
+//! Each reason of `CredentialsReady` and `Collecting` on a real API server, and that it goes with its cause.
+
+use caas_operator::simulator::Running;
+use serde_json::{Value, json};
+
+use crate::harness::{ControlPlane, Operator, OperatorOptions};
+use crate::scene::{self, Scene, cloud, login, spec};
+
+/// Keys of a Secret with their texts.
+type Keys = Vec<(&'static str, String)>;
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn what_is_wrong_with_a_secret_is_said_by_its_key_and_heals_with_it() -> anyhow::Result<()> {
+    let scene = Scene::new("secrets").await?;
+    let ours = scene.cloud.url();
+    // The right one under that name, but in a namespace that is none of the account's business.
+    let elsewhere = ControlPlane::shared().await.namespace("elsewhere").await?;
+    scene::secret(&elsewhere, "absent", &login(&scene.cloud)).await?;
+    let [(_, username), (_, password)] = login(&scene.cloud);
+    let user = ("username", username);
+    let named =
+        |key: &str, account: &str| format!("Key {key} of Secret {}/{account} ", scene.namespace.name());
+    let lacking = |account: &str| format!("Secret {}/{account} has no key password.", scene.namespace.name());
+    let cases: [(&str, &str, Option<Keys>, String); 6] = [
+        (
+            "absent",
+            "SecretNotFound",
+            None,
+            format!("Secret {}/absent does not exist", scene.namespace.name()),
+        ),
+        ("lacking", "SecretKeyMissing", Some(vec![user.clone()]), lacking("lacking")),
+        (
+            "empty",
+            "SecretKeyEmpty",
+            Some(vec![user.clone(), ("password", "\n".to_owned())]),
+            named("password", "empty") + "is empty",
+        ),
+        (
+            "elsewhere",
+            "EndpointMismatch",
+            Some(vec![
+                user.clone(),
+                ("password", password.clone()),
+                ("endpoint", "https://other.example/".to_owned()),
+            ]),
+            named("endpoint", "elsewhere") + "binds its credentials to another endpoint",
+        ),
+        (
+            "rejected",
+            "LoginRejected",
+            Some(vec![user.clone(), ("password", "wrong".to_owned())]),
+            "The cloud rejects the credentials".to_owned(),
+        ),
+        (
+            "bad-token",
+            "LoginRejected",
+            Some(vec![("token", "wrong".to_owned())]),
+            "The cloud rejects the credentials".to_owned(),
+        ),
+    ];
+    for (name, _, keys, _) in &cases {
+        if let Some(keys) = keys {
+            scene.secret(name, keys).await?;
+        }
+        scene.put(name, scene.spec(name)).await?;
+    }
+    for (name, reason, _, message) in &cases {
+        let told = scene.until_reason(name, "CredentialsReady", reason).await;
+        assert!(told.starts_with(message.as_str()), "{name}: {told}");
+        assert_eq!(scene.until_reason(name, "Ready", reason).await, told);
+        scene.until_reason(name, "Collecting", "Pending").await;
+    }
+
+    // As an editor leaves it, and bound to the right endpoint by another spelling.
+    let endpoint = ours.trim_end_matches('/').to_owned();
+    let right = [user, ("password", format!("{password}\n")), ("endpoint", endpoint)];
+    for (name, ..) in &cases {
+        scene.secret(name, &right).await?;
+    }
+    for (name, ..) in &cases {
+        scene.until_ready(name).await;
+        scene.until_reason(name, "CredentialsReady", "CredentialsFound").await;
+    }
+    let logs = scene.operator.logs();
+    assert!(!logs.contains("panicked"), "{logs}");
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn a_secret_that_may_not_be_read_is_said_and_heals_with_the_permission() -> anyhow::Result<()> {
+    let plane = ControlPlane::shared().await;
+    let namespace = plane.namespace("forbidden").await?;
+    let cloud = cloud().await?;
+    let role = |secrets: &str| {
+        format!(
+            "
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {{name: operator}}
+rules:
+- {{apiGroups: [caas-operator.io], resources: [caasaccounts, caasaccounts/status], verbs: [get, list, watch, patch]}}
+- {{apiGroups: [monitoring.coreos.com], resources: [servicemonitors], verbs: [get, list, watch, create, patch]}}
+- {{apiGroups: [events.k8s.io], resources: [events], verbs: [create, patch]}}
+{secrets}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {{name: operator}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: operator}}
+subjects: [{{kind: ServiceAccount, name: operator, namespace: {}}}]
+",
+            namespace.name()
+        )
+    };
+    let kubeconfig = namespace.service_account("operator").await?;
+    namespace.apply(&role("")).await?.expect_ok();
+    let options = OperatorOptions {
+        namespaces: vec![namespace.name().to_owned()],
+        kubeconfig: Some(kubeconfig),
+        ..OperatorOptions::default()
+    };
+    let _operator = Operator::start(plane, options).await?;
+    scene::secret(&namespace, "acme", &login(&cloud)).await?;
+    scene::put(&namespace, "acme", spec(&cloud, "acme")).await?;
+
+    let told = scene::until_reason(&namespace, "acme", "CredentialsReady", "SecretForbidden").await;
+    let expected = format!(
+        "Secret {0}/acme may not be read: allow the operator's ServiceAccount to get Secrets in namespace {0}.",
+        namespace.name()
+    );
+    assert_eq!(told, expected);
+
+    namespace.apply(&role("- {apiGroups: [''], resources: [secrets], verbs: [get]}")).await?.expect_ok();
+    scene::until_reason(&namespace, "acme", "Ready", "Collected").await;
+    Ok(())
+}
+
+/// An account with a cloud of its own, on which something goes wrong.
+struct Case {
+    name: &'static str,
+    reason: &'static str,
+    says: &'static str,
+    /// Set on its cloud, and cleared again.
+    fault: Option<&'static str>,
+    /// Merged into its spec, and what mends it.
+    spec: Option<(Value, Value)>,
+}
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn what_keeps_an_account_from_being_collected_is_said_and_heals_with_its_cause() -> anyhow::Result<()> {
+    let scene = Scene::new("collecting").await?;
+    let url = scene.cloud.url();
+    let endpoint = |endpoint: &str| json!({"provider": {"alauda": {"endpoint": endpoint}}});
+    let fault = |name, reason, says, fault| Case { name, reason, says, fault: Some(fault), spec: None };
+    let spec = |name, reason, says, wrong, right| Case {
+        name,
+        reason,
+        says,
+        fault: None,
+        spec: Some((wrong, right)),
+    };
+    let cases = [
+        fault("unreachable", "CloudUnreachable", "the cloud cannot be reached", "all:drop"),
+        fault("error", "CloudError", "status 500", "services:500"),
+        fault("limited", "RateLimited", "429", "services:429=none"),
+        fault("partial", "PartiallyCollected", "A part of the collection failed", "metrics:status=404@0.5"),
+        spec(
+            "refused",
+            "EndpointRefused",
+            "private, local or reserved",
+            endpoint("http://169.254.169.254/v1/"),
+            endpoint(&url),
+        ),
+        spec(
+            "too-many",
+            "TooManySeries",
+            "raise spec.metrics.maxSeries",
+            json!({"metrics": {"maxSeries": 10}}),
+            json!({"metrics": {"maxSeries": 1000}}),
+        ),
+        spec(
+            "suspended",
+            "Suspended",
+            "set spec.suspend to false",
+            json!({"suspend": true}),
+            json!({"suspend": false}),
+        ),
+    ];
+    let mut clouds: Vec<Option<Running>> = Vec::new();
+    for case in &cases {
+        let own = match case.fault {
+            Some(fault) => {
+                let cloud = cloud().await?;
+                cloud.set_fault(fault.parse()?);
+                Some(cloud)
+            }
+            None => None,
+        };
+        let cloud = own.as_ref().unwrap_or(&scene.cloud);
+        scene.secret(case.name, &login(cloud)).await?;
+        let mut spec = scene::spec(cloud, case.name);
+        if let Some((wrong, _)) = &case.spec {
+            merge(&mut spec, wrong);
+        }
+        scene.put(case.name, spec).await?;
+        clouds.push(own);
+    }
+    for case in &cases {
+        let told = scene.until_reason(case.name, "Collecting", case.reason).await;
+        assert!(told.contains(case.says) && told.ends_with('.'), "{}: {told}", case.name);
+        assert_eq!(scene.until_reason(case.name, "Ready", case.reason).await, told);
+    }
+
+    for (case, cloud) in cases.iter().zip(&clouds) {
+        if let Some(cloud) = cloud {
+            cloud.clear_faults();
+        }
+        if let Some((_, right)) = &case.spec {
+            scene.patch(case.name, json!({"spec": right})).await?;
+        }
+    }
+    for case in &cases {
+        scene.until_ready(case.name).await;
+        let told = scene.until_reason(case.name, "Collecting", "Collected").await;
+        assert_eq!(told, "All services and instances were collected.");
+    }
+    Ok(())
+}
+
+/// A JSON merge patch without removals.
+fn merge(into: &mut Value, patch: &Value) {
+    match (into, patch) {
+        (Value::Object(into), Value::Object(patch)) => {
+            for (key, value) in patch {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (into, patch) => *into = patch.clone(),
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn before_the_first_collection_ends_the_account_is_pending() -> anyhow::Result<()> {
+    let scene = Scene::new("pending").await?;
+    scene.cloud.set_fault("all:hang".parse()?);
+    scene.secret("acme", &login(&scene.cloud)).await?;
+    let mut slow = scene.spec("acme");
+    slow["collection"] = json!({"interval": "1h", "requestTimeout": "5m"});
+    scene.put("acme", slow).await?;
+
+    let told = scene.until_reason("acme", "Collecting", "Pending").await;
+    assert_eq!(told, "The first collection has not ended yet.");
+    let (code, body) = scene.metrics("acme").await?;
+    assert_eq!(code, 503, "{body}");
+
+    scene.cloud.clear_faults();
+    scene.put("acme", scene.spec("acme")).await?;
+    scene.until_ready("acme").await;
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn an_endpoint_that_the_administrator_does_not_list_gets_no_request() -> anyhow::Result<()> {
+    let scene = Scene::with("allowed", &["--allow-endpoint=https://caas.example.com/"]).await?;
+    scene.account("acme").await?;
+    let told = scene.until_reason("acme", "Collecting", "EndpointRefused").await;
+    assert!(told.contains("--allow-endpoint"), "{told}");
+    scene.until_reason("acme", "CredentialsReady", "CredentialsFound").await;
+    assert_eq!(scene.cloud.counts().total, 0);
+    Ok(())
+}
