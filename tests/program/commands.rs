@@ -6,7 +6,8 @@ use crate::process::{Process, finished, program};
 use crate::support::{client, get_json};
 
 /// Every command, with what leads to its help.
-const COMMANDS: [&[&str]; 5] = [&["standalone"], &["demo"], &["simulate", "alauda"], &["check"], &["crd"]];
+const COMMANDS: [&[&str]; 6] =
+    [&["run"], &["standalone"], &["demo"], &["simulate", "alauda"], &["check"], &["crd"]];
 
 #[tokio::test]
 async fn a_simulated_cloud_takes_the_credentials_that_it_prints_and_stops_on_sigterm() {
