@@ -1,9 +1,10 @@
 //! The installed definition: what it refuses and with which sentence, what it fills in, how `kubectl` explains it.
 
+use anyhow::ensure;
 use serde_json::{Value, json};
 
-use crate::harness::{ControlPlane, Namespace};
-use crate::scene::manifest;
+use crate::harness::{ControlPlane, Namespace, until};
+use crate::scene::{PATIENCE, manifest};
 
 const DURATION: &str =
     "write a duration as whole numbers with units, such as 30s, 1m30s or 500ms (units: h, m, s, ms)";
@@ -199,7 +200,13 @@ async fn each_field_is_explained_with_its_unit_and_default() -> anyhow::Result<(
         ("caas.spec.serviceMonitor", &["Whether there is a ServiceMonitor for the account. Default: true."]),
         ("caas.status", &["Base URL of the API that is asked.", "observedGeneration\t<integer>"]),
     ] {
-        let text = plane.kubectl(&["explain", field]).await?.expect_ok();
+        // The API server explains a definition a moment after it serves it.
+        let text = until(PATIENCE, "the definition to be explained", async || {
+            let ran = plane.kubectl(&["explain", field]).await?;
+            ensure!(ran.ok, "{}", ran.stderr);
+            Ok(ran.stdout)
+        })
+        .await;
         // Its lines are broken at 80 columns.
         let text = text.split([' ', '\n']).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
         for sentence in sentences {
