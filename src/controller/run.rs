@@ -28,8 +28,8 @@ use crate::cloud::http::Policy;
 use crate::collector::{Registry, Supervisor, Transition};
 use crate::telemetry::Metrics;
 
-/// Accounts reconciled at once in one scope.
-const CONCURRENCY: u16 = 8;
+/// Accounts reconciled at once in one scope. They mostly wait: for the API server, and for their turn to read a Secret.
+const CONCURRENCY: u16 = 32;
 
 /// Changes of one account within this time are one reconcile.
 const DEBOUNCE: Duration = Duration::from_millis(200);

@@ -28,8 +28,7 @@ async fn given(hint: &str) -> anyhow::Result<Given> {
     let stage = Stage::set(plane.namespace(hint).await?).await?;
     let proxy = Proxy::start(plane).await?;
     let kubeconfig = Some(proxy.kubeconfig(&plane.admin()?)?);
-    let env = vec![("RUST_LOG".to_owned(), "info,caas_operator=debug,kube_runtime=debug".to_owned())];
-    let operator = Operator::start(plane, OperatorOptions { kubeconfig, env, ..stage.options() }).await?;
+    let operator = Operator::start(plane, OperatorOptions { kubeconfig, ..stage.options() }).await?;
     Ok(Given { stage, proxy, operator })
 }
 
@@ -226,7 +225,7 @@ async fn the_time_that_the_api_server_asks_to_wait_is_waited() -> anyhow::Result
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
 async fn a_call_that_is_never_answered_ends_at_its_deadline_and_stops_nobody_else() -> anyhow::Result<()> {
-    let Given { stage, proxy, .. } = given("hanging").await?;
+    let Given { stage, proxy, operator: _operator } = given("hanging").await?;
     let hanging = stage.call("get", "secrets", "acme");
     proxy.inject(hanging.clone(), Fault::Hang, Times::Next(1));
     stage.account("acme").await?;

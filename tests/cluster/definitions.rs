@@ -11,8 +11,8 @@ use crate::stage::{PATIENCE, Stage, manifest};
 /// Makes the definition one that takes anything.
 async fn loosen(plane: &ControlPlane) -> anyhow::Result<()> {
     let anything = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
-    let path = "/spec/versions/0/schema/openAPIV3Schema";
-    let patch = json!([{"op": "replace", "path": path, "value": anything}]).to_string();
+    let schema = "/spec/versions/0/schema/openAPIV3Schema";
+    let patch = json!([{"op": "replace", "path": schema, "value": anything}]).to_string();
     let definition = "caasaccounts.caas-operator.io";
     plane.kubectl(&["patch", "crd", definition, "--type=json", "--patch", &patch]).await?.expect_ok();
     Ok(())
@@ -36,7 +36,7 @@ async fn an_object_that_cannot_be_read_costs_itself_only() -> anyhow::Result<()>
         Api::namespaced_with(stage.namespace.client(), stage.namespace.name(), &resource);
     let params = PatchParams::apply("caas-operator-tests").force();
     let write = async |name: &str, spec: Value| {
-        anything.patch(name, &params, &Patch::Apply(manifest(name, spec))).await
+        anything.patch(name, &params, &Patch::Apply(manifest(name, &spec))).await
     };
     let broken = json!({"provider": 7, "credentials": ["a list"]});
     until(PATIENCE, "the looser definition to take a broken object", async || {
