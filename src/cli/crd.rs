@@ -6,6 +6,11 @@ use thiserror::Error;
 
 use crate::api;
 
+/// What `--help` shows below the options.
+pub(super) const EXAMPLES: &str = "Examples:
+  caas-operator crd | kubectl apply -f -
+  caas-operator crd > caasaccounts.yaml";
+
 /// Why the definition could not be printed.
 #[derive(Debug, Error)]
 pub(super) enum CrdError {

@@ -31,6 +31,7 @@ const USERS: [(&str, &str, usize, usize); 2] =
 
 /// Arguments of `demo`.
 #[derive(ClapArgs)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// Where metrics, accounts and /sd are served; port 0 takes any that is free
     #[arg(long, value_name = "ADDRESS", env = "CAAS_OPERATOR_LISTEN", default_value = "127.0.0.1:9104")]
@@ -50,6 +51,12 @@ pub(super) struct Args {
     #[arg(long, env = "CAAS_OPERATOR_SEED", default_value_t = 1)]
     seed: u64,
 }
+
+const EXAMPLES: &str = "Examples:
+  caas-operator demo
+  caas-operator demo --listen 127.0.0.1:0 --listen-cloud 127.0.0.1:0 --churn 0.5
+
+It says where to look once there is something to see, and runs until Ctrl-C.";
 
 /// Why there is no demo.
 #[derive(Debug, Error)]

@@ -17,9 +17,22 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::telemetry::logs::{self, LogFormat};
 
+const EXAMPLES: &str = "Examples:
+  caas-operator demo
+  caas-operator check account.yaml
+  caas-operator crd | kubectl apply -f -
+
+Each command has more: caas-operator demo --help";
+
 /// Turns Container-as-a-Service APIs into Prometheus metrics.
 #[derive(Parser)]
-#[command(name = "caas-operator", version, propagate_version = true, max_term_width = 110)]
+#[command(
+    name = "caas-operator",
+    version,
+    propagate_version = true,
+    max_term_width = 110,
+    after_help = EXAMPLES
+)]
 struct Cli {
     /// How log lines on stderr look; `RUST_LOG` sets the level
     #[arg(long, global = true, value_enum, default_value = "text", env = "CAAS_OPERATOR_LOG_FORMAT")]
@@ -41,6 +54,7 @@ enum Command {
     /// Validate manifests as an API server would, log in, collect once and print what would be exposed
     Check(check::Args),
     /// Print the definition of the custom resource
+    #[command(after_help = crd::EXAMPLES)]
     Crd,
 }
 

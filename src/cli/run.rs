@@ -113,7 +113,7 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
         }
     };
     let work = async {
-        tokio::join!(controller::run(settings, synced, stop.clone()), ready);
+        tokio::join!(Box::pin(controller::run(settings, synced, stop.clone())), ready);
     };
     house.run(listeners, None, stop.clone(), work).await;
     Ok(())

@@ -24,21 +24,10 @@ use crate::standalone::{Desired, watch};
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// Folder with CaasAccount and Secret manifests; changes are picked up while running
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "CAAS_OPERATOR_MANIFESTS",
-        required_unless_present = "alauda_endpoint"
-    )]
+    #[arg(long, value_name = "DIR", env = "CAAS_OPERATOR_MANIFESTS")]
     manifests: Option<PathBuf>,
     /// Base URL of the API of one Alauda account, whose user and password are in the environment
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "CAAS_OPERATOR_ALAUDA_ENDPOINT",
-        conflicts_with = "manifests",
-        requires_all = ["alauda_username", "alauda_password"]
-    )]
+    #[arg(long, value_name = "URL", env = "CAAS_OPERATOR_ALAUDA_ENDPOINT", conflicts_with = "manifests")]
     alauda_endpoint: Option<String>,
     /// User or organization whose services are collected. Default: the user
     #[arg(long, value_name = "NAME", env = "CAAS_OPERATOR_ALAUDA_NAMESPACE", requires = "alauda_endpoint")]
@@ -69,6 +58,11 @@ The endpoint is then allowed, whatever its address, since who starts the program
 /// Why the program does not run.
 #[derive(Debug, Error)]
 pub(super) enum StandaloneError {
+    /// Neither a folder nor an endpoint.
+    #[error(
+        "there is nothing to collect: give --manifests DIR, or --alauda-endpoint URL with ALAUDA_USERNAME and ALAUDA_PASSWORD in the environment"
+    )]
+    Nothing,
     /// The variables give no account.
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
@@ -98,19 +92,19 @@ pub(super) async fn run(args: Args) -> Result<(), StandaloneError> {
         one_account(account, policy, listeners, stop).await;
         return Ok(());
     }
-    // Required where there is no endpoint.
-    let folder = args.manifests.unwrap_or_default();
+    let folder = args.manifests.ok_or(StandaloneError::Nothing)?;
     let listeners = Listeners::bind(args.listen, args.listen_health).await?;
     let (house, _) = House::new(policy);
     from_folder(&house, folder, listeners, stop).await
 }
 
 impl Args {
+    /// The one account that the arguments name; a user or password that is not there is as good as an empty one.
     fn environment(&self) -> Option<Environment> {
         Some(Environment {
-            username: self.alauda_username.clone()?,
-            password: self.alauda_password.clone()?,
             endpoint: self.alauda_endpoint.clone()?,
+            username: self.alauda_username.clone().unwrap_or_default(),
+            password: self.alauda_password.clone().unwrap_or_default(),
             namespace: self.alauda_namespace.clone(),
         })
     }

@@ -95,17 +95,22 @@ fn refused(context: &Context, wanted: &ServiceMonitor, error: Error) -> Result<F
                 shown(wanted)
             ),
         )),
-        Some(400 | 422) => Ok(Finding::new(
-            Reason::Invalid,
-            format!(
-                "The API server refuses ServiceMonitor {} as invalid; check spec.serviceMonitor and \
-                 spec.metrics.labels, and that the installed ServiceMonitor definition is not older than \
-                 Prometheus Operator 0.47.",
-                shown(wanted)
-            ),
-        )),
+        Some(400 | 422) => Ok(invalid(wanted)),
+        Some(500) if error.unknown_field() => Ok(invalid(wanted)),
         _ => Err(error),
     }
+}
+
+fn invalid(wanted: &ServiceMonitor) -> Finding {
+    Finding::new(
+        Reason::Invalid,
+        format!(
+            "The API server refuses ServiceMonitor {} as invalid; check spec.serviceMonitor and \
+             spec.metrics.labels, and that the installed ServiceMonitor definition is not older than \
+             Prometheus Operator 0.47.",
+            shown(wanted)
+        ),
+    )
 }
 
 fn applied(wanted: &ServiceMonitor) -> Finding {

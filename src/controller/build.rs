@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use kube::core::ObjectMeta;
 use kube::{Resource, ResourceExt};
 
+use super::FIELD_MANAGER;
 use super::monitoring::{
     Endpoint, MANAGED_BY, NamespaceSelector, Relabeling, Selector, ServiceMonitor, ServiceMonitorSpec,
 };
@@ -128,10 +129,26 @@ pub(super) fn is_as_wanted(stands: &ServiceMonitor, wanted: &ServiceMonitor) -> 
     let holds = |stands: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>| {
         wanted.iter().all(|(key, value)| stands.get(key) == Some(value))
     };
+    let left = |field: &str, wanted: &BTreeMap<String, String>| {
+        written(stands, field).any(|key| !wanted.contains_key(key))
+    };
     stands.spec == wanted.spec
         && holds(stands.labels(), wanted.labels())
         && holds(stands.annotations(), wanted.annotations())
+        && !left("f:labels", wanted.labels())
+        && !left("f:annotations", wanted.annotations())
         && is_controlled_by(stands, wanted)
+}
+
+/// The keys of a field of the metadata that we have written and that still are ours.
+fn written<'a>(stands: &'a ServiceMonitor, field: &str) -> impl Iterator<Item = &'a str> {
+    let entries = stands.meta().managed_fields.iter().flatten();
+    let ours = entries.filter(|entry| {
+        entry.manager.as_deref() == Some(FIELD_MANAGER) && entry.operation.as_deref() == Some("Apply")
+    });
+    let fields =
+        ours.filter_map(move |entry| entry.fields_v1.as_ref()?.0.get("f:metadata")?.get(field)?.as_object());
+    fields.flat_map(|keys| keys.keys()).filter_map(|key| key.strip_prefix("f:"))
 }
 
 /// Whether both are controlled by the same object.

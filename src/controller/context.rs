@@ -17,6 +17,7 @@ use super::build::ScrapeService;
 use super::client::asked_to_wait;
 use super::dereference::Reading;
 use super::events::Announcer;
+use super::history::History;
 use super::monitoring::Monitors;
 use super::reconcile::Guarded;
 use super::secrets::{References, Turnstile};
@@ -87,6 +88,12 @@ impl Error {
         asked_to_wait(source)
     }
 
+    /// Whether the API server's definition of the object lacks a field that was written. It answers so with 500.
+    pub(super) fn unknown_field(&self) -> bool {
+        let Self::Api { source, .. } = self else { return false };
+        matches!(&**source, kube::Error::Api(status) if status.message.contains("field not declared in schema"))
+    }
+
     /// The status code of the answer, where there was one.
     pub(super) fn code(&self) -> Option<u16> {
         match self {
@@ -115,9 +122,9 @@ pub(super) fn patiently<T: Send>(
     events: impl Stream<Item = watcher::Result<T>> + Send,
 ) -> impl Stream<Item = watcher::Result<T>> + Send {
     events.then(|event| async move {
-        let error = match &event {
-            Err(watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error)) => error,
-            _ => return event,
+        let Err(watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error)) = &event
+        else {
+            return event;
         };
         if let Some(wait) = asked_to_wait(error) {
             tokio::time::sleep(wait.min(LONGEST_WAIT)).await;
@@ -135,6 +142,8 @@ pub(super) struct Known {
     pub(super) counts_written: Option<Instant>,
     /// Reconciles that failed one after another.
     pub(super) failures: u32,
+    /// Before when the API server does not want to be asked again.
+    pub(super) not_before: Option<Instant>,
     /// The status written last, with the version of the object that was looked at.
     pub(super) written: Option<(Option<String>, CaasAccountStatus)>,
 }
@@ -158,6 +167,7 @@ pub(super) struct Context {
     /// Asks the followers of ServiceMonitors to look at once whether their definition is there.
     pub(super) look_for_monitors: Notify,
     pub(super) known: Mutex<HashMap<AccountId, Known>>,
+    pub(super) history: History,
 }
 
 /// What is shared with one scope's reconciles only.

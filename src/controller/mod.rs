@@ -12,6 +12,7 @@ mod context;
 mod dereference;
 mod events;
 mod findings;
+mod history;
 mod monitoring;
 mod reconcile;
 mod run;

@@ -18,7 +18,8 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::build::account_name;
-use super::context::{Context, patiently, within};
+use super::context::{Context, within};
+use super::history;
 use super::scope::Scope;
 use crate::account::AccountId;
 
@@ -199,7 +200,8 @@ async fn watch_monitors(
 ) {
     let api = scope.api::<Guarded>(context.client.clone());
     let config = context.watch_config().labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1));
-    let mut events = patiently(watcher(api, config)).default_backoff().reflect(writer).boxed();
+    let watch = history::watch(Arc::clone(&context), api, config);
+    let mut events = watch.default_backoff().reflect(writer).boxed();
     loop {
         let event = match events.try_next().await {
             Ok(Some(event)) => event,

@@ -10,7 +10,7 @@ use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
 use tokio::time::Instant;
 
-use super::context::{Context, Error, Scoped};
+use super::context::{Context, Error, Known, Scoped};
 use super::dereference::{Reading, dereference};
 use super::monitoring::Monitors;
 use super::secrets::{Standing, period};
@@ -42,6 +42,9 @@ pub(super) async fn reconcile(object: Arc<Guarded>, scoped: Arc<Scoped>) -> Resu
         context.forget(&id);
         return Ok(Action::await_change());
     }
+    if let Some(wait) = context.known().get(&id).and_then(not_yet) {
+        return Ok(Action::requeue(wait));
+    }
     let timer = context.metrics.reconcile_duration.start_timer();
     let outcome = bring(&scoped, &up_to_date(context, account, &id), &id).await;
     timer.observe_duration();
@@ -69,17 +72,25 @@ fn up_to_date<'a>(context: &Context, account: &'a CaasAccount, id: &AccountId) -
     }
 }
 
+/// How long the API server does not want to be asked again on behalf of an account.
+fn not_yet(known: &Known) -> Option<Duration> {
+    known.not_before?.checked_duration_since(Instant::now()).filter(|wait| !wait.is_zero())
+}
+
 /// When to try again after an error: later each time, and not before the API server wants it.
 pub(super) fn after_error(object: &Guarded, error: &Error, scoped: &Scoped) -> Action {
     let Ok(account) = &object.0 else { return Action::requeue(LONGEST_BACKOFF) };
     let id = resolve::id(account);
+    let asked = error.retry_after().map(|wait| wait.min(LONGEST_BACKOFF));
     let failures = {
         let mut known = scoped.context.known();
         let known = known.entry(id.clone()).or_default();
         known.failures = known.failures.saturating_add(1);
+        // Whatever else asks for a reconcile waits as long.
+        known.not_before = asked.map(|wait| Instant::now() + wait);
         known.failures
     };
-    let wait = backoff(failures, &id).max(error.retry_after().unwrap_or_default()).min(LONGEST_BACKOFF);
+    let wait = backoff(failures, &id).max(asked.unwrap_or_default());
     tracing::warn!(account = %id, %error, ?wait, "the account could not be reconciled; it is tried again");
     Action::requeue(wait)
 }

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::build::ScrapeService;
 use super::context::{Context, Ownership, Scoped};
 use super::events::Announcer;
+use super::history::{self, History};
 use super::monitoring::{self, Monitors};
 use super::reconcile::{Guarded, after_error, reconcile};
 use super::scope::Scope;
@@ -27,8 +28,8 @@ use crate::cloud::http::Policy;
 use crate::collector::{Registry, Supervisor, Transition};
 use crate::telemetry::Metrics;
 
-/// Accounts reconciled at once in one scope.
-const CONCURRENCY: u16 = 8;
+/// Accounts reconciled at once in one scope. They mostly wait: for the API server, and for their turn to read a Secret.
+const CONCURRENCY: u16 = 32;
 
 /// Changes of one account within this time are one reconcile.
 const DEBOUNCE: Duration = Duration::from_millis(200);
@@ -86,7 +87,9 @@ pub async fn run(settings: Settings, synced: watch::Sender<bool>, cancel: Cancel
         references: References::default(),
         look_for_monitors: Notify::new(),
         known: Mutex::new(HashMap::new()),
+        history: History::default(),
     });
+    let first = scopes.first().cloned().unwrap_or(Scope::Cluster);
     let (mut names, mut listed, mut queues) = (Vec::new(), Vec::new(), Vec::new());
     for scope in scopes {
         let (sender, receiver) = mpsc::channel(NAMES);
@@ -105,7 +108,8 @@ pub async fn run(settings: Settings, synced: watch::Sender<bool>, cancel: Cancel
         synced.send_replace(true);
     };
     let told = route(settings.transitions, names);
-    let beside = cancel.run_until_cancelled(async { tokio::join!(all_listed, told) });
+    let beside =
+        cancel.run_until_cancelled(async { tokio::join!(all_listed, told, history::follow(context, first)) });
     tokio::join!(beside, join_all(queues));
 }
 

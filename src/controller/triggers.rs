@@ -15,7 +15,8 @@ use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
 use kube::runtime::{WatchStreamExt, watcher};
 use tokio::sync::{mpsc, watch};
 
-use super::context::{Context, patiently};
+use super::context::Context;
+use super::history;
 use super::monitoring::Monitors;
 use super::reconcile::Guarded;
 use super::scope::Scope;
@@ -32,8 +33,9 @@ pub(super) fn accounts(
     synced: watch::Sender<bool>,
 ) -> impl Stream<Item = Request> + Send {
     let store = writer.as_reader();
-    let events = watcher(scope.api::<Guarded>(context.client.clone()), context.watch_config());
-    patiently(events).default_backoff().reflect(writer).flat_map(move |event| {
+    let api = scope.api::<Guarded>(context.client.clone());
+    let events = history::watch(Arc::clone(&context), api, context.watch_config());
+    events.default_backoff().reflect(writer).flat_map(move |event| {
         let requests: Vec<ObjectRef<Guarded>> = match event {
             Ok(watcher::Event::Apply(account)) => vec![ObjectRef::from_obj(&account)],
             Ok(watcher::Event::Delete(account)) => {
@@ -84,7 +86,8 @@ pub(super) fn all_on_change(
 /// Follows the versions of Secrets, never their data: each account that has read an older one is told to `touched`.
 pub(super) async fn secrets(context: Arc<Context>, scope: Scope, touched: mpsc::Sender<AccountId>) {
     let api = scope.api::<PartialObjectMeta<Secret>>(context.client.clone());
-    let mut events = patiently(watcher(api, context.watch_config())).default_backoff().boxed();
+    let mut events =
+        history::watch(Arc::clone(&context), api, context.watch_config()).default_backoff().boxed();
     while let Some(event) = events.next().await {
         let (secret, version) = match event {
             Ok(watcher::Event::Apply(secret) | watcher::Event::InitApply(secret)) => {

@@ -1,4 +1,4 @@
-//! A body in its encodings: collected piece by piece, and taken apart again for the rare client without gzip.
+//! A body, compressed while it is collected piece by piece, and taken apart again for the rare client without gzip.
 
 use std::io::{self, Cursor, Read, Write};
 
@@ -9,42 +9,27 @@ use flate2::write::GzEncoder;
 
 use super::Body;
 
-/// Up to this size a body is kept as it is too. Larger ones would cost the memory of their plain form
-/// for clients that hardly exist: Prometheus always takes gzip.
-pub const MAX_IDENTITY_BYTES: usize = 1 << 20;
-
 /// Collects a body.
-pub(super) struct BodyWriter {
-    identity: Option<Vec<u8>>,
-    gzip: GzEncoder<Vec<u8>>,
-}
+pub(super) struct BodyWriter(GzEncoder<Vec<u8>>);
 
 impl BodyWriter {
     pub(super) fn new() -> Self {
         // Series differ in few bytes from line to line: the fastest level comes close to the best.
-        Self { identity: Some(Vec::new()), gzip: GzEncoder::new(Vec::new(), Compression::fast()) }
+        Self(GzEncoder::new(Vec::new(), Compression::fast()))
     }
 
     pub(super) fn push(&mut self, piece: &[u8]) {
         // Writing into a Vec does not fail.
         #[allow(clippy::expect_used)]
-        self.gzip.write_all(piece).expect("a Vec takes every write");
-        self.identity = self.identity.take().filter(|kept| kept.len() + piece.len() <= MAX_IDENTITY_BYTES);
-        if let Some(kept) = &mut self.identity {
-            kept.extend_from_slice(piece);
-        }
+        self.0.write_all(piece).expect("a Vec takes every write");
     }
 
     pub(super) fn finish(self) -> Body {
         // As above.
         #[allow(clippy::expect_used)]
-        let mut gzip = self.gzip.finish().expect("a Vec takes every write");
+        let mut gzip = self.0.finish().expect("a Vec takes every write");
         gzip.shrink_to_fit();
-        let identity = self.identity.map(|mut kept| {
-            kept.shrink_to_fit();
-            kept.into()
-        });
-        Body { identity, gzip: gzip.into() }
+        Body { gzip: gzip.into() }
     }
 }
 
@@ -87,22 +72,11 @@ mod tests {
     }
 
     #[test]
-    fn a_small_body_is_kept_in_both_encodings() {
-        let body = body(&[b"one\n", b"two\n"]);
-        assert_eq!(body.identity.as_deref(), Some(&b"one\ntwo\n"[..]));
-        assert_eq!(inflated(&body.gzip), b"one\ntwo\n");
-        assert_eq!(body.plain_bytes(), 8);
-    }
-
-    #[test]
-    fn a_large_body_is_kept_compressed_only_and_still_knows_its_size() {
-        let half = vec![b'x'; MAX_IDENTITY_BYTES / 2];
-        assert!(body(&[&half, &half]).identity.is_some());
-
-        let body = body(&[&half, &half, b"y"]);
-        assert!(body.identity.is_none());
-        assert_eq!(body.plain_bytes(), MAX_IDENTITY_BYTES + 1);
-        assert_eq!(inflated(&body.gzip), [&half[..], &half, b"y"].concat());
+    fn what_was_pushed_comes_out_again_and_its_length_is_known() {
+        let body = body(&[b"one\n", &[b'x'; 5000], b"two\n"]);
+        let plain = inflated(&body.gzip);
+        assert!(plain.starts_with(b"one\nxxx") && plain.ends_with(b"xxxtwo\n"));
+        assert_eq!((plain.len(), body.plain_bytes()), (5008, 5008));
     }
 
     #[test]

@@ -17,24 +17,18 @@ use bytes::Bytes;
 
 pub use render::{Options, Rendered, Renderer};
 
-/// One format's body, in the encodings that it is kept in.
+/// One format's body. Kept compressed only: Prometheus always takes gzip, and the plain text is some ten times larger.
 #[derive(Debug, Clone)]
 pub struct Body {
-    /// Plain text; absent where only the compressed form is kept to save memory.
-    pub identity: Option<Bytes>,
-    /// Compressed with gzip.
+    /// Compressed with gzip; [`gzip::Inflate`] takes it apart.
     pub gzip: Bytes,
 }
 
 impl Body {
-    /// Length of the plain text in bytes, kept or not.
+    /// Length of the plain text in bytes.
     pub fn plain_bytes(&self) -> usize {
-        match (&self.identity, self.gzip.last_chunk::<4>()) {
-            (Some(plain), _) => plain.len(),
-            // A gzip member ends in the plain length modulo 2^32 (RFC 1952), and no body is that long.
-            (None, Some(length)) => u32::from_le_bytes(*length) as usize,
-            (None, None) => 0,
-        }
+        // A gzip member ends in the plain length modulo 2^32 (RFC 1952), and no body is that long.
+        self.gzip.last_chunk::<4>().map_or(0, |length| u32::from_le_bytes(*length) as usize)
     }
 }
 

@@ -91,6 +91,11 @@ impl Running {
         self.shared.alauda.sessions.logins()
     }
 
+    /// All tokens that were given, so that tests can look for them where they must not stand.
+    pub fn tokens(&self) -> Vec<String> {
+        self.shared.alauda.sessions.tokens()
+    }
+
     /// What exists in an account, by the name it was started with: the truth that tests compare with.
     pub fn world(&self, username: &str) -> Option<Arc<World>> {
         let accounts = &self.shared.alauda.accounts;

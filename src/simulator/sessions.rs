@@ -60,7 +60,7 @@ impl Sessions {
             login.username == username && login.password == password && organization_fits
         };
         let account = state.logins.iter().position(proves)?;
-        let token = hex(hash(&[self.seed, account as u64, state.epoch, 2]), TOKEN_DIGITS);
+        let token = self.token(account, state.epoch);
         state.tokens.insert(token.clone(), account);
         Some(token)
     }
@@ -86,6 +86,18 @@ impl Sessions {
             username.clone_into(&mut login.username);
             password.clone_into(&mut login.password);
         }
+    }
+
+    /// All tokens that were given, or would have been on a login.
+    pub(super) fn tokens(&self) -> Vec<String> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let of_account = |account| (0..=state.epoch).map(move |epoch| self.token(account, epoch));
+        (0..state.logins.len()).flat_map(of_account).collect()
+    }
+
+    /// The token of an account between two revocations.
+    fn token(&self, account: usize, epoch: u64) -> String {
+        hex(hash(&[self.seed, account as u64, epoch, 2]), TOKEN_DIGITS)
     }
 
     /// What one logs in with.
@@ -115,6 +127,7 @@ mod tests {
         assert_eq!(sessions.account(&first), None);
         let second = sessions.log_in("acme", &login.password, None).expect("a token");
         assert_ne!(first, second);
+        assert!([&first, &second].iter().all(|token| sessions.tokens().contains(token)));
         assert_eq!(sessions.account(&first), None);
     }
 

@@ -30,8 +30,8 @@ pub struct Environment {
 /// Why there is no account.
 #[derive(Debug, Error)]
 pub enum EnvironmentError {
-    /// A variable has no value.
-    #[error("{0} is empty: set it")]
+    /// A variable is not there, or has no value.
+    #[error("{0} is not set or empty: set it")]
     Empty(&'static str),
     /// The endpoint or the namespace is refused, as an API server would refuse it.
     #[error("the Alauda account is refused: {0}")]
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn an_empty_variable_is_named() {
         let error = account(&environment("", "https://caas.example.com/v1/"), |_| Ok(())).unwrap_err();
-        assert_eq!(error.to_string(), "ALAUDA_USERNAME is empty: set it");
+        assert_eq!(error.to_string(), "ALAUDA_USERNAME is not set or empty: set it");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::core::Collector;
+use prometheus::proto::MetricFamily;
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, TextEncoder,
 };
@@ -65,6 +66,29 @@ fn register<C: Collector + Clone + 'static>(registry: &Registrar, made: promethe
     family
 }
 
+/// A histogram of times in seconds, from what a loopback takes to the longest timeout that is usual.
+fn durations(name: &str, help: &str) -> HistogramOpts {
+    HistogramOpts::new(name, help)
+        .buckets(vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
+}
+
+/// What is said of the program and its process, whatever it does.
+fn register_process(registry: &Registrar) {
+    let build = register(
+        registry,
+        IntGaugeVec::new(
+            Opts::new("caas_operator_build_info", "Constant 1, labelled by the program's version."),
+            &["version"],
+        ),
+    );
+    build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+    #[cfg(target_os = "linux")]
+    {
+        // Fails only if the families exist already, and this registry is new.
+        let _ = registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()));
+    }
+}
+
 /// The labels of an account and more.
 fn account_and<'a>(more: &[&'a str]) -> Vec<&'a str> {
     ACCOUNT.iter().chain(more).copied().collect()
@@ -87,11 +111,10 @@ impl Metrics {
         let api_request_duration = register(
             &registry,
             HistogramVec::new(
-                HistogramOpts::new(
+                durations(
                     "caas_operator_api_request_duration_seconds",
                     "Time from sending a request to a cloud to the end of its answer.",
-                )
-                .buckets(vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]),
+                ),
                 &["operation"],
             ),
         );
@@ -108,27 +131,12 @@ impl Metrics {
         );
         let reconcile_duration = register(
             &registry,
-            Histogram::with_opts(
-                HistogramOpts::new(
-                    "caas_operator_reconcile_duration_seconds",
-                    "Time to reconcile a CaasAccount.",
-                )
-                .buckets(vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]),
-            ),
+            Histogram::with_opts(durations(
+                "caas_operator_reconcile_duration_seconds",
+                "Time to reconcile a CaasAccount.",
+            )),
         );
-        let build = register(
-            &registry,
-            IntGaugeVec::new(
-                Opts::new("caas_operator_build_info", "Constant 1, labelled by the program's version."),
-                &["version"],
-            ),
-        );
-        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        #[cfg(target_os = "linux")]
-        {
-            // Fails only if the families exist already, and this registry is new.
-            let _ = registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()));
-        }
+        register_process(&registry);
         Arc::new(Self {
             api_requests: counter(
                 "caas_operator_api_requests_total",
@@ -210,7 +218,7 @@ impl Metrics {
 
     /// Says how many accounts are in each state; a state that is not named has none.
     pub fn set_accounts(&self, by_state: &BTreeMap<&'static str, i64>) {
-        for series in self.accounts.collect().iter().flat_map(|family| family.get_metric()) {
+        for series in self.accounts.collect().iter().flat_map(MetricFamily::get_metric) {
             for state in series.get_label().iter().map(prometheus::proto::LabelPair::value) {
                 if !by_state.contains_key(state) {
                     self.accounts.with_label_values(&[state]).set(0);
@@ -225,7 +233,7 @@ impl Metrics {
     /// How many requests to clouds were made for one account.
     pub fn api_requests_of(&self, namespace: &str, name: &str) -> u64 {
         let families = self.api_requests.collect();
-        let series = families.iter().flat_map(|family| family.get_metric());
+        let series = families.iter().flat_map(MetricFamily::get_metric);
         let of_account = series.filter(|series| is_of(series.get_label(), namespace, name));
         // Counts of requests stay far below 2^53.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]

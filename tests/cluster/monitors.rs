@@ -51,7 +51,7 @@ fn relabelings(stage: &Stage, job: &str, labels: &[(&str, &str)]) -> Value {
     Value::Array(rules)
 }
 
-fn spec(endpoints: Value) -> Value {
+fn spec(endpoints: &Value) -> Value {
     json!({
         "endpoints": endpoints,
         "keepDroppedTargets": 1,
@@ -72,7 +72,7 @@ async fn it_says_what_prometheus_operator_needs_and_follows_the_account() -> any
     let path = stage.path("acme");
     let endpoint = json!({"port": "http", "path": path, "interval": "5s", "scrapeTimeout": "5s",
         "relabelings": relabelings(&stage, "caas", &[])});
-    assert_eq!(stands.data["spec"], spec(json!([endpoint])));
+    assert_eq!(stands.data["spec"], spec(&json!([endpoint])));
     assert_eq!(
         stands.labels().iter().collect::<Vec<_>>(),
         [(&"app.kubernetes.io/managed-by".to_owned(), &"caas-operator".to_owned())]
@@ -97,7 +97,7 @@ async fn it_says_what_prometheus_operator_needs_and_follows_the_account() -> any
         "relabelings": relabelings(&stage, "caas", &team)});
     let legacy = json!({"port": "http", "path": format!("{path}/legacy"), "interval": "5s", "scrapeTimeout": "3s",
         "honorLabels": true, "relabelings": relabelings(&stage, "caas-legacy", &team)});
-    assert_eq!(stands.data["spec"], spec(json!([modern, legacy])));
+    assert_eq!(stands.data["spec"], spec(&json!([modern, legacy])));
     assert_eq!(stands.labels().get("release").map(String::as_str), Some("stack"));
     assert_eq!(stands.annotations().get("note").map(String::as_str), Some("ours"));
 
@@ -151,7 +151,7 @@ async fn an_edited_one_is_put_back_and_a_deleted_one_comes_again() -> anyhow::Re
 }
 
 /// A ServiceMonitor of somebody else.
-fn foreign(labels: Value) -> anyhow::Result<DynamicObject> {
+fn foreign(labels: &Value) -> anyhow::Result<DynamicObject> {
     Ok(serde_json::from_value(json!({
         "apiVersion": "monitoring.coreos.com/v1", "kind": "ServiceMonitor",
         "metadata": {"name": "caas-acme", "labels": labels},
@@ -166,7 +166,7 @@ async fn a_foreign_one_of_that_name_is_not_taken_over() -> anyhow::Result<()> {
         [("foreign", json!({})), ("foreign-marked", json!({"app.kubernetes.io/managed-by": "caas-operator"}))]
     {
         let stage = stage(hint).await?;
-        let theirs = stage.monitors().create(&PostParams::default(), &foreign(labels)?).await?;
+        let theirs = stage.monitors().create(&PostParams::default(), &foreign(&labels)?).await?;
         let operator = stage.operator().await?;
         stage.account("acme").await?;
 
@@ -233,7 +233,7 @@ async fn a_label_that_the_api_server_refuses_is_told_and_mended() -> anyhow::Res
     Ok(())
 }
 
-/// What a ServiceAccount of the namespace is granted, by the name of the role.
+/// What a `ServiceAccount` of the namespace is granted, by the name of the role.
 fn grant(stage: &Stage, role: &str, rules: &Value) -> Vec<Value> {
     let namespace = stage.namespace.name();
     let api = "rbac.authorization.k8s.io";

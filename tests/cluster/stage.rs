@@ -63,7 +63,7 @@ impl Stage {
 
     /// The same with a spec that this is merged into.
     pub(crate) async fn account_with(&self, name: &str, spec: Value) -> anyhow::Result<()> {
-        let manifests = [self.secret(name), manifest(name, self.spec(name, spec))];
+        let manifests = [self.secret(name), manifest(name, &self.spec(name, spec))];
         let list = json!({"apiVersion": "v1", "kind": "List", "items": manifests});
         self.namespace.apply(&list.to_string()).await?.expect_ok();
         Ok(())
@@ -189,7 +189,7 @@ impl Stage {
 }
 
 /// A whole account.
-pub(crate) fn manifest(name: &str, spec: Value) -> Value {
+pub(crate) fn manifest(name: &str, spec: &Value) -> Value {
     json!({"apiVersion": "caas-operator.io/v1alpha1", "kind": "CaasAccount", "metadata": {"name": name}, "spec": spec})
 }
 

@@ -49,6 +49,7 @@ fn the_binary_asks_for_no_dynamic_loader() {
 #[ignore = "needs the static binary: run make test"]
 fn the_program_runs_in_a_read_only_root_with_ca_certificates_only() {
     if std::env::var_os(INSIDE).is_some() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
         tokio::runtime::Runtime::new().unwrap().block_on(in_an_empty_root());
         return;
     }
@@ -210,7 +211,7 @@ fn start(root: &Path, endpoint: &str) -> Child {
 async fn until_collected(program: &mut Child) -> String {
     let started = Instant::now();
     loop {
-        let body = match reqwest_get("http://127.0.0.1:9104/metrics").await {
+        let body = match get("http://127.0.0.1:9104/metrics").await {
             Some(body) if body.contains("caas_instance_memory_usage_bytes{") => return body,
             other => other,
         };
@@ -224,6 +225,6 @@ async fn until_collected(program: &mut Child) -> String {
     }
 }
 
-async fn reqwest_get(url: &str) -> Option<String> {
+async fn get(url: &str) -> Option<String> {
     reqwest::get(url).await.ok()?.text().await.ok()
 }

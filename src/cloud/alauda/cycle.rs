@@ -204,7 +204,7 @@ impl<'a> Cycle<'a> {
 
     fn next_page(&self, url: &Url, next: &str) -> Result<Url, AnswerProblem> {
         let next = wire::next_url(url, next)?;
-        if self.seen_pages.contains(&next) {
+        if self.seen_pages.contains(&next) || wire::is_page_one(&next) {
             return Err(AnswerProblem::PageCycle);
         }
         if self.seen_pages.len() >= MOST_PAGES {

@@ -57,6 +57,11 @@ pub(super) fn next_url(page: &Url, next: &str) -> Result<Url, AnswerProblem> {
     Ok(ours)
 }
 
+/// Whether an address names the first page by its number; the first request does not, and asks for the same.
+pub(super) fn is_page_one(page: &Url) -> bool {
+    page.query_pairs().any(|(name, value)| name == "page" && value == "1")
+}
+
 /// Addresses one service's instances; a service in an application is asked for with its name.
 pub(super) struct ServicePath {
     instances: Url,

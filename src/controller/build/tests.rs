@@ -81,6 +81,12 @@ fn what_others_add_is_theirs() {
     assert!(is_as_wanted(&stands, &wanted));
 }
 
+/// What the API server keeps of our having written a key that is not wanted any more.
+fn ours(field: &str) -> Value {
+    json!({"manager": "caas-operator", "operation": "Apply", "apiVersion": "monitoring.coreos.com/v1",
+        "fieldsType": "FieldsV1", "fieldsV1": {"f:metadata": {field: {"f:left": {}}}}})
+}
+
 #[test]
 fn an_edit_is_seen_wherever_it_is() {
     let wanted = monitor(&json!({
@@ -93,15 +99,16 @@ fn an_edit_is_seen_wherever_it_is() {
         ("/metadata/labels/release", json!("b")),
         ("/metadata/labels/app.kubernetes.io~1managed-by", json!("me")),
         ("/metadata/annotations/owner", json!("b")),
+        ("/metadata/managedFields", json!([ours("f:labels")])),
+        ("/metadata/managedFields", json!([ours("f:annotations")])),
         ("/metadata/ownerReferences", json!([])),
         ("/metadata/ownerReferences/0/controller", json!(false)),
         ("/metadata/ownerReferences/0/uid", json!("of another account")),
         ("/spec/endpoints/0/path", json!("/metrics")),
         ("/spec/endpoints/0/interval", json!("1m")),
-        // Lists are written whole, so nobody adds to what stands in them.
-        ("/spec/endpoints/0/scheme", json!("http")),
-        ("/spec/endpoints/0/relabelings/0/separator", json!(",")),
         ("/spec/endpoints/1/honorLabels", json!(false)),
+        ("/spec/endpoints/0/scheme", json!("https")),
+        ("/spec/endpoints/0/relabelings/0/sourceLabels", json!(["job"])),
         ("/spec/endpoints/0/relabelings/0/replacement", json!("kube-system")),
         ("/spec/endpoints/0/relabelings/0/action", gone.clone()),
         ("/spec/endpoints", json!([])),
@@ -110,12 +117,18 @@ fn an_edit_is_seen_wherever_it_is() {
         ("/spec/keepDroppedTargets", gone),
     ] {
         let mut edited = document.clone();
-        let (parent, field) = pointer.rsplit_once('/').unwrap();
-        let field = field.replace("~1", "/");
-        let parent = edited.pointer_mut(parent).unwrap();
-        match (parent, value) {
-            (Value::Object(parent), Value::Null) => drop(parent.remove(&field)),
-            (parent, value) => parent[field.as_str()] = value,
+        match edited.pointer_mut(pointer) {
+            Some(place) if !value.is_null() => *place = value,
+            place => {
+                let removes = place.is_some();
+                let (parent, field) = pointer.rsplit_once('/').unwrap();
+                let parent = edited.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+                if removes {
+                    parent.remove(field)
+                } else {
+                    parent.insert(field.into(), value)
+                };
+            }
         }
         let stands: ServiceMonitor = serde_json::from_value(edited).unwrap();
         assert!(!is_as_wanted(&stands, &wanted), "{pointer}");

@@ -1,0 +1,159 @@
+//! F21 to F23: clocks that jump, and clouds in which nothing stays for long.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use caas_operator::account::Provider;
+use caas_operator::simulator::{AccountSettings, Clock, Running, Settings, Simulator};
+
+use crate::collected::{Collected, INTERVAL, PASSWORD, families, samples, series};
+use crate::process::{memory, until};
+
+/// The machine's time in whole seconds.
+fn now() -> i64 {
+    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
+}
+
+/// A cloud whose clock stands still where it is put, at first at our time.
+async fn cloud_with_clock(services: usize, instances: usize, churn: f64) -> (Running, Arc<AtomicI64>) {
+    let time = Arc::new(AtomicI64::new(now()));
+    let shown = Arc::clone(&time);
+    #[allow(clippy::cast_precision_loss)] // seconds of this century
+    let clock = Clock::new(move || shown.load(Ordering::SeqCst) as f64);
+    let password = Some(PASSWORD.to_owned());
+    let user = AccountSettings { password, services, instances, ..AccountSettings::new("acme") };
+    let settings = Settings { accounts: vec![user], churn, clock, page_size: 50, ..Settings::default() };
+    (Simulator::start(settings).await.unwrap(), time)
+}
+
+/// Between two clocks it is the difference that counts, so the cloud's is moved: ours is the machine's.
+#[tokio::test]
+async fn a_clock_that_jumps_changes_no_rhythm_and_costs_data_only_while_it_is_wrong() {
+    let (cloud, time) = cloud_with_clock(4, 2, 0.0).await;
+    let collected = Collected::of(cloud, |_| {});
+    assert_eq!(samples(&*collected.until_reason("Collected").await), 8);
+    for jump in [-7 * 86_400, 7 * 86_400] {
+        time.store(now() + jump, Ordering::SeqCst);
+        if jump < 0 {
+            // Our window lies in the cloud's future, where nothing is.
+            collected.until("values without news go stale", |snapshot| samples(snapshot) == 0).await;
+        }
+        collected.cloud.reset_counts();
+        let begun = tokio::time::Instant::now();
+        collected.house.cycles("acme", 20).await;
+        let (cycles, took) = (collected.cloud.counts().services_page, begun.elapsed());
+        let expected = took.as_secs_f64() / INTERVAL.as_secs_f64();
+        #[allow(clippy::cast_precision_loss)] // some tens
+        let cycles = cycles as f64;
+        assert!(cycles <= expected + 2.0, "{cycles} cycles in {took:?}: none is made up for");
+        assert_eq!(collected.until("a cycle", |_| true).await.health.reason(), "Collected");
+        time.store(now(), Ordering::SeqCst);
+        collected.until("the data is back", |snapshot| samples(snapshot) == 8).await;
+    }
+    collected.stop().await;
+}
+
+/// What the body exposes: instance by identifier.
+fn exposed(snapshot: &caas_operator::collector::registry::Snapshot) -> BTreeSet<String> {
+    series(snapshot, "caas_instance_info").into_iter().map(|labels| labels["instance_id"].clone()).collect()
+}
+
+/// What exists at a time: instance by identifier.
+fn existing(cloud: &Running, time: f64) -> BTreeSet<String> {
+    let world = cloud.world("acme").unwrap();
+    world
+        .services(time)
+        .flat_map(|service| service.instances().map(|one| one.uuid).collect::<Vec<_>>())
+        .collect()
+}
+
+/// An account of a cloud in which everything changes.
+async fn churning(services: usize, instances: usize, window: Duration) -> (Collected, Arc<AtomicI64>) {
+    let (cloud, time) = cloud_with_clock(services, instances, 1.0).await;
+    let collected = Collected::of(cloud, |account| {
+        let Provider::Alauda(settings) = &mut account.provider;
+        settings.metrics_window = window;
+        settings.metrics_lag = Duration::ZERO;
+        account.collection.interval = Duration::from_millis(20);
+        // All that goes has to go because the list says so, not because it is old.
+        account.collection.stale_after = Duration::from_secs(3600);
+    });
+    (collected, time)
+}
+
+#[tokio::test]
+async fn what_is_redeployed_renamed_or_restarted_is_a_new_series_and_leaves_no_old_one() {
+    const STEP: i64 = 600;
+    const STEPS: i64 = 10;
+    let window = Duration::from_secs(2 * (STEP * STEPS).unsigned_abs());
+    let (collected, time) = churning(12, 2, window).await;
+    let begin = now() - STEP * STEPS;
+    let mut seen = BTreeSet::new();
+    for step in 0..STEPS {
+        time.store(begin + step * STEP, Ordering::SeqCst);
+        #[allow(clippy::cast_precision_loss)] // seconds of this century
+        let there = existing(&collected.cloud, (begin + step * STEP) as f64);
+        let snapshot = collected.until("it shows what exists", |snapshot| exposed(snapshot) == there).await;
+        assert!(samples(&snapshot) > 0);
+        for family in families(&snapshot) {
+            for id in family.samples.iter().filter_map(|sample| sample.labels.get("instance_id")) {
+                assert!(there.contains(id), "{} has a series of {id}, which is gone", family.name);
+            }
+        }
+        seen.extend(there);
+    }
+    assert!(seen.len() > 40, "{} instances came and went", seen.len());
+    collected.stop().await;
+}
+
+/// Set where the test below runs in a process of its own, whose memory is nobody else's.
+const ALONE: &str = "CAAS_TEST_ALONE";
+/// Cycles before memory is looked at, and as many again after.
+const CYCLES: i64 = 100;
+/// Seconds from one to the next, in which half of all services change.
+const STEP: i64 = 450;
+/// What an allocator may waver by.
+const MOST_GROWTH: u64 = 2 << 20;
+
+#[tokio::test]
+async fn memory_stays_flat_while_services_come_and_go() {
+    if std::env::var_os(ALONE).is_none() {
+        let name = "churn::memory_stays_flat_while_services_come_and_go";
+        let mut alone = Command::new(std::env::current_exe().unwrap());
+        alone.args([name, "--exact", "--nocapture"]).env(ALONE, "1");
+        let output = crate::process::finished(alone).await;
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+        print!("{said}");
+        return;
+    }
+    // The cloud is ahead of us and has no data of what came after our time: names and numbers of services and
+    // instances are what could pile up.
+    let (collected, time) = churning(40, 1, Duration::from_secs(100)).await;
+    let mut at_first = 0;
+    for half in 1..=2 {
+        for _ in 0..CYCLES {
+            time.fetch_add(STEP, Ordering::SeqCst);
+            let pages = collected.cloud.counts().services_page;
+            until("a cycle at the new time", async || {
+                (collected.cloud.counts().services_page > pages).then_some(())
+            })
+            .await;
+        }
+        // The simulated cloud keeps the newest requests, which is none of our growth.
+        collected.cloud.reset_counts();
+        let memory = memory("self", "VmRSS:");
+        println!("after {} hours of churn: {} KiB", half * CYCLES * STEP / 3600, memory >> 10);
+        if half == 1 {
+            at_first = memory;
+        } else {
+            assert!(memory < at_first + MOST_GROWTH, "{} KiB became {} KiB", at_first >> 10, memory >> 10);
+        }
+    }
+    let own = collected.house.own();
+    assert!(own.lines().count() < 300, "nor do the own metrics grow: {own}");
+    collected.stop().await;
+}

@@ -1,0 +1,115 @@
+//! `simulate`, `crd`, and what all commands have in common: help, environment, exit codes.
+
+use serde_json::Value;
+
+use crate::process::{Process, finished, program};
+use crate::support::{client, get_json};
+
+/// Every command, with what leads to its help.
+const COMMANDS: [&[&str]; 6] =
+    [&["run"], &["standalone"], &["demo"], &["simulate", "alauda"], &["check"], &["crd"]];
+
+#[tokio::test]
+async fn a_simulated_cloud_takes_the_credentials_that_it_prints_and_stops_on_sigterm() {
+    let mut process =
+        Process::start(program(&["simulate", "alauda", "--listen", "127.0.0.1:0", "--services", "3"]));
+    let greeting =
+        process.says("the greeting", |out, _| out.contains("Ctrl-C").then(|| out.to_owned())).await;
+    let after = |word: &str| {
+        let rest = greeting.split_once(word).unwrap_or_else(|| panic!("{word}: {greeting}")).1;
+        rest.split_whitespace().next().unwrap().to_owned()
+    };
+    let (url, username, password) = (after("listens on "), after("username: "), after("password: "));
+
+    let form = [("username", &username), ("password", &password)];
+    let answer = client().post(format!("{url}generate-api-token/")).form(&form).send().await.unwrap();
+    let token: Value = answer.json().await.unwrap();
+    let token = format!("Token {}", token["token"].as_str().unwrap());
+    let page = client().get(format!("{url}services/{username}/?page=1")).header("Authorization", token);
+    let page: Value = page.send().await.unwrap().json().await.unwrap();
+    assert_eq!(page["count"], 3);
+    assert_eq!(get_json(&url.replace("/v1/", "/_sim/counts")).await["total"], 2);
+
+    process.signal("TERM");
+    assert_eq!(process.ended().await.code(), Some(0));
+    assert!(client().get(url).send().await.unwrap_err().is_connect());
+}
+
+#[tokio::test]
+async fn a_busy_port_of_a_simulated_cloud_is_one_line_that_names_the_option() {
+    let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = busy.local_addr().unwrap().to_string();
+    let output = finished(program(&["simulate", "alauda", "--listen", &address])).await;
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), error.lines().count()), (Some(1), 1), "{error}");
+    assert!(
+        error.starts_with("error: ") && error.contains("--listen") && error.contains(&address),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn the_definition_is_printed_as_it_is_kept() {
+    let output = finished(program(&["crd"])).await;
+    let kept = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/crds/caasaccounts.yaml")).unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stdout == kept, "run `make generate`");
+}
+
+#[tokio::test]
+async fn the_help_of_each_command_has_examples_and_names_each_options_variable() {
+    for command in COMMANDS {
+        let output = finished(program(&[command, &["--help"]].concat())).await;
+        assert_eq!(output.status.code(), Some(0), "{command:?}");
+        let help = String::from_utf8(output.stdout).unwrap();
+        let examples =
+            help.split_once("Examples:").unwrap_or_else(|| panic!("{command:?} has no examples")).1;
+        assert!(examples.contains(&format!("caas-operator {}", command.join(" "))), "{examples}");
+
+        // An option begins where a line begins with it; its variable stands in the lines up to the next.
+        let mut options: Vec<(String, bool)> = Vec::new();
+        for line in help.lines() {
+            let text = line.trim_start();
+            if let Some(name) = text.split([' ', ',']).find(|word| word.starts_with("--"))
+                && text.starts_with('-')
+                && line.len() - text.len() <= 6
+            {
+                options.push((name.to_owned(), false));
+            }
+            if let Some(option) = options.last_mut() {
+                option.1 |= line.contains("[env: CAAS_OPERATOR_") || line.contains("[env: ALAUDA_");
+            }
+        }
+        assert!(options.len() > 2, "{help}");
+        for (option, has_variable) in options {
+            let universal = ["--help", "--version"].contains(&&*option);
+            assert!(has_variable || universal, "{command:?} {option}: {help}");
+        }
+    }
+    let output = finished(program(&["--help"])).await;
+    let help = String::from_utf8(output.stdout).unwrap();
+    for command in COMMANDS {
+        assert!(help.contains(command[0]), "{help}");
+    }
+    assert!(help.contains("Examples:"), "{help}");
+}
+
+#[tokio::test]
+async fn what_is_no_option_or_command_ends_with_code_2_and_a_hint() {
+    for arguments in
+        [&["frobnicate"][..], &["demo", "--frobnicate"], &["check"], &["simulate", "alauda", "--churn", "7"]]
+    {
+        let output = finished(program(arguments)).await;
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{arguments:?}");
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.starts_with("error: ") && error.contains("--help"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_option_may_come_from_the_environment() {
+    let mut command = program(&["simulate", "alauda"]);
+    command.env("CAAS_OPERATOR_LISTEN", "127.0.0.1:0").env("CAAS_OPERATOR_USERNAME", "umbrella");
+    let mut process = Process::start(command);
+    process.says("the user", |out, _| out.contains("username: umbrella").then_some(())).await;
+}

@@ -1,0 +1,194 @@
+//! Each fault of the simulated cloud, against the real client and collector: what it costs, and what it does not.
+
+use std::time::Duration;
+
+use caas_operator::collector::registry::Snapshot;
+use caas_operator::simulator::Settings;
+use futures::future::join_all;
+
+use crate::collected::{Collected, PASSWORD, samples, value};
+use crate::process::until;
+use crate::support::cloud_with;
+
+/// Whether the first service's instances have samples, and how many of all others have.
+fn of_kibana_and_others(snapshot: &Snapshot) -> (usize, usize) {
+    let services = &snapshot.page.services;
+    let kibana = services.iter().find(|service| service.facts.name == "kibana").unwrap();
+    let with_data = kibana.instances.iter().filter(|instance| instance.sample.is_some()).count();
+    (with_data, samples(snapshot) - with_data)
+}
+
+#[tokio::test]
+async fn a_fault_of_one_services_measurements_costs_these_alone_and_is_counted_by_its_reason() {
+    let cases = [
+        ("500", "status"),
+        ("502", "status"),
+        ("503", "status"),
+        ("504", "status"),
+        ("status=404", "status"),
+        ("html", "not_json"),
+        ("truncated-body", "broke_off"),
+        ("drop", "broke_off"),
+        ("invalid-utf8", "not_json"),
+        ("wrong-json", "shape"),
+        ("deep-json", "too_deep"),
+        ("gzip-bomb", "too_large"),
+        ("redirect", "redirect"),
+        ("hang", "timeout"),
+        ("slow-body", "timeout"),
+        ("latency=1h", "timeout"),
+    ];
+    join_all(cases.map(|(fault, reason)| async move {
+        let collected = Collected::with(&format!("metrics:{fault}@service=kibana"), |account| {
+            // All retries fit in, save where it is the time that runs out.
+            let seconds = if reason == "timeout" { 1 } else { 20 };
+            account.collection.request_timeout = Duration::from_secs(seconds);
+        })
+        .await;
+        let snapshot = collected.until_reason("PartiallyCollected").await;
+        assert_eq!((snapshot.counts(), of_kibana_and_others(&snapshot)), ((4, 8), (0, 6)), "{fault}");
+        assert!((value(&snapshot, "caas_account_up") - 1.0).abs() < 0.1, "{fault}");
+        let counted = collected.house.count(&["caas_operator_collection_errors_total", reason]);
+        assert!(counted >= 2.0, "{fault}: {counted} of {reason}: {}", collected.house.own());
+
+        collected.cloud.clear_faults();
+        let snapshot = collected.until_reason("Collected").await;
+        assert_eq!(of_kibana_and_others(&snapshot), (2, 6), "{fault}: it heals by itself");
+        collected.stop().await;
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn an_empty_body_is_an_instance_without_data_and_no_failure() {
+    let collected = Collected::with("metrics:empty-body@service=kibana", |_| {}).await;
+    let snapshot = collected.until_reason("Collected").await;
+    assert_eq!((snapshot.counts(), of_kibana_and_others(&snapshot)), ((4, 8), (0, 6)));
+    collected.stop().await;
+}
+
+#[tokio::test]
+async fn instances_are_asked_for_where_the_pages_leave_them_out() {
+    let settings = Settings {
+        inline_instances: false,
+        relative_next: true,
+        page_size: 2,
+        drift: true,
+        ..Settings::default()
+    };
+    let collected = Collected::of(cloud_with(PASSWORD, 4, 2, settings).await, |_| {});
+    assert_eq!(samples(&*collected.until_reason("Collected").await), 8);
+    assert!(collected.cloud.counts().instances >= 4);
+
+    collected.fault("instances:status=404@service=kibana");
+    let snapshot = collected.until_reason("PartiallyCollected").await;
+    assert_eq!(of_kibana_and_others(&snapshot).1, 6, "the other services are there");
+    collected.stop().await;
+}
+
+#[tokio::test]
+async fn a_cycle_costs_one_request_a_page_and_one_an_instance_and_the_first_one_login() {
+    let cloud = cloud_with(PASSWORD, 20, 5, Settings::default()).await;
+    let collected = Collected::of(cloud, |account| account.collection.interval = Duration::from_secs(5));
+    collected.until_reason("Collected").await;
+    let counts = collected.cloud.counts();
+    assert_eq!((counts.login, counts.services_page, counts.metrics, counts.total), (1, 1, 100, 102));
+
+    collected.cloud.reset_counts();
+    let first = collected.until("the first cycle", |_| true).await.collected_at;
+    collected.until("the second cycle", |snapshot| snapshot.collected_at > first).await;
+    let counts = collected.cloud.counts();
+    println!("requests of a cycle over 20 services x 5 instances, as the cloud counts them: {counts:?}");
+    assert_eq!((counts.login, counts.services_page, counts.metrics, counts.total), (0, 1, 100, 101));
+    collected.stop().await;
+}
+
+#[tokio::test]
+async fn a_slow_cloud_costs_cycles_that_are_counted_and_never_more_requests_than_allowed() {
+    let collected =
+        Collected::with("latency=60ms", |account| account.collection.max_concurrent_requests = 2).await;
+    assert_eq!(samples(&*collected.until_reason("Collected").await), 8);
+    until("cycles are left out and counted", async || {
+        (collected.house.count(&["caas_operator_skipped_cycles_total", "acme"]) >= 2.0).then_some(())
+    })
+    .await;
+    assert!(collected.cloud.counts().max_in_flight <= 2);
+    collected.stop().await;
+}
+
+#[tokio::test]
+async fn too_many_requests_silence_the_account_say_so_and_heal() {
+    join_all(["429=1", "429=date:1", "429=none"].map(|fault| async move {
+        let collected = Collected::well(|_| {}).await;
+        collected.fault(fault);
+        let snapshot = collected.until_reason("RateLimited").await;
+        assert_eq!(samples(&snapshot), 8, "{fault}: the last values are kept");
+        assert!(collected.house.count(&["caas_operator_api_throttled_total", "acme"]) >= 1.0);
+        collected.cloud.clear_faults();
+        collected.until_reason("Collected").await;
+        collected.stop().await;
+    }))
+    .await;
+
+    let collected = Collected::with("429=3600", |_| {}).await;
+    collected.until_reason("RateLimited").await;
+    collected.cloud.reset_counts();
+    collected.house.cycles("acme", 10).await;
+    assert_eq!(collected.cloud.counts().total, 0, "nobody asks before it is time");
+    collected.stop().await;
+}
+
+#[tokio::test]
+async fn a_short_limit_is_waited_out_inside_the_cycle() {
+    for fault in ["429=0@x1", "429=none@x1", "503=0@x1", "metrics:429=none@x2"] {
+        let collected = Collected::with(fault, |account| {
+            account.collection.interval = Duration::from_secs(3600);
+            account.collection.request_timeout = Duration::from_secs(10);
+        })
+        .await;
+        let snapshot = collected.until(fault, |_| true).await;
+        assert_eq!((snapshot.health.reason(), samples(&snapshot)), ("Collected", 8), "{fault}");
+        assert!(collected.house.count(&["caas_operator_api_retries_total", "acme"]) >= 1.0, "{fault}");
+        collected.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_token_logs_in_once_and_loses_nothing() {
+    for fault in ["revoked-token@x1", "metrics:revoked-token@x1", "services:revoked-token=after-use@x1"] {
+        let collected =
+            Collected::with(fault, |account| account.collection.interval = Duration::from_secs(3600)).await;
+        let snapshot = collected.until(fault, |_| true).await;
+        assert_eq!((snapshot.health.reason(), samples(&snapshot)), ("Collected", 8), "{fault}");
+        assert_eq!(collected.cloud.counts().login, 2, "{fault}");
+        collected.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn pages_that_form_a_circle_are_read_once_and_reported() {
+    let faults = vec!["page-cycle".parse().unwrap()];
+    let cloud = cloud_with(PASSWORD, 4, 2, Settings { page_size: 2, faults, ..Settings::default() }).await;
+    let collected = Collected::of(cloud, |account| account.collection.interval = Duration::from_secs(3600));
+    let snapshot = collected.until_reason("PartiallyCollected").await;
+    assert_eq!((snapshot.counts(), samples(&snapshot)), ((4, 8), 8));
+    assert_eq!((collected.cloud.counts().services_page, collected.cloud.counts().metrics), (2, 8));
+    assert!((collected.house.count(&["collection_errors_total", "page_cycle"]) - 1.0).abs() < 0.1);
+    collected.stop().await;
+}
+
+#[tokio::test]
+async fn pages_that_never_end_are_bounded_and_reported() {
+    let faults = vec!["endless-pages".parse().unwrap()];
+    let cloud = cloud_with(PASSWORD, 1, 1, Settings { page_size: 1, faults, ..Settings::default() }).await;
+    let collected = Collected::of(cloud, |account| account.collection.interval = Duration::from_secs(3600));
+    let snapshot = collected.until_reason("PartiallyCollected").await;
+    assert_eq!(
+        (snapshot.counts(), samples(&snapshot)),
+        ((1, 1), 1),
+        "the same service again and again is one"
+    );
+    assert!(collected.cloud.counts().services_page <= 1_000, "{:?}", collected.cloud.counts());
+    assert!((collected.house.count(&["collection_errors_total", "too_many_pages"]) - 1.0).abs() < 0.1);
+    collected.stop().await;
+}

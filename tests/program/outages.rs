@@ -1,0 +1,139 @@
+//! Clouds that are ill or away for a while: values stay as long as they may, then go, and everything heals by itself.
+
+use std::time::Duration;
+
+use caas_operator::cloud::Credentials;
+use caas_operator::simulator::Settings;
+use futures::future::join_all;
+
+use crate::collected::{Collected, House, PASSWORD, account, samples, series, value};
+use crate::support::cloud_with;
+
+/// The account's own series: they stay when all else has gone.
+fn only_the_account_is_left(snapshot: &caas_operator::collector::registry::Snapshot) -> bool {
+    snapshot.counts() == (0, 0) && series(snapshot, "caas_account_up").len() == 1
+}
+
+#[tokio::test]
+async fn an_ill_clouds_last_values_stay_until_they_are_stale_then_go_and_come_back() {
+    let cases = [
+        ("500", "CloudError"),
+        ("502", "CloudError"),
+        ("503", "CloudError"),
+        ("html", "CloudError"),
+        ("wrong-json", "CloudError"),
+        ("redirect", "CloudError"),
+        ("truncated-body", "CloudUnreachable"),
+        ("drop", "CloudUnreachable"),
+        ("hang", "CloudUnreachable"),
+        ("slow-body", "CloudUnreachable"),
+    ];
+    join_all(cases.map(|(fault, reason)| async move {
+        // Several cycles fit in before the values are stale, however long one that fails takes.
+        let collected = Collected::well(|account| {
+            account.collection.request_timeout = Duration::from_millis(500);
+            account.collection.stale_after = Duration::from_secs(6);
+        })
+        .await;
+        collected.fault(fault);
+        let snapshot = collected.until_reason(reason).await;
+        assert_eq!((snapshot.counts(), samples(&snapshot)), ((4, 8), 8), "{fault}: the last values are kept");
+        assert!(value(&snapshot, "caas_account_up").abs() < 0.1, "{fault}: and it says that they are old");
+
+        let snapshot = collected.until("stale values go", |snapshot| snapshot.counts() == (0, 0)).await;
+        assert!(only_the_account_is_left(&snapshot), "{fault}");
+        collected.cloud.clear_faults();
+        assert_eq!(samples(&*collected.until_reason("Collected").await), 8, "{fault}");
+        collected.stop().await;
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn a_cloud_that_goes_away_and_comes_back_is_found_again() {
+    let collected = Collected::well(|_| {}).await;
+    let address = collected.cloud.addr;
+    let Collected { house, cloud } = collected;
+    cloud.stop().await;
+    house.until_reason("acme", "CloudUnreachable").await;
+    let cloud =
+        cloud_with(PASSWORD, 4, 2, Settings { listen: address, seed: 1, ..Settings::default() }).await;
+    assert_eq!(samples(&*house.until_reason("acme", "Collected").await), 8);
+    assert_eq!(cloud.counts().login, 1, "its old token is of no use there");
+    Collected { house, cloud }.stop().await;
+}
+
+#[tokio::test]
+async fn a_hanging_cloud_costs_its_own_account_only() {
+    let hanging =
+        cloud_with(PASSWORD, 4, 2, Settings { faults: vec!["hang".parse().unwrap()], ..Settings::default() })
+            .await;
+    let well = cloud_with(PASSWORD, 4, 2, Settings::default()).await;
+    let house = House::new();
+    let mut patient = account("hanging", &hanging);
+    patient.collection.request_timeout = Duration::from_secs(3600);
+    house.supervisor.put(patient);
+    house.supervisor.put(account("well", &well));
+
+    house.until_reason("well", "Collected").await;
+    house.cycles("well", 5).await;
+    assert_eq!(hanging.counts().in_flight, 1, "it hangs all the while");
+    house.supervisor.stop().await;
+    hanging.stop().await;
+    well.stop().await;
+}
+
+#[tokio::test]
+async fn refused_credentials_are_tried_once_then_left_alone_and_new_ones_used_at_once() {
+    let collected = Collected::well(|_| {}).await;
+    collected.cloud.set_credentials("acme", "rotated");
+    collected.cloud.revoke_tokens();
+    collected.until_reason("LoginRejected").await;
+    collected.house.cycles("acme", 10).await;
+    assert_eq!(
+        collected.cloud.counts().login,
+        2,
+        "the first one, and one more: nobody is locked out by retries"
+    );
+    assert!((collected.house.count(&["caas_operator_login_failures_total", "acme"]) - 1.0).abs() < 0.1);
+
+    let mut rotated = account("acme", &collected.cloud);
+    rotated.credentials =
+        Credentials::Password { username: "acme".into(), password: "rotated".to_owned().into() };
+    collected.house.supervisor.put(rotated);
+    assert_eq!(samples(&*collected.until_reason("Collected").await), 8);
+    collected.stop().await;
+}
+
+#[tokio::test]
+async fn a_login_that_is_refused_for_whatever_reason_is_not_repeated() {
+    join_all(["reject-login", "reject-login=400", "reject-login=403"].map(|fault| async move {
+        let collected = Collected::with(fault, |_| {}).await;
+        let snapshot = collected.until_reason("LoginRejected").await;
+        assert!(only_the_account_is_left(&snapshot), "{fault}");
+        collected.house.cycles("acme", 10).await;
+        assert_eq!(collected.cloud.counts().total, 1, "{fault}");
+        collected.stop().await;
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn made_again_under_its_name_an_account_starts_from_nothing() {
+    let collected = Collected::well(|_| {}).await;
+    let other = cloud_with(
+        PASSWORD,
+        4,
+        2,
+        Settings { faults: vec!["services:500".parse().unwrap()], ..Settings::default() },
+    )
+    .await;
+    let mut again = account("acme", &other);
+    again.uid = "another".into();
+    collected.house.supervisor.remove(&again.id);
+    collected.house.supervisor.put(again);
+    let snapshot = collected.until_reason("CloudError").await;
+    assert!(only_the_account_is_left(&snapshot), "no value of the one before");
+    collected.stop().await;
+    other.stop().await;
+}

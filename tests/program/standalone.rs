@@ -1,0 +1,170 @@
+//! `standalone`: one account as the article ran it, and a folder of manifests that is followed.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::process::{Process, finished, program, until};
+use crate::support::{account, account_is, ask, cloud, get, get_json, metric, secret, served, standalone};
+
+/// The article's variables and option.
+fn article(endpoint: &str) -> Command {
+    let mut command = program(&["standalone", "--alauda-endpoint", endpoint, "--listen", "127.0.0.1:0"]);
+    command.env("ALAUDA_USERNAME", "acme").env("ALAUDA_PASSWORD", "secret");
+    command
+}
+
+#[tokio::test]
+async fn the_articles_variables_serve_its_gauges_beside_the_modern_and_own_ones() {
+    let cloud = cloud("secret", 3, 2).await;
+    let mut process = Process::start(article(&cloud.url()));
+    let base = served(&mut process).await;
+    let body = until("the first collection", async || {
+        ask(&format!("{base}/metrics"))
+            .await
+            .map(|(_, body)| body)
+            .filter(|body| body.contains("\nmemory_usage{"))
+    })
+    .await;
+
+    assert!(body.contains("\ncaas_operator_build_info{"), "own metrics");
+    let world = cloud.world("acme").unwrap();
+    let instances: Vec<_> = world
+        .services(cloud.now())
+        .flat_map(|service| {
+            let name = service.name.clone();
+            service.instances().map(|instance| (name.clone(), instance)).collect::<Vec<_>>()
+        })
+        .collect();
+    assert_eq!(instances.len(), 6);
+    for (service, instance) in &instances {
+        let modern = format!(r#"instance_id="{}""#, instance.uuid);
+        #[allow(clippy::cast_possible_truncation)] // whole seconds since the epoch
+        let time = metric(&body, &["caas_instance_sample_timestamp_seconds{", &modern]) as i64;
+        let point = world.point(instance, time).unwrap();
+        let article = [&*format!(r#"service="{service}""#), &*format!(r#"instance="{}""#, instance.name)];
+        for (gauge, truth) in [
+            ("cpu_cumulative_usage{", point.cpu_nanoseconds as f64),
+            ("cpu_utilization{", point.cpu_percent),
+            ("memory_usage{", point.memory_bytes as f64),
+            ("memory_utilization{", point.memory_percent),
+        ] {
+            let value = body
+                .lines()
+                .find(|line| line.starts_with(gauge) && article.iter().all(|label| line.contains(label)));
+            let value: f64 = value.unwrap().rsplit(' ').next().unwrap().parse().unwrap();
+            assert!((value - truth).abs() <= truth.abs() * 1e-12, "{gauge} {value} {truth}");
+        }
+        let memory = metric(&body, &["caas_instance_memory_usage_bytes{", &modern]);
+        assert!((memory - point.memory_bytes as f64).abs() < 0.5);
+    }
+
+    process.signal("TERM");
+    assert_eq!(process.ended().await.code(), Some(0));
+    cloud.stop().await;
+}
+
+fn write(folder: &Path, file: &str, text: &str) {
+    std::fs::write(folder.join(file), text).unwrap();
+}
+
+#[tokio::test]
+async fn a_folder_is_followed_and_a_broken_file_costs_nobody_anything() {
+    let cloud = cloud("secret", 4, 2).await;
+    let folder = tempfile::tempdir().unwrap();
+    let at = |more: &str, name: &str| account(name, "acme", &cloud.url(), more);
+    write(folder.path(), "secret.yaml", &secret("acme", "secret"));
+    write(folder.path(), "one.yaml", &at("", "one"));
+    write(folder.path(), "two.yaml", &at("", "two"));
+    let mut process = Process::start(program(&standalone(folder.path())));
+    let base = served(&mut process).await;
+    let collected = |one: &serde_json::Value| one["reason"] == "Collected";
+    for name in ["one", "two"] {
+        assert_eq!(account_is(&base, name, collected).await["services"], 4);
+    }
+
+    // At once: one changed, one broken, one added.
+    write(folder.path(), "one.yaml", &at("services: {include: ['kib*']}", "one"));
+    write(folder.path(), "two.yaml", "kind: CaasAccount\nspec: {provider: [");
+    write(folder.path(), "three.yaml", &at("metrics: {names: both}", "three"));
+    account_is(&base, "three", collected).await;
+    assert_eq!(account_is(&base, "one", |one| one["services"] == 1).await["instances"], 2);
+    assert_eq!(account_is(&base, "two", collected).await["services"], 4, "as before it broke");
+    process.says("the broken file", |_, err| err.contains("two.yaml").then_some(())).await;
+    assert!(process.err().contains("what the file said before stays in force"), "{}", process.err());
+
+    std::fs::remove_file(folder.path().join("two.yaml")).unwrap();
+    until("the removed account is gone", async || {
+        (ask(&format!("{base}/accounts/team-a/two/metrics")).await?.0 == 404).then_some(())
+    })
+    .await;
+    assert_eq!(get_json(&format!("{base}/accounts")).await["accounts"].as_array().unwrap().len(), 2);
+    let own = get(&format!("{base}/metrics")).await;
+    assert!(!own.contains(r#"account="two""#), "nor does anything of it stay in the own metrics");
+
+    process.signal("INT");
+    assert_eq!(process.ended().await.code(), Some(0));
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn two_accounts_of_one_cloud_account_both_work_and_are_warned_of() {
+    let cloud = cloud("secret", 2, 1).await;
+    let folder = tempfile::tempdir().unwrap();
+    let twins = ["one", "two"].map(|name| account(name, "acme", &cloud.url(), ""));
+    write(folder.path(), "all.yaml", &(secret("acme", "secret") + &twins.concat()));
+    let mut process = Process::start(program(&standalone(folder.path())));
+    let base = served(&mut process).await;
+    for name in ["one", "two"] {
+        account_is(&base, name, |one| one["reason"] == "Collected" && one["services"] == 2).await;
+    }
+    assert!(process.err().contains("both accounts ask the same account of the same cloud"));
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn health_is_served_where_it_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    // The log does not tell the second address, so it is chosen here.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let arguments = [&standalone(folder.path())[..], &["--listen-health", &free]].concat();
+    let mut process = Process::start(program(&arguments));
+    for path in ["livez", "readyz"] {
+        until(path, async || (ask(&format!("http://{free}/{path}")).await?.0 == 200).then_some(())).await;
+    }
+    process.signal("TERM");
+    assert_eq!(process.ended().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn what_cannot_run_says_why_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing");
+    let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = busy.local_addr().unwrap().to_string();
+    let mut without_password = article("http://127.0.0.1:1/v1/");
+    without_password.env_remove("ALAUDA_PASSWORD");
+    let mut empty_user = article("http://127.0.0.1:1/v1/");
+    empty_user.env("ALAUDA_USERNAME", "");
+    let mut busy_port = article("http://127.0.0.1:1/v1/");
+    busy_port.args(["--listen-health", &address]);
+    let mut level = article("http://127.0.0.1:1/v1/");
+    level.env("RUST_LOG", "caas=loud");
+    for (command, says) in [
+        (program(&standalone(&missing)), vec![missing.to_str().unwrap(), "--manifests"]),
+        (program(&["standalone"]), vec!["--manifests", "--alauda-endpoint", "ALAUDA_PASSWORD"]),
+        (without_password, vec!["ALAUDA_PASSWORD", "set it"]),
+        (empty_user, vec!["ALAUDA_USERNAME", "set it"]),
+        (article("caas.example.com"), vec!["write an http:// or https:// URL"]),
+        (busy_port, vec!["--listen-health", &address]),
+        (level, vec!["RUST_LOG", "caas=loud"]),
+    ] {
+        let output = finished(command).await;
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        let line = error.lines().last().unwrap();
+        assert!(line.starts_with("error: "), "{error}");
+        assert!(says.iter().all(|word| line.contains(word)), "{says:?}: {error}");
+        // Nothing more than log lines stands before it.
+        assert!(error.lines().rev().skip(1).all(|line| line.contains(" INFO ")), "{error}");
+    }
+}

@@ -1,0 +1,106 @@
+//! What the tests of the program share: a client, a simulated cloud, manifests, addresses in outputs.
+
+use std::path::Path;
+use std::sync::Once;
+
+use caas_operator::simulator::{AccountSettings, Running, Settings, Simulator};
+use serde_json::Value;
+
+use crate::process::{Process, until};
+
+/// A client that follows nothing and asks no proxy.
+pub(crate) fn client() -> reqwest::Client {
+    static PROVIDER: Once = Once::new();
+    // The client wants a TLS provider even where no TLS is spoken.
+    PROVIDER.call_once(|| rustls::crypto::ring::default_provider().install_default().unwrap());
+    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap()
+}
+
+/// The status and body of an address, or nothing where nobody answers.
+pub(crate) async fn ask(url: &str) -> Option<(u16, String)> {
+    let answer = client().get(url).send().await.ok()?;
+    Some((answer.status().as_u16(), answer.text().await.ok()?))
+}
+
+/// The body of an address that answers with 200.
+pub(crate) async fn get(url: &str) -> String {
+    let (status, body) = ask(url).await.unwrap_or_else(|| panic!("{url} does not answer"));
+    assert_eq!(status, 200, "{url}: {body}");
+    body
+}
+
+/// The JSON of an address that answers with 200.
+pub(crate) async fn get_json(url: &str) -> Value {
+    serde_json::from_str(&get(url).await).unwrap()
+}
+
+/// A cloud with one user, `acme`, and this password.
+pub(crate) async fn cloud(password: &str, services: usize, instances: usize) -> Running {
+    cloud_with(password, services, instances, Settings::default()).await
+}
+
+/// The same with more to say about it.
+pub(crate) async fn cloud_with(
+    password: &str,
+    services: usize,
+    instances: usize,
+    settings: Settings,
+) -> Running {
+    let password = Some(password.to_owned());
+    let user = AccountSettings { password, services, instances, ..AccountSettings::new("acme") };
+    Simulator::start(Settings { accounts: vec![user], ..settings }).await.unwrap()
+}
+
+/// A Secret with user `acme`; the password is written as a JSON string, so that it may hold anything.
+pub(crate) fn secret(name: &str, password: &str) -> String {
+    let password = serde_json::to_string(password).unwrap();
+    format!(
+        "apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}, namespace: team-a}}\n\
+         stringData: {{username: acme, password: {password}}}\n---\n"
+    )
+}
+
+/// A CaasAccount in team-a that uses the Secret `secret`, collected every 5 s; `more` is further fields of its spec.
+pub(crate) fn account(name: &str, secret: &str, endpoint: &str, more: &str) -> String {
+    let interval = if more.contains("collection:") { "" } else { "  collection: {interval: 5s}\n" };
+    format!(
+        "apiVersion: caas-operator.io/v1alpha1\nkind: CaasAccount\nmetadata: {{name: {name}, namespace: team-a}}\n\
+         spec:\n  provider: {{alauda: {{endpoint: '{endpoint}'}}}}\n  credentials: {{secretRef: {{name: {secret}}}}}\n\
+         {interval}  {more}\n---\n"
+    )
+}
+
+/// The options that let a cloud be on loopback.
+pub(crate) const LOCAL: [&str; 3] = ["--allow-http", "--allow-cidr", "127.0.0.0/8"];
+
+/// The arguments of `standalone` on a folder, on any free port, with clouds on loopback.
+pub(crate) fn standalone(folder: &Path) -> Vec<&str> {
+    let folder = folder.to_str().unwrap();
+    [&["standalone", "--manifests", folder, "--listen", "127.0.0.1:0"][..], &LOCAL].concat()
+}
+
+/// The base URL that a process says it serves, in a log line of either format.
+pub(crate) async fn served(process: &mut Process) -> String {
+    let address = process.says("an address", |_, err| {
+        let line = err.lines().find(|line| line.contains("serving"))?;
+        let (_, address) = line.split_once("127.0.0.1:")?;
+        Some(address.chars().take_while(char::is_ascii_digit).collect::<String>())
+    });
+    format!("http://127.0.0.1:{}", address.await)
+}
+
+/// Waits until the account of this name is there and stands as asked; returns its summary.
+pub(crate) async fn account_is(base: &str, name: &str, what: impl Fn(&Value) -> bool) -> Value {
+    until(&format!("the account {name} of {base}"), async || {
+        let all: Value = serde_json::from_str(&ask(&format!("{base}/accounts")).await?.1).ok()?;
+        all["accounts"].as_array()?.iter().find(|one| one["name"] == name && what(one)).cloned()
+    })
+    .await
+}
+
+/// The value of the first series that has all of this in its line; 0 where there is none.
+pub(crate) fn metric(body: &str, parts: &[&str]) -> f64 {
+    let line =
+        body.lines().find(|line| !line.starts_with('#') && parts.iter().all(|part| line.contains(part)));
+    line.map_or(0.0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
+}
