@@ -19,7 +19,7 @@ use crate::stage::{Stage, manifest, value};
 const ACCOUNTS: usize = 1000;
 
 /// At ten reads of Secrets a second a thousand take 100 s; the rest is for a busy machine.
-const BOUNDED: Duration = Duration::from_secs(240);
+const BOUNDED: Duration = Duration::from_secs(400);
 
 /// What the operator needs in all namespaces, for the user `operator`.
 const GRANT: &str = r#"{"apiVersion": "v1", "kind": "List", "items": [
@@ -44,7 +44,7 @@ async fn fill(stage: &Stage) -> anyhow::Result<()> {
         let metadata = ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() };
         let secret = Secret { metadata, string_data: Some(keys), ..Secret::default() };
         stage.namespace.api::<Secret>().create(&post, &secret).await?;
-        let spec = stage.spec(&name, json!({"collection": {"interval": "20s"}}));
+        let spec = stage.spec(&name, json!({"collection": {"interval": "20s", "requestTimeout": "15s"}}));
         let account: CaasAccount = serde_json::from_value(manifest(&name, &spec))?;
         stage.accounts().create(&post, &account).await?;
         Ok(())
