@@ -144,8 +144,8 @@ pub(super) struct Known {
     pub(super) failures: u32,
     /// Before when the API server does not want to be asked again.
     pub(super) not_before: Option<Instant>,
-    /// The status written last, with the version of the object that was looked at.
-    pub(super) written: Option<(Option<String>, CaasAccountStatus)>,
+    /// The status written last, with the version that the object got by it.
+    pub(super) written: Option<(u64, CaasAccountStatus)>,
 }
 
 /// Whether this replica looks after the account with this UID. What it does not own it leaves alone.

@@ -17,7 +17,7 @@ use super::secrets::{Standing, period};
 use super::status::{COUNTS_EVERY, Decision, News};
 use super::{apply, events, findings, status};
 use crate::account::{AccountId, Problem, resolve};
-use crate::api::{CaasAccount, ConditionType, Finding, Reason};
+use crate::api::{CaasAccount, CaasAccountStatus, ConditionType, Finding, Reason};
 use crate::collector::Health;
 
 /// The longest wait after a failure.
@@ -46,7 +46,8 @@ pub(super) async fn reconcile(object: Arc<Guarded>, scoped: Arc<Scoped>) -> Resu
         return Ok(Action::requeue(wait));
     }
     let timer = context.metrics.reconcile_duration.start_timer();
-    let outcome = bring(&scoped, &up_to_date(context, account, &id), &id).await;
+    let written = context.known().get(&id).and_then(|known| known.written.clone());
+    let outcome = bring(&scoped, &up_to_date(account, written), &id).await;
     timer.observe_duration();
     if !scoped.stands(account, &id) {
         // Deleted meanwhile: whatever was remembered or refused since is of no account.
@@ -61,12 +62,14 @@ pub(super) async fn reconcile(object: Arc<Guarded>, scoped: Arc<Scoped>) -> Resu
     outcome
 }
 
-/// The account with the status that stands: where the watch has not delivered our own last write yet, that one.
-/// Taking the older for what stands would tell each event twice.
-fn up_to_date<'a>(context: &Context, account: &'a CaasAccount, id: &AccountId) -> Cow<'a, CaasAccount> {
-    match context.known().get(id).and_then(|known| known.written.as_ref()) {
-        Some((looked_at, status)) if *looked_at == account.metadata.resource_version => {
-            Cow::Owned(CaasAccount { status: Some(status.clone()), ..account.clone() })
+/// The account with the status that stands: while the watch has only delivered what was there before our own last
+/// write, that one. Taking an older one for what stands would tell each event twice.
+fn up_to_date(account: &CaasAccount, written: Option<(u64, CaasAccountStatus)>) -> Cow<'_, CaasAccount> {
+    let version =
+        account.metadata.resource_version.as_deref().and_then(|version| version.parse::<u64>().ok());
+    match (version, written) {
+        (Some(version), Some((newer, status))) if version < newer => {
+            Cow::Owned(CaasAccount { status: Some(status), ..account.clone() })
         }
         _ => Cow::Borrowed(account),
     }
@@ -186,7 +189,7 @@ async fn tell(
     let Decision { write, counts_wait } = status::decide(account, id, &news, Timestamp::now());
     let mut told = Vec::new();
     if let Some(after) = write {
-        status::write(context, account, id, &after).await?;
+        let version = status::write(context, account, id, &after).await?;
         let mut memory = context.known();
         let of_this = memory.entry(id.clone()).or_default();
         let before = account.status.as_ref();
@@ -194,7 +197,7 @@ async fn tell(
         {
             of_this.counts_written = Some(Instant::now());
         }
-        of_this.written = Some((account.metadata.resource_version.clone(), after));
+        of_this.written = version.map(|version| (version, after));
         drop(memory);
         told = events::transitions(before, known);
     }
@@ -260,6 +263,27 @@ fn backoff(failures: u32, id: &AccountId) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn until_the_watch_delivers_our_own_status_it_stands_all_the_same() {
+        let account = |version: &str| -> CaasAccount {
+            serde_json::from_value(serde_json::json!({
+                "metadata": {"name": "acme", "namespace": "team-a", "resourceVersion": version},
+                "spec": {
+                    "provider": {"alauda": {"endpoint": "https://caas.example.com/v1/"}},
+                    "credentials": {"secretRef": {"name": "acme"}},
+                },
+            }))
+            .unwrap()
+        };
+        let ours = CaasAccountStatus { services: Some(7), ..CaasAccountStatus::default() };
+        // Two writes on end: the watch delivers the first while the second stands.
+        for (delivered, stands) in [("9", true), ("11", true), ("12", false), ("13", false), ("odd", false)] {
+            let account = account(delivered);
+            let seen = up_to_date(&account, Some((12, ours.clone())));
+            assert_eq!(seen.status.is_some(), stands, "version {delivered}");
+        }
+    }
 
     #[test]
     fn each_failure_waits_longer_up_to_a_minute_and_no_two_accounts_alike() {

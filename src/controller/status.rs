@@ -128,12 +128,13 @@ fn condition(
 }
 
 /// Writes a status to the very object that was looked at: one made again under its name is refused by its UID.
+/// Returns the version that the object has by it; versions are numbers that grow.
 pub(super) async fn write(
     context: &Context,
     account: &CaasAccount,
     id: &AccountId,
     status: &CaasAccountStatus,
-) -> Result<(), Error> {
+) -> Result<Option<u64>, Error> {
     let api: Api<CaasAccount> = Api::namespaced(context.client.clone(), &id.namespace);
     let name = account.name_any();
     let patch = json!({
@@ -143,8 +144,9 @@ pub(super) async fn write(
         "status": status,
     });
     let params = PatchParams::apply(FIELD_MANAGER).force();
-    within("writing the status", api.patch_status(&name, &params, &Patch::Apply(&patch))).await?;
-    Ok(())
+    let patch = Patch::Apply(patch);
+    let written = within("writing the status", api.patch_status(&name, &params, &patch)).await?;
+    Ok(written.resource_version().and_then(|version| version.parse().ok()))
 }
 
 #[cfg(test)]

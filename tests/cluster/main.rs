@@ -9,6 +9,8 @@ mod harness;
 mod servers;
 
 #[cfg(test)]
+mod accounts_at_scale;
+#[cfg(test)]
 mod admission;
 #[cfg(test)]
 mod api_faults;
@@ -36,8 +38,6 @@ mod reasons;
 mod restarts;
 #[cfg(test)]
 mod rotation;
-#[cfg(test)]
-mod scale;
 #[cfg(test)]
 mod scene;
 #[cfg(test)]
