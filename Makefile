@@ -29,6 +29,7 @@ check-generated: ## fail where a generated file is not current
 
 deny: ## licences, bans and sources of dependencies
 	cargo-deny --version >/dev/null 2>&1 || cargo install --locked --debug --root target/tools cargo-deny --version 0.20.2
+	cargo fetch --locked
 	PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo deny --offline check licenses bans sources
 
 bench: ## performance against peers in the same run
