@@ -5,7 +5,8 @@ help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 20
 
 test: servers static ## every test, those on real servers included
-	cargo test --locked --no-fail-fast -- --include-ignored
+	# Tests on real servers mostly wait: more of them than cores run at once.
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} cargo test --locked --no-fail-fast -- --include-ignored
 
 servers: ## the real servers that tests run, into target/servers (first time: about 15 minutes)
 	tests/servers/build
@@ -27,7 +28,7 @@ check-generated: ## fail where a generated file is not current
 	./generate --check
 
 deny: ## licences, bans and sources of dependencies
-	cargo-deny --version >/dev/null 2>&1 || cargo install --locked --root target/tools cargo-deny --version 0.20.2
+	cargo-deny --version >/dev/null 2>&1 || cargo install --locked --debug --root target/tools cargo-deny --version 0.20.2
 	PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo deny --offline check licenses bans sources
 
 bench: ## performance against peers in the same run

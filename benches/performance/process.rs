@@ -17,6 +17,13 @@ pub(crate) fn cpu_seconds() -> Result<f64> {
     Ok((user + system) / TICKS_PER_SECOND)
 }
 
+/// CPU time of this thread so far, in seconds, to the nanosecond.
+pub(crate) fn thread_cpu_seconds() -> Result<f64> {
+    let stat = fs::read_to_string("/proc/thread-self/schedstat").context("CPU time is read from /proc")?;
+    let nanoseconds = stat.split_whitespace().next().and_then(|field| field.parse::<f64>().ok());
+    Ok(nanoseconds.context("/proc/thread-self/schedstat has another form")? / 1e9)
+}
+
 /// A line of `/proc/PID/status` in bytes: `VmRSS` is what is in memory now, `VmHWM` the most so far.
 pub(crate) fn memory(process: u32, line: &str) -> Result<f64> {
     let status =

@@ -67,8 +67,8 @@ pub(crate) fn cycle(arguments: &[&str]) -> Result<()> {
     let pace = Pace { in_flight: IN_FLIGHT, per_second: u32::MAX, interval: Duration::from_secs(30) };
     let account = simulated::account(endpoint, 0, pace)?;
     let metrics = Metrics::new();
-    Runtime::new()?.block_on(async {
-        let cloud = simulated::clouds(&metrics)?.connect(&account)?;
+    let cloud = simulated::clouds(&metrics)?.connect(&account)?;
+    let work = async move {
         cloud.collect().await?;
         let requests = || metrics.api_requests_of(&account.id.namespace, &account.id.name);
         let (before, started) = (requests(), Instant::now());
@@ -78,5 +78,7 @@ pub(crate) fn cycle(arguments: &[&str]) -> Result<()> {
         }
         found("rate", (requests() - before) as f64 / started.elapsed().as_secs_f64());
         Ok(())
-    })
+    };
+    // As a task of the runtime's, like an account's.
+    Runtime::new()?.block_on(async { tokio::spawn(work).await? })
 }

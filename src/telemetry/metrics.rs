@@ -72,6 +72,15 @@ fn durations(name: &str, help: &str) -> HistogramOpts {
         .buckets(vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
 }
 
+fn accounts() -> prometheus::Result<IntGaugeVec> {
+    let opts = Opts::new("caas_operator_accounts", "Accounts that this process looks after, by state.");
+    IntGaugeVec::new(opts, &["state"])
+}
+
+fn in_flight() -> prometheus::Result<IntGauge> {
+    IntGauge::new("caas_operator_api_requests_in_flight", "Requests to clouds that are under way.")
+}
+
 /// What is said of the program and its process, whatever it does.
 fn register_process(registry: &Registrar) {
     let build = register(
@@ -118,17 +127,6 @@ impl Metrics {
                 &["operation"],
             ),
         );
-        let api_in_flight = register(
-            &registry,
-            IntGauge::new("caas_operator_api_requests_in_flight", "Requests to clouds that are under way."),
-        );
-        let accounts = register(
-            &registry,
-            IntGaugeVec::new(
-                Opts::new("caas_operator_accounts", "Accounts that this process looks after, by state."),
-                &["state"],
-            ),
-        );
         let reconcile_duration = register(
             &registry,
             Histogram::with_opts(durations(
@@ -154,7 +152,7 @@ impl Metrics {
                 "Answers in which a cloud asked to slow down (429), by account.",
                 &ACCOUNT,
             ),
-            api_in_flight,
+            api_in_flight: register(&registry, in_flight()),
             login_failures: counter(
                 "caas_operator_login_failures_total",
                 "Logins that a cloud refused, by account.",
@@ -195,7 +193,7 @@ impl Metrics {
                 "Bytes of rendered bodies, by format and encoding (identity, gzip).",
                 &["format", "encoding"],
             ),
-            accounts,
+            accounts: register(&registry, accounts()),
             reconciles: counter(
                 "caas_operator_reconciles_total",
                 "Reconciles of CaasAccounts by result: ok, or why one failed.",

@@ -46,11 +46,11 @@ async fn on_sigterm_readiness_goes_first_and_a_scrape_under_way_is_finished() ->
     assert!(whole.len() > 500_000, "{} bytes wait nowhere", whole.len());
 
     // A reconcile under way keeps the operator from ending at once.
-    let held = stage.call("get", "secrets", "other");
-    proxy.inject(held.clone(), Fault::Hang, Times::Always);
+    let waiting = stage.call("get", "secrets", "other");
+    proxy.inject(waiting.clone(), Fault::Hang, Times::Always);
     stage.account("other").await?;
     until(PATIENCE, "a reconcile that waits", async || {
-        ensure!(proxy.count(&held) > 0, "none yet");
+        ensure!(proxy.count(&waiting) > 0, "none yet");
         Ok(())
     })
     .await;

@@ -3,6 +3,9 @@
 //!
 //! The test starts itself once more in namespaces of its own, where it may mount, and where port 53 is free.
 
+// Helpers of tests, outside test functions: what cannot be set up fails the test, as it should.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};

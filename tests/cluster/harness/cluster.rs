@@ -38,9 +38,9 @@ struct Inner {
 }
 
 impl Cluster {
-    /// Writes what the API server at `url` is started with, and the kubeconfigs.
-    pub(crate) fn new(scratch: Arc<Scratch>, url: String) -> anyhow::Result<Self> {
-        let keys = Keys::generate()?;
+    /// Writes what the API server at `url` is started with, and the kubeconfigs. `names`: all that it is called by.
+    pub(crate) fn new(scratch: Arc<Scratch>, url: String, names: &[String]) -> anyhow::Result<Self> {
+        let keys = Keys::generate(names)?;
         let ca_file = scratch.file("ca.crt");
         let mut users = Vec::new();
         let mut tokens = Vec::new();

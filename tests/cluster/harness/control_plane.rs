@@ -1,6 +1,7 @@
 //! etcd, kube-apiserver and kube-controller-manager, running. Knows when they start and stop; their flags are in
 //! [`super::programs`], what clients need in [`super::cluster`].
 
+use std::net::Ipv4Addr;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};
@@ -21,6 +22,9 @@ use super::scratch::Scratch;
 /// Some 5 s on two free cores; the rest is for a busy machine.
 const READY_WITHIN: Duration = Duration::from_secs(90);
 const GRACE: Duration = Duration::from_secs(15);
+
+/// The first of the addresses that the API server gives to Services, and so that of `kubernetes`.
+const SERVICE_ADDRESS: &str = "10.96.0.1";
 
 static SHARED: OnceCell<Result<ControlPlane, String>> = OnceCell::const_new();
 
@@ -60,10 +64,15 @@ impl ControlPlane {
 
     /// A new control plane without any CRD, for a test that stops, restarts or restores it.
     pub(crate) async fn own() -> anyhow::Result<Self> {
+        Self::own_at(Ipv4Addr::LOCALHOST).await
+    }
+
+    /// The same at an address of the machine's, from which Pods can reach it as the Service `kubernetes`.
+    pub(crate) async fn own_at(address: Ipv4Addr) -> anyhow::Result<Self> {
         install_tls_provider();
         let mut attempt = 1;
         loop {
-            match Self::start().await {
+            match Self::start(address).await {
                 // Another process was quicker to take a port that was free.
                 Err(error) if attempt < 4 && format!("{error:#}").contains("address already in use") => {
                     attempt += 1;
@@ -73,10 +82,13 @@ impl ControlPlane {
         }
     }
 
-    async fn start() -> anyhow::Result<Self> {
+    async fn start(address: Ipv4Addr) -> anyhow::Result<Self> {
         let scratch = Scratch::new()?;
-        let ports = Ports { etcd: free_port()?, api_server: free_port()? };
-        let cluster = Cluster::new(Arc::clone(&scratch), format!("https://127.0.0.1:{}", ports.api_server))?;
+        let ports = Ports { address, etcd: free_port()?, api_server: free_port()? };
+        let url = format!("https://{address}:{}", ports.api_server);
+        let names = ["localhost", SERVICE_ADDRESS, "kubernetes.default.svc"].map(str::to_owned);
+        let cluster =
+            Cluster::new(Arc::clone(&scratch), url, &[&names[..], &[address.to_string()]].concat())?;
         std::fs::write(scratch.file("audit-policy.json"), POLICY)?;
         let etcd = Process::start(&scratch, &programs::etcd(&scratch, ports))?;
         let mut plane = Self { cluster, ports, etcd, api_server: None, controller_manager: None };

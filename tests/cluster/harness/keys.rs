@@ -11,7 +11,7 @@ use rcgen::{
 pub(crate) struct Keys {
     /// The authority that clients trust.
     pub(crate) ca: String,
-    /// The servers' certificate, for `localhost` and 127.0.0.1.
+    /// The servers' certificate.
     pub(crate) server_certificate: String,
     /// Its key.
     pub(crate) server_key: String,
@@ -22,8 +22,8 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// New ones.
-    pub(crate) fn generate() -> Result<Self, rcgen::Error> {
+    /// New ones; the servers have these names and addresses.
+    pub(crate) fn generate(servers: &[String]) -> Result<Self, rcgen::Error> {
         let ca_key = KeyPair::generate()?;
         let mut ca = CertificateParams::default();
         ca.distinguished_name.push(DnType::CommonName, "caas-operator tests");
@@ -32,7 +32,7 @@ impl Keys {
         let ca_certificate = ca.self_signed(&ca_key)?;
 
         let server_key = KeyPair::generate()?;
-        let mut server = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?;
+        let mut server = CertificateParams::new(servers)?;
         server.distinguished_name.push(DnType::CommonName, "kube-apiserver");
         server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let server_certificate = server.signed_by(&server_key, &Issuer::new(ca, ca_key))?;

@@ -14,24 +14,24 @@
 //! It needs `sh`, and Linux for what it reads from `/proc`.
 
 // A library for the tests beside it: not every part is used by every set of tests.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
-mod audit;
-mod cluster;
+pub(crate) mod audit;
+pub(crate) mod cluster;
 mod control_plane;
-mod crds;
+pub(crate) mod crds;
 mod faults;
 mod keys;
-mod kubeconfig;
-mod kubectl;
+pub(crate) mod kubeconfig;
+pub(crate) mod kubectl;
 mod namespace;
 mod operator;
 mod ports;
-mod process;
+pub(crate) mod process;
 mod programs;
 mod proxy;
 mod request;
-mod scratch;
+pub(crate) mod scratch;
 mod until;
 
 pub(crate) use control_plane::ControlPlane;

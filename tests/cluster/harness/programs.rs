@@ -1,15 +1,19 @@
 //! The control plane's servers and their flags. Knows where files lie, nothing of when a server starts or stops.
 
+use std::net::Ipv4Addr;
+
 use super::process::Program;
 use super::scratch::Scratch;
 use crate::servers::server;
 
-/// Loopback ports of one control plane; its servers keep them over restarts.
+/// Where one control plane listens; its servers keep it over restarts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ports {
-    /// etcd, for its clients.
+    /// The API server's address. On loopback it is in no Service, since Endpoints refuse such addresses.
+    pub(crate) address: Ipv4Addr,
+    /// etcd's port on loopback, for its clients.
     pub(crate) etcd: u16,
-    /// The API server.
+    /// The API server's port.
     pub(crate) api_server: u16,
 }
 
@@ -50,15 +54,14 @@ pub(crate) fn api_server(scratch: &Scratch, ports: Ports) -> Program {
     let file = |name: &str| scratch.file(name).display().to_string();
     let args = vec![
         format!("--etcd-servers=http://127.0.0.1:{}", ports.etcd),
-        "--bind-address=127.0.0.1".to_owned(),
-        "--advertise-address=127.0.0.1".to_owned(),
+        format!("--bind-address={}", ports.address),
+        format!("--advertise-address={}", ports.address),
         format!("--secure-port={}", ports.api_server),
         format!("--cert-dir={}", file("certs")),
         format!("--tls-cert-file={}", file("server.crt")),
         format!("--tls-private-key-file={}", file("server.key")),
         "--service-cluster-ip-range=10.96.0.0/16".to_owned(),
-        // The Service `kubernetes` would need an address that is not loopback.
-        "--endpoint-reconciler-type=none".to_owned(),
+        format!("--endpoint-reconciler-type={}", if ports.address.is_loopback() { "none" } else { "lease" }),
         "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
         format!("--service-account-key-file={}", file("service-account.pub")),
         format!("--service-account-signing-key-file={}", file("service-account.key")),

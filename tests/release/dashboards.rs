@@ -1,0 +1,107 @@
+//! Every dashboard as Grafana would show it: each variable has values, each query an answer.
+
+use anyhow::{Context, ensure};
+use serde_json::{Value, json};
+
+use crate::control::until;
+use crate::harness::PATIENCE;
+use crate::harness::prometheus::Prometheus;
+use crate::harness::tenant::Tenant;
+use crate::harness::world::{NAMESPACE, World};
+
+pub(crate) async fn every_variable_and_every_query_of_every_dashboard_has_an_answer(world: &'static World) {
+    let (prometheus, team) = (world.released().await, Tenant::new(world, "dashboards").await);
+    team.apply_and_wait("acme", &world.cloud, "acme", json!({})).await;
+    // So that there is an alert to show.
+    team.apply("stranger", &world.cloud, "nobody", json!({})).await;
+
+    let maps = ["--namespace", NAMESPACE, "get", "configmaps", "-l", "grafana_dashboard=1", "-o", "json"];
+    let maps: Value = serde_json::from_str(&world.plane.kubectl(&maps).await.unwrap().expect_ok()).unwrap();
+    let files = maps["items"].as_array().unwrap().iter().flat_map(|map| map["data"].as_object().unwrap());
+    let (mut dashboards, mut queries) = (0, 0);
+    for (name, text) in files {
+        let dashboard: Value = serde_json::from_str(text.as_str().unwrap()).unwrap();
+        for chosen in [Chosen::All, Chosen::One] {
+            let variables = variables(prometheus, &dashboard, &team.namespace, chosen).await;
+            for (panel, query) in panels(&dashboard) {
+                let query = filled(&query, &variables);
+                until(PATIENCE, &format!("{name}: {panel}: {query}"), async || {
+                    let series = prometheus.query(&query).await?;
+                    ensure!(series.iter().any(|series| !series.value.is_nan()), "{series:?}");
+                    Ok(())
+                })
+                .await;
+                queries += 1;
+            }
+        }
+        dashboards += 1;
+    }
+    println!("{dashboards} dashboards, {queries} queries");
+    assert_eq!(dashboards, 3);
+    assert!(queries > 160);
+}
+
+/// What stands in a variable that may stand for all.
+#[derive(Clone, Copy, PartialEq)]
+enum Chosen {
+    All,
+    One,
+}
+
+/// The variables with the values that Grafana would offer; ours where it is among them.
+async fn variables(
+    prometheus: &Prometheus,
+    dashboard: &Value,
+    namespace: &str,
+    chosen: Chosen,
+) -> Vec<(String, String)> {
+    let mut known: Vec<(String, String)> = Vec::new();
+    for variable in dashboard["templating"]["list"].as_array().unwrap() {
+        if variable["type"] != "query" {
+            continue;
+        }
+        let name = variable["name"].as_str().unwrap().to_owned();
+        let query = filled(variable["query"]["query"].as_str().unwrap(), &known);
+        let inside = query.strip_prefix("label_values(").and_then(|rest| rest.strip_suffix(')')).unwrap();
+        let (selector, label) = inside.rsplit_once(", ").unwrap();
+        let ours = match name.as_str() {
+            "namespace" => Some(namespace),
+            "account" => Some("acme"),
+            _ => None,
+        };
+        let one = until(PATIENCE, &query, async || {
+            let path = format!("label/{label}/values");
+            let values: Vec<String> = prometheus.get(&path, &[("match[]", selector)]).await?;
+            let one = values.iter().find(|value| ours.is_none_or(|ours| *value == ours));
+            one.cloned().with_context(|| format!("{values:?}"))
+        })
+        .await;
+        let stands_for_all = variable["allValue"].as_str().filter(|_| variable["includeAll"] == true);
+        let value = match (chosen, stands_for_all) {
+            (Chosen::All, Some(all)) => all.to_owned(),
+            _ => one,
+        };
+        known.push((name, value));
+    }
+    known
+}
+
+fn panels(dashboard: &Value) -> Vec<(String, String)> {
+    let panels = dashboard["panels"].as_array().unwrap().iter();
+    panels
+        .flat_map(|panel| {
+            let title = panel["title"].as_str().unwrap_or_default().to_owned();
+            let targets = panel["targets"].as_array().into_iter().flatten();
+            targets.map(move |target| {
+                let query = target["expr"].as_str().context("a query").unwrap();
+                (title.clone(), query.to_owned())
+            })
+        })
+        .collect()
+}
+
+/// A query as Grafana sends it.
+fn filled(query: &str, variables: &[(String, String)]) -> String {
+    let query = query.replace("$__rate_interval", "1m");
+    variables.iter().fold(query, |query, (name, value)| query.replace(&format!("${name}"), value))
+}

@@ -1,0 +1,108 @@
+//! Simulated clouds that speak HTTPS at addresses and names of their own.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, OnceLock};
+
+use anyhow::Context;
+use caas_operator::simulator::{AccountSettings, Running, Settings, Simulator};
+use rustls::pki_types::PrivateKeyDer;
+
+use super::hosts::Hosts;
+use super::network;
+
+/// The password of every user.
+pub(crate) const PASSWORD: &str = "open sesame";
+
+/// What the clouds' addresses have in common, for the administrator to allow.
+pub(crate) const NETWORK: &str = "203.0.113.0/24";
+
+/// A simulated cloud.
+pub(crate) struct Cloud {
+    /// The endpoint that accounts name.
+    pub(crate) endpoint: String,
+    /// The simulator, for its truth and its faults.
+    pub(crate) running: Running,
+    address: Ipv4Addr,
+    tls: Arc<rustls::ServerConfig>,
+}
+
+/// A user with this many services of two instances each.
+pub(crate) fn user(name: &str, services: usize) -> AccountSettings {
+    AccountSettings {
+        password: Some(PASSWORD.to_owned()),
+        services,
+        instances: 2,
+        ..AccountSettings::new(name)
+    }
+}
+
+impl Cloud {
+    /// Starts one at `203.0.113.<number>`, called `<name>.example.com`.
+    pub(crate) async fn start(
+        hosts: &Hosts,
+        name: &str,
+        number: u8,
+        users: Vec<AccountSettings>,
+    ) -> anyhow::Result<Self> {
+        let (name, address) = (format!("{name}.example.com"), Ipv4Addr::new(203, 0, 113, number));
+        network::add_address(address).await?;
+        hosts.add(address, std::slice::from_ref(&name))?;
+        let tls = Authority::shared().server(&name)?;
+        let running = begin(address, Arc::clone(&tls), users).await?;
+        Ok(Self { endpoint: format!("https://{name}/v1/"), running, address, tls })
+    }
+
+    /// Stops it and starts it with other users' services. Tokens are forgotten.
+    pub(crate) async fn restart(self, users: Vec<AccountSettings>) -> anyhow::Result<Self> {
+        let Self { endpoint, running, address, tls } = self;
+        running.stop().await;
+        let running = begin(address, Arc::clone(&tls), users).await?;
+        Ok(Self { endpoint, running, address, tls })
+    }
+}
+
+async fn begin(
+    address: Ipv4Addr,
+    tls: Arc<rustls::ServerConfig>,
+    accounts: Vec<AccountSettings>,
+) -> anyhow::Result<Running> {
+    let listen = SocketAddr::from((address, 443));
+    let settings = Settings { listen, accounts, tls: Some(tls), ..Settings::default() };
+    Simulator::start(settings).await.context("a simulated cloud")
+}
+
+/// Signs the clouds' certificates. Accounts name it in `spec.tls`.
+pub(crate) struct Authority {
+    /// Its certificate.
+    pub(crate) pem: String,
+    issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
+}
+
+impl Authority {
+    /// The one of all clouds.
+    pub(crate) fn shared() -> &'static Self {
+        static SHARED: OnceLock<Authority> = OnceLock::new();
+        SHARED.get_or_init(|| Self::new().expect("an authority"))
+    }
+
+    fn new() -> Result<Self, rcgen::Error> {
+        let key = rcgen::KeyPair::generate()?;
+        let mut params = rcgen::CertificateParams::new(vec![])?;
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let pem = params.self_signed(&key)?.pem();
+        Ok(Self { pem, issuer: rcgen::Issuer::new(params, key) })
+    }
+
+    fn server(&self, name: &str) -> anyhow::Result<Arc<rustls::ServerConfig>> {
+        let key = rcgen::KeyPair::generate()?;
+        let certificate =
+            rcgen::CertificateParams::new(vec![name.to_owned()])?.signed_by(&key, &self.issuer)?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let private = PrivateKeyDer::try_from(key.serialize_der()).map_err(anyhow::Error::msg)?;
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], private)?;
+        Ok(Arc::new(config))
+    }
+}

@@ -1,0 +1,51 @@
+//! This program once more, in namespaces of its own: network, processes, mounts. Knows nothing of the tests.
+
+use std::ffi::OsString;
+use std::process::{Command, ExitCode};
+
+use anyhow::Context;
+
+/// Tells the program inside which world it is.
+const WORLD: &str = "CAAS_TEST_WORLD";
+
+/// Tells it whether it is the machine's root, who may be any user.
+const ROOT: &str = "CAAS_TEST_ROOT";
+
+/// The world that this process is in, if it is inside.
+pub(crate) fn world() -> Option<String> {
+    std::env::var(WORLD).ok()
+}
+
+/// Whether processes may be given another user.
+pub(crate) fn may_change_users() -> bool {
+    std::env::var_os(ROOT).is_some()
+}
+
+/// Starts this program inside, with the same arguments, and waits for it. With it ends all that it started.
+pub(crate) fn enter(world: &str) -> anyhow::Result<ExitCode> {
+    let root = is_root()?;
+    // Killed with this process, however that ends.
+    let mut unshare = Command::new("setpriv");
+    unshare.args(["--pdeathsig", "KILL", "unshare"]);
+    unshare.args(["--net", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc"]);
+    if root {
+        unshare.env(ROOT, "yes");
+    } else {
+        unshare.arg("--map-root-user");
+    }
+    let args: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let status = unshare
+        .arg(std::env::current_exe()?)
+        .args(args)
+        .env(WORLD, world)
+        // In memory there, and gone with the world.
+        .env("TMPDIR", "/run")
+        .status()
+        .context("starting setpriv and unshare (util-linux)")?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn is_root() -> anyhow::Result<bool> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    Ok(status.lines().any(|line| line.starts_with("Uid:\t0\t")))
+}

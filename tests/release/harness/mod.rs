@@ -1,0 +1,33 @@
+//! What a cluster has beside its control plane, for the tests of a release: a kubelet, a network, Services that lead to
+//! Pods, Helm, Prometheus Operator, Prometheus, and a simulated cloud. Knows nothing of the operator's insides: it sees
+//! a chart, a program, a custom resource and HTTP.
+//!
+//! - [`world::World`]: all of it, once a process
+//! - [`kubelet`], [`pod`], [`container`], [`volumes`], [`probes`], [`status`]: Pods as processes
+//! - [`network`], [`services`], [`hosts`]: addresses, Services and names
+//! - [`helm`], [`operators`], [`prometheus`], [`tenant`], [`cloud`]: who uses it
+//! - [`inside`], [`trials`]: how the tests come to run in a namespace of their own
+
+pub(crate) mod cloud;
+mod container;
+pub(crate) mod helm;
+mod hosts;
+mod inside;
+mod kubelet;
+mod network;
+mod once;
+mod operators;
+mod pod;
+mod probes;
+pub(crate) mod prometheus;
+mod services;
+mod status;
+pub(crate) mod tenant;
+pub(crate) mod trials;
+mod volumes;
+pub(crate) mod world;
+
+pub(crate) use trials::run;
+
+/// Long enough for anything that happens by itself on a busy machine; a condition that holds ends the wait at once.
+pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(90);

@@ -1,0 +1,270 @@
+//! Releases that come, change and go. Each test begins without a release and without our definition.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::ensure;
+use serde_json::{Value, json};
+
+use crate::control::until;
+use crate::harness::PATIENCE;
+use crate::harness::cloud::NETWORK;
+use crate::harness::helm::chart;
+use crate::harness::prometheus::{Prometheus, Series};
+use crate::harness::tenant::Tenant;
+use crate::harness::world::{NAMESPACE, World};
+
+const DEFINITION: &str = "caasaccounts.caas-operator.io";
+
+/// What every release here is given.
+fn values() -> Value {
+    json!({"clouds": {"allowedCIDRs": [NETWORK]}, "log": {"level": "info,caas_operator=debug", "format": "text"}})
+}
+
+/// Uninstalls what an earlier test has left.
+async fn clean(world: &World) {
+    let releases =
+        world.helm(&["list", "--all-namespaces", "--output", "json"], &Value::Null).await.expect_ok();
+    let releases: Value = serde_json::from_str(&releases).unwrap();
+    for release in releases.as_array().unwrap() {
+        let (name, namespace) = (release["name"].as_str().unwrap(), release["namespace"].as_str().unwrap());
+        world.helm(&["uninstall", name, "--namespace", namespace, "--wait"], &Value::Null).await.expect_ok();
+    }
+    kubectl(world, &["delete", "crd", DEFINITION, "--ignore-not-found", "--timeout=60s"]).await;
+}
+
+async fn kubectl(world: &World, words: &[&str]) -> String {
+    world.plane.kubectl(words).await.unwrap().expect_ok()
+}
+
+async fn install(world: &World, values: &Value) {
+    world.deploy("install", "caas-operator", NAMESPACE, &chart(), values).await;
+}
+
+/// Names and restarts of the operator's Pods.
+async fn pods(world: &World) -> String {
+    let path = "jsonpath={range .items[*]}{.metadata.name} {.status.containerStatuses[0].restartCount}{\"\\n\"}{end}";
+    kubectl(world, &["--namespace", NAMESPACE, "get", "pods", "-o", path]).await
+}
+
+async fn field(team: &Tenant, account: &str, path: &str) -> String {
+    team.kubectl(&["get", "caas", account, "-o", &format!("jsonpath={{{path}}}")], "").await.expect_ok()
+}
+
+async fn has_series(prometheus: &Prometheus, team: &Tenant) {
+    let query = format!("caas_instance_memory_usage_bytes{{namespace=\"{}\"}}", team.namespace);
+    prometheus.until(&query, |series| !series.is_empty()).await;
+}
+
+pub(crate) async fn prometheus_operator_may_come_after_the_operator(world: &'static World) {
+    clean(world).await;
+    install(world, &values()).await;
+    let team = Tenant::new(world, "early").await;
+    team.apply("acme", &world.cloud, "acme", json!({})).await;
+    team.wait("acme", "Collecting").await;
+    team.wait("acme", "ServiceMonitorReady=False").await;
+    let reason = field(&team, "acme", ".status.conditions[?(@.type==\"ServiceMonitorReady\")].reason").await;
+    assert_eq!(reason, "CRDNotInstalled");
+    let before = pods(world).await;
+
+    let prometheus = world.prometheus().await;
+
+    team.wait("acme", "Ready").await;
+    has_series(prometheus, &team).await;
+    assert_eq!(pods(world).await, before, "nothing was restarted");
+}
+
+pub(crate) async fn an_operator_of_some_namespaces_leaves_the_others_alone(world: &'static World) {
+    clean(world).await;
+    let prometheus = world.prometheus().await;
+    let (ours, also, elsewhere) = (
+        Tenant::new(world, "ours").await,
+        Tenant::new(world, "also").await,
+        Tenant::new(world, "elsewhere").await,
+    );
+    let mut values = values();
+    values["namespaces"] = json!([ours.namespace, also.namespace]);
+    world.deploy("install", "teams", "caas-teams", &chart(), &values).await;
+
+    elsewhere.apply("acme", &world.cloud, "acme", json!({})).await;
+    for team in [&ours, &also] {
+        team.apply_and_wait("acme", &world.cloud, "acme", json!({})).await;
+        has_series(prometheus, team).await;
+    }
+
+    assert_eq!(field(&elsewhere, "acme", ".status").await, "");
+    let operator = "system:serviceaccount:caas-teams:teams-caas-operator";
+    let used = world.plane.audit_log().unwrap().used_by(operator);
+    assert!(used.len() > 5, "{used:?}");
+    for ((resource, verb), usage) in &used {
+        let allowed = |namespace: &String| {
+            [&ours.namespace, &also.namespace].contains(&namespace)
+                || (namespace.is_empty() && resource.starts_with("/api"))
+        };
+        assert!(usage.namespaces.iter().all(allowed), "{verb} {resource} in {:?}", usage.namespaces);
+        assert!(!usage.codes.contains(&403), "{verb} {resource}");
+    }
+    let bindings = kubectl(world, &["get", "clusterrolebindings", "-o", "json"]).await;
+    assert!(!bindings.contains("teams-caas-operator"), "a ClusterRole is bound to it");
+}
+
+/// A copy of the chart as its version before might have been: older numbers, and a definition without one of its fields.
+fn chart_before(folder: &Path) -> PathBuf {
+    let before = folder.join("caas-operator");
+    copy(&chart(), &before);
+    let file = before.join("Chart.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    let version = format!("version: {}", env!("CARGO_PKG_VERSION"));
+    assert!(text.contains(&version));
+    fs::write(
+        &file,
+        text.replace(&version, "version: 0.0.9").replace("appVersion: 0.1.0", "appVersion: 0.0.9"),
+    )
+    .unwrap();
+    let file = before.join("files/crd.yaml");
+    let mut definition: Value = serde_saphyr::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    let spec = &mut definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+    let metrics = spec["properties"]["metrics"]["properties"].as_object_mut().unwrap();
+    metrics.remove("timestamps").unwrap();
+    if let Some(defaults) = spec["properties"]["metrics"]["default"].as_object_mut() {
+        defaults.remove("timestamps");
+    }
+    fs::write(&file, definition.to_string()).unwrap();
+    before
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to.join(entry.file_name()));
+        } else {
+            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+}
+
+pub(crate) async fn an_upgrade_keeps_accounts_and_series_with_at_most_one_scrape_missed(
+    world: &'static World,
+) {
+    clean(world).await;
+    let prometheus = world.prometheus().await;
+    let folder = tempfile::tempdir().unwrap();
+    world.deploy("install", "caas-operator", NAMESPACE, &chart_before(folder.path()), &values()).await;
+    let team = Tenant::new(world, "upgraded").await;
+    team.apply_and_wait("acme", &world.cloud, "acme", json!({})).await;
+    has_series(prometheus, &team).await;
+    let timestamps = json!({"metrics": {"timestamps": "source"}});
+    let (uid, pods_before) = (field(&team, "acme", ".metadata.uid").await, pods(world).await);
+
+    world.deploy("upgrade", "caas-operator", NAMESPACE, &chart(), &values()).await;
+
+    // The old Pod is gone, and the new one alone has been scraped for a while.
+    until(PATIENCE, "the old Pod to be gone", async || {
+        let now = pods(world).await;
+        ensure!(now.lines().count() == 1 && now != pods_before, "{now}");
+        Ok(())
+    })
+    .await;
+    let values_of = |query: String| async move { prometheus.values(&query).await.unwrap().remove(0).1 };
+    let up = format!("up{{namespace=\"{}\"}}", team.namespace);
+    let scraped = values_of(format!("{up}[10m]")).await.len();
+    until(PATIENCE, "four more scrapes", async || {
+        let now = values_of(format!("{up}[10m]")).await.len();
+        ensure!(now >= scraped + 4, "{} more", now - scraped);
+        Ok(())
+    })
+    .await;
+
+    let all = values_of(format!("{up}[10m]")).await;
+    let first = all.iter().position(|(_, value)| *value > 0.0).unwrap();
+    let missed = all[first..].iter().filter(|(_, value)| *value < 1.0).count();
+    println!("{} scrapes over the upgrade, {missed} missed", all.len() - first);
+    assert!(missed <= 1, "{all:?}");
+    let series = format!("caas_account_up{{namespace=\"{}\"}}[10m]", team.namespace);
+    let series = prometheus.values(&series).await.unwrap();
+    assert_eq!(series.len(), 1, "one series from before to after: {series:?}");
+    assert_eq!(field(&team, "acme", ".metadata.uid").await, uid);
+    let version = kubectl(world, &["get", "crd", DEFINITION, "-o", "jsonpath={.metadata.labels}"]).await;
+    assert!(version.contains(env!("CARGO_PKG_VERSION")), "{version}");
+    // A field that the older definition did not have is taken.
+    team.apply_and_wait("acme", &world.cloud, "acme", timestamps).await;
+    assert_eq!(field(&team, "acme", ".spec.metrics.timestamps").await, "source");
+    world.no_complaints();
+}
+
+pub(crate) async fn an_uninstalled_release_leaves_accounts_and_a_new_one_picks_them_up(
+    world: &'static World,
+) {
+    clean(world).await;
+    let prometheus = world.prometheus().await;
+    install(world, &values()).await;
+    let team = Tenant::new(world, "kept").await;
+    for account in ["acme", "globex"] {
+        team.apply_and_wait(account, &world.cloud, account, json!({})).await;
+    }
+    has_series(prometheus, &team).await;
+
+    world
+        .helm(&["uninstall", "caas-operator", "--namespace", NAMESPACE, "--wait"], &Value::Null)
+        .await
+        .expect_ok();
+
+    until(PATIENCE, "no Pod", async || {
+        ensure!(pods(world).await.is_empty(), "still there");
+        Ok(())
+    })
+    .await;
+    let left = kubectl(
+        world,
+        &["--namespace", NAMESPACE, "get", "all,configmaps,secrets,roles,rolebindings", "-o", "name"],
+    )
+    .await;
+    let left: Vec<_> = left.lines().filter(|name| *name != "configmap/kube-root-ca.crt").collect();
+    assert!(left.is_empty(), "{left:?}");
+    let wide = kubectl(world, &["get", "clusterroles,clusterrolebindings", "-o", "name"]).await;
+    assert!(!wide.contains("caas-operator"), "{wide}");
+    // No finalizer holds what people delete meanwhile, and what belonged to it goes.
+    kubectl(world, &["--namespace", &team.namespace, "delete", "caas", "globex", "--timeout=30s"]).await;
+    until(PATIENCE, "its ServiceMonitor to be gone", async || {
+        let left =
+            kubectl(world, &["--namespace", &team.namespace, "get", "servicemonitors", "-o", "name"]).await;
+        ensure!(left.trim() == "servicemonitor.monitoring.coreos.com/caas-acme", "{left}");
+        Ok(())
+    })
+    .await;
+    let query = format!("caas_account_up{{namespace=\"{}\",account=\"acme\"}}", team.namespace);
+    prometheus.until(&query, <[Series]>::is_empty).await;
+
+    install(world, &values()).await;
+    prometheus.until(&query, |series| series.len() == 1).await;
+    team.wait("acme", "Ready").await;
+    world.no_complaints();
+}
+
+pub(crate) async fn nothing_stays_where_definitions_are_not_kept(world: &'static World) {
+    clean(world).await;
+    world.prometheus().await;
+    let mut values = values();
+    values["crds"] = json!({"keep": false});
+    install(world, &values).await;
+    let team = Tenant::new(world, "unkept").await;
+    team.apply_and_wait("acme", &world.cloud, "acme", json!({})).await;
+
+    world
+        .helm(&["uninstall", "caas-operator", "--namespace", NAMESPACE, "--wait"], &Value::Null)
+        .await
+        .expect_ok();
+
+    until(PATIENCE, "the definition and the ServiceMonitor to be gone", async || {
+        let left = kubectl(world, &["get", "crds", "-o", "name"]).await;
+        ensure!(!left.contains(DEFINITION), "the definition is there");
+        let left =
+            kubectl(world, &["--namespace", &team.namespace, "get", "servicemonitors", "-o", "name"]).await;
+        ensure!(left.is_empty(), "{left}");
+        Ok(())
+    })
+    .await;
+    kubectl(world, &["delete", "namespace", &team.namespace, "--timeout=60s"]).await;
+}

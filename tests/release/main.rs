@@ -1,0 +1,38 @@
+//! The chart installed by the real Helm into a real control plane, its Pods run as processes, its ServiceMonitors turned
+//! into configuration by the real Prometheus Operator, and the questions answered by the real Prometheus.
+//!
+//! All of it lives in a network namespace of its own, so that addresses are free to choose and nothing outlives the
+//! tests. They need the real servers, root (or a user namespace) and iproute2: `make test` runs them.
+
+use std::process::ExitCode;
+
+#[cfg(test)]
+#[allow(clippy::duplicate_mod, reason = "the control plane of the cluster's tests, in a binary of its own")]
+#[path = "../cluster/harness/mod.rs"]
+mod control;
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+#[path = "../support/servers.rs"]
+mod servers;
+
+#[cfg(test)]
+mod alerts;
+#[cfg(test)]
+mod dashboards;
+#[cfg(test)]
+mod discovery;
+#[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
+mod manifests;
+#[cfg(test)]
+mod permissions;
+#[cfg(test)]
+mod selection;
+#[cfg(test)]
+mod series;
+
+fn main() -> ExitCode {
+    harness::run()
+}

@@ -1,0 +1,74 @@
+//! Which Prometheus takes an account: labels that tenants set, and shards.
+
+use std::collections::BTreeMap;
+
+use anyhow::ensure;
+use serde_json::json;
+
+use crate::control::until;
+use crate::harness::PATIENCE;
+use crate::harness::prometheus::{self, Prometheus};
+use crate::harness::tenant::Tenant;
+use crate::harness::world::World;
+
+pub(crate) async fn a_tenants_release_label_is_what_a_prometheus_selects_by(world: &'static World) {
+    let (all, team) = (world.released().await, Tenant::new(world, "labels").await);
+    let selector = json!({"serviceMonitorSelector": {"matchLabels": {"release": "picky"}}});
+    prometheus::install(world, "picky", selector).await.unwrap();
+    let picky = Prometheus::run(world, "picky", 0).await.unwrap();
+
+    let labelled = json!({"serviceMonitor": {"labels": {"release": "picky"}}});
+    team.apply_and_wait("chosen", &world.cloud, "acme", labelled).await;
+    team.apply_and_wait("other", &world.cloud, "globex", json!({})).await;
+
+    let query = format!("caas_account_up{{namespace=\"{}\"}}", team.namespace);
+    all.until(&query, |series| series.len() == 2).await;
+    let taken = picky.until(&query, |series| !series.is_empty()).await;
+    assert_eq!(taken.iter().map(|series| series.label("account")).collect::<Vec<_>>(), ["chosen"]);
+
+    // The label comes and goes as the tenant says.
+    team.apply("other", &world.cloud, "globex", json!({"serviceMonitor": {"labels": {"release": "picky"}}}))
+        .await;
+    picky.until(&query, |series| series.len() == 2).await;
+}
+
+pub(crate) async fn a_prometheus_in_two_shards_scrapes_each_account_once(world: &'static World) {
+    const ACCOUNTS: usize = 6;
+    world.released().await;
+    let team = Tenant::named(world, "sharded").await;
+    let selector = json!({"shards": 2, "serviceMonitorSelector": {"matchLabels": {"shards": "two"}}});
+    prometheus::install(world, "sharded", selector).await.unwrap();
+    let shards = [
+        Prometheus::run(world, "sharded", 0).await.unwrap(),
+        Prometheus::run(world, "sharded", 1).await.unwrap(),
+    ];
+    for number in 0..ACCOUNTS {
+        let spec = json!({"metrics": {"names": "both"}, "serviceMonitor": {"labels": {"shards": "two"}}});
+        team.apply(&format!("account-{number}"), &world.cloud, "initech", spec).await;
+    }
+
+    let query = "up{namespace=\"sharded\",job=\"caas\"} == 1";
+    let owners = until(PATIENCE, "every account in a shard", async || {
+        let mut owners: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (number, shard) in shards.iter().enumerate() {
+            for series in shard.query(query).await? {
+                owners.entry(series.label("instance").to_owned()).or_default().push(number);
+            }
+        }
+        ensure!(owners.len() == ACCOUNTS, "{owners:?}");
+        Ok(owners)
+    })
+    .await;
+
+    println!("accounts by shard: {owners:?}");
+    assert!(owners.values().all(|shards| shards.len() == 1), "scraped twice: {owners:?}");
+    for shard in 0..shards.len() {
+        assert!(owners.values().any(|owner| owner[0] == shard), "shard {shard} does nothing: {owners:?}");
+    }
+    // Both paths of an account are in its shard.
+    for (number, shard) in shards.iter().enumerate() {
+        let mine = owners.values().filter(|owner| owner[0] == number).count();
+        let query = "up{namespace=\"sharded\",job=\"caas-legacy\"} == 1";
+        shard.until(query, |series| series.len() == mine).await;
+    }
+}
