@@ -57,7 +57,7 @@ fn the_program_runs_in_a_read_only_root_with_ca_certificates_only() {
         return;
     }
     let mut unshare = Command::new("unshare");
-    unshare.args(["--mount", "--net", "--pid", "--fork", "--kill-child"]);
+    unshare.args(["--mount", "--mount-proc", "--net", "--pid", "--fork", "--kill-child"]);
     if !is_root() {
         unshare.arg("--map-root-user");
     }
