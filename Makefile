@@ -6,7 +6,7 @@ help: ## what there is
 
 test: servers static ## every test, those on real servers included
 	# Tests on real servers mostly wait: more of them than cores run at once.
-	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} cargo test --locked --no-fail-fast -- --include-ignored
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-6} cargo test --locked --no-fail-fast -- --include-ignored
 
 servers: ## the real servers that tests run, into target/servers (first time: about 15 minutes)
 	tests/servers/build
