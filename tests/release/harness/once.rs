@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
+use std::time::Instant;
 
 use futures::FutureExt;
 use tokio::sync::OnceCell;
@@ -20,10 +21,15 @@ impl<T> Once<T> {
     /// # Panics
     /// Where it did not start, in every test that asks.
     pub(crate) async fn get(&self, what: &str, start: impl AsyncFnOnce() -> anyhow::Result<T>) -> &T {
-        let attempt = async || match AssertUnwindSafe(start()).catch_unwind().await {
-            Ok(Ok(thing)) => Ok(thing),
-            Ok(Err(error)) => Err(format!("{error:#}")),
-            Err(panic) => Err(message(panic.as_ref())),
+        let attempt = async || {
+            let begun = Instant::now();
+            let result = match AssertUnwindSafe(start()).catch_unwind().await {
+                Ok(Ok(thing)) => Ok(thing),
+                Ok(Err(error)) => Err(format!("{error:#}")),
+                Err(panic) => Err(message(panic.as_ref())),
+            };
+            println!("{what}: {:.1} s to start", begun.elapsed().as_secs_f64());
+            result
         };
         match self.0.get_or_init(attempt).await {
             Ok(thing) => thing,
