@@ -69,7 +69,7 @@ async fn while_the_api_server_is_away_collection_and_scrapes_go_on_and_then_reco
 
     let before = collected().await?;
     plane.stop_api_server().await?;
-    stage.cycles(8).await;
+    stage.cycles(26).await;
     until(PATIENCE, "values of a later collection", async || {
         let now = collected().await?;
         ensure!(now > before, "still {before}");
