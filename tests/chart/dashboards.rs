@@ -131,6 +131,20 @@ fn every_dashboard_can_be_told_which_prometheus_to_ask() {
 }
 
 #[test]
+fn every_rate_of_ours_looks_back_over_several_collections() {
+    // What we count moves once a collection, each minute by default. Without a minimal step, Grafana would take four times
+    // the data source's interval, in which a counter may not have moved at all.
+    for (name, dashboard) in dashboards() {
+        for target in panels(&dashboard).flat_map(|panel| panel["targets"].as_array().unwrap()) {
+            let query = target["expr"].as_str().unwrap();
+            if query.contains("caas_") && query.contains("$__rate_interval") {
+                assert_eq!(target["interval"], "1m", "{name}: {query}");
+            }
+        }
+    }
+}
+
+#[test]
 fn every_query_asks_for_metrics_that_exist() {
     let known = known();
     for (name, dashboard) in dashboards() {
