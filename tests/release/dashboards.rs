@@ -1,10 +1,14 @@
 //! Every dashboard as Grafana would show it: each variable has values, each query an answer.
 
 use anyhow::{Context, ensure};
+use caas_operator::simulator::world::{Service, Status};
+use caas_operator::simulator::{Clock, Settings};
 use serde_json::{Value, json};
 
 use crate::control::until;
 use crate::harness::PATIENCE;
+use crate::harness::cloud::{Cloud, user};
+use crate::harness::hosts::Hosts;
 use crate::harness::prometheus::Prometheus;
 use crate::harness::tenant::Tenant;
 use crate::harness::world::{NAMESPACE, World};
@@ -12,6 +16,9 @@ use crate::harness::world::{NAMESPACE, World};
 pub(crate) async fn every_variable_and_every_query_of_every_dashboard_has_an_answer(world: &'static World) {
     let (prometheus, team) = (world.released().await, Tenant::new(world, "dashboards").await);
     team.apply_and_wait("acme", &world.cloud, "acme", json!({})).await;
+    // A service that lacks instances, as long as it is deployed, which never ends here.
+    let deploying = deploying(&world.hosts).await;
+    team.apply("unfinished", &deploying, "acme", json!({})).await;
     // So that there is an alert to show.
     team.apply("stranger", &world.cloud, "nobody", json!({})).await;
 
@@ -39,6 +46,17 @@ pub(crate) async fn every_variable_and_every_query_of_every_dashboard_has_an_ans
     println!("{dashboards} dashboards, {queries} queries");
     assert_eq!(dashboards, 3);
     assert!(queries > 160);
+}
+
+/// A cloud whose clock stands at a moment when a service has fewer instances than it should.
+async fn deploying(hosts: &Hosts) -> Cloud {
+    let settings = Settings { accounts: vec![user("acme", 20)], churn: 1.0, ..Settings::default() };
+    let cloud = Cloud::start_as(hosts, "deploying", 13, settings.clone()).await.unwrap();
+    let (world, now) = (cloud.running.world("acme").unwrap(), cloud.running.now().floor());
+    let lacks = |service: Service| service.status == Status::Deploying && service.started < service.target;
+    let mut moments = (0..3600).map(|second| now + f64::from(second));
+    let moment = moments.find(|moment| world.services(*moment).any(lacks)).unwrap();
+    cloud.restart_as(Settings { clock: Clock::fixed(moment), ..settings }).await.unwrap()
 }
 
 /// What stands in a variable that may stand for all.
@@ -102,6 +120,6 @@ fn panels(dashboard: &Value) -> Vec<(String, String)> {
 
 /// A query as Grafana sends it.
 fn filled(query: &str, variables: &[(String, String)]) -> String {
-    let query = query.replace("$__rate_interval", "1m");
+    let query = query.replace("$__rate_interval", "4m");
     variables.iter().fold(query, |query, (name, value)| query.replace(&format!("${name}"), value))
 }

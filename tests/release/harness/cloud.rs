@@ -44,19 +44,34 @@ impl Cloud {
         number: u8,
         users: Vec<AccountSettings>,
     ) -> anyhow::Result<Self> {
+        Self::start_as(hosts, name, number, Settings { accounts: users, ..Settings::default() }).await
+    }
+
+    /// The same with further settings.
+    pub(crate) async fn start_as(
+        hosts: &Hosts,
+        name: &str,
+        number: u8,
+        settings: Settings,
+    ) -> anyhow::Result<Self> {
         let (name, address) = (format!("{name}.example.com"), Ipv4Addr::new(203, 0, 113, number));
         network::add_address(address).await?;
         hosts.add(address, std::slice::from_ref(&name))?;
         let tls = Authority::shared().server(&name)?;
-        let running = begin(address, Arc::clone(&tls), users).await?;
+        let running = begin(address, Arc::clone(&tls), settings).await?;
         Ok(Self { endpoint: format!("https://{name}/v1/"), running, address, tls })
     }
 
     /// Stops it and starts it with other users' services. Tokens are forgotten.
     pub(crate) async fn restart(self, users: Vec<AccountSettings>) -> anyhow::Result<Self> {
+        self.restart_as(Settings { accounts: users, ..Settings::default() }).await
+    }
+
+    /// The same with further settings.
+    pub(crate) async fn restart_as(self, settings: Settings) -> anyhow::Result<Self> {
         let Self { endpoint, running, address, tls } = self;
         running.stop().await;
-        let running = begin(address, Arc::clone(&tls), users).await?;
+        let running = begin(address, Arc::clone(&tls), settings).await?;
         Ok(Self { endpoint, running, address, tls })
     }
 }
@@ -64,10 +79,10 @@ impl Cloud {
 async fn begin(
     address: Ipv4Addr,
     tls: Arc<rustls::ServerConfig>,
-    accounts: Vec<AccountSettings>,
+    settings: Settings,
 ) -> anyhow::Result<Running> {
     let listen = SocketAddr::from((address, 443));
-    let settings = Settings { listen, accounts, tls: Some(tls), ..Settings::default() };
+    let settings = Settings { listen, tls: Some(tls), ..settings };
     Simulator::start(settings).await.context("a simulated cloud")
 }
 

@@ -11,7 +11,7 @@
 pub(crate) mod cloud;
 mod container;
 pub(crate) mod helm;
-mod hosts;
+pub(crate) mod hosts;
 mod inside;
 mod kubelet;
 mod network;
