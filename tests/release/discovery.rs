@@ -1,6 +1,8 @@
 //! Without Prometheus Operator: a Prometheus that asks the operator itself what to scrape.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 
 use serde_json::json;
 
@@ -8,21 +10,23 @@ use crate::harness::prometheus::Prometheus;
 use crate::harness::tenant::Tenant;
 use crate::harness::world::World;
 
-/// As `docs/prometheus.md` has it, asking more often.
-const CONFIGURATION: &str = "
-scrape_configs:
-  - job_name: caas
-    honor_labels: true
-    http_sd_configs:
-      - url: http://caas-operator.caas-system.svc:8080/sd
-        refresh_interval: 2s
-";
+/// The configuration of `docs/prometheus.md`, asking more often.
+fn configuration() -> String {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/prometheus.md");
+    let page = fs::read_to_string(page).unwrap();
+    let blocks = page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default());
+    let mut found: Vec<_> = blocks.filter(|block| block.starts_with("scrape_configs:")).collect();
+    assert_eq!(found.len(), 1);
+    let configuration = found.remove(0).replace("refresh_interval: 30s", "refresh_interval: 2s");
+    assert!(configuration.contains("refresh_interval: 2s"));
+    configuration
+}
 
 pub(crate) async fn a_plain_prometheus_has_the_same_series_through_http_sd(world: &'static World) {
     let (by_monitors, team) = (world.released().await, Tenant::new(world, "plain").await);
     let spec = json!({"metrics": {"names": "both", "labels": {"team": "checkout"}}});
     team.apply_and_wait("acme", &world.cloud, "acme", spec).await;
-    let by_discovery = Prometheus::plain(world, "plain", CONFIGURATION).await.unwrap();
+    let by_discovery = Prometheus::plain(world, "plain", &configuration()).await.unwrap();
 
     let query = format!("{{namespace=\"{}\",__name__!~\"scrape_.+|ALERTS.*\"}}", team.namespace);
     let complete = format!(
