@@ -47,14 +47,8 @@ pub(crate) async fn a_prometheus_in_two_shards_scrapes_each_account_once(world: 
         team.apply(&format!("account-{number}"), &world.cloud, "initech", spec).await;
     }
 
-    let query = "up{namespace=\"sharded\",job=\"caas\"} == 1";
     let owners = until(PATIENCE, "every account in a shard", async || {
-        let mut owners: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        for (number, shard) in shards.iter().enumerate() {
-            for series in shard.query(query).await? {
-                owners.entry(series.label("instance").to_owned()).or_default().push(number);
-            }
-        }
+        let owners = owners(&shards).await?;
         ensure!(owners.len() == ACCOUNTS, "{owners:?}");
         Ok(owners)
     })
@@ -68,7 +62,27 @@ pub(crate) async fn a_prometheus_in_two_shards_scrapes_each_account_once(world: 
     // Both paths of an account are in its shard.
     for (number, shard) in shards.iter().enumerate() {
         let mine = owners.values().filter(|owner| owner[0] == number).count();
-        let query = "up{namespace=\"sharded\",job=\"caas-legacy\"} == 1";
-        shard.until(query, |series| series.len() == mine).await;
+        for job in ["caas", "caas-legacy"] {
+            let query = format!("up{{namespace=\"sharded\",job=\"{job}\"}} == 1");
+            shard.until(&query, |series| series.len() == mine).await;
+        }
     }
+    // It stays so: none is taken by the other shard a scrape later.
+    let oldest = "min(timestamp(up{namespace=\"sharded\"}))";
+    for shard in &shards {
+        let now = shard.until(oldest, |series| series.len() == 1).await[0].value;
+        shard.until(oldest, |series| series.iter().any(|series| series.value > now)).await;
+    }
+    assert_eq!(self::owners(&shards).await.unwrap(), owners);
+}
+
+/// The shards that have each account as a target, by their numbers.
+async fn owners(shards: &[Prometheus]) -> anyhow::Result<BTreeMap<String, Vec<usize>>> {
+    let mut owners: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (number, shard) in shards.iter().enumerate() {
+        for series in shard.query("up{namespace=\"sharded\",job=\"caas\"}").await? {
+            owners.entry(series.label("instance").to_owned()).or_default().push(number);
+        }
+    }
+    Ok(owners)
 }
