@@ -125,11 +125,11 @@ pub(crate) async fn the_articles_questions_are_answered_by_names_of_both_times(w
         (format!("sum by (service) (memory_usage{{namespace=\"{namespace}\"}})"), 5),
         (
             format!(
-                "sum by (service_name) (rate(caas_instance_cpu_usage_seconds_total{{namespace=\"{namespace}\"}}[1m]))"
+                "sum by (service_name) (rate(caas_instance_cpu_usage_seconds_total{{namespace=\"{namespace}\"}}[5m]))"
             ),
             5,
         ),
-        (format!("sum by (service) (rate(cpu_cumulative_usage{{namespace=\"{namespace}\"}}[1m])) / 1e9"), 5),
+        (format!("sum by (service) (rate(cpu_cumulative_usage{{namespace=\"{namespace}\"}}[5m])) / 1e9"), 5),
     ] {
         // The cloud measures once a minute: a rate is known after two of its measurements.
         let known = |series: &[Series]| series.len() == answers && series.iter().all(|it| it.value > 0.0);
@@ -173,8 +173,13 @@ pub(crate) async fn a_service_new_in_the_cloud_appears_and_one_that_is_gone_goes
     assert!(more.iter().any(|series| series.label("service_name") == "web-frontend"));
 
     let _cloud = cloud.restart(vec![user("acme", 2)]).await.unwrap();
-    // Well within the five minutes after which Prometheus forgets by itself.
     prometheus.until(&query, |series| series.len() == 2).await;
+    // Prometheus would forget after five minutes by itself. Those that are gone ended with the very scrape that told so.
+    let services = format!("caas_account_services{{namespace=\"{}\"}}[30m]", team.namespace);
+    let services = prometheus.values(&services).await.unwrap().remove(0).1;
+    let before = services.iter().rposition(|(_, number)| *number > 2.0).unwrap();
+    let (told, _) = services[before + 1];
+    assert_eq!(prometheus.query_at(&query, told).await.unwrap().len(), 2);
 }
 
 pub(crate) async fn a_deleted_account_is_scraped_no_more(world: &'static World) {

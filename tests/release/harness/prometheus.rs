@@ -164,7 +164,16 @@ impl Prometheus {
 
     /// What PromQL says now.
     pub(crate) async fn query(&self, query: &str) -> anyhow::Result<Vec<Series>> {
-        let data: Vector = self.get("query", &[("query", query)]).await?;
+        self.vector(&[("query", query)]).await
+    }
+
+    /// What it says of a time, in seconds since the epoch.
+    pub(crate) async fn query_at(&self, query: &str, time: f64) -> anyhow::Result<Vec<Series>> {
+        self.vector(&[("query", query), ("time", &time.to_string())]).await
+    }
+
+    async fn vector(&self, asked: &[(&str, &str)]) -> anyhow::Result<Vec<Series>> {
+        let data: Vector = self.get("query", asked).await?;
         let parse = |sample: Sample| -> anyhow::Result<Series> {
             Ok(Series { labels: sample.metric, value: sample.value.1.parse()? })
         };
