@@ -29,5 +29,11 @@ pub(crate) mod world;
 
 pub(crate) use trials::run;
 
-/// Long enough for anything that happens by itself on a busy machine; a condition that holds ends the wait at once.
-pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(90);
+/// Long enough for anything that happens by itself on a busy machine, such as a login after two minutes of silence; a
+/// condition that holds ends the wait at once.
+pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(300);
+
+/// The same for `kubectl` and Helm.
+pub(crate) fn timeout() -> String {
+    format!("--timeout={}s", PATIENCE.as_secs())
+}

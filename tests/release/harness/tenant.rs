@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use super::cloud::{Authority, Cloud, PASSWORD};
+use super::timeout;
 use super::world::World;
 use crate::control::kubectl::{Ran, kubectl};
 
@@ -59,7 +60,7 @@ impl Tenant {
     /// Waits for a condition of an account.
     pub(crate) async fn wait(&self, account: &str, condition: &str) {
         let condition = format!("--for=condition={condition}");
-        let ran = self.kubectl(&["wait", &format!("caas/{account}"), &condition, "--timeout=45s"], "").await;
+        let ran = self.kubectl(&["wait", &format!("caas/{account}"), &condition, &timeout()], "").await;
         if !ran.ok {
             let shown = self.kubectl(&["get", "caas", account, "-o", "yaml"], "").await;
             panic!("{}\n{}\n{}", ran.stderr, shown.stdout, self.world.log("caas-operator"));

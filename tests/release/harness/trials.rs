@@ -24,7 +24,7 @@ const LIFECYCLE: &str = "lifecycle";
 const AT_ONCE: usize = 4;
 
 /// No test of a world takes as long as this.
-const LONGEST: Duration = Duration::from_secs(600);
+const LONGEST: Duration = Duration::from_secs(1800);
 
 /// Tests of this world that have not ended.
 static OPEN: AtomicUsize = AtomicUsize::new(0);

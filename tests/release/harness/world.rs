@@ -14,7 +14,7 @@ use super::once::Once;
 use super::operators::{PrometheusOperator, install_definitions};
 use super::pod::Surroundings;
 use super::prometheus::{self, Prometheus};
-use super::{kubelet, network, services};
+use super::{kubelet, network, services, timeout};
 use crate::control::ControlPlane;
 use crate::control::kubectl::Ran;
 
@@ -131,7 +131,8 @@ impl World {
         values: &Value,
     ) {
         let chart = chart.display().to_string();
-        let mut words = vec![verb, release, &chart, "--namespace", namespace, "--wait", "--timeout=90s"];
+        let timeout = timeout();
+        let mut words = vec![verb, release, &chart, "--namespace", namespace, "--wait", &timeout];
         if verb == "install" {
             words.push("--create-namespace");
         }
