@@ -191,7 +191,8 @@ pub struct Metrics {
     pub names: MetricNames,
 
     /// Whether samples carry the time that the cloud gives them. none: Prometheus takes the time of the scrape.
-    /// source: the cloud's own timestamps, which lag behind. Default: none.
+    /// source: the cloud's own timestamps, which lag behind; a series that ends is then seen for 5 minutes more, since
+    /// Prometheus marks none with timestamps as stale. Default: none.
     pub timestamps: Timestamps,
 
     /// The most series that are exposed for this account, from 1 to 10000000; beyond it the oldest services and
