@@ -19,13 +19,6 @@ pub(crate) fn folder() -> PathBuf {
     project("charts/caas-operator")
 }
 
-/// The files of values that stand for the ways in which people install the chart, and none for its defaults.
-pub(crate) fn ways() -> Vec<Option<PathBuf>> {
-    let files = files(&project("tests/chart/values"));
-    assert!(!files.is_empty());
-    std::iter::once(None).chain(files.into_iter().map(Some)).collect()
-}
-
 /// The files of a folder, by name.
 pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -57,7 +50,7 @@ pub(crate) fn render(arguments: &[&str]) -> Vec<Value> {
     objects(&String::from_utf8(output.stdout).unwrap())
 }
 
-/// The objects that the chart renders in one of the [`ways`].
+/// The objects that the chart renders in one of the [`crate::ways`].
 pub(crate) fn render_way(way: Option<&Path>) -> Vec<Value> {
     match way {
         Some(file) => render(&["--values", file.to_str().unwrap()]),

@@ -8,6 +8,7 @@ use caas_operator::exposition::families::families;
 use serde_json::{Value, json};
 
 use crate::chart::{errors, files, folder, of_kind, project, render, run};
+use crate::grafana::{self, asked, panels, query, targets, variables};
 
 /// Metrics that come from Prometheus itself or from the process.
 const OTHERS: [&str; 7] = [
@@ -30,41 +31,17 @@ fn dashboards() -> Vec<(String, Value)> {
     all
 }
 
-/// The panels that show something, rows left out.
-fn panels(dashboard: &Value) -> impl Iterator<Item = &Value> {
-    dashboard["panels"].as_array().unwrap().iter().filter(|panel| panel["type"] != "row")
-}
-
-fn variables(dashboard: &Value) -> &Vec<Value> {
-    dashboard["templating"]["list"].as_array().unwrap()
-}
-
 /// Queries of panels, and the series that variables ask for.
 fn queries(dashboard: &Value) -> Vec<String> {
-    let of_panels = panels(dashboard)
-        .flat_map(|panel| panel["targets"].as_array().unwrap())
-        .map(|target| target["expr"].as_str().unwrap().to_owned());
-    let of_variables =
-        variables(dashboard).iter().filter(|variable| variable["type"] == "query").map(|variable| {
-            let query = variable["query"]["query"].as_str().unwrap();
-            let (series, _label) = query
-                .strip_prefix("label_values(")
-                .unwrap()
-                .strip_suffix(')')
-                .unwrap()
-                .rsplit_once(',')
-                .unwrap();
-            series.to_owned()
-        });
-    of_panels.chain(of_variables).collect()
+    let of_panels = targets(dashboard).map(|(_, target)| query(target));
+    let of_variables = variables(dashboard).iter().filter_map(asked).map(|(series, _label)| series);
+    of_panels.chain(of_variables).map(str::to_owned).collect()
 }
 
-/// A query as Grafana sends it: its own variables filled in.
+/// A query with a word for every variable.
 fn filled(query: &str, dashboard: &Value) -> String {
-    let filled = query.replace("$__rate_interval", "2m");
-    variables(dashboard).iter().fold(filled, |query, variable| {
-        query.replace(&format!("${}", variable["name"].as_str().unwrap()), "x")
-    })
+    let names = variables(dashboard).iter().map(|variable| variable["name"].as_str().unwrap());
+    grafana::filled(query, names.map(|name| (name, "x")))
 }
 
 /// The names of metrics in a query: words before a brace, or that only metrics are called.
@@ -135,8 +112,8 @@ fn every_rate_of_ours_looks_back_over_several_collections() {
     // What we count moves once a collection, each minute by default. Without a minimal step, Grafana would take four times
     // the data source's interval, in which a counter may not have moved at all.
     for (name, dashboard) in dashboards() {
-        for target in panels(&dashboard).flat_map(|panel| panel["targets"].as_array().unwrap()) {
-            let query = target["expr"].as_str().unwrap();
+        for (_, target) in targets(&dashboard) {
+            let query = query(target);
             if query.contains("caas_") && query.contains("$__rate_interval") {
                 assert_eq!(target["interval"], "1m", "{name}: {query}");
             }

@@ -6,7 +6,11 @@
 mod alerts;
 mod chart;
 mod dashboards;
+#[path = "../support/grafana.rs"]
+mod grafana;
 mod manifests;
 mod refusals;
 #[path = "../support/servers.rs"]
 mod servers;
+#[path = "../support/ways.rs"]
+mod ways;

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::chart::{errors, folder, of_kind, only, project, render, render_way, run, ways};
+use crate::chart::{errors, folder, of_kind, only, project, render, render_way, run};
+use crate::ways::ways;
 
 /// Kinds of the chart that belong to no namespace.
 const CLUSTER_WIDE: [&str; 3] = ["CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding"];

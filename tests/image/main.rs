@@ -1,10 +1,15 @@
 //! The image's file system, tested as such: the static binary in an empty root with CA certificates only, read-only,
-//! as user 65532, with a name server of its own. Needs Linux, `unshare` and `target/static` (`make static`).
+//! as user 65532, with a name server of its own. Needs Linux, util-linux and `target/static` (`make static`).
 //!
 //! The test starts itself once more in namespaces of its own, where it may mount, and where port 53 is free.
 
 // Helpers of tests, outside test functions: what cannot be set up fails the test, as it should.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "../support/authority.rs"]
+mod authority;
+#[path = "../support/namespaces.rs"]
+mod namespaces;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -12,11 +17,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use caas_operator::simulator::{AccountSettings, Running, Settings, Simulator};
 use tokio::net::UdpSocket;
+
+use authority::Authority;
+use namespaces::{is_root, unshare};
 
 const INSIDE: &str = "CAAS_TEST_INSIDE";
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -56,32 +63,22 @@ fn the_program_runs_in_a_read_only_root_with_ca_certificates_only() {
         tokio::runtime::Runtime::new().unwrap().block_on(in_an_empty_root());
         return;
     }
-    let mut unshare = Command::new("unshare");
-    unshare.args(["--mount", "--mount-proc", "--net", "--pid", "--fork", "--kill-child"]);
-    if !is_root() {
-        unshare.arg("--map-root-user");
-    }
     let name = "the_program_runs_in_a_read_only_root_with_ca_certificates_only";
-    let output = unshare
+    let output = unshare()
         .arg(std::env::current_exe().unwrap())
         .args([name, "--exact", "--ignored", "--nocapture"])
         .env(INSIDE, if is_root() { "root" } else { "user" })
         .output()
-        .expect("unshare (util-linux) is installed");
+        .expect("setpriv and unshare (util-linux) are installed");
     let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
-}
-
-fn is_root() -> bool {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    status.lines().any(|line| line.starts_with("Uid:\t0\t"))
 }
 
 async fn in_an_empty_root() {
     let up =
         Command::new("ip").args(["link", "set", "lo", "up"]).status().expect("ip (iproute2) is installed");
     assert!(up.success());
-    let authority = Authority::new();
+    let authority = Authority::new().unwrap();
     let cloud = cloud(&authority).await;
     let names = UdpSocket::bind("127.0.0.1:53").await.unwrap();
     tokio::spawn(answer_names(names));
@@ -106,41 +103,11 @@ async fn in_an_empty_root() {
     assert!(program.wait().unwrap().success(), "SIGTERM ends it with 0");
 }
 
-/// A certificate authority and a certificate for the cloud's name.
-struct Authority {
-    pem: String,
-    server: Arc<rustls::ServerConfig>,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let mut params = rcgen::CertificateParams::new(vec![]).unwrap();
-        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let authority = params.self_signed(&key).unwrap();
-        let issuer = rcgen::Issuer::new(params, key);
-        let server_key = rcgen::KeyPair::generate().unwrap();
-        let server = rcgen::CertificateParams::new(vec![NAME.to_owned()]).unwrap();
-        let certificate = server.signed_by(&server_key, &issuer).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![certificate.der().clone()],
-                rustls::pki_types::PrivateKeyDer::try_from(server_key.serialize_der()).unwrap(),
-            )
-            .unwrap();
-        Self { pem: authority.pem(), server: Arc::new(config) }
-    }
-}
-
 async fn cloud(authority: &Authority) -> Running {
     let settings = Settings {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         accounts: vec![AccountSettings { password: Some("secret".into()), ..AccountSettings::new("acme") }],
-        tls: Some(Arc::clone(&authority.server)),
+        tls: Some(authority.server(NAME).unwrap()),
         ..Settings::default()
     };
     Simulator::start(settings).await.unwrap()

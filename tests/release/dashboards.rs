@@ -6,6 +6,7 @@ use caas_operator::simulator::{Clock, Settings};
 use serde_json::{Value, json};
 
 use crate::control::until;
+use crate::grafana::{self, asked, filled, query, targets};
 use crate::harness::PATIENCE;
 use crate::harness::cloud::{Cloud, user};
 use crate::harness::hosts::Hosts;
@@ -30,8 +31,8 @@ pub(crate) async fn every_variable_and_every_query_of_every_dashboard_has_an_ans
         let dashboard: Value = serde_json::from_str(text.as_str().unwrap()).unwrap();
         for chosen in [Chosen::All, Chosen::One] {
             let variables = variables(prometheus, &dashboard, &team.namespace, chosen).await;
-            for (panel, query) in panels(&dashboard) {
-                let query = filled(&query, &variables);
+            for (panel, target) in targets(&dashboard) {
+                let query = filled(query(target), pairs(&variables));
                 until(PATIENCE, &format!("{name}: {panel}: {query}"), async || {
                     let series = prometheus.query(&query).await?;
                     ensure!(series.iter().any(|series| !series.value.is_nan()), "{series:?}");
@@ -74,22 +75,18 @@ async fn variables(
     chosen: Chosen,
 ) -> Vec<(String, String)> {
     let mut known: Vec<(String, String)> = Vec::new();
-    for variable in dashboard["templating"]["list"].as_array().unwrap() {
-        if variable["type"] != "query" {
-            continue;
-        }
+    for variable in grafana::variables(dashboard) {
+        let Some((selector, label)) = asked(variable) else { continue };
         let name = variable["name"].as_str().unwrap().to_owned();
-        let query = filled(variable["query"]["query"].as_str().unwrap(), &known);
-        let inside = query.strip_prefix("label_values(").and_then(|rest| rest.strip_suffix(')')).unwrap();
-        let (selector, label) = inside.rsplit_once(", ").unwrap();
+        let selector = filled(selector, pairs(&known));
         let ours = match name.as_str() {
             "namespace" => Some(namespace),
             "account" => Some("acme"),
             _ => None,
         };
-        let one = until(PATIENCE, &query, async || {
+        let one = until(PATIENCE, &format!("{label} of {selector}"), async || {
             let path = format!("label/{label}/values");
-            let values: Vec<String> = prometheus.get(&path, &[("match[]", selector)]).await?;
+            let values: Vec<String> = prometheus.get(&path, &[("match[]", &selector)]).await?;
             let one = values.iter().find(|value| ours.is_none_or(|ours| *value == ours));
             one.cloned().with_context(|| format!("{values:?}"))
         })
@@ -104,22 +101,6 @@ async fn variables(
     known
 }
 
-fn panels(dashboard: &Value) -> Vec<(String, String)> {
-    let panels = dashboard["panels"].as_array().unwrap().iter();
-    panels
-        .flat_map(|panel| {
-            let title = panel["title"].as_str().unwrap_or_default().to_owned();
-            let targets = panel["targets"].as_array().into_iter().flatten();
-            targets.map(move |target| {
-                let query = target["expr"].as_str().context("a query").unwrap();
-                (title.clone(), query.to_owned())
-            })
-        })
-        .collect()
-}
-
-/// A query as Grafana sends it.
-fn filled(query: &str, variables: &[(String, String)]) -> String {
-    let query = query.replace("$__rate_interval", "4m");
-    variables.iter().fold(query, |query, (name, value)| query.replace(&format!("${name}"), value))
+fn pairs(variables: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
+    variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
 }

@@ -7,14 +7,26 @@
 use std::process::ExitCode;
 
 #[cfg(test)]
+#[path = "../support/authority.rs"]
+mod authority;
+#[cfg(test)]
 #[allow(clippy::duplicate_mod, reason = "the control plane of the cluster's tests, in a binary of its own")]
 #[path = "../cluster/harness/mod.rs"]
 mod control;
 #[cfg(test)]
+#[path = "../support/grafana.rs"]
+mod grafana;
+#[cfg(test)]
 mod harness;
+#[cfg(test)]
+#[path = "../support/namespaces.rs"]
+mod namespaces;
 #[cfg(test)]
 #[path = "../support/servers.rs"]
 mod servers;
+#[cfg(test)]
+#[path = "../support/ways.rs"]
+mod ways;
 
 #[cfg(test)]
 mod alerts;

@@ -1,24 +1,15 @@
 //! What the chart renders, shown to a real API server that knows every kind in it. Nothing is written.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
 use serde_json::json;
 
 use crate::harness::helm::chart;
 use crate::harness::world::World;
-
-/// The ways in which people install the chart, which the chart's own tests keep, and the defaults.
-fn ways() -> Vec<Option<PathBuf>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/chart/values");
-    let files = fs::read_dir(folder).unwrap().map(|entry| Some(entry.unwrap().path()));
-    std::iter::once(None).chain(files).collect()
-}
+use crate::ways::ways;
 
 pub(crate) async fn every_way_to_install_the_chart_is_valid_to_the_api_server(world: &'static World) {
     world.with_prometheus_operator().await;
     // Server-side dry run finds no namespace that is only in the same input.
-    for namespace in ["dry-run", "team-a", "team-b"] {
+    for namespace in ["dry-run", "team-a", "team-b", "clouds"] {
         let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
         world.plane.apply(&object.to_string()).await.unwrap();
     }

@@ -5,10 +5,10 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
 use caas_operator::simulator::{AccountSettings, Running, Settings, Simulator};
-use rustls::pki_types::PrivateKeyDer;
 
 use super::hosts::Hosts;
 use super::network;
+use crate::authority::Authority;
 
 /// The password of every user.
 pub(crate) const PASSWORD: &str = "open sesame";
@@ -57,7 +57,7 @@ impl Cloud {
         let (name, address) = (format!("{name}.example.com"), Ipv4Addr::new(203, 0, 113, number));
         network::add_address(address).await?;
         hosts.add(address, std::slice::from_ref(&name))?;
-        let tls = Authority::shared().server(&name)?;
+        let tls = authority().server(&name)?;
         let running = begin(address, Arc::clone(&tls), settings).await?;
         Ok(Self { endpoint: format!("https://{name}/v1/"), running, address, tls })
     }
@@ -86,38 +86,8 @@ async fn begin(
     Simulator::start(settings).await.context("a simulated cloud")
 }
 
-/// Signs the clouds' certificates. Accounts name it in `spec.tls`.
-pub(crate) struct Authority {
-    /// Its certificate.
-    pub(crate) pem: String,
-    issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
-}
-
-impl Authority {
-    /// The one of all clouds.
-    pub(crate) fn shared() -> &'static Self {
-        static SHARED: OnceLock<Authority> = OnceLock::new();
-        SHARED.get_or_init(|| Self::new().expect("an authority"))
-    }
-
-    fn new() -> Result<Self, rcgen::Error> {
-        let key = rcgen::KeyPair::generate()?;
-        let mut params = rcgen::CertificateParams::new(vec![])?;
-        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let pem = params.self_signed(&key)?.pem();
-        Ok(Self { pem, issuer: rcgen::Issuer::new(params, key) })
-    }
-
-    fn server(&self, name: &str) -> anyhow::Result<Arc<rustls::ServerConfig>> {
-        let key = rcgen::KeyPair::generate()?;
-        let certificate =
-            rcgen::CertificateParams::new(vec![name.to_owned()])?.signed_by(&key, &self.issuer)?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let private = PrivateKeyDer::try_from(key.serialize_der()).map_err(anyhow::Error::msg)?;
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], private)?;
-        Ok(Arc::new(config))
-    }
+/// Signs the certificates of all clouds. Accounts name it in `spec.tls`.
+pub(crate) fn authority() -> &'static Authority {
+    static SHARED: OnceLock<Authority> = OnceLock::new();
+    SHARED.get_or_init(|| Authority::new().expect("an authority"))
 }

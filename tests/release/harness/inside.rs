@@ -1,9 +1,11 @@
 //! This program once more, in namespaces of its own: network, processes, mounts. Knows nothing of the tests.
 
 use std::ffi::OsString;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use anyhow::Context;
+
+use crate::namespaces::{is_root, unshare};
 
 /// Tells the program inside which world it is.
 const WORLD: &str = "CAAS_TEST_WORLD";
@@ -23,15 +25,9 @@ pub(crate) fn may_change_users() -> bool {
 
 /// Starts this program inside, with the same arguments, and waits for it. With it ends all that it started.
 pub(crate) fn enter(world: &str) -> anyhow::Result<ExitCode> {
-    let root = is_root()?;
-    // Killed with this process, however that ends.
-    let mut unshare = Command::new("setpriv");
-    unshare.args(["--pdeathsig", "KILL", "unshare"]);
-    unshare.args(["--net", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc"]);
-    if root {
+    let mut unshare = unshare();
+    if is_root() {
         unshare.env(ROOT, "yes");
-    } else {
-        unshare.arg("--map-root-user");
     }
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
     let status = unshare
@@ -43,9 +39,4 @@ pub(crate) fn enter(world: &str) -> anyhow::Result<ExitCode> {
         .status()
         .context("starting setpriv and unshare (util-linux)")?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn is_root() -> anyhow::Result<bool> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    Ok(status.lines().any(|line| line.starts_with("Uid:\t0\t")))
 }

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::cloud::{Authority, Cloud, PASSWORD};
+use super::cloud::{Cloud, PASSWORD, authority};
 use super::timeout;
 use super::world::World;
 use crate::control::kubectl::{Ran, kubectl};
@@ -45,7 +45,7 @@ impl Tenant {
         lay_over(&mut spec, more);
         let objects = json!({"apiVersion": "v1", "kind": "List", "items": [
             {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": format!("{account}-alauda")},
-                "stringData": {"username": user, "password": PASSWORD, "ca.crt": Authority::shared().pem}},
+                "stringData": {"username": user, "password": PASSWORD, "ca.crt": authority().pem}},
             {"apiVersion": "caas-operator.io/v1alpha1", "kind": "CaasAccount", "metadata": {"name": account}, "spec": spec},
         ]});
         self.kubectl(&["apply", "-f", "-"], &objects.to_string()).await.expect_ok();

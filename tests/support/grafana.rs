@@ -1,0 +1,39 @@
+//! A dashboard as Grafana reads it. Knows no Prometheus to ask.
+
+use serde_json::Value;
+
+/// The panels that show something, rows left out.
+pub(crate) fn panels(dashboard: &Value) -> impl Iterator<Item = &Value> {
+    dashboard["panels"].as_array().unwrap().iter().filter(|panel| panel["type"] != "row")
+}
+
+/// What the panels ask for: the panel's title, and the target.
+pub(crate) fn targets(dashboard: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    panels(dashboard).flat_map(|panel| {
+        let title = panel["title"].as_str().unwrap();
+        panel["targets"].as_array().unwrap().iter().map(move |target| (title, target))
+    })
+}
+
+/// A target's query.
+pub(crate) fn query(target: &Value) -> &str {
+    target["expr"].as_str().unwrap()
+}
+
+/// All variables.
+pub(crate) fn variables(dashboard: &Value) -> &Vec<Value> {
+    dashboard["templating"]["list"].as_array().unwrap()
+}
+
+/// Of a variable that asks Prometheus, the series that it looks at, and the label whose values it offers.
+pub(crate) fn asked(variable: &Value) -> Option<(&str, &str)> {
+    let query = variable["query"]["query"].as_str().filter(|_| variable["type"] == "query")?;
+    let inside = query.strip_prefix("label_values(").and_then(|rest| rest.strip_suffix(')')).unwrap();
+    inside.rsplit_once(", ")
+}
+
+/// A query as Grafana sends it, its variables filled in. The minimal step of our rates makes four minutes of it.
+pub(crate) fn filled<'a>(query: &str, values: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let query = query.replace("$__rate_interval", "4m");
+    values.into_iter().fold(query, |query, (name, value)| query.replace(&format!("${name}"), value))
+}
