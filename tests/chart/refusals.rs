@@ -3,7 +3,7 @@
 use crate::chart::{errors, template};
 
 /// What is set, and what the message has to say.
-const REFUSED: [(&str, &[&str]); 28] = [
+const REFUSED: [(&str, &[&str]); 33] = [
     ("replicaz=2", &["additional properties 'replicaz' not allowed"]),
     ("image.tagg=1", &["at '/image'", "'tagg' not allowed"]),
     ("clouds.allowedEndpoint=x", &["at '/clouds'", "'allowedEndpoint' not allowed"]),
@@ -43,6 +43,23 @@ const REFUSED: [(&str, &[&str]); 28] = [
     ),
     ("prometheusRule.accountSelector={job=\"caas\"}", &["at '/prometheusRule/accountSelector'"]),
     ("prometheusRule.enabled=true", &["prometheusRule.enabled", "serviceMonitor.enabled=true"]),
+    (
+        "networkPolicy.enabled=true,clouds.allowedEndpoints[0]=https://caas.example.com:8443/v1/",
+        &["networkPolicy.clouds.ports: port 8443 of", "add it"],
+    ),
+    (
+        "networkPolicy.enabled=true,clouds.allowedEndpoints[0]=https://[fd00::1]:444",
+        &["networkPolicy.clouds.ports: port 444 of"],
+    ),
+    (
+        "networkPolicy.enabled=true,clouds.allowHttp=true,clouds.allowedEndpoints[0]=http://caas.example.com/",
+        &["networkPolicy.clouds.ports: port 80 of"],
+    ),
+    ("serviceMonitor.interval=5s", &["serviceMonitor.scrapeTimeout: 10s is longer than", "interval, 5s"]),
+    (
+        "serviceMonitor.interval=1m30s,serviceMonitor.scrapeTimeout=90001ms",
+        &["serviceMonitor.scrapeTimeout: 90001ms is longer than"],
+    ),
     ("listenAddress=::", &["at '/listenAddress'", "does not match pattern"]),
 ];
 

@@ -105,6 +105,17 @@ job="{{ include "caas-operator.fullname" . }}",namespace="{{ .Release.Namespace 
 {{- end }}
 {{- end }}
 
+{{/* A duration of Prometheus, such as 1m30s, in milliseconds. */}}
+{{- define "caas-operator.milliseconds" -}}
+{{- $units := dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000 "d" 86400000 "w" 604800000 "y" 31536000000 }}
+{{- $sum := 0 }}
+{{- range regexFindAll "[0-9]+(ms|[smhdwy])" . -1 }}
+{{- $unit := regexFind "[a-z]+" . }}
+{{- $sum = add $sum (mul (trimSuffix $unit .) (index $units $unit)) }}
+{{- end }}
+{{- $sum }}
+{{- end }}
+
 {{/*
 What the schema cannot say in a sentence: refused here, with one. Rendered with the Deployment, which every release has.
 */}}
@@ -115,12 +126,20 @@ What the schema cannot say in a sentence: refused here, with one. Rendered with 
 {{- if and .Values.image.digest (not (regexMatch "^sha256:[0-9a-f]{64}$" .Values.image.digest)) }}
 {{- fail (printf "image.digest: %q is no digest; write sha256: and 64 hexadecimal digits" .Values.image.digest) }}
 {{- end }}
+{{- $cloudPorts := list }}
+{{- range .Values.networkPolicy.clouds.ports }}
+{{- $cloudPorts = append $cloudPorts (int . | toString) }}
+{{- end }}
 {{- range .Values.clouds.allowedEndpoints }}
 {{- if not (regexMatch `^https?://[^/?#@\s]+(/[^?#\s]*)?$` .) }}
 {{- fail (printf "clouds.allowedEndpoints: %q is no URL prefix; write scheme and host, and a path if need be, such as https://caas.example.com/v1/" .) }}
 {{- end }}
 {{- if and (hasPrefix "http://" .) (not $.Values.clouds.allowHttp) }}
 {{- fail (printf "clouds.allowedEndpoints: %q is plain http, which is refused unless clouds.allowHttp is true" .) }}
+{{- end }}
+{{- $port := regexReplaceAll `^https?://[^/]*?(:([0-9]+))?(/.*)?$` . "${2}" | default (ternary "80" "443" (hasPrefix "http://" .)) }}
+{{- if and $.Values.networkPolicy.enabled (not (has $port $cloudPorts)) }}
+{{- fail (printf "networkPolicy.clouds.ports: port %s of %q in clouds.allowedEndpoints is not among them, so that no account there could be collected; add it" $port .) }}
 {{- end }}
 {{- end }}
 {{- range .Values.clouds.allowedCIDRs }}
@@ -130,5 +149,10 @@ What the schema cannot say in a sentence: refused here, with one. Rendered with 
 {{- end }}
 {{- if eq (int .Values.service.port) (int .Values.health.port) }}
 {{- fail "service.port and health.port: choose two different ports" }}
+{{- end }}
+{{- with .Values.serviceMonitor }}
+{{- if gt (include "caas-operator.milliseconds" .scrapeTimeout | int64) (include "caas-operator.milliseconds" .interval | int64) }}
+{{- fail (printf "serviceMonitor.scrapeTimeout: %s is longer than serviceMonitor.interval, %s, which Prometheus refuses" .scrapeTimeout .interval) }}
+{{- end }}
 {{- end }}
 {{- end }}
