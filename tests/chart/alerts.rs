@@ -147,3 +147,13 @@ fn thresholds_labels_and_selectors_come_from_values() {
     assert_eq!(text(find("CaasOperatorDown").unwrap(), "/expr"), r#"absent(up{job="own"} == 1)"#);
     assert!(find("CaasInstanceMemoryHigh").is_none());
 }
+
+#[test]
+#[ignore = "needs the real servers: run make test"]
+fn a_release_for_some_namespaces_alerts_for_their_accounts_only() {
+    let objects = render(&[&ENABLED[..], &["--set=namespaces={team-a,team-b}"]].concat());
+    let rule = only(&objects, "PrometheusRule");
+    let memory = alerts(rule).into_iter().find(|alert| alert["alert"] == "CaasInstanceMemoryHigh").unwrap();
+    let selector = r#"{job="caas",namespace=~"team-a|team-b"}"#;
+    assert_eq!(text(memory, "/expr"), format!("caas_instance_memory_utilization_ratio{selector} > 0.9"));
+}

@@ -184,6 +184,10 @@ fn the_definition_is_kept_unless_that_is_not_wanted() {
     };
     assert_eq!(policy(&render(&[])), "keep");
     assert_eq!(policy(&render(&["--set", "crds.keep=false"])), Value::Null);
+    let objects = render(&["--set", "crds.annotations.note=ours"]);
+    assert_eq!(policy(&objects), "keep");
+    let annotations = &only(&objects, "CustomResourceDefinition")["metadata"]["annotations"];
+    assert_eq!(annotations["note"], "ours");
     let without = render(&["--set", "crds.enabled=false"]);
     assert_eq!(of_kind(&without, "CustomResourceDefinition").count(), 0);
 }

@@ -3,7 +3,7 @@
 use crate::chart::{errors, template};
 
 /// What is set, and what the message has to say.
-const REFUSED: [(&str, &[&str]); 33] = [
+const REFUSED: [(&str, &[&str]); 34] = [
     ("replicaz=2", &["additional properties 'replicaz' not allowed"]),
     ("image.tagg=1", &["at '/image'", "'tagg' not allowed"]),
     ("clouds.allowedEndpoint=x", &["at '/clouds'", "'allowedEndpoint' not allowed"]),
@@ -60,6 +60,7 @@ const REFUSED: [(&str, &[&str]); 33] = [
         "serviceMonitor.interval=1m30s,serviceMonitor.scrapeTimeout=90001ms",
         &["serviceMonitor.scrapeTimeout: 90001ms is longer than"],
     ),
+    ("global.imagePullSecrets[0]=registry", &["at '/global/imagePullSecrets/0'", "want object"]),
     ("listenAddress=::", &["at '/listenAddress'", "does not match pattern"]),
 ];
 

@@ -16,6 +16,11 @@
 {{- end }}
 {{- end }}
 
+{{/* Of everything that belongs to a namespace, unless a value of its own says otherwise. */}}
+{{- define "caas-operator.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride }}
+{{- end }}
+
 {{- define "caas-operator.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "caas-operator.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -94,12 +99,21 @@ annotations:
   verbs: [create, patch]
 {{- end }}
 
+{{/* The selector of the accounts' series in alerts: those that this release looks after. */}}
+{{- define "caas-operator.accountSelector" -}}
+{{- if .Values.prometheusRule.accountSelector -}}
+{{ .Values.prometheusRule.accountSelector }}
+{{- else -}}
+job="caas"{{ with .Values.namespaces }},namespace=~"{{ join "|" . }}"{{ end }}
+{{- end }}
+{{- end }}
+
 {{/* The selector of the operator's own series in alerts. */}}
 {{- define "caas-operator.operatorSelector" -}}
 {{- if .Values.prometheusRule.operatorSelector -}}
 {{ .Values.prometheusRule.operatorSelector }}
 {{- else if .Values.serviceMonitor.enabled -}}
-job="{{ include "caas-operator.fullname" . }}",namespace="{{ .Release.Namespace }}"
+job="{{ include "caas-operator.fullname" . }}",namespace="{{ include "caas-operator.namespace" . }}"
 {{- else -}}
 {{- fail "prometheusRule.enabled: alerts need the operator's own metrics: set serviceMonitor.enabled=true, or prometheusRule.operatorSelector to what selects them in your Prometheus" }}
 {{- end }}
