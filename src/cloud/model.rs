@@ -6,6 +6,10 @@ use std::sync::Arc;
 
 use super::CloudError;
 
+/// So many bytes of a text that a cloud tells are kept, up to the end of a character. No name is as long; what is
+/// exposed is shorter still, and a cloud that tells megabytes must not fill the memory with them.
+pub const LONGEST_TEXT: usize = 1024;
+
 /// What a cloud tells of a service besides its instances.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ServiceFacts {

@@ -3,15 +3,11 @@
 //! Everything is a job in one queue, of which as many run at once as the account may have in flight. A page's samples
 //! are asked for while the next page is under way.
 
-use std::sync::Arc;
-
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use url::Url;
 
-use super::cycle::Cycle;
-use super::{Alauda, Failure, points, wire};
-use crate::cloud::model::{InstanceFacts, Reading};
+use super::cycle::{Answer, Ask, Cycle};
+use super::{Alauda, points, wire};
 use crate::cloud::{CloudError, Collection};
 
 /// The most bytes of a page of services.
@@ -20,23 +16,6 @@ const MOST_PAGE_BYTES: usize = 16 << 20;
 const MOST_LIST_BYTES: usize = 4 << 20;
 /// The most bytes of an instance's points.
 const MOST_POINTS_BYTES: usize = 1 << 20;
-
-/// Something to ask, and for which service and instance of the cycle.
-pub(super) enum Ask {
-    /// A page of services.
-    Page(Url),
-    /// A service's instances.
-    Instances(usize, Url),
-    /// An instance's newest sample.
-    Sample(usize, usize, Url),
-}
-
-/// What came of it.
-pub(super) enum Answer {
-    Page(Url, Result<wire::Page, Failure>),
-    Instances(usize, Result<Vec<Arc<InstanceFacts>>, Failure>),
-    Sample(usize, usize, Result<Reading, Failure>),
-}
 
 /// Runs one cycle. Dropping the future drops the requests under way.
 pub(super) async fn collect(cloud: &Alauda) -> Result<Collection, CloudError> {
@@ -65,13 +44,14 @@ pub(super) async fn collect(cloud: &Alauda) -> Result<Collection, CloudError> {
 
 async fn run(cloud: &Alauda, ask: Ask) -> Answer {
     match ask {
-        Ask::Page(url) => {
-            let read = |body: &[u8]| wire::services(body, |name| cloud.filter.wants(name));
+        Ask::Page(url, room) => {
+            let read = |body: &[u8]| wire::services(body, |name| cloud.filter.wants(name), room);
             let page = cloud.ask("services", url.clone(), MOST_PAGE_BYTES, read).await;
             Answer::Page(url, page)
         }
-        Ask::Instances(service, url) => {
-            let list = cloud.ask("instances", url, MOST_LIST_BYTES, wire::instances).await;
+        Ask::Instances(service, url, room) => {
+            let read = |body: &[u8]| wire::instances(body, room);
+            let list = cloud.ask("instances", url, MOST_LIST_BYTES, read).await;
             Answer::Instances(service, list)
         }
         Ask::Sample(service, instance, url) => {

@@ -6,7 +6,8 @@ use std::time::SystemTime;
 
 use url::Url;
 
-use super::collect::{Answer, Ask};
+use super::room::Room;
+use super::streak::Streak;
 use super::wire::{self, ServicePath};
 use super::{Failure, Settings};
 use crate::cloud::error::AnswerProblem;
@@ -15,10 +16,23 @@ use crate::cloud::{CloudError, Collection};
 
 /// The most pages that are read: a list that is longer does not end.
 const MOST_PAGES: usize = 1_000;
-/// The most instances that are looked at: memory has to end somewhere.
-const MOST_INSTANCES: usize = 250_000;
-/// Failures in a row over so many services speak for the cloud; over fewer they may be the services' own.
-const SPEAKS_FOR_ALL: usize = 4;
+
+/// Something to ask, and for which service and instance of the cycle.
+pub(super) enum Ask {
+    /// A page of services, of which there is so much room for.
+    Page(Url, Room),
+    /// A service's instances, of which there is so much room for.
+    Instances(usize, Url, Room),
+    /// An instance's newest sample.
+    Sample(usize, usize, Url),
+}
+
+/// What came of it.
+pub(super) enum Answer {
+    Page(Url, Result<wire::Page, Failure>),
+    Instances(usize, Result<Vec<Arc<InstanceFacts>>, Failure>),
+    Sample(usize, usize, Result<Reading, Failure>),
+}
 
 /// A service as far as it is known. `instances` is `None` while they are asked for.
 struct Draft {
@@ -32,17 +46,20 @@ type DraftInstance = (Arc<InstanceFacts>, Option<Reading>);
 
 /// What waits in the queue.
 enum Job {
-    Page(Url),
+    /// A service's instances.
     Instances(usize),
-    Sample(usize, usize),
+    /// The samples of a service's instances, from this one on.
+    Samples(usize, usize),
 }
 
 /// One cycle as far as it has come.
 pub(super) struct Cycle<'a> {
     settings: &'a Settings,
+    /// The page to ask for before all else, so that pages and samples are under way together.
+    page: Option<Url>,
     jobs: VecDeque<Job>,
     drafts: Vec<Draft>,
-    instances: usize,
+    room: Room,
     seen_pages: HashSet<Url>,
     /// Whether a page is still to come.
     paging: bool,
@@ -50,50 +67,41 @@ pub(super) struct Cycle<'a> {
     streak: Streak,
 }
 
-/// Failures without a success between them: each costs a whole deadline, so a cloud that does not answer is not asked
-/// ten thousand times.
-struct Streak {
-    most: usize,
-    failures: usize,
-    services: HashSet<usize>,
-}
-
 impl<'a> Cycle<'a> {
     /// A cycle that starts with this page; `at_once` requests will be under way.
     pub(super) fn new(settings: &'a Settings, first: Url, at_once: usize) -> Self {
         Self {
             settings,
-            jobs: VecDeque::from([Job::Page(first)]),
+            page: Some(first),
+            jobs: VecDeque::new(),
             drafts: Vec::new(),
-            instances: 0,
+            room: Room::WHOLE,
             seen_pages: HashSet::new(),
             paging: true,
             cut_short: None,
-            // What is under way together fails together, so one round proves little.
-            streak: Streak {
-                most: at_once.saturating_mul(2).clamp(8, 256),
-                failures: 0,
-                services: HashSet::new(),
-            },
+            streak: Streak::new(at_once),
         }
     }
 
     /// What to ask next, if anything is left.
     pub(super) fn next(&mut self) -> Option<Ask> {
+        if let Some(url) = self.page.take() {
+            self.seen_pages.insert(url.clone());
+            return Some(Ask::Page(url, self.room));
+        }
         loop {
             match self.jobs.pop_front()? {
-                Job::Page(url) => {
-                    self.seen_pages.insert(url.clone());
-                    return Some(Ask::Page(url));
-                }
                 Job::Instances(service) => {
                     let draft = &mut self.drafts[service];
                     match &draft.path {
-                        Some(path) => return Some(Ask::Instances(service, path.instances_url())),
+                        Some(path) => return Some(Ask::Instances(service, path.instances_url(), self.room)),
                         None => draft.instances = Some(Err(AnswerProblem::Shape.into())),
                     }
                 }
-                Job::Sample(service, instance) => {
+                Job::Samples(service, instance) => {
+                    if instance + 1 < self.instances_of(service) {
+                        self.jobs.push_front(Job::Samples(service, instance + 1));
+                    }
                     if let Some(url) = self.sample_url(service, instance) {
                         return Some(Ask::Sample(service, instance, url));
                     }
@@ -175,31 +183,36 @@ impl<'a> Cycle<'a> {
         if page.unreadable > 0 {
             self.cut_short = Some(AnswerProblem::Shape.into());
         }
-        for listed in page.services {
-            if self.instances >= MOST_INSTANCES {
-                self.cut_short = Some(AnswerProblem::TooLarge.into());
-                break;
-            }
-            let service = self.drafts.len();
-            let path = ServicePath::new(&self.settings.endpoint, &self.settings.namespace, &listed.facts);
-            self.drafts.push(Draft { facts: Arc::new(listed.facts), path, instances: None });
-            match listed.instances {
-                Some(Ok(list)) => self.put_instances(service, list),
-                Some(Err(problem)) => self.drafts[service].instances = Some(Err(problem.into())),
-                None if self.is_stopped(service) => self.put_instances(service, Vec::new()),
-                None => self.jobs.push_back(Job::Instances(service)),
-            }
-        }
+        let fits = page.services.into_iter().try_for_each(|listed| self.take_service(listed));
         self.paging = false;
+        if page.cut || fits.is_err() {
+            self.cut_short = Some(AnswerProblem::TooLarge.into());
+            return;
+        }
         let Some(next) = page.next else { return };
         match self.next_page(url, &next) {
             Ok(next) => {
                 self.paging = true;
-                // Before all samples, so that pages and samples are under way together.
-                self.jobs.push_front(Job::Page(next));
+                self.page = Some(next);
             }
             Err(problem) => self.cut_short = Some(problem.into()),
         }
+    }
+
+    /// Puts a service in. The error is that there is no room for it.
+    fn take_service(&mut self, listed: wire::ListedService) -> Result<(), AnswerProblem> {
+        let facts = Arc::new(listed.facts);
+        self.room.take_service(&facts)?;
+        let path = ServicePath::new(&self.settings.endpoint, &self.settings.namespace, &facts);
+        let service = self.drafts.len();
+        self.drafts.push(Draft { facts, path, instances: None });
+        match listed.instances {
+            Some(Ok(list)) => self.put_instances(service, list),
+            Some(Err(problem)) => self.drafts[service].instances = Some(Err(problem.into())),
+            None if self.is_stopped(service) => self.put_instances(service, Vec::new()),
+            None => self.jobs.push_back(Job::Instances(service)),
+        }
+        Ok(())
     }
 
     fn next_page(&self, url: &Url, next: &str) -> Result<Url, AnswerProblem> {
@@ -210,25 +223,28 @@ impl<'a> Cycle<'a> {
         if self.seen_pages.len() >= MOST_PAGES {
             return Err(AnswerProblem::TooManyPages);
         }
-        if self.instances >= MOST_INSTANCES {
-            return Err(AnswerProblem::TooLarge);
-        }
         Ok(next)
     }
 
     /// Puts a service's instances in and asks for their samples, unless the service is stopped.
     fn put_instances(&mut self, service: usize, list: Vec<Arc<InstanceFacts>>) {
-        if list.len() > MOST_INSTANCES {
-            self.drafts[service].instances = Some(Err(AnswerProblem::TooLarge.into()));
+        if let Err(problem) = self.room.take_instances(&list) {
+            self.drafts[service].instances = Some(Err(problem.into()));
             return;
         }
-        self.instances += list.len();
         let stopped = self.is_stopped(service);
-        if !stopped {
-            self.jobs.extend((0..list.len()).map(|instance| Job::Sample(service, instance)));
+        if !stopped && !list.is_empty() {
+            self.jobs.push_back(Job::Samples(service, 0));
         }
         let reading = || stopped.then_some(Reading::NotRunning);
         self.drafts[service].instances = Some(Ok(list.into_iter().map(|facts| (facts, reading())).collect()));
+    }
+
+    fn instances_of(&self, service: usize) -> usize {
+        match &self.drafts[service].instances {
+            Some(Ok(instances)) => instances.len(),
+            Some(Err(_)) | None => 0,
+        }
     }
 
     fn put_reading(&mut self, service: usize, instance: usize, reading: Reading) {
@@ -248,28 +264,6 @@ impl<'a> Cycle<'a> {
         let (facts, _) = instances.get(instance)?;
         let (window, lag) = (self.settings.metrics_window, self.settings.metrics_lag);
         draft.path.as_ref()?.metrics_url(&facts.id, window, lag, SystemTime::now())
-    }
-}
-
-impl Streak {
-    fn end(&mut self) {
-        if self.failures > 0 {
-            self.failures = 0;
-            self.services.clear();
-        }
-    }
-
-    /// Counts a failure; the error comes back when it speaks for the cloud.
-    fn add(&mut self, service: usize, error: CloudError, services: usize) -> Result<(), CloudError> {
-        let is_ill = matches!(error, CloudError::Unreachable(_) | CloudError::Status(500..));
-        if !is_ill {
-            self.end();
-            return Ok(());
-        }
-        self.failures += 1;
-        self.services.insert(service);
-        let speaks_for_all = self.services.len() >= services.min(SPEAKS_FOR_ALL);
-        if self.failures >= self.most && speaks_for_all { Err(error) } else { Ok(()) }
     }
 }
 

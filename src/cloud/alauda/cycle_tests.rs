@@ -19,7 +19,8 @@ fn page(services: usize, instances: usize) -> wire::Page {
         format!(r#"{{"service_name": "s{number}", "instances": [{}]}}"#, list.join(","))
     };
     let results: Vec<_> = (0..services).map(service).collect();
-    wire::services(format!(r#"{{"results": [{}]}}"#, results.join(",")).as_bytes(), |_| true).unwrap()
+    let body = format!(r#"{{"results": [{}]}}"#, results.join(","));
+    wire::services(body.as_bytes(), |_| true, Room::WHOLE).unwrap()
 }
 
 /// Answers every sample of the cycle and returns how many were asked for and why the cycle stopped.
@@ -39,10 +40,14 @@ fn answer_all(
 }
 
 fn started(settings: &Settings, services: usize, instances: usize) -> Cycle<'_> {
+    started_with(settings, page(services, instances))
+}
+
+fn started_with(settings: &Settings, page: wire::Page) -> Cycle<'_> {
     let first = wire::services_url(&settings.endpoint, &settings.namespace).unwrap();
     let mut cycle = Cycle::new(settings, first, 32);
-    let Some(Ask::Page(url)) = cycle.next() else { panic!("a page") };
-    cycle.take(Answer::Page(url, Ok(page(services, instances)))).unwrap();
+    let Some(Ask::Page(url, _)) = cycle.next() else { panic!("a page") };
+    cycle.take(Answer::Page(url, Ok(page))).unwrap();
     cycle
 }
 
@@ -80,11 +85,59 @@ fn what_concerns_the_account_stops_at_once() {
     assert_eq!(cycle.finish(stopped).unwrap().errors().count(), 100);
 }
 
+/// So many small objects that no inventory may hold them.
+const TOO_MANY: usize = 300_000;
+
 #[test]
-fn more_instances_than_memory_should_hold_are_cut() {
+fn services_beyond_what_memory_should_hold_are_not_even_read() {
     let settings = settings();
-    let mut cycle = started(&settings, 1, MOST_INSTANCES + 1);
-    assert!(cycle.next().is_none());
+    let results = vec![r#"{"service_name":"a"}"#; TOO_MANY].join(",");
+    let body = format!(r#"{{"next": "?page=2", "results": [{results}]}}"#);
+    let page = wire::services(body.as_bytes(), |_| true, Room::WHOLE).unwrap();
+    assert!(page.cut && page.services.len() < TOO_MANY / 2, "{} services", page.services.len());
+
+    let mut cycle = started_with(&settings, page);
+    assert!(matches!(cycle.next(), Some(Ask::Instances(..))), "no further page");
+    assert_eq!(cycle.finish(None).unwrap().cut_short, Some(AnswerProblem::TooLarge.into()));
+}
+
+#[test]
+fn instances_are_bounded_in_sum_over_pages_and_lists() {
+    let settings = settings();
+    let mut cycle = started(&settings, 1, TOO_MANY);
+    assert!(cycle.next().is_none(), "one list is too large by itself");
     let collection = cycle.finish(None).unwrap();
     assert_eq!(collection.services[0].instances, Err(AnswerProblem::TooLarge.into()));
+
+    let results = (0..8).map(|id| format!(r#"{{"service_name": "s{id}"}}"#));
+    let body = format!(r#"{{"results": [{}]}}"#, results.collect::<Vec<_>>().join(","));
+    let mut cycle = started_with(&settings, wire::services(body.as_bytes(), |_| true, Room::WHOLE).unwrap());
+    let list = vec![r#"{"uuid": "u"}"#; TOO_MANY / 6].join(",");
+    for _ in 0..8 {
+        let Some(Ask::Instances(service, _, room)) = cycle.next() else { panic!("a list") };
+        let list =
+            wire::instances(format!("[{list}]").as_bytes(), room).map_err(|e| Failure::Request(e.into()));
+        cycle.take(Answer::Instances(service, list)).unwrap();
+        // The samples are of no interest here.
+        cycle.jobs.retain(|job| matches!(job, Job::Instances(_)));
+    }
+    let refused =
+        cycle.finish(None).unwrap().services.into_iter().filter(|service| service.instances.is_err());
+    assert!((1..8).contains(&refused.count()), "some fit and not all");
+}
+
+#[test]
+fn a_name_as_long_as_texts_are_kept_is_not_asked_for() {
+    let settings = settings();
+    let long = "n".repeat(70_000);
+    let body = format!(
+        r#"{{"results": [{{"service_name": "{long}", "instances": [{{"uuid": "u"}}]}},
+        {{"service_name": "a", "application": "{long}", "instances": [{{"uuid": "u"}}]}},
+        {{"service_name": "b", "instances": [{{"uuid": "{long}"}}]}}]}}"#
+    );
+    let mut cycle = started_with(&settings, wire::services(body.as_bytes(), |_| true, Room::WHOLE).unwrap());
+    assert!(cycle.next().is_none());
+    let collection = cycle.finish(None).unwrap();
+    let shape = CloudError::from(AnswerProblem::Shape);
+    assert_eq!(collection.errors().filter(|error| **error == shape).count(), 3);
 }

@@ -7,6 +7,8 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use crate::cloud::model::LONGEST_TEXT;
+
 /// A value that is one of JSON's plain kinds, or something that is passed over.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) enum Plain<'a> {
@@ -20,10 +22,10 @@ pub(super) enum Plain<'a> {
 }
 
 impl Plain<'_> {
-    /// The string, or the number written out; an empty string says nothing.
+    /// The string, or the number written out; an empty string says nothing. Whatever reaches [`LONGEST_TEXT`] is cut.
     pub(super) fn into_text(self) -> Option<String> {
         match self {
-            Self::Text(text) => (!text.is_empty()).then(|| text.into_owned()),
+            Self::Text(text) => (!text.is_empty()).then(|| kept(text)),
             Self::Number(number) => Some(number.to_string()),
             Self::Nothing => None,
         }
@@ -44,6 +46,16 @@ impl Plain<'_> {
         let whole = self.number().filter(|number| (0.0..9e15).contains(number) && number.fract() == 0.0)?;
         format!("{whole:.0}").parse().ok()
     }
+}
+
+/// The part of a text that is kept: to the end of the character in which the longest one ends, so that a text which was
+/// cut is never shorter than that.
+fn kept(text: Cow<'_, str>) -> String {
+    if text.len() <= LONGEST_TEXT {
+        return text.into_owned();
+    }
+    let end = (LONGEST_TEXT..text.len()).find(|end| text.is_char_boundary(*end)).unwrap_or(text.len());
+    text[..end].to_owned()
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Plain<'a> {
@@ -191,6 +203,16 @@ mod tests {
         for nothing in ["null", "\"\"", "false", "[\"a\"]", "{}"] {
             assert_eq!(plain(nothing).into_text(), None, "{nothing}");
         }
+    }
+
+    #[test]
+    fn a_text_longer_than_is_kept_is_cut_behind_a_whole_character() {
+        let kept = |text: String| plain(&format!("\"{text}\"")).into_text().unwrap();
+        assert_eq!(kept("a".repeat(LONGEST_TEXT)).len(), LONGEST_TEXT);
+        assert_eq!(kept("a".repeat(LONGEST_TEXT + 1)).len(), LONGEST_TEXT);
+        let across = "a".repeat(LONGEST_TEXT - 1) + "üü";
+        assert_eq!(kept(across.clone()), across[..=LONGEST_TEXT]);
+        assert_eq!(kept("ü".repeat(1 << 20)).len(), LONGEST_TEXT);
     }
 
     #[test]

@@ -5,9 +5,12 @@
 
 mod collect;
 mod cycle;
+mod list;
 mod loose;
 mod points;
+mod room;
 mod session;
+mod streak;
 mod wire;
 
 use std::time::Duration;

@@ -12,19 +12,27 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use url::Url;
 
+use super::list::each;
 use super::loose::{Named, Plain};
+use super::room::Room;
 use crate::cloud::credentials::LONGEST_TOKEN;
 use crate::cloud::error::{AnswerProblem, Refusal};
 use crate::cloud::http::limits::{json_text, parse};
-use crate::cloud::model::{InstanceFacts, ServiceFacts};
+use crate::cloud::model::{InstanceFacts, LONGEST_TEXT, ServiceFacts};
 
 /// Everything but RFC 3986's unreserved characters is encoded.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// A name as one segment of a path, whatever is in it. `None` for what cannot be one: nothing, `.` and `..`.
+/// A name as one segment of a path, whatever is in it. `None` for what cannot be one: nothing, `.` and `..`, and a name
+/// that may have been cut.
 fn segment(name: &str) -> Option<Cow<'_, str>> {
     let is_step = matches!(name, "" | "." | "..");
-    (!is_step).then(|| utf8_percent_encode(name, SEGMENT).into())
+    (!is_step && is_whole(name)).then(|| utf8_percent_encode(name, SEGMENT).into())
+}
+
+/// Whether a text is certainly as the cloud told it: one that is cut is never shorter than the longest.
+fn is_whole(text: &str) -> bool {
+    text.len() < LONGEST_TEXT
 }
 
 /// The endpoint with more path behind it. The parts are encoded already.
@@ -47,6 +55,9 @@ pub(super) fn services_url(endpoint: &Url, namespace: &str) -> Result<Url, Refus
 
 /// The page that `next` names, on the origin of the page that names it: credentials go nowhere else.
 pub(super) fn next_url(page: &Url, next: &str) -> Result<Url, AnswerProblem> {
+    if !is_whole(next) {
+        return Err(AnswerProblem::Shape);
+    }
     let named = page.join(next).map_err(|_| AnswerProblem::Shape)?;
     if named.cannot_be_a_base() {
         return Err(AnswerProblem::Shape);
@@ -68,11 +79,14 @@ pub(super) struct ServicePath {
 }
 
 impl ServicePath {
-    /// `None` where the service's name cannot be part of a path.
+    /// `None` where the names of the service and its application cannot be part of an address.
     pub(super) fn new(endpoint: &Url, namespace: &str, service: &ServiceFacts) -> Option<Self> {
         let (namespace, name) = (segment(namespace)?, segment(&service.name)?);
         let mut instances = below(endpoint, &format!("services/{namespace}/{name}/instances/"));
         if let Some(application) = &service.application {
+            if !is_whole(application) {
+                return None;
+            }
             instances.query_pairs_mut().append_pair("application", application);
         }
         Some(Self { instances })
@@ -129,6 +143,8 @@ pub(super) struct Page {
     pub(super) services: Vec<ListedService>,
     /// Entries that name no service: the list is not complete without them.
     pub(super) unreadable: usize,
+    /// Whether there was no room for all of them.
+    pub(super) cut: bool,
 }
 
 /// A service with what the list says of its instances.
@@ -138,26 +154,40 @@ pub(super) struct ListedService {
     pub(super) instances: Option<Result<Vec<Arc<InstanceFacts>>, AnswerProblem>>,
 }
 
-/// Reads a page of services that the account wants. An entry that cannot be read costs itself only.
-pub(super) fn services(body: &[u8], wanted: impl Fn(&str) -> bool) -> Result<Page, AnswerProblem> {
+/// Reads a page of services that the account wants, as many as there is room for. An entry that cannot be read costs
+/// itself only.
+pub(super) fn services(
+    body: &[u8],
+    wanted: impl Fn(&str) -> bool,
+    mut room: Room,
+) -> Result<Page, AnswerProblem> {
     #[derive(Deserialize)]
     struct WirePage<'a> {
         #[serde(borrow, default)]
         next: Plain<'a>,
         #[serde(borrow)]
-        results: Vec<&'a RawValue>,
+        results: &'a RawValue,
     }
-    let page: WirePage<'_> = parse(json_text(body)?)?;
-    let mut services = Vec::with_capacity(page.results.len());
-    let mut unreadable = 0;
-    for entry in page.results {
-        match service(entry.get()) {
-            Some(service) if wanted(&service.facts.name) => services.push(service),
+    let wire: WirePage<'_> = parse(json_text(body)?)?;
+    let mut page = Page { next: wire.next.into_text(), services: Vec::new(), unreadable: 0, cut: false };
+    each(wire.results.get(), |entry: &RawValue| {
+        match service(entry.get(), room) {
+            Some(service) if wanted(&service.facts.name) => {
+                page.cut = room.take_service(&service.facts).is_err();
+                if !page.cut {
+                    if let Some(Ok(instances)) = &service.instances {
+                        // They were read with no more room than there is; who counts is the cycle.
+                        let _ = room.take_instances(instances);
+                    }
+                    page.services.push(service);
+                }
+            }
             Some(_) => {}
-            None => unreadable += 1,
+            None => page.unreadable += 1,
         }
-    }
-    Ok(Page { next: page.next.into_text(), services, unreadable })
+        !page.cut
+    })?;
+    Ok(page)
 }
 
 #[derive(Deserialize)]
@@ -186,11 +216,11 @@ struct WireService<'a> {
     instances: Option<&'a RawValue>,
 }
 
-fn service(json: &str) -> Option<ListedService> {
+fn service(json: &str, room: Room) -> Option<ListedService> {
     // An object; serde would take a list as well, field by field.
     let wire: WireService<'_> = serde_json::from_str(json).ok().filter(|_| json.starts_with('{'))?;
     Some(ListedService {
-        instances: wire.instances.map(|list| listed_instances(list.get())),
+        instances: wire.instances.map(|list| listed_instances(list.get(), room)),
         facts: ServiceFacts {
             name: wire.service_name.into_text()?,
             application: wire.application.0.into_text(),
@@ -205,32 +235,43 @@ fn service(json: &str) -> Option<ListedService> {
     })
 }
 
-/// Reads the answer to a service's list of instances.
-pub(super) fn instances(body: &[u8]) -> Result<Vec<Arc<InstanceFacts>>, AnswerProblem> {
-    listed_instances(json_text(body)?)
+/// Reads the answer to a service's list of instances; `TooLarge` where there is no room for all of them.
+pub(super) fn instances(body: &[u8], room: Room) -> Result<Vec<Arc<InstanceFacts>>, AnswerProblem> {
+    listed_instances(json_text(body)?, room)
 }
 
 /// Reads a list of instances. One without an identifier makes the whole list unusable, for nobody could tell which it
 /// is; a missing name is replaced by the identifier.
-fn listed_instances(json: &str) -> Result<Vec<Arc<InstanceFacts>>, AnswerProblem> {
-    #[derive(Deserialize, Default)]
-    #[serde(default)]
-    struct WireInstance<'a> {
-        #[serde(borrow)]
-        instance_name: Plain<'a>,
-        #[serde(borrow)]
-        uuid: Plain<'a>,
-        #[serde(borrow)]
-        started_at: Plain<'a>,
-    }
-    let list: Vec<WireInstance<'_>> = parse(json)?;
-    list.into_iter()
-        .map(|wire| {
-            let id = wire.uuid.into_text().ok_or(AnswerProblem::Shape)?;
-            let name = wire.instance_name.into_text().unwrap_or_else(|| id.clone());
-            Ok(Arc::new(InstanceFacts { name, id, started_at: epoch_seconds(&wire.started_at) }))
-        })
-        .collect()
+fn listed_instances(json: &str, mut room: Room) -> Result<Vec<Arc<InstanceFacts>>, AnswerProblem> {
+    let mut list = Ok(Vec::new());
+    each(json, |wire| {
+        let read = instance(wire).and_then(|facts| room.take_instance(&facts).map(|()| facts));
+        match (&mut list, read) {
+            (Ok(list), Ok(facts)) => list.push(Arc::new(facts)),
+            (_, Err(problem)) => list = Err(problem),
+            (Err(_), Ok(_)) => {}
+        }
+        list.is_ok()
+    })?;
+    list
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct WireInstance<'a> {
+    #[serde(borrow)]
+    instance_name: Plain<'a>,
+    #[serde(borrow)]
+    uuid: Plain<'a>,
+    #[serde(borrow)]
+    started_at: Plain<'a>,
+}
+
+fn instance(wire: WireInstance<'_>) -> Result<InstanceFacts, AnswerProblem> {
+    let started_at = epoch_seconds(&wire.started_at);
+    let id = wire.uuid.into_text().ok_or(AnswerProblem::Shape)?;
+    let name = wire.instance_name.into_text().unwrap_or_else(|| id.clone());
+    Ok(InstanceFacts { name, id, started_at })
 }
 
 /// A point in time as RFC 3339 writes it, in seconds since the epoch.

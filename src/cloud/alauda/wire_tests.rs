@@ -10,8 +10,13 @@ fn named(name: &str) -> ServiceFacts {
     ServiceFacts { name: name.to_owned(), ..ServiceFacts::default() }
 }
 
-fn all(_: &str) -> bool {
-    true
+/// Reads a page of which all services are wanted.
+fn services(body: &[u8]) -> Result<Page, AnswerProblem> {
+    super::services(body, |_| true, Room::WHOLE)
+}
+
+fn instances(body: &[u8]) -> Result<Vec<Arc<InstanceFacts>>, AnswerProblem> {
+    super::instances(body, Room::WHOLE)
 }
 
 /// The documented answer, whole.
@@ -27,7 +32,7 @@ const DOCUMENTED: &str = r#"{"count": 41, "previous": null, "next": "https://hos
 
 #[test]
 fn the_documented_page_is_read() {
-    let page = services(DOCUMENTED.as_bytes(), all).unwrap();
+    let page = services(DOCUMENTED.as_bytes()).unwrap();
     assert_eq!(page.next.as_deref(), Some("https://host/v1/services/acme/?page=2"));
     assert_eq!(page.unreadable, 0);
     let [service] = &page.services[..] else { panic!("one service") };
@@ -55,7 +60,7 @@ fn fields_that_drifted_cost_nothing() {
     let drifted = r#"{"results": [{"service_name": "a", "instance_envvars": {"A": "b"}, "instance_ports": {},
         "target_num_instances": "3", "started_num_instances": null, "image_tag": 4.1, "region": "BEIJING1",
         "application": {"name": "shop"}, "custom_instance_size": {"mem": 256, "cpu": 0.125}, "instances": []}]}"#;
-    let page = services(drifted.as_bytes(), all).unwrap();
+    let page = services(drifted.as_bytes()).unwrap();
     let facts = &page.services[0].facts;
     assert_eq!((facts.desired_instances, facts.running_instances), (Some(3), None));
     assert_eq!(facts.image_tag.as_deref(), Some("4.1"));
@@ -67,8 +72,7 @@ fn fields_that_drifted_cost_nothing() {
 
 #[test]
 fn a_missing_list_of_instances_is_not_an_empty_one() {
-    let page =
-        services(br#"{"results": [{"service_name": "a"}, {"service_name": "b", "instances": null}]}"#, all);
+    let page = services(br#"{"results": [{"service_name": "a"}, {"service_name": "b", "instances": null}]}"#);
     assert!(page.unwrap().services.iter().all(|service| service.instances.is_none()));
 }
 
@@ -77,7 +81,7 @@ fn an_entry_that_cannot_be_read_costs_itself_only() {
     let body = r#"{"results": [7, null, [], ["x"], {}, {"service_name": null}, {"service_name": "a", "instances": "x"},
         {"service_name": "b", "instances": [{"instance_name": "b.0"}]},
         {"service_name": "c", "instances": [{"uuid": 9, "started_at": "yesterday"}]}]}"#;
-    let page = services(body.as_bytes(), all).unwrap();
+    let page = services(body.as_bytes()).unwrap();
     assert_eq!(page.unreadable, 6);
     let [a, b, c] = &page.services[..] else { panic!("three services") };
     assert_eq!(a.instances, Some(Err(AnswerProblem::Shape)));
@@ -89,10 +93,10 @@ fn an_entry_that_cannot_be_read_costs_itself_only() {
 #[test]
 fn a_page_of_another_shape_and_what_is_no_json_are_told_apart() {
     for shape in [&b"[]"[..], b"{}", b"7", br#"{"results": 7}"#, br#"{"results": null}"#] {
-        assert_eq!(services(shape, all).err(), Some(AnswerProblem::Shape), "{}", shape.escape_ascii());
+        assert_eq!(services(shape).err(), Some(AnswerProblem::Shape), "{}", shape.escape_ascii());
     }
     for no_json in [&b""[..], b"<html></html>", br#"{"results": ["#, b"{\"results\": [\"\xff\"]}"] {
-        assert_eq!(services(no_json, all).err(), Some(AnswerProblem::NotJson), "{}", no_json.escape_ascii());
+        assert_eq!(services(no_json).err(), Some(AnswerProblem::NotJson), "{}", no_json.escape_ascii());
     }
 }
 
@@ -171,7 +175,7 @@ fn a_token_becomes_a_header_that_is_never_printed() {
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _ = (services(&body, all), instances(&body), login(&body));
+        let _ = (services(&body), instances(&body), login(&body));
     }
 
     #[test]
@@ -179,7 +183,7 @@ proptest! {
         let mut body = DOCUMENTED.as_bytes().to_vec();
         let at = at % body.len();
         body[at] = byte;
-        let _ = services(&body, all);
+        let _ = services(&body);
     }
 
     #[test]
