@@ -1,6 +1,7 @@
 //! What one cycle knows so far and what is still to be asked. Decides, and asks nothing itself.
 
 use std::collections::{HashSet, VecDeque};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -52,6 +53,29 @@ enum Job {
     Samples(usize, usize),
 }
 
+/// Tells services apart: by name and application.
+struct Identity(Arc<ServiceFacts>);
+
+impl Identity {
+    fn parts(&self) -> (&str, Option<&str>) {
+        (&self.0.name, self.0.application.as_deref())
+    }
+}
+
+impl PartialEq for Identity {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts() == other.parts()
+    }
+}
+
+impl Eq for Identity {}
+
+impl Hash for Identity {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.parts().hash(state);
+    }
+}
+
 /// One cycle as far as it has come.
 pub(super) struct Cycle<'a> {
     settings: &'a Settings,
@@ -61,6 +85,7 @@ pub(super) struct Cycle<'a> {
     drafts: Vec<Draft>,
     room: Room,
     seen_pages: HashSet<Url>,
+    seen_services: HashSet<Identity>,
     /// Whether a page is still to come.
     paging: bool,
     cut_short: Option<CloudError>,
@@ -77,6 +102,7 @@ impl<'a> Cycle<'a> {
             drafts: Vec::new(),
             room: Room::WHOLE,
             seen_pages: HashSet::new(),
+            seen_services: HashSet::new(),
             paging: true,
             cut_short: None,
             streak: Streak::new(at_once),
@@ -183,6 +209,7 @@ impl<'a> Cycle<'a> {
         if page.unreadable > 0 {
             self.cut_short = Some(AnswerProblem::Shape.into());
         }
+        let (told, before) = (page.services.len(), self.drafts.len());
         let fits = page.services.into_iter().try_for_each(|listed| self.take_service(listed));
         self.paging = false;
         if page.cut || fits.is_err() {
@@ -190,7 +217,8 @@ impl<'a> Cycle<'a> {
             return;
         }
         let Some(next) = page.next else { return };
-        match self.next_page(url, &next) {
+        let only_known = told > 0 && self.drafts.len() == before;
+        match self.next_page(url, &next, only_known) {
             Ok(next) => {
                 self.paging = true;
                 self.page = Some(next);
@@ -199,10 +227,14 @@ impl<'a> Cycle<'a> {
         }
     }
 
-    /// Puts a service in. The error is that there is no room for it.
+    /// Puts a service in, unless it stood on a page before. The error is that there is no room for it.
     fn take_service(&mut self, listed: wire::ListedService) -> Result<(), AnswerProblem> {
         let facts = Arc::new(listed.facts);
+        if self.seen_services.contains(&Identity(Arc::clone(&facts))) {
+            return Ok(());
+        }
         self.room.take_service(&facts)?;
+        self.seen_services.insert(Identity(Arc::clone(&facts)));
         let path = ServicePath::new(&self.settings.endpoint, &self.settings.namespace, &facts);
         let service = self.drafts.len();
         self.drafts.push(Draft { facts, path, instances: None });
@@ -215,9 +247,10 @@ impl<'a> Cycle<'a> {
         Ok(())
     }
 
-    fn next_page(&self, url: &Url, next: &str) -> Result<Url, AnswerProblem> {
+    /// The next page, unless its list does not end: it was read already, or the one before had `only_known` services.
+    fn next_page(&self, url: &Url, next: &str, only_known: bool) -> Result<Url, AnswerProblem> {
         let next = wire::next_url(url, next)?;
-        if self.seen_pages.contains(&next) || wire::is_page_one(&next) {
+        if only_known || self.seen_pages.contains(&next) || wire::is_page_one(&next) {
             return Err(AnswerProblem::PageCycle);
         }
         if self.seen_pages.len() >= MOST_PAGES {

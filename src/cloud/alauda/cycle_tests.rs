@@ -85,6 +85,33 @@ fn what_concerns_the_account_stops_at_once() {
     assert_eq!(cycle.finish(stopped).unwrap().errors().count(), 100);
 }
 
+#[test]
+fn a_service_on_two_pages_is_one_and_a_page_of_nothing_new_is_the_last() {
+    let settings = settings();
+    let mut cycle = started_with(&settings, wire::Page { next: Some("?page=2".to_owned()), ..page(3, 2) });
+    for (number, services, ends) in [(3, 4, false), (4, 4, true)] {
+        let Some(Ask::Page(url, _)) = cycle.next() else { panic!("a page") };
+        let next = Some(format!("?page={number}"));
+        cycle.take(Answer::Page(url, Ok(wire::Page { next, ..page(4, 2) }))).unwrap();
+        assert_eq!((cycle.drafts.len(), !cycle.paging), (services, ends));
+    }
+    assert_eq!(
+        answer_all(&mut cycle, |_, _| Ok(Reading::NoData)),
+        (8, None),
+        "each instance is asked for once"
+    );
+    assert_eq!(cycle.finish(None).unwrap().cut_short, Some(AnswerProblem::PageCycle.into()));
+}
+
+#[test]
+fn services_of_one_name_in_two_applications_are_two() {
+    let settings = settings();
+    let body = br#"{"results": [{"service_name": "web", "application": "a", "instances": []},
+        {"service_name": "web", "application": "b", "instances": []}, {"service_name": "web", "instances": []}]}"#;
+    let page = wire::services(body, |_| true, Room::WHOLE).unwrap();
+    assert_eq!(started_with(&settings, page).drafts.len(), 3);
+}
+
 /// So many small objects that no inventory may hold them.
 const TOO_MANY: usize = 300_000;
 
