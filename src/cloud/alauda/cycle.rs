@@ -125,8 +125,9 @@ impl<'a> Cycle<'a> {
                     }
                 }
                 Job::Samples(service, instance) => {
+                    // One of each service in turn: a few that are ill, wherever they stand, do not look like the cloud.
                     if instance + 1 < self.instances_of(service) {
-                        self.jobs.push_front(Job::Samples(service, instance + 1));
+                        self.jobs.push_back(Job::Samples(service, instance + 1));
                     }
                     if let Some(url) = self.sample_url(service, instance) {
                         return Some(Ask::Sample(service, instance, url));

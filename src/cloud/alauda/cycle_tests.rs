@@ -86,6 +86,18 @@ fn what_concerns_the_account_stops_at_once() {
 }
 
 #[test]
+fn four_ill_services_in_front_do_not_stop_the_healthy_ones() {
+    let settings = settings();
+    let mut cycle = started(&settings, 10, 100);
+    let (asked, stopped) = answer_all(&mut cycle, |service, _| match service {
+        0..4 => Err(Failure::Request(Unreachable::Timeout.into())),
+        _ => Ok(Reading::NoData),
+    });
+    assert_eq!((asked, stopped), (1_000, None));
+    assert_eq!(cycle.finish(None).unwrap().errors().count(), 400);
+}
+
+#[test]
 fn a_service_on_two_pages_is_one_and_a_page_of_nothing_new_is_the_last() {
     let settings = settings();
     let mut cycle = started_with(&settings, wire::Page { next: Some("?page=2".to_owned()), ..page(3, 2) });
