@@ -1,10 +1,12 @@
 //! Clouds that fail, hang, break off and answer nonsense.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use caas_operator::cloud::CloudError;
 use caas_operator::cloud::error::{AnswerProblem, Unreachable};
+use caas_operator::cloud::http::Bounds;
 use caas_operator::cloud::model::Reading;
+use caas_operator::cloud::{CloudError, Credentials};
 
 use crate::support::{
     Account, Fake, POINTS, Reply, json, large_page, lenient, limits, password, status, timeout_of, until,
@@ -53,18 +55,20 @@ async fn a_cloud_that_never_answers_or_drips_costs_its_deadline_and_no_more() {
             is_page(&seen.path).then_some(if drip { Reply::Drip } else { Reply::Hang })
         })
         .await;
-        let account = Account::limited(&fake, timeout_of(300));
+        // With a token there is no login that the deadline could end on a slow machine.
+        let token = Credentials::Token("given".to_owned().into());
+        let account = Account::new(&lenient(), &fake.endpoint(), timeout_of(300), None, token);
         let start = Instant::now();
         assert_eq!(account.collect().await, Err(Unreachable::Timeout.into()));
-        assert!(start.elapsed() >= Duration::from_millis(290) && start.elapsed() < Duration::from_secs(5));
+        let took = start.elapsed();
+        assert!(took >= Duration::from_millis(290) && took < Duration::from_secs(60), "{took:?}");
         assert!((account.metric(&["api_requests_total", "services", "timeout"]) - 1.0).abs() < 0.1);
     }
 }
 
 #[tokio::test]
 async fn clouds_that_hang_leave_room_for_the_others() {
-    // 20 accounts with 32 requests each are more than all accounts may have under way.
-    let http = lenient();
+    let http = lenient().bounded(Bounds { busy: 4, ..Bounds::default() });
     let hanging = Fake::with(|seen| match &*seen.path {
         "/v1/services/acme/" => Some(json(large_page(32))),
         path if path.contains("/metrics") => Some(Reply::Hang),
@@ -72,16 +76,29 @@ async fn clouds_that_hang_leave_room_for_the_others() {
     })
     .await;
     let fine = Fake::healthy().await;
-    let mut tasks = tokio::task::JoinSet::new();
-    for _ in 0..20 {
-        let account = Account::new(&http, &hanging.endpoint(), timeout_of(60_000), None, password());
-        tasks.spawn(async move { account.collect().await });
-    }
-    until("all places are taken", || hanging.count("/metrics") >= 256).await;
+    let account = Account::new(&http, &hanging.endpoint(), timeout_of(600_000), None, password());
+    let _hanging = tokio::spawn(async move { account.collect().await });
+    until("more hang than may be busy", || hanging.count("/metrics") > 4).await;
 
     let account = Account::new(&http, &fine.endpoint(), limits(), None, password());
-    let collected = tokio::time::timeout(Duration::from_secs(20), account.collect()).await;
-    assert_eq!(collected.expect("long before the others' deadline").unwrap().failures(), (0, None));
+    let collected = tokio::time::timeout(Duration::from_secs(120), account.collect()).await;
+    assert_eq!(collected.expect("long before the other's deadline").unwrap().failures(), (0, None));
+}
+
+#[tokio::test]
+async fn no_more_requests_are_under_way_than_all_accounts_together_may_have() {
+    let http = lenient().bounded(Bounds { open: 3, ..Bounds::default() });
+    let fake = Fake::with(|seen| match &*seen.path {
+        "/v1/services/acme/" => Some(json(large_page(16))),
+        path if path.contains("/metrics") => Some(Reply::Late(Duration::from_millis(20), POINTS.to_owned())),
+        _ => None,
+    })
+    .await;
+    let account = || Account::new(&http, &fake.endpoint(), timeout_of(600_000), None, password());
+    let accounts: Vec<_> = std::iter::repeat_with(account).take(4).collect();
+    let collected = futures::future::join_all(accounts.iter().map(Account::collect)).await;
+    assert!(collected.iter().all(|one| one.as_ref().is_ok_and(|one| one.failures().0 == 0)), "{collected:?}");
+    assert_eq!(fake.most_at_once.load(Ordering::SeqCst), 3);
 }
 
 #[tokio::test]
@@ -133,9 +150,10 @@ async fn a_redirect_is_not_followed() {
 
 #[tokio::test]
 async fn nobody_listening_is_unreachable() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = format!("http://{}/v1/", listener.local_addr().unwrap());
-    drop(listener);
+    // Bound, so that no other test gets the port, and not listening.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let endpoint = format!("http://{}/v1/", socket.local_addr().unwrap());
     let account = Account::new(&lenient(), &endpoint, limits(), None, password());
     assert_eq!(account.collect().await, Err(Unreachable::Connect.into()));
 }
@@ -154,6 +172,5 @@ async fn a_dropped_cycle_drops_its_requests() {
         assert!((account.metric(&["api_requests_in_flight"]) - 3.0).abs() < 0.1);
     }
     assert!(account.metric(&["api_requests_in_flight"]).abs() < 0.1);
-    until("their connections are closed", || fake.closed.load(std::sync::atomic::Ordering::Relaxed) == 3)
-        .await;
+    until("their connections are closed", || fake.closed.load(Ordering::Relaxed) == 3).await;
 }

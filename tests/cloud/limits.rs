@@ -3,12 +3,13 @@
 use std::io::Write;
 use std::sync::atomic::Ordering;
 
-use caas_operator::cloud::CloudError;
-use caas_operator::cloud::error::AnswerProblem;
+use caas_operator::cloud::error::{AnswerProblem, Unreachable};
+use caas_operator::cloud::http::Bounds;
+use caas_operator::cloud::{CloudError, Credentials};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::support::{Account, Fake, POINTS, Reply, json};
+use crate::support::{Account, Fake, POINTS, Reply, json, large_page, lenient, timeout_of};
 
 fn gzip(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
@@ -75,4 +76,26 @@ async fn json_nested_a_hundred_thousand_deep_is_refused_wherever_it_stands() {
     let page = format!(r#"{{"results": [{{"service_name": "a", "instances": {deep}}}]}}"#);
     let fake = Fake::with(move |seen| (seen.path == "/v1/services/acme/").then(|| json(page.clone()))).await;
     assert_eq!(Account::at(&fake).collect().await, Err(AnswerProblem::TooDeep.into()));
+}
+
+#[tokio::test]
+async fn large_bodies_of_all_accounts_take_turns() {
+    // Space is JSON as well.
+    let page = format!("{}{}", " ".repeat(2 << 20), large_page(4));
+    let fake = Fake::with(move |seen| (seen.path == "/v1/services/acme/").then(|| json(page.clone()))).await;
+    let collect = async |bounds: Bounds, accounts: usize, millis| {
+        let http = lenient().bounded(bounds);
+        let account = || {
+            let token = Credentials::Token("given".to_owned().into());
+            Account::new(&http, &fake.endpoint(), timeout_of(millis), None, token)
+        };
+        let accounts: Vec<_> = std::iter::repeat_with(account).take(accounts).collect();
+        futures::future::join_all(accounts.iter().map(Account::collect)).await
+    };
+    let one = Bounds { medium_bodies: 2, large_bodies: 1, ..Bounds::default() };
+    let collected = collect(one, 8, 100_000).await;
+    assert!(collected.iter().all(|one| one.as_ref().is_ok_and(|one| one.failures().0 == 0)), "{collected:?}");
+
+    let none = Bounds { large_bodies: 0, ..Bounds::default() };
+    assert_eq!(collect(none, 1, 500).await, [Err(Unreachable::Timeout.into())]);
 }

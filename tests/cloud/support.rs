@@ -32,6 +32,8 @@ pub(crate) enum Reply {
     Http(u16, Vec<(&'static str, String)>, Vec<u8>),
     /// These bytes, then the connection is closed.
     Raw(Vec<u8>),
+    /// This JSON, so much later.
+    Late(Duration, String),
     /// Nothing, ever.
     Hang,
     /// The head of an answer, then a byte every 50 ms.
@@ -58,6 +60,8 @@ type Handler = Arc<dyn Fn(&Seen) -> Option<Reply> + Send + Sync>;
 pub(crate) struct Fake {
     pub(crate) address: SocketAddr,
     pub(crate) connections: Arc<AtomicUsize>,
+    /// The most requests that were being answered at once.
+    pub(crate) most_at_once: Arc<AtomicUsize>,
     /// Bytes that an endless answer got rid of.
     pub(crate) sent: Arc<AtomicUsize>,
     /// Connections that are gone again.
@@ -129,6 +133,7 @@ impl Fake {
         Self {
             address: listener.local_addr().unwrap(),
             connections: Arc::default(),
+            most_at_once: Arc::default(),
             sent: Arc::default(),
             closed: Arc::default(),
             seen: Arc::default(),
@@ -139,6 +144,8 @@ impl Fake {
         Parts {
             handler,
             connections: Arc::clone(&self.connections),
+            at_once: Arc::default(),
+            most_at_once: Arc::clone(&self.most_at_once),
             sent: Arc::clone(&self.sent),
             closed: Arc::clone(&self.closed),
             seen: Arc::clone(&self.seen),
@@ -167,6 +174,8 @@ impl Fake {
 struct Parts {
     handler: Handler,
     connections: Arc<AtomicUsize>,
+    at_once: Arc<AtomicUsize>,
+    most_at_once: Arc<AtomicUsize>,
     sent: Arc<AtomicUsize>,
     closed: Arc<AtomicUsize>,
     seen: Arc<Mutex<Vec<Seen>>>,
@@ -191,7 +200,18 @@ impl Parts {
 
     /// Whether the connection stays open.
     async fn write_reply(&self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin), reply: Reply) -> bool {
+        let at_once = self.at_once.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_at_once.fetch_max(at_once, Ordering::SeqCst);
+        if let Reply::Late(wait, _) = &reply {
+            tokio::time::sleep(*wait).await;
+        }
+        // Before the client can have the answer and send the next request.
+        self.at_once.fetch_sub(1, Ordering::SeqCst);
         match reply {
+            Reply::Late(_, body) => {
+                let head = format!("HTTP/1.1 200 X\r\ncontent-length: {}\r\n\r\n", body.len());
+                stream.write_all((head + &body).as_bytes()).await.is_ok() && stream.flush().await.is_ok()
+            }
             Reply::Http(code, headers, body) => {
                 let mut head =
                     format!("HTTP/1.1 {code} X\r\ncontent-length: {}\r\n", body.len()).into_bytes();
@@ -347,5 +367,5 @@ pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), waiting).await.expect(what);
+    tokio::time::timeout(Duration::from_secs(120), waiting).await.expect(what);
 }

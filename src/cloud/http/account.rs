@@ -7,21 +7,21 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Request, Response};
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep, timeout};
 use url::Url;
 
 use super::budget::Budget;
 use super::clients::Client;
 use super::guard::Policy;
+use super::places::{Bodies, Held, Place, Places};
 use super::retry::{self, Decision};
 use super::{limits, reset};
 use crate::cloud::CloudError;
 use crate::cloud::error::{AnswerProblem, Unreachable};
 use crate::telemetry::AccountMeter;
 
-/// How long a request keeps its place among those of all accounts. After that it only waits for its cloud, which costs
-/// next to nothing, and a cloud that never answers must not keep the places of all the others.
+/// How long a request keeps its place among the busy ones of all accounts. After that it only waits for its cloud, and a
+/// cloud that never answers must not keep the places of all the others.
 const HOLDS_PLACE: Duration = Duration::from_secs(2);
 
 /// How hard one account may ask.
@@ -55,7 +55,8 @@ pub struct Call {
 pub struct AccountClient {
     pub(super) policy: Arc<Policy>,
     pub(super) client: Arc<Client>,
-    pub(super) places: Arc<Semaphore>,
+    pub(super) places: Arc<Places>,
+    pub(super) bodies: Bodies,
     pub(super) limits: AccountLimits,
     pub(super) budget: Budget,
     pub(super) meter: AccountMeter,
@@ -112,8 +113,7 @@ impl AccountClient {
         let mut attempt = 1;
         loop {
             let slot = self.budget.admit(self.limits.request_timeout).await?;
-            // Fails only when closed, which nobody does.
-            let place = self.places.acquire().await.ok();
+            let place = self.places.enter().await;
             let sent = Instant::now();
             let failed = match self.attempt(call, place, left, &read).await {
                 Ok(value) => return Ok(value),
@@ -146,20 +146,22 @@ impl AccountClient {
     async fn attempt<T>(
         &self,
         call: &Call,
-        mut place: Option<SemaphorePermit<'_>>,
+        mut place: Place<'_>,
         left: Duration,
         read: &impl Fn(&[u8]) -> Result<T, AnswerProblem>,
     ) -> Result<T, Failed> {
         let _in_flight = self.meter.in_flight();
         let started = Instant::now();
         let mut status = None;
+        // Until the body was read, not only until it came.
+        let mut held = self.places.hold(&self.bodies);
         let answered = {
-            let answering = timeout(left, self.answer(call, &mut status));
+            let answering = timeout(left, self.answer(call, &mut status, &mut held));
             tokio::pin!(answering);
             tokio::select! {
                 answered = &mut answering => answered,
                 () = sleep(HOLDS_PLACE) => {
-                    place = None;
+                    place.only_waits();
                     answering.await
                 }
             }
@@ -185,12 +187,17 @@ impl AccountClient {
         self.meter.request(call.operation, itoa::Buffer::new().format(status), took);
     }
 
-    async fn answer(&self, call: &Call, status: &mut Option<u16>) -> Result<Bytes, Failed> {
+    async fn answer(
+        &self,
+        call: &Call,
+        status: &mut Option<u16>,
+        held: &mut Held<'_>,
+    ) -> Result<Bytes, Failed> {
         let response =
             self.client.http.execute(request(call)).await.map_err(|error| limits::failure(&error))?;
         *status = Some(response.status().as_u16());
         refuse_unless_ok(&response)?;
-        Ok(limits::body(response, call.most_bytes).await?)
+        Ok(limits::body(response, call.most_bytes, held).await?)
     }
 }
 

@@ -94,11 +94,10 @@ impl Clients {
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::Semaphore;
-
     use super::super::budget::Budget;
+    use super::super::places::{Bodies, Places};
     use super::super::resolve::SystemLookup;
-    use super::super::{AccountClient, AccountLimits, Call};
+    use super::super::{AccountClient, AccountLimits, Bounds, Call};
     use super::*;
     use crate::cloud::CloudError;
     use crate::cloud::error::Unreachable;
@@ -140,7 +139,8 @@ mod tests {
         let account = AccountClient {
             policy: Arc::default(),
             client: Arc::new(client),
-            places: Arc::new(Semaphore::new(1)),
+            places: Arc::new(Places::new(Bounds::default())),
+            bodies: Bodies::of_account(),
             limits,
             budget: Budget::new(1, 1),
             meter: Metrics::new().account("team-a", "acme"),

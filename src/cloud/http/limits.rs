@@ -10,6 +10,7 @@ use reqwest::Response;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 use serde::Deserialize;
 
+use super::places::Held;
 use super::resolve::AllRefused;
 use crate::cloud::CloudError;
 use crate::cloud::error::{AnswerProblem, Refusal, Unreachable};
@@ -17,8 +18,13 @@ use crate::cloud::error::{AnswerProblem, Refusal, Unreachable};
 /// The deepest JSON that is taken; what clouds send is not deeper than ten.
 const DEEPEST: usize = 64;
 
-/// Reads a body while it comes and stops at the limit, so that a small bomb cannot become a large buffer.
-pub(super) async fn body(mut response: Response, most_bytes: usize) -> Result<Bytes, CloudError> {
+/// Reads a body while it comes and stops at the limit, so that a small bomb cannot become a large buffer. Where the
+/// bodies of all accounts hold too much memory together, it waits.
+pub(super) async fn body(
+    mut response: Response,
+    most_bytes: usize,
+    held: &mut Held<'_>,
+) -> Result<Bytes, CloudError> {
     // A known encoding is undone by now and its header gone.
     if !is_plain(response.headers()) {
         return Err(AnswerProblem::Encoding.into());
@@ -29,9 +35,11 @@ pub(super) async fn body(mut response: Response, most_bytes: usize) -> Result<By
     let mut body = Bytes::new();
     let mut gathered = BytesMut::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error))? {
-        if body.len() + gathered.len() + chunk.len() > most_bytes {
+        let length = body.len() + gathered.len() + chunk.len();
+        if length > most_bytes {
             return Err(AnswerProblem::TooLarge.into());
         }
+        held.grow_to(length).await;
         // Most answers come in one piece, which is passed on as it is.
         if body.is_empty() && gathered.is_empty() {
             body = chunk;

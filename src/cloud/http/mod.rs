@@ -6,6 +6,7 @@ mod budget;
 pub mod clients;
 pub mod guard;
 pub mod limits;
+mod places;
 mod reset;
 pub mod resolve;
 mod retry;
@@ -13,27 +14,24 @@ pub mod tls;
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
-
 pub use account::{AccountClient, AccountLimits, Call};
 pub use clients::ClientProblem;
 pub use guard::{Policy, Prefix};
+pub use places::Bounds;
 pub use tls::{CaBundleProblem, check_ca_bundle};
 
 use crate::telemetry::AccountMeter;
 use budget::Budget;
 use clients::Clients;
+use places::{Bodies, Places};
 use resolve::{Lookup, SystemLookup};
-
-/// Requests in flight at once over all accounts. More of them make a cycle no faster and cost memory.
-const PLACES: usize = 256;
 
 /// What all accounts of the process share on the wire. Cheap to clone.
 #[derive(Clone)]
 pub struct Http {
     policy: Arc<Policy>,
     clients: Arc<Clients>,
-    places: Arc<Semaphore>,
+    places: Arc<Places>,
 }
 
 impl Http {
@@ -46,7 +44,13 @@ impl Http {
     pub fn with_lookup(policy: Policy, lookup: Arc<dyn Lookup>) -> Self {
         let policy = Arc::new(policy);
         let clients = Arc::new(Clients::new(Arc::clone(&policy), lookup));
-        Self { policy, clients, places: Arc::new(Semaphore::new(PLACES)) }
+        Self { policy, clients, places: Arc::new(Places::new(Bounds::default())) }
+    }
+
+    /// The same with other bounds.
+    #[must_use]
+    pub fn bounded(self, bounds: Bounds) -> Self {
+        Self { places: Arc::new(Places::new(bounds)), ..self }
     }
 
     /// What the administrator allows.
@@ -65,6 +69,7 @@ impl Http {
             policy: Arc::clone(&self.policy),
             client: self.clients.get(ca_bundle)?,
             places: Arc::clone(&self.places),
+            bodies: Bodies::of_account(),
             limits,
             budget: Budget::new(limits.requests_per_second, limits.max_concurrent),
             meter,
