@@ -39,6 +39,16 @@ async fn server_errors_and_html_are_asked_again_and_then_count_as_success() {
 }
 
 #[tokio::test]
+async fn a_server_error_that_tells_the_state_of_the_rate_limit_is_asked_again() {
+    let fake = Fake::with(|seen| {
+        let headers = vec![("ratelimit-reset", "3600".to_owned()), ("ratelimit-remaining", "99".to_owned())];
+        (is_page(&seen.path) && seen.earlier == 0).then(|| Reply::Http(503, headers.clone(), Vec::new()))
+    })
+    .await;
+    assert_eq!(Account::at(&fake).collect().await.unwrap().failures(), (0, None));
+}
+
+#[tokio::test]
 async fn a_cloud_that_stays_ill_is_asked_four_times() {
     let down = Fake::with(|seen| is_page(&seen.path).then(|| status(503))).await;
     assert_eq!(Account::at(&down).collect().await, Err(CloudError::Status(503)));
@@ -70,7 +80,7 @@ async fn a_cloud_that_never_answers_or_drips_costs_its_deadline_and_no_more() {
 async fn clouds_that_hang_leave_room_for_the_others() {
     let http = lenient().bounded(Bounds { busy: 4, ..Bounds::default() });
     let hanging = Fake::with(|seen| match &*seen.path {
-        "/v1/services/acme/" => Some(json(large_page(32))),
+        "/v1/services/acme/" => Some(json(large_page(8))),
         path if path.contains("/metrics") => Some(Reply::Hang),
         _ => None,
     })

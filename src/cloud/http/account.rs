@@ -224,8 +224,9 @@ fn refuse_unless_ok(response: &Response) -> Result<(), Failed> {
     if status.is_redirection() {
         return Err(CloudError::from(AnswerProblem::Redirect).into());
     }
-    let asked = reset::asked_wait(response.headers(), SystemTime::now());
-    let error = if status.as_u16() == 429 {
+    let limited = status.as_u16() == 429;
+    let asked = reset::asked_wait(limited, response.headers(), SystemTime::now());
+    let error = if limited {
         CloudError::RateLimited { retry_after: asked.map(|asked| asked.min(retry::LONGEST_ASKED)) }
     } else {
         CloudError::Status(status.as_u16())

@@ -14,11 +14,17 @@ const EPOCH_FROM: f64 = 1e9;
 /// Headers with the seconds until, or the second at which, the limit is lifted.
 const RESETS: [&str; 3] = ["ratelimit-reset", "x-ratelimit-reset", "x-rate-limit-reset"];
 
-/// How long the answer with these headers asks us to wait, if it says so in a dialect we know.
-pub(super) fn asked_wait(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+/// How long an answer with these headers asks us to wait, if it says so in a dialect we know.
+///
+/// Of an answer that is no 429 only `Retry-After` is meant for us: of the limit many clouds tell with every answer.
+pub(super) fn asked_wait(limited: bool, headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    text(RETRY_AFTER.as_str())
-        .and_then(|value| seconds(value, now).or_else(|| date(value, now)))
+    let retry_after =
+        text(RETRY_AFTER.as_str()).and_then(|value| seconds(value, now).or_else(|| date(value, now)));
+    if !limited {
+        return retry_after;
+    }
+    retry_after
         .or_else(|| text("ratelimit").and_then(|value| parameter(value, now)))
         .or_else(|| RESETS.iter().find_map(|name| text(name).and_then(|value| seconds(value, now))))
 }
@@ -55,11 +61,15 @@ mod tests {
     const NOW: u64 = 1_700_000_000;
 
     fn wait(headers: &[(&'static str, &str)]) -> Option<u64> {
+        wait_after(true, headers)
+    }
+
+    fn wait_after(limited: bool, headers: &[(&'static str, &str)]) -> Option<u64> {
         let headers = headers
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()))
             .collect();
-        asked_wait(&headers, UNIX_EPOCH + Duration::from_secs(NOW)).map(|wait| wait.as_secs())
+        asked_wait(limited, &headers, UNIX_EPOCH + Duration::from_secs(NOW)).map(|wait| wait.as_secs())
     }
 
     #[test]
@@ -82,6 +92,12 @@ mod tests {
     }
 
     #[test]
+    fn the_state_of_a_limit_is_no_wait_where_no_limit_was_reached() {
+        assert_eq!(wait_after(false, &[("ratelimit-reset", "60"), ("ratelimit", "reset=60")]), None);
+        assert_eq!(wait_after(false, &[("retry-after", "7"), ("ratelimit-reset", "60")]), Some(7));
+    }
+
+    #[test]
     fn a_reset_in_the_past_is_no_wait_and_nonsense_is_not_understood() {
         assert_eq!(wait(&[("ratelimit-reset", "1600000000")]), Some(0));
         assert_eq!(wait(&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")]), Some(0));
@@ -98,7 +114,7 @@ mod tests {
         ) {
             if let Ok(value) = HeaderValue::from_bytes(&value) {
                 let headers = HeaderMap::from_iter([(HeaderName::from_static(name), value)]);
-                let _ = asked_wait(&headers, UNIX_EPOCH + Duration::from_secs(NOW));
+                let _ = asked_wait(true, &headers, UNIX_EPOCH + Duration::from_secs(NOW));
             }
         }
 

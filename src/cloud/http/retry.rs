@@ -28,7 +28,9 @@ pub(super) enum Decision {
 
 /// Decides on a request that failed for the `attempt`th time (from 1), with `left` of its deadline to spend.
 ///
-/// `asked` is the wait that the cloud asked for; `dice` is uniform in 0..1 and spreads what failed together.
+/// `asked` is the wait that the cloud asked for. After a 429 the whole account keeps it; a 503 may be of one instance
+/// only, so there it holds for this request, and a cloud that is down as a whole is asked once a cycle, for its first page.
+/// `dice` is uniform in 0..1 and spreads what failed together.
 pub(super) fn decide(
     error: &CloudError,
     asked: Option<Duration>,
