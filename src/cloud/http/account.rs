@@ -1,12 +1,13 @@
 //! One account's way to its cloud: each request is checked, budgeted, sent, limited, counted and, where that helps,
 //! sent once more. Knows no provider.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use reqwest::{Method, Request, Response};
+use reqwest::{Method, Request, Response, StatusCode};
 use tokio::time::{Instant, sleep, timeout};
 use url::Url;
 
@@ -36,8 +37,9 @@ pub struct AccountLimits {
     pub requests_per_second: u32,
 }
 
-/// One request. Everything that a provider sends is a GET, or a POST of a form.
-#[derive(Debug, Clone)]
+/// One request. Everything that a provider sends is a GET, or a POST of a form. `Debug` shows neither the form nor the
+/// authorization, for both are credentials.
+#[derive(Clone)]
 pub struct Call {
     /// Which operation it is, for metrics: `login`, `services`…
     pub operation: &'static str,
@@ -49,6 +51,18 @@ pub struct Call {
     pub form: Option<Bytes>,
     /// The most bytes to take of the answer, decompressed.
     pub most_bytes: usize,
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { operation, url, authorization: _, form: _, most_bytes } = self;
+        formatter
+            .debug_struct("Call")
+            .field("operation", operation)
+            .field("url", &url.as_str())
+            .field("most_bytes", most_bytes)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The client of one account: shares connections with all accounts, and its budget with none.
@@ -81,6 +95,11 @@ impl AccountClient {
         &self.policy
     }
 
+    /// Whether the account is slower than configured because its cloud answered 429 a while ago.
+    pub fn is_throttled(&self) -> bool {
+        self.budget.is_throttled()
+    }
+
     /// The account's limits.
     pub fn limits(&self) -> AccountLimits {
         self.limits
@@ -89,11 +108,6 @@ impl AccountClient {
     /// The account's own metrics.
     pub fn meter(&self) -> &AccountMeter {
         &self.meter
-    }
-
-    /// Whether the account is slower than configured because its cloud answered 429 a while ago.
-    pub fn is_throttled(&self) -> bool {
-        self.budget.is_throttled()
     }
 
     /// Sends the request until it succeeds, cannot succeed, or its time is spent; `read` makes something of the body.
@@ -184,7 +198,11 @@ impl AccountClient {
     }
 
     fn count(&self, call: &Call, status: u16, took: Duration) {
-        self.meter.request(call.operation, itoa::Buffer::new().format(status), took);
+        // A cloud may answer with any number, and each would be a series.
+        let is_known = StatusCode::from_u16(status).is_ok_and(|status| status.canonical_reason().is_some());
+        let mut digits = itoa::Buffer::new();
+        let code = if is_known { digits.format(status) } else { "other" };
+        self.meter.request(call.operation, code, took);
     }
 
     async fn answer(
@@ -232,4 +250,22 @@ fn refuse_unless_ok(response: &Response) -> Result<(), Failed> {
         CloudError::Status(status.as_u16())
     };
     Err(Failed { error, asked })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_shows_neither_its_form_nor_its_authorization() {
+        let call = Call {
+            operation: "login",
+            url: "https://caas.example.com/v1/".parse().unwrap(),
+            authorization: Some(HeaderValue::from_static("Token canary")),
+            form: Some(Bytes::from_static(b"password=canary")),
+            most_bytes: 1,
+        };
+        let shown = format!("{call:?}");
+        assert!(shown.contains("caas.example.com") && !shown.contains("canary"), "{shown}");
+    }
 }
