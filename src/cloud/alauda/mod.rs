@@ -76,11 +76,6 @@ impl Alauda {
         Self { settings, filter, session: Session::new(credentials), client }
     }
 
-    /// Whether the account is slower than configured because its cloud answered 429 a while ago.
-    pub fn is_throttled(&self) -> bool {
-        self.client.is_throttled()
-    }
-
     /// Asks with the session's token; where the cloud does not take it, once more with a new one.
     async fn ask<T>(
         &self,

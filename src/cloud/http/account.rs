@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Request, Response, StatusCode};
+use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, sleep, timeout};
 use url::Url;
 
@@ -95,11 +96,6 @@ impl AccountClient {
         &self.policy
     }
 
-    /// Whether the account is slower than configured because its cloud answered 429 a while ago.
-    pub fn is_throttled(&self) -> bool {
-        self.budget.is_throttled()
-    }
-
     /// The account's limits.
     pub fn limits(&self) -> AccountLimits {
         self.limits
@@ -126,8 +122,7 @@ impl AccountClient {
         let mut left = self.limits.request_timeout;
         let mut attempt = 1;
         loop {
-            let slot = self.budget.admit(self.limits.request_timeout).await?;
-            let place = self.places.enter().await;
+            let (slot, place) = self.enter().await?;
             let sent = Instant::now();
             let failed = match self.attempt(call, place, left, &read).await {
                 Ok(value) => return Ok(value),
@@ -152,6 +147,18 @@ impl AccountClient {
                     left = left.saturating_sub(wait);
                     attempt += 1;
                 }
+            }
+        }
+    }
+
+    /// Waits for a slot of the account's own and for a place among the requests of all.
+    async fn enter(&self) -> Result<(Option<SemaphorePermit<'_>>, Place<'_>), CloudError> {
+        loop {
+            let slot = self.budget.admit(self.limits.request_timeout).await?;
+            let place = self.places.enter().await;
+            // While it waited for a place another request may have been told to be silent.
+            if !self.budget.is_silent() {
+                return Ok((slot, place));
             }
         }
     }
@@ -254,7 +261,33 @@ fn refuse_unless_ok(response: &Response) -> Result<(), Failed> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::places::Bounds;
+    use super::super::{Http, Policy};
     use super::*;
+    use crate::telemetry::Metrics;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silence_that_begins_while_a_request_waits_for_a_place_is_kept() {
+        let limits = AccountLimits {
+            request_timeout: Duration::from_secs(10),
+            max_concurrent: 2,
+            requests_per_second: 10,
+        };
+        let http = Http::new(Policy::default()).bounded(Bounds { busy: 1, ..Bounds::default() });
+        let meter = Metrics::new().account("team-a", "acme");
+        // A bundle of its own: the system's certificates are of no interest here.
+        let ca = rcgen::generate_simple_self_signed(vec!["a.example.com".to_owned()]).unwrap().cert.pem();
+        let account = http.account(limits, Some(ca.as_bytes()), meter).unwrap();
+
+        let first = account.enter().await.unwrap();
+        let start = Instant::now();
+        let (second, ()) = tokio::join!(account.enter(), async {
+            sleep(Duration::from_secs(1)).await;
+            account.budget.throttle(start, Duration::from_secs(5));
+            drop(first);
+        });
+        assert!(second.is_ok() && start.elapsed() >= Duration::from_secs(6), "{:?}", start.elapsed());
+    }
 
     #[test]
     fn a_call_shows_neither_its_form_nor_its_authorization() {

@@ -62,11 +62,9 @@ impl Budget {
         self.rate().throttle(Instant::now(), sent, pause);
     }
 
-    /// Whether the account is slower than it may be because its cloud asked for that.
-    pub(super) fn is_throttled(&self) -> bool {
-        let now = Instant::now();
-        let rate = self.rate();
-        rate.silence(now).is_some() || rate.current(now) < rate.full
+    /// Whether nothing may be sent now.
+    pub(super) fn is_silent(&self) -> bool {
+        self.rate().silence(Instant::now()).is_some()
     }
 
     fn rate(&self) -> MutexGuard<'_, Rate> {
@@ -138,16 +136,17 @@ impl Rate {
 
     /// Requests that were under way when the slowdown was found tell nothing new: together they count once.
     fn throttle(&mut self, now: Instant, sent: Instant, pause: Duration) {
-        let until = now + pause;
+        // A cloud that asked for a longer silence before has not taken it back.
+        let until = self.slowed.map_or(now + pause, |slowed| slowed.until.max(now + pause));
         match &mut self.slowed {
-            Some(slowed) if sent <= slowed.at => slowed.until = slowed.until.max(until),
+            Some(slowed) if sent <= slowed.at => slowed.until = until,
             _ => {
                 let rate = (self.current(now) / 2.0).max(self.full * SLOWEST);
                 self.slowed = Some(Slowdown { at: now, until, rate });
             }
         }
         self.tokens = 0.0;
-        self.filled = self.slowed.map_or(until, |slowed| slowed.until);
+        self.filled = until;
     }
 }
 
@@ -179,7 +178,8 @@ mod tests {
         let sent = Instant::now();
         advance(Duration::from_millis(20)).await;
         budget.throttle(sent, Duration::from_secs(5));
-        assert!(budget.is_throttled());
+        let is_slow = |budget: &Budget| budget.rate().current(Instant::now()) < 50.0;
+        assert!(budget.is_silent() && is_slow(&budget));
 
         let start = Instant::now();
         admit(&budget).await.unwrap();
@@ -191,7 +191,7 @@ mod tests {
         assert!((Duration::from_millis(1_800)..Duration::from_millis(2_100)).contains(&took), "{took:?}");
 
         advance(RECOVERY / 2).await;
-        assert!(!budget.is_throttled(), "half of the rate is back after half of the recovery");
+        assert!(!is_slow(&budget), "half of the rate is back after half of the recovery");
     }
 
     #[tokio::test(start_paused = true)]
@@ -208,6 +208,17 @@ mod tests {
         advance(Duration::from_secs(2)).await;
         budget.throttle(Instant::now(), Duration::from_secs(1));
         assert!(budget.rate().current(now) < 17.0, "a later one counts again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_429_that_asks_for_less_does_not_end_a_longer_silence() {
+        let budget = Budget::new(50, 32);
+        budget.throttle(Instant::now(), Duration::from_secs(8));
+        advance(Duration::from_secs(1)).await;
+        budget.throttle(Instant::now(), Duration::from_secs(1));
+        let start = Instant::now();
+        admit(&budget).await.unwrap();
+        assert_eq!(start.elapsed().as_secs(), 7);
     }
 
     #[tokio::test(start_paused = true)]
