@@ -113,11 +113,16 @@ impl Collection {
         self.cut_short.iter().chain(self.services.iter().flat_map(Service::errors))
     }
 
-    /// How many failures there are, and the first of them.
+    /// How many failures there are, and the gravest of them: one that concerns the whole account, else the first.
     pub fn failures(&self) -> (usize, Option<&CloudError>) {
-        let mut errors = self.errors();
-        let first = errors.next();
-        (usize::from(first.is_some()) + errors.count(), first)
+        let gravity = |error: &&CloudError| match error {
+            CloudError::LoginRejected => 0,
+            CloudError::EndpointRefused(_) => 1,
+            CloudError::RateLimited { .. } => 2,
+            CloudError::Unreachable(_) | CloudError::Status(_) | CloudError::Answer(_) => 3,
+        };
+        // Of equals the first.
+        (self.errors().count(), self.errors().min_by_key(gravity))
     }
 }
 
@@ -130,5 +135,25 @@ impl Service {
                 Reading::Sample(_) | Reading::NoData | Reading::NotRunning => None,
             }
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_of_the_whole_account_goes_before_one_that_stands_earlier() {
+        let failed = |error: CloudError| Service { facts: Arc::default(), instances: Err(error) };
+        let limited = CloudError::RateLimited { retry_after: None };
+        let mut collection = Collection {
+            services: vec![failed(CloudError::Status(404)), failed(CloudError::Status(500))],
+            cut_short: None,
+        };
+        assert_eq!(collection.failures(), (2, Some(&CloudError::Status(404))));
+        collection.services.push(failed(limited.clone()));
+        assert_eq!(collection.failures(), (3, Some(&limited)));
+        collection.services.push(failed(CloudError::LoginRejected));
+        assert_eq!(collection.failures(), (4, Some(&CloudError::LoginRejected)));
     }
 }

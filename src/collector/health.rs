@@ -15,7 +15,7 @@ pub enum Health {
     Partial {
         /// How many requests or pieces failed.
         failures: usize,
-        /// The first of them.
+        /// The gravest of them, or of equals the first.
         first: CloudError,
     },
     /// Collected, but more series than the account may have: the newest are left out.
@@ -30,7 +30,7 @@ pub enum Health {
 }
 
 impl Health {
-    /// Judges a cycle that brought something: `failures` inside it and the first, `dropped` series over `limit`.
+    /// Judges a cycle that brought something: `failures` inside it and the gravest, `dropped` series over `limit`.
     pub fn of_collection(failures: usize, first: Option<&CloudError>, dropped: u64, limit: usize) -> Self {
         match first {
             // The credentials concern the whole account, wherever in a cycle they were refused.

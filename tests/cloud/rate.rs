@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use caas_operator::cloud::CloudError;
 
-use crate::support::{Account, Fake, Reply, json, large_page, limited, timeout_of};
+use crate::support::{Account, Fake, Reply, json, large_page, limited, status, timeout_of};
 
 /// A header, and its value for a limit of ten minutes at this second since the epoch.
 type Dialect = (&'static str, fn(u64) -> String);
@@ -81,4 +81,16 @@ async fn a_limit_in_mid_cycle_stops_it_and_keeps_what_was_read() {
     assert!(failures > 4_800 && failures < 4_950, "{failures}");
     assert!(matches!(first, Some(CloudError::RateLimited { .. })));
     assert!(fake.count("/metrics") < 200, "{} requests, not 5,000", fake.count("/metrics"));
+}
+
+#[tokio::test]
+async fn a_limit_is_the_reason_also_where_an_earlier_service_fails_for_its_own() {
+    let fake = Fake::with(|seen| match seen.path.split('?').next().unwrap() {
+        path if path.contains("/w0/metrics") => Some(status(404)),
+        path if path.contains("/d0/metrics") => Some(limited("retry-after", "600")),
+        _ => None,
+    })
+    .await;
+    let collection = Account::at(&fake).collect().await.unwrap();
+    assert!(matches!(collection.failures().1, Some(CloudError::RateLimited { .. })), "{collection:?}");
 }
