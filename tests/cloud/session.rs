@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use caas_operator::cloud::error::Unreachable;
 use caas_operator::cloud::{CloudError, Credentials};
 
-use crate::support::{Account, Fake, Reply, json, large_page, lenient, limits, status};
+use crate::support::{Account, Fake, Reply, json, large_page, lenient, limits, password, status};
 
 const LOGIN: &str = "/v1/generate-api-token/";
 
@@ -144,4 +144,39 @@ async fn a_login_that_breaks_stops_the_cycle_for_all_that_wait_for_it() {
 
     assert_eq!(collection.failures(), (100, Some(&CloudError::Unreachable(Unreachable::BrokeOff))));
     assert_eq!(fake.count(LOGIN), 1 + 4, "one login with its retries, not one a waiting request");
+}
+
+#[tokio::test]
+async fn one_instance_that_always_answers_401_costs_itself_alone() {
+    let token = Credentials::Token("given".to_owned().into());
+    for (credentials, logins) in [(password(), 2), (token, 0)] {
+        let fake = Fake::with(|seen| seen.path.contains("/w0/metrics").then(|| status(401))).await;
+        let account = Account::new(&lenient(), &fake.endpoint(), limits(), None, credentials);
+        for _ in 0..5 {
+            let collection = account.collect().await.unwrap();
+            assert_eq!(collection.failures(), (1, Some(&CloudError::Status(401))));
+        }
+        assert_eq!(fake.count(LOGIN), logins, "no login a cycle");
+        assert_eq!(
+            fake.count("/v1/services/acme/") - fake.count("/metrics"),
+            5 + 1,
+            "a page a cycle and one more"
+        );
+        assert!(account.metric(&["login_failures_total"]).abs() < 0.1);
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_to_everything_is_rejected_with_one_look_at_a_page() {
+    // The first page is answered, then the token is refused, also the one that a login gives.
+    let fake = Fake::with(|seen| match &*seen.path {
+        LOGIN => None,
+        "/v1/services/acme/" => Some(if seen.earlier == 0 { json(large_page(64)) } else { status(401) }),
+        _ => Some(status(401)),
+    })
+    .await;
+    let account = Account::at(&fake);
+    assert_eq!(account.collect().await.unwrap().failures(), (64, Some(&CloudError::LoginRejected)));
+    assert_eq!((fake.count(LOGIN), fake.count("/v1/services/acme/") - fake.count("/metrics")), (2, 2));
+    assert_eq!(account.collect().await, Err(CloudError::LoginRejected));
 }

@@ -7,11 +7,11 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
 use super::cycle::{Answer, Ask, Cycle};
-use super::{Alauda, points, wire};
+use super::{Alauda, PAGES, points, wire};
 use crate::cloud::{CloudError, Collection};
 
 /// The most bytes of a page of services.
-const MOST_PAGE_BYTES: usize = 16 << 20;
+pub(super) const MOST_PAGE_BYTES: usize = 16 << 20;
 /// The most bytes of a service's list of instances.
 const MOST_LIST_BYTES: usize = 4 << 20;
 /// The most bytes of an instance's points.
@@ -46,7 +46,7 @@ async fn run(cloud: &Alauda, ask: Ask) -> Answer {
     match ask {
         Ask::Page(url, room) => {
             let read = |body: &[u8]| wire::services(body, |name| cloud.filter.wants(name), room);
-            let page = cloud.ask("services", url.clone(), MOST_PAGE_BYTES, read).await;
+            let page = cloud.ask(PAGES, url.clone(), MOST_PAGE_BYTES, read).await;
             Answer::Page(url, page)
         }
         Ask::Instances(service, url, room) => {

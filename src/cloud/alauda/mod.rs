@@ -24,6 +24,9 @@ use super::{Cloud, CloudError, Collection, Credentials, ServiceFilter};
 use crate::cloud::error::AnswerProblem;
 use session::{Session, Token};
 
+/// The operation of asking for a page of services.
+const PAGES: &str = "services";
+
 /// Where and as whom an Alauda account is asked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -76,7 +79,8 @@ impl Alauda {
         Self { settings, filter, session: Session::new(credentials), client }
     }
 
-    /// Asks with the session's token; where the cloud does not take it, once more with a new one.
+    /// Asks with the session's token; where the cloud does not take it, once more with a new one. What is refused to
+    /// that one as well concerns the account if it is a page, and else where a page is refused too.
     async fn ask<T>(
         &self,
         operation: &'static str,
@@ -86,18 +90,54 @@ impl Alauda {
     ) -> Result<T, Failure> {
         let endpoint = &self.settings.endpoint;
         let mut call = Call { operation, url, authorization: None, form: None::<Bytes>, most_bytes };
-        let token = self.session.token(&self.client, endpoint).await.map_err(Failure::Account)?;
+        let mut token = self.session.token(&self.client, endpoint).await.map_err(Failure::Account)?;
         match self.ask_with(&mut call, &token, &read).await {
             Err(CloudError::Status(401)) => {}
             answered => return answered.map_err(Failure::from),
         }
-        let fresh = self.session.replace(&token, &self.client, endpoint).await.map_err(Failure::Account)?;
-        match self.ask_with(&mut call, &fresh, &read).await {
-            Err(CloudError::Status(401)) => {
-                Err(Failure::Account(self.session.reject(&fresh, &self.client).await))
-            }
-            answered => answered.map_err(Failure::from),
+        let is_page = operation == PAGES;
+        if !is_page && *self.session.proven.lock().await == Some(token.generation) {
+            return Err(Failure::Request(CloudError::Status(401)));
         }
+        let fresh = self.session.replace(&token, &self.client, endpoint).await.map_err(Failure::Account)?;
+        if let Some(fresh) = fresh {
+            match self.ask_with(&mut call, &fresh, &read).await {
+                Err(CloudError::Status(401)) => token = fresh,
+                answered => return answered.map_err(Failure::from),
+            }
+        }
+        if is_page {
+            return Err(Failure::Account(self.session.reject(&token, &self.client).await));
+        }
+        Err(self.prove(&token).await)
+    }
+
+    /// Finds out whether the cloud refuses this token as a whole, or what was asked with it only: a page of services
+    /// tells. Otherwise one instance that always answers 401 would silence its account.
+    async fn prove(&self, token: &Token) -> Failure {
+        let own = Failure::Request(CloudError::Status(401));
+        let mut proven = self.session.proven.lock().await;
+        if *proven == Some(token.generation) {
+            return own;
+        }
+        let Settings { endpoint, namespace, .. } = &self.settings;
+        let asked = match wire::services_url(endpoint, namespace) {
+            Ok(url) if self.session.is_current(token).await => {
+                let most_bytes = collect::MOST_PAGE_BYTES;
+                let mut call = Call { operation: PAGES, url, authorization: None, form: None, most_bytes };
+                self.ask_with(&mut call, token, &|_: &[u8]| Ok(())).await
+            }
+            _ => Err(CloudError::Status(401)),
+        };
+        match asked {
+            Ok(()) => *proven = Some(token.generation),
+            Err(CloudError::Status(401)) => {
+                return Failure::Account(self.session.reject(token, &self.client).await);
+            }
+            // It says nothing of the token; the next cycle's first page will.
+            Err(_) => {}
+        }
+        own
     }
 
     async fn ask_with<T>(

@@ -31,7 +31,7 @@ const MOST_LOGIN_BYTES: usize = 64 * 1024;
 pub(super) struct Token {
     /// The `Authorization` header, marked sensitive.
     pub(super) header: HeaderValue,
-    generation: u64,
+    pub(super) generation: u64,
 }
 
 /// Shared by all requests of the account.
@@ -41,6 +41,8 @@ pub(super) struct Session {
     state: Mutex<State>,
     /// Whether a refusal is on record, so that success need not take the lock to clear it.
     refused: AtomicBool,
+    /// The login whose token is known to be good although something was refused to it. Held while that is found out.
+    pub(super) proven: Mutex<Option<u64>>,
 }
 
 #[derive(Default)]
@@ -55,7 +57,12 @@ struct State {
 
 impl Session {
     pub(super) fn new(credentials: Credentials) -> Self {
-        Self { credentials, state: Mutex::default(), refused: AtomicBool::new(false) }
+        Self {
+            credentials,
+            state: Mutex::default(),
+            refused: AtomicBool::new(false),
+            proven: Mutex::default(),
+        }
     }
 
     /// The token to use, after a login if there is none yet.
@@ -63,17 +70,25 @@ impl Session {
         self.newer_than(None, client, endpoint).await
     }
 
-    /// The token to use in place of one that the cloud did not take.
+    /// The token to use in place of one that the cloud did not take; `None` where no login gives another.
     pub(super) async fn replace(
         &self,
         stale: &Token,
         client: &AccountClient,
         endpoint: &Url,
-    ) -> Result<Token, CloudError> {
-        if matches!(self.credentials, Credentials::Token(_)) {
-            return Err(self.reject(stale, client).await);
+    ) -> Result<Option<Token>, CloudError> {
+        match self.credentials {
+            Credentials::Token(_) => Ok(None),
+            Credentials::Password { .. } => {
+                self.newer_than(Some(stale.generation), client, endpoint).await.map(Some)
+            }
         }
-        self.newer_than(Some(stale.generation), client, endpoint).await
+    }
+
+    /// Whether this is the token that is in use.
+    pub(super) async fn is_current(&self, token: &Token) -> bool {
+        let state = self.state.lock().await;
+        state.token.as_ref().is_some_and(|current| current.generation == token.generation)
     }
 
     /// The cloud did not take a token fresh from a login, or one that no login replaces: silence for a while.
