@@ -12,6 +12,7 @@ use caas_operator::cloud::{CloudError, Collection, Credentials, ServiceFilter};
 use caas_operator::telemetry::Metrics;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 /// A request as the server saw it.
@@ -59,6 +60,7 @@ type Handler = Arc<dyn Fn(&Seen) -> Option<Reply> + Send + Sync>;
 /// A running server.
 pub(crate) struct Fake {
     pub(crate) address: SocketAddr,
+    gone: CancellationToken,
     pub(crate) connections: Arc<AtomicUsize>,
     /// The most requests that were being answered at once.
     pub(crate) most_at_once: Arc<AtomicUsize>,
@@ -98,16 +100,29 @@ impl Fake {
 
     /// A cloud that answers as the closure says, and where it says nothing as a healthy one.
     pub(crate) async fn with(handler: impl Fn(&Seen) -> Option<Reply> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::listening(TcpListener::bind("127.0.0.1:0").await.unwrap(), handler)
+    }
+
+    /// The same at this address.
+    pub(crate) fn listening(
+        listener: TcpListener,
+        handler: impl Fn(&Seen) -> Option<Reply> + Send + Sync + 'static,
+    ) -> Self {
         let fake = Self::new(&listener);
         let parts = fake.parts(Arc::new(handler));
-        tokio::spawn(async move {
+        let gone = fake.gone.clone();
+        tokio::spawn(gone.clone().run_until_cancelled_owned(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 parts.connections.fetch_add(1, Ordering::Relaxed);
-                tokio::spawn(parts.clone().serve(stream));
+                tokio::spawn(gone.clone().run_until_cancelled_owned(parts.clone().serve(stream)));
             }
-        });
+        }));
         fake
+    }
+
+    /// Closes its socket and all connections.
+    pub(crate) fn go_away(&self) {
+        self.gone.cancel();
     }
 
     /// The same behind TLS.
@@ -132,6 +147,7 @@ impl Fake {
     fn new(listener: &TcpListener) -> Self {
         Self {
             address: listener.local_addr().unwrap(),
+            gone: CancellationToken::new(),
             connections: Arc::default(),
             most_at_once: Arc::default(),
             sent: Arc::default(),

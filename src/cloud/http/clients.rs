@@ -17,6 +17,10 @@ use super::tls::{self, CaBundleProblem};
 /// From the first packet to the end of the TLS handshake, over all addresses of a name.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longer than the default interval of 30 s, so that a cycle finds the connections of the one before.
+///
+/// Nothing of ours bounds the age of a connection that is used each cycle. A cloud whose name moved is found at its new
+/// address when the old one closes the connection or fails, as one does that is taken out of service; servers and
+/// balancers also close connections after a number of requests or some minutes.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(45);
 
 /// Why there is no client.
