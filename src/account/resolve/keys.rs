@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-
 use super::super::{Problem, SecretData, SecretRead};
 use crate::api::Reason;
 use crate::cloud::Credentials;
 use crate::cloud::credentials::LONGEST_TOKEN;
+use crate::cloud::http::check_ca_bundle;
 
 /// A Secret that was found.
 pub(super) struct Keys<'a> {
@@ -75,10 +72,7 @@ impl<'a> Keys<'a> {
     /// The certificates under a key, in PEM form, each fit to be trusted.
     pub(super) fn certificates(&self, key: &str) -> Result<Arc<[u8]>, Problem> {
         let pem = self.data.value(key).ok_or_else(|| self.missing(key, "Add CA certificates in PEM form"))?;
-        let mut roots = RootCertStore::empty();
-        let all_fit = CertificateDer::pem_slice_iter(pem)
-            .all(|certificate| certificate.is_ok_and(|certificate| roots.add(certificate).is_ok()));
-        if !all_fit || roots.is_empty() {
+        if check_ca_bundle(pem).is_err() {
             return Err(self.unusable(
                 key,
                 "holds no CA certificates, or broken ones: store certificates in PEM form, BEGIN and END lines included",
