@@ -1,4 +1,4 @@
-//! From an account to the cloud that answers for it: the one place that knows every provider.
+//! From an account to the cloud that answers for it: the one place that makes a provider's client.
 
 use std::sync::Arc;
 
