@@ -250,7 +250,7 @@ impl<'a> Cycle<'a> {
 
     /// The next page, unless its list does not end: it was read already, or the one before had `only_known` services.
     fn next_page(&self, url: &Url, next: &str, only_known: bool) -> Result<Url, AnswerProblem> {
-        let next = wire::next_url(url, next)?;
+        let next = wire::next_url(&self.settings.endpoint, url, next)?;
         if only_known || self.seen_pages.contains(&next) || wire::is_page_one(&next) {
             return Err(AnswerProblem::PageCycle);
         }

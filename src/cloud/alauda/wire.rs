@@ -53,8 +53,9 @@ pub(super) fn services_url(endpoint: &Url, namespace: &str) -> Result<Url, Refus
     Ok(below(endpoint, &format!("services/{namespace}/")))
 }
 
-/// The page that `next` names, on the origin of the page that names it: credentials go nowhere else.
-pub(super) fn next_url(page: &Url, next: &str) -> Result<Url, AnswerProblem> {
+/// The page that `next` names, on the origin of the page that names it and below the endpoint: credentials go nowhere
+/// else. A path beside the endpoint is that of a cloud behind a proxy, or nothing of ours: there only the query counts.
+pub(super) fn next_url(endpoint: &Url, page: &Url, next: &str) -> Result<Url, AnswerProblem> {
     if !is_whole(next) {
         return Err(AnswerProblem::Shape);
     }
@@ -63,7 +64,9 @@ pub(super) fn next_url(page: &Url, next: &str) -> Result<Url, AnswerProblem> {
         return Err(AnswerProblem::Shape);
     }
     let mut ours = page.clone();
-    ours.set_path(named.path());
+    if named.path().starts_with(&format!("{}/", endpoint.path().trim_end_matches('/'))) {
+        ours.set_path(named.path());
+    }
     ours.set_query(named.query());
     Ok(ours)
 }

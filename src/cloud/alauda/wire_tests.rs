@@ -144,20 +144,22 @@ fn an_application_is_named_on_every_path_below_its_service() {
 }
 
 #[test]
-fn the_next_page_stays_on_the_origin_of_the_endpoint() {
+fn the_next_page_stays_below_the_endpoint() {
     let page: Url = "https://caas.example.com/v1/services/acme/?page=1".parse().unwrap();
     for (next, expected) in [
         ("?page=2", "https://caas.example.com/v1/services/acme/?page=2"),
         ("/v1/services/acme/?page=2", "https://caas.example.com/v1/services/acme/?page=2"),
         ("http://caas.example.com/v1/x?page=2", "https://caas.example.com/v1/x?page=2"),
-        ("https://evil.example/steal?page=2", "https://caas.example.com/steal?page=2"),
-        ("//evil.example/steal", "https://caas.example.com/steal"),
-        ("https://u:p@caas.example.com:444/x#f", "https://caas.example.com/x"),
+        ("https://evil.example/steal?page=2", "https://caas.example.com/v1/services/acme/?page=2"),
+        ("//evil.example/steal", "https://caas.example.com/v1/services/acme/"),
+        ("https://u:p@caas.example.com:444/v1/x#f", "https://caas.example.com/v1/x"),
+        ("/v1evil/x?page=2", "https://caas.example.com/v1/services/acme/?page=2"),
+        ("../../../v2/?page=2", "https://caas.example.com/v1/services/acme/?page=2"),
     ] {
-        assert_eq!(next_url(&page, next).unwrap().as_str(), expected, "{next}");
+        assert_eq!(next_url(&endpoint(), &page, next).unwrap().as_str(), expected, "{next}");
     }
     for odd in ["mailto:a@b", "data:,x", "https://[", "javascript:1"] {
-        assert!(next_url(&page, odd).is_err(), "{odd}");
+        assert!(next_url(&endpoint(), &page, odd).is_err(), "{odd}");
     }
 }
 
