@@ -79,11 +79,7 @@ pub fn main() -> ExitCode {
             Command::Standalone(args) => exit(standalone::run(args).await),
             Command::Demo(args) => exit(demo::run(args).await),
             Command::Simulate(args) => exit(simulate::run(args).await),
-            Command::Check(args) => match check::run(args).await {
-                Ok(true) => ExitCode::SUCCESS,
-                Ok(false) => ExitCode::FAILURE,
-                Err(error) => failed(error),
-            },
+            Command::Check(args) => exit(check::run(args).await),
             Command::Crd => exit(crd::run(std::io::stdout())),
         }
     })
