@@ -14,6 +14,7 @@ use std::fmt::Display;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use tokio::runtime::Runtime;
 
 use crate::telemetry::logs::{self, LogFormat};
 
@@ -69,20 +70,29 @@ pub fn main() -> ExitCode {
     if let Err(error) = logs::start(cli.log_format) {
         return failed(error);
     }
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => return failed(format!("the threads cannot be started: {error}")),
-    };
-    runtime.block_on(async {
-        match cli.command {
-            Command::Run(args) => exit(run::run(args).await),
-            Command::Standalone(args) => exit(standalone::run(args).await),
-            Command::Demo(args) => exit(demo::run(args).await),
-            Command::Simulate(args) => exit(simulate::run(args).await),
-            Command::Check(args) => exit(check::run(args).await),
-            Command::Crd => exit(crd::run(std::io::stdout())),
-        }
-    })
+    match Runtime::new() {
+        Ok(runtime) => complete(runtime, run(cli.command)),
+        Err(error) => failed(format!("the threads cannot be started: {error}")),
+    }
+}
+
+/// Runs to the future's end and not further: a lookup or a folder that does not answer keeps no process alive, as it
+/// would if the runtime were dropped.
+fn complete<T>(runtime: Runtime, work: impl Future<Output = T>) -> T {
+    let done = runtime.block_on(work);
+    runtime.shutdown_background();
+    done
+}
+
+async fn run(command: Command) -> ExitCode {
+    match command {
+        Command::Run(args) => exit(run::run(args).await),
+        Command::Standalone(args) => exit(standalone::run(args).await),
+        Command::Demo(args) => exit(demo::run(args).await),
+        Command::Simulate(args) => exit(simulate::run(args).await),
+        Command::Check(args) => exit(check::run(args).await),
+        Command::Crd => exit(crd::run(std::io::stdout())),
+    }
 }
 
 fn exit<E: Display>(result: Result<(), E>) -> ExitCode {
@@ -92,4 +102,27 @@ fn exit<E: Display>(result: Result<(), E>) -> ExitCode {
 fn failed(error: impl Display) -> ExitCode {
     eprintln!("error: {error}");
     ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_end_waits_for_no_thread_that_is_stuck() {
+        let (stuck, wait) = mpsc::channel::<()>();
+        let (done, is_done) = mpsc::channel();
+        std::thread::spawn(move || {
+            let work = async {
+                tokio::task::spawn_blocking(move || wait.recv());
+            };
+            complete(Runtime::new().unwrap(), work);
+            done.send(()).unwrap();
+        });
+        is_done.recv_timeout(Duration::from_secs(60)).expect("it ends");
+        drop(stuck);
+    }
 }

@@ -30,7 +30,8 @@ pub async fn watch(
     mut on_change: impl FnMut(Desired),
     cancel: CancellationToken,
 ) -> io::Result<()> {
-    let mut view = View::new(read(folder.clone()).await?);
+    let Some(texts) = cancel.run_until_cancelled(read(folder.clone())).await else { return Ok(()) };
+    let mut view = View::new(texts?);
     let mut current = manifests::desired(view.files(), &allow);
     log_news(&current, &Desired::default());
     on_change(current.clone());
@@ -38,8 +39,12 @@ pub async fn watch(
     let mut readable = true;
     let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while cancel.run_until_cancelled(ticks.tick()).await.is_some() {
-        let texts = match read(folder.clone()).await {
+    let mut next = async || {
+        ticks.tick().await;
+        read(folder.clone()).await
+    };
+    while let Some(texts) = cancel.run_until_cancelled(next()).await {
+        let texts = match texts {
             Ok(texts) => texts,
             Err(error) => {
                 if readable {
