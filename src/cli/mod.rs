@@ -11,6 +11,7 @@ mod simulate;
 mod standalone;
 
 use std::fmt::Display;
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -100,7 +101,8 @@ fn exit<E: Display>(result: Result<(), E>) -> ExitCode {
 }
 
 fn failed(error: impl Display) -> ExitCode {
-    eprintln!("error: {error}");
+    // Where stderr takes nothing, the exit code still tells.
+    let _ = writeln!(std::io::stderr(), "error: {error}");
     ExitCode::FAILURE
 }
 
