@@ -127,20 +127,22 @@ impl View {
     }
 }
 
-/// The new state of a file. One that cannot be read or parsed, in whole or in part, keeps what it said before:
-/// it is being edited, and its accounts' series would end for a slip of the keyboard.
+/// The new state of a file. One of which anything cannot be read, parsed or admitted keeps what it said before: it is
+/// being edited, and its accounts' series would end for a slip of the keyboard.
 fn take_over(name: &str, text: &Result<String, String>, earlier: Option<File>) -> File {
     let mut file = match text {
         Ok(text) => manifests::parse(name, text),
         Err(message) => {
             let place = Place { file: name.to_owned(), document: 0, line: None };
-            File { objects: Vec::new(), faults: vec![Fault { place, message: message.clone() }] }
+            let mut file = File::default();
+            file.faults.push(Fault { place, message: message.clone() });
+            file
         }
     };
     if let (false, Some(earlier)) = (file.faults.is_empty(), earlier)
-        && !earlier.objects.is_empty()
+        && !earlier.is_empty()
     {
-        file.objects = earlier.objects;
+        file.ask_for(earlier);
         for fault in &mut file.faults {
             fault.message.push_str("; what the file said before stays in force");
         }
