@@ -9,12 +9,13 @@ mod run;
 mod signals;
 mod simulate;
 mod standalone;
+mod variables;
 
 use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use tokio::runtime::Runtime;
 
 use crate::telemetry::logs::{self, LogFormat};
@@ -67,7 +68,10 @@ pub fn command() -> clap::Command {
 
 /// Runs the program; errors are one line on stderr.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let mut command = variables::read(Cli::command());
+    let cli = command.try_get_matches_from_mut(std::env::args_os());
+    let cli = cli.and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = cli.unwrap_or_else(|error| error.format(&mut command).exit());
     if let Err(error) = logs::start(cli.log_format) {
         return failed(error);
     }
