@@ -109,7 +109,8 @@ async fn a_busy_port_of_the_demo_is_one_line_that_names_the_option() {
 #[tokio::test]
 async fn a_log_that_cannot_be_written_stops_no_collection() {
     let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
-    let mut command = program(&["demo", "--listen", "127.0.0.1:0", "--listen-cloud", "127.0.0.1:0"]);
+    // A cloud that listens everywhere is found as well.
+    let mut command = program(&["demo", "--listen", "127.0.0.1:0", "--listen-cloud", "0.0.0.0:0"]);
     // Each step of a collection writes a line.
     command.env("RUST_LOG", "trace");
     let mut process = Process::start_with_stderr(command, full().into());
