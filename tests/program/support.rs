@@ -81,8 +81,15 @@ pub(crate) fn standalone(folder: &Path) -> Vec<&str> {
 
 /// The base URL that a process says it serves, in a log line of either format.
 pub(crate) async fn served(process: &mut Process) -> String {
+    logged(process, "serving").await
+}
+
+/// The base URL in the first log line that has this word.
+pub(crate) async fn logged(process: &mut Process, word: &str) -> String {
     let address = process.says("an address", |_, err| {
-        let line = err.lines().find(|line| line.contains("serving"))?;
+        // The last line may not be whole yet.
+        let (whole, _) = err.rsplit_once('\n')?;
+        let line = whole.lines().find(|line| line.contains(word))?;
         let (_, address) = line.split_once("127.0.0.1:")?;
         Some(address.chars().take_while(char::is_ascii_digit).collect::<String>())
     });
