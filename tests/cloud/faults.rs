@@ -133,9 +133,10 @@ async fn a_redirect_is_not_followed() {
 
 #[tokio::test]
 async fn nobody_listening_is_unreachable() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = format!("http://{}/v1/", listener.local_addr().unwrap());
-    drop(listener);
+    // Bound and not listening: nobody else gets the port.
+    let nobody = tokio::net::TcpSocket::new_v4().unwrap();
+    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let endpoint = format!("http://{}/v1/", nobody.local_addr().unwrap());
     let account = Account::new(&lenient(), &endpoint, limits(), None, password());
     assert_eq!(account.collect().await, Err(Unreachable::Connect.into()));
 }

@@ -347,5 +347,5 @@ pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), waiting).await.expect(what);
+    tokio::time::timeout(Duration::from_secs(120), waiting).await.expect(what);
 }

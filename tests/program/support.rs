@@ -107,7 +107,12 @@ pub(crate) async fn account_is(base: &str, name: &str, what: impl Fn(&Value) -> 
 
 /// The value of the first series that has all of this in its line; 0 where there is none.
 pub(crate) fn metric(body: &str, parts: &[&str]) -> f64 {
-    let line =
-        body.lines().find(|line| !line.starts_with('#') && parts.iter().all(|part| line.contains(part)));
-    line.map_or(0.0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
+    metrics(body, parts).next().unwrap_or(0.0)
+}
+
+/// The values of the series that have all of this in their lines.
+pub(crate) fn metrics(body: &str, parts: &[&str]) -> impl Iterator<Item = f64> {
+    let lines = body.lines().filter(|line| !line.starts_with('#'));
+    let found = lines.filter(|line| parts.iter().all(|part| line.contains(part)));
+    found.map(|line| line.rsplit(' ').next().unwrap().parse().unwrap())
 }
