@@ -10,6 +10,7 @@ mod pages;
 
 use std::collections::BTreeMap;
 
+use caas_operator::api::cel::RESERVED_LABELS;
 use caas_operator::cloud::model::{InstanceFacts, Sample, ServiceFacts};
 use caas_operator::exposition::gzip::Inflate;
 use caas_operator::exposition::page::{AccountGauges, Page};
@@ -56,6 +57,17 @@ fn legacy_names_only_leave_the_accounts_own_series_in_the_modern_body() {
     assert_eq!(families.len(), 7);
     assert!(families.iter().all(|family| family.name.starts_with("caas_account_")), "{families:?}");
     assert!(!parse_text(&inflated(&bodies.legacy.unwrap())).unwrap().is_empty());
+}
+
+#[test]
+fn no_label_of_a_series_may_be_a_label_of_its_target() {
+    let bodies = render(&acme(), &ALL).bodies;
+    let families = [bodies.text, bodies.legacy.unwrap()].map(|body| parse_text(&inflated(&body)).unwrap());
+    for label in
+        families.iter().flatten().flat_map(|family| &family.samples).flat_map(|one| one.labels.keys())
+    {
+        assert!(RESERVED_LABELS.contains(&label.as_str()), "{label}: a target's would push it aside");
+    }
 }
 
 #[test]

@@ -34,9 +34,11 @@ API server when it is applied, and by `caas-operator check FILE` without a clust
         text.push(format!("\n### {condition}\n\n{}", reasons(condition)));
     }
     text.push(format!(
-        "\n### {}\n\nHolds when all of the above do, with the reason `{}`. Else it has reason and message of the first that does not.\n",
+        "\n### {}\n\nHolds when all of the above do, with the reason `{}`. Else it has reason and message of the first that does not; \
+         `{}` goes before all others.\n",
         ConditionType::Ready,
         Reason::Collected,
+        Reason::Suspended,
     ));
     Ok(text.concat())
 }
@@ -84,7 +86,7 @@ fn rules(schema: &Value, fields: &[(&String, &Value)]) -> Vec<String> {
     let of_object = sentences(schema).into_iter();
     let of_fields = fields.iter().flat_map(|(name, field)| {
         let inside = if is_object(field) { Vec::new() } else { sentences(field) };
-        let items = sentences(&field["items"]);
+        let items = sentences(&field["items"]).into_iter().chain(sentences(&field["additionalProperties"]));
         let bounds =
             bounds(field).into_iter().chain(bounds(&field["items"]).map(|text| format!("each {text}")));
         let all = inside.into_iter().chain(items).chain(bounds);

@@ -14,6 +14,8 @@ use thiserror::Error;
 
 use crate::api::{self, CaasAccount};
 
+pub use structure::{is_label, is_subdomain};
+
 /// The most errors that are kept of one document, which may be made to hold thousands.
 const MOST_ERRORS: usize = 20;
 
@@ -164,8 +166,8 @@ fn whole(limit: &Value) -> f64 {
     limit.as_f64().unwrap_or_default()
 }
 
-/// A path that can be printed: keys in it are whatever somebody wrote.
-fn printable(path: &str) -> String {
+/// A path or a key that can be printed, cut where it is long: keys are whatever somebody wrote.
+pub fn printable(path: &str) -> String {
     const LONGEST: usize = 200;
     let mut text: String = path.chars().take(LONGEST).flat_map(char::escape_default).collect();
     if path.chars().nth(LONGEST).is_some() {

@@ -10,12 +10,16 @@ use kube::core::Rule;
 
 use super::{duration, provider};
 
-/// Labels that Prometheus, Prometheus Operator or the operator itself set on a target or a series.
-pub const RESERVED_LABELS: [&str; 13] = [
+/// Labels that Prometheus, Prometheus Operator or the operator itself set on a target or a series: one of a target
+/// would push aside the series' own.
+pub const RESERVED_LABELS: [&str; 19] = [
     "account",
     "account_namespace",
+    "application",
     "container",
     "endpoint",
+    "image",
+    "image_tag",
     "instance",
     "instance_id",
     "instance_name",
@@ -23,8 +27,11 @@ pub const RESERVED_LABELS: [&str; 13] = [
     "namespace",
     "node",
     "pod",
+    "region",
     "service",
     "service_name",
+    "size",
+    "status",
 ];
 
 /// The label by which the operator knows what it wrote.
@@ -48,6 +55,18 @@ const LABEL_NAME_PATTERN: &str = "^[a-zA-Z_][a-zA-Z0-9_]{0,62}$";
 /// A key of Kubernetes labels and annotations.
 const QUALIFIED_NAME_PATTERN: &str =
     r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$";
+
+/// What Kubernetes takes as the name of a Secret.
+const DNS_SUBDOMAIN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+
+/// What Kubernetes takes as a key of a Secret.
+const SECRET_KEY_PATTERN: &str = "^[-._a-zA-Z0-9]+$";
+
+/// What Kubernetes takes as the value of a label.
+const LABEL_VALUE_PATTERN: &str = "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$";
+
+/// Text of one line.
+const NO_CONTROL: &str = r"^[^\x00-\x1f\x7f]*$";
 
 /// The longest key: a DNS prefix, a slash and a name.
 const MAX_KEY_LENGTH: usize = 253 + 1 + 63;
@@ -152,6 +171,19 @@ pub fn segment() -> Rule {
     )
 }
 
+/// On the name of a Secret.
+pub fn secret_name() -> Rule {
+    rule(
+        matches("self", DNS_SUBDOMAIN),
+        "write the name of a Secret: lower case letters, digits, - and ., starting and ending with a letter or digit",
+    )
+}
+
+/// On a key of a Secret.
+pub fn secret_key() -> Rule {
+    rule(matches("self", SECRET_KEY_PATTERN), "write a key of the Secret: letters, digits, -, _ and .")
+}
+
 /// On a glob: only `*` and `?` mean something.
 pub fn glob() -> Rule {
     rule(
@@ -177,6 +209,19 @@ pub fn free_label_names() -> Rule {
             "choose other label names: names starting with __ and {} are set by Prometheus and the operator",
             RESERVED_LABELS.join(", ")
         ),
+    )
+}
+
+/// On each value of `metrics.labels`.
+pub fn one_line() -> Rule {
+    rule(matches("self", NO_CONTROL), "write values without line breaks and other control characters")
+}
+
+/// On each value of the ServiceMonitor's labels.
+pub fn label_value() -> Rule {
+    rule(
+        matches("self", LABEL_VALUE_PATTERN),
+        "write values as Kubernetes takes them: letters, digits, -, _ and ., starting and ending with a letter or digit",
     )
 }
 

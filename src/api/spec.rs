@@ -111,7 +111,8 @@ pub struct Credentials {
 #[serde(rename_all = "camelCase")]
 pub struct SecretRef {
     /// Name of the Secret.
-    #[schemars(length(min = 1, max = 253), regex(pattern = DNS_SUBDOMAIN))]
+    #[schemars(length(min = 1, max = 253))]
+    #[schemars(extend("x-kubernetes-validations" = [cel::secret_name()]))]
     pub name: String,
 }
 
@@ -129,12 +130,14 @@ pub struct Tls {
 #[serde(rename_all = "camelCase")]
 pub struct SecretKeyRef {
     /// Name of the Secret.
-    #[schemars(length(min = 1, max = 253), regex(pattern = DNS_SUBDOMAIN))]
+    #[schemars(length(min = 1, max = 253))]
+    #[schemars(extend("x-kubernetes-validations" = [cel::secret_name()]))]
     pub name: String,
 
     /// Key in the Secret. Default: ca.crt.
     #[serde(default = "default_ca_key")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = "^[-._a-zA-Z0-9]+$"))]
+    #[schemars(length(min = 1, max = 253))]
+    #[schemars(extend("x-kubernetes-validations" = [cel::secret_key()]))]
     pub key: String,
 }
 
@@ -201,7 +204,10 @@ pub struct Metrics {
     pub max_series: i32,
 
     /// Constant labels of the scrape target, such as team: checkout, and so of all its series. Default: none.
-    #[schemars(extend("maxProperties" = 32, "additionalProperties" = {"type": "string", "maxLength": 256, "pattern": NO_CONTROL}))]
+    #[schemars(extend(
+        "maxProperties" = 32,
+        "additionalProperties" = {"type": "string", "maxLength": 256, "x-kubernetes-validations": [cel::one_line()]}
+    ))]
     #[schemars(extend("x-kubernetes-validations" = [cel::label_names(), cel::free_label_names()]))]
     pub labels: BTreeMap<String, String>,
 }
@@ -239,7 +245,7 @@ pub struct ServiceMonitor {
     /// Default: none.
     #[schemars(extend(
         "maxProperties" = 32,
-        "additionalProperties" = {"type": "string", "maxLength": 63, "pattern": LABEL_VALUE}
+        "additionalProperties" = {"type": "string", "maxLength": 63, "x-kubernetes-validations": [cel::label_value()]}
     ))]
     #[schemars(extend("x-kubernetes-validations" = [cel::qualified_names(), cel::managed_by()]))]
     pub labels: BTreeMap<String, String>,
@@ -260,15 +266,6 @@ pub struct ServiceMonitor {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Glob(pub String);
-
-/// What Kubernetes takes as the name of a Secret.
-const DNS_SUBDOMAIN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
-
-/// What Kubernetes takes as the value of a label.
-const LABEL_VALUE: &str = "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$";
-
-/// Text of one line.
-const NO_CONTROL: &str = r"^[^\x00-\x1f\x7f]*$";
 
 fn default_ca_key() -> String {
     "ca.crt".to_owned()

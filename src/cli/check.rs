@@ -1,6 +1,6 @@
 //! `caas-operator check`: what would come of these manifests, tried for real before anything is trusted to them.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,13 +50,38 @@ pub(super) enum CheckError {
         "there is no CaasAccount in these files; give the files that hold the CaasAccount and its Secret"
     )]
     Nothing,
+    /// What was found stands on standard output.
+    #[error("{0}")]
+    Unwell(Unwell),
     /// The output is closed.
     #[error("the result cannot be printed: {0}")]
     Output(#[from] io::Error),
 }
 
-/// Checks the files; true if all accounts are well.
-pub(super) async fn run(args: Args) -> Result<bool, CheckError> {
+/// What is not well.
+#[derive(Debug, Default)]
+pub(super) struct Unwell {
+    /// Accounts that were not collected completely.
+    accounts: usize,
+    /// Of so many.
+    of: usize,
+    /// Documents that are no manifests, or refused ones.
+    documents: usize,
+}
+
+impl fmt::Display for Unwell {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { accounts, of, documents } = self;
+        write!(formatter, "{accounts} of {of} accounts not collected completely")?;
+        if *documents > 0 {
+            write!(formatter, ", {documents} documents that cannot be used")?;
+        }
+        formatter.write_str("; see above")
+    }
+}
+
+/// Checks the files; well only if all documents can be used and all accounts are collected completely.
+pub(super) async fn run(args: Args) -> Result<(), CheckError> {
     let files = args.files.iter().map(|file| read(file)).collect::<Result<Vec<File>, CheckError>>()?;
     let http = Http::new(args.policy.policy());
     let desired = manifests::desired(&files, |url| http.policy().check_endpoint(url));
@@ -64,21 +89,26 @@ pub(super) async fn run(args: Args) -> Result<bool, CheckError> {
         return Err(CheckError::Nothing);
     }
     let mut out = io::stdout();
-    let mut well = true;
+    let mut unwell = Unwell {
+        accounts: desired.problems.len(),
+        of: desired.problems.len() + desired.accounts.len(),
+        documents: desired.faults.len(),
+    };
     for fault in &desired.faults {
-        well = false;
         writeln!(out, "{fault}")?;
     }
     for (id, problem) in &desired.problems {
-        well = false;
         writeln!(out, "{id}: {}\n  {}", problem.reason, problem.message)?;
     }
     for account in desired.accounts {
         let checked = collect(&http, account).await;
-        well &= checked.well;
+        unwell.accounts += usize::from(!checked.well);
         out.write_all(checked.text.as_bytes())?;
     }
-    Ok(well)
+    if unwell.accounts + unwell.documents > 0 {
+        return Err(CheckError::Unwell(unwell));
+    }
+    Ok(())
 }
 
 fn read(file: &Path) -> Result<File, CheckError> {
@@ -115,8 +145,8 @@ async fn collect(http: &Http, account: Account) -> Checked {
     );
     for service in &snapshot.page.services {
         let with_data = service.instances.iter().filter(|instance| instance.sample.is_some()).count();
-        let status = service.facts.status.as_deref().unwrap_or("-");
-        let name = service.facts.name.escape_debug().to_string();
+        let status = shown_text(service.facts.status.as_deref().unwrap_or("-"));
+        let name = shown_text(&service.facts.name);
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
@@ -127,6 +157,28 @@ async fn collect(http: &Http, account: Account) -> Checked {
     Checked { well: health.reason() == "Collected", text }
 }
 
+/// A cloud's text for a terminal: cut, and with nothing in it that moves a cursor or begins a line.
+fn shown_text(text: &str) -> String {
+    const LONGEST: usize = 100;
+    let mut shown: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
+    if text.chars().nth(LONGEST).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
 fn shown(took: Duration) -> String {
     format!("{:.2} s", took.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clouds_text_stays_on_its_line_and_in_its_column() {
+        assert_eq!(shown_text("Läuft"), "Läuft");
+        assert_eq!(shown_text("\x1b[2J\nteam-a/acme: Collected"), r"\u{1b}[2J\nteam-a/acme: Collected");
+        assert_eq!(shown_text(&"x".repeat(1 << 20)).chars().count(), 101);
+    }
 }

@@ -1,11 +1,12 @@
 //! `caas-operator demo`: a simulated cloud and standalone on this machine, with manifests that are built in.
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
 use clap::Args as ClapArgs;
+use ipnet::IpNet;
 use tempfile::TempDir;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
@@ -87,13 +88,11 @@ pub(super) async fn run(args: Args) -> Result<(), DemoError> {
     let stop = stop_token()?;
     let listeners = Listeners::bind(args.listen, None).await?;
     let cloud = simulated_cloud(&args).await?;
-    let folder = manifests(&cloud)?;
-    let (house, _) = House::new(Policy {
-        allow_http: true,
-        allow_cidrs: ["127.0.0.0/8", "::1/128"].iter().filter_map(|cidr| cidr.parse().ok()).collect(),
-        ..Policy::default()
-    });
-    let greeting = greeting(&cloud, folder.path(), listeners.address());
+    let address = reachable(cloud.addr);
+    let endpoint = format!("http://{address}/v1/");
+    let folder = manifests(&endpoint)?;
+    let (house, _) = House::new(policy(address.ip()));
+    let greeting = greeting(&endpoint, folder.path(), listeners.address());
     let greeted = greet_when_collected(&house, greeting, &stop);
     let collecting = standalone::from_folder(&house, folder.path().to_owned(), listeners, stop.clone());
     let (collected, greeted) = tokio::join!(collecting, greeted);
@@ -125,11 +124,28 @@ async fn simulated_cloud(args: &Args) -> Result<Running, DemoError> {
     })
 }
 
+/// Where the cloud can be asked: one that listens everywhere listens on loopback too.
+fn reachable(mut listens: SocketAddr) -> SocketAddr {
+    match listens.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => listens.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => listens.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    listens
+}
+
+/// Allows loopback, for clouds that somebody adds, and the simulated cloud's address where it is another.
+fn policy(cloud: IpAddr) -> Policy {
+    let loopback = ["127.0.0.0/8", "::1/128"].iter().filter_map(|cidr| cidr.parse().ok());
+    let allow_cidrs = loopback.chain([IpNet::from(cloud)]).collect();
+    Policy { allow_http: true, allow_cidrs, ..Policy::default() }
+}
+
 /// Writes the manifests, with the cloud's real address, to a folder that goes when the demo ends.
-fn manifests(cloud: &Running) -> io::Result<TempDir> {
+fn manifests(endpoint: &str) -> io::Result<TempDir> {
     let folder = tempfile::Builder::new().prefix("caas-operator-demo-").tempdir()?;
     for (name, text) in MANIFESTS {
-        std::fs::write(folder.path().join(name), text.replace(ENDPOINT, &cloud.url()))?;
+        std::fs::write(folder.path().join(name), text.replace(ENDPOINT, endpoint))?;
     }
     Ok(folder)
 }
@@ -150,7 +166,7 @@ async fn greet_when_collected(house: &House, greeting: String, stop: &Cancellati
     out.flush()
 }
 
-fn greeting(cloud: &Running, folder: &Path, address: SocketAddr) -> String {
+fn greeting(cloud: &str, folder: &Path, address: SocketAddr) -> String {
     format!(
         "
 A simulated Alauda cloud listens on {cloud}; two of its accounts are collected every 5 s,
@@ -166,7 +182,6 @@ as the manifests in {folder} say. Edit them, and see the change picked up.
 
 Stop it with Ctrl-C.
 ",
-        cloud = cloud.url(),
         folder = folder.display(),
     )
 }
@@ -175,6 +190,22 @@ Stop it with Ctrl-C.
 mod tests {
     use super::*;
     use crate::standalone::manifests;
+
+    #[test]
+    fn a_cloud_may_listen_on_any_address_of_the_machine() {
+        for (listens, asked) in [
+            ("127.0.0.1:8500", "127.0.0.1:8500"),
+            ("0.0.0.0:8500", "127.0.0.1:8500"),
+            ("[::]:8500", "[::1]:8500"),
+            ("192.168.1.7:8500", "192.168.1.7:8500"),
+            ("[fd00::7]:8500", "[fd00::7]:8500"),
+        ] {
+            let address = reachable(listens.parse().unwrap());
+            assert_eq!(address.to_string(), asked);
+            let endpoint = format!("http://{address}/v1/").parse().unwrap();
+            assert_eq!(policy(address.ip()).check_endpoint(&endpoint), Ok(()), "{listens}");
+        }
+    }
 
     #[test]
     fn the_built_in_manifests_log_in_as_the_simulated_users() {

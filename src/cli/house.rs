@@ -39,6 +39,9 @@ impl Listeners {
             Some(address) => Some(server::bind(address, "--listen-health").await?),
             None => None,
         };
+        if let Some(health) = &health {
+            tracing::info!(address = %health.addr(), "health on /livez and /readyz");
+        }
         Ok(Self { main, health })
     }
 

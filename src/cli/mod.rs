@@ -9,11 +9,14 @@ mod run;
 mod signals;
 mod simulate;
 mod standalone;
+mod variables;
 
 use std::fmt::Display;
+use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use tokio::runtime::Runtime;
 
 use crate::telemetry::logs::{self, LogFormat};
 
@@ -65,28 +68,36 @@ pub fn command() -> clap::Command {
 
 /// Runs the program; errors are one line on stderr.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let mut command = variables::read(Cli::command());
+    let cli = command.try_get_matches_from_mut(std::env::args_os());
+    let cli = cli.and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = cli.unwrap_or_else(|error| error.format(&mut command).exit());
     if let Err(error) = logs::start(cli.log_format) {
         return failed(error);
     }
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => return failed(format!("the threads cannot be started: {error}")),
-    };
-    runtime.block_on(async {
-        match cli.command {
-            Command::Run(args) => exit(run::run(args).await),
-            Command::Standalone(args) => exit(standalone::run(args).await),
-            Command::Demo(args) => exit(demo::run(args).await),
-            Command::Simulate(args) => exit(simulate::run(args).await),
-            Command::Check(args) => match check::run(args).await {
-                Ok(true) => ExitCode::SUCCESS,
-                Ok(false) => ExitCode::FAILURE,
-                Err(error) => failed(error),
-            },
-            Command::Crd => exit(crd::run(std::io::stdout())),
-        }
-    })
+    match Runtime::new() {
+        Ok(runtime) => complete(runtime, run(cli.command)),
+        Err(error) => failed(format!("the threads cannot be started: {error}")),
+    }
+}
+
+/// Runs to the future's end and not further: a lookup or a folder that does not answer keeps no process alive, as it
+/// would if the runtime were dropped.
+fn complete<T>(runtime: Runtime, work: impl Future<Output = T>) -> T {
+    let done = runtime.block_on(work);
+    runtime.shutdown_background();
+    done
+}
+
+async fn run(command: Command) -> ExitCode {
+    match command {
+        Command::Run(args) => exit(run::run(args).await),
+        Command::Standalone(args) => exit(standalone::run(args).await),
+        Command::Demo(args) => exit(demo::run(args).await),
+        Command::Simulate(args) => exit(simulate::run(args).await),
+        Command::Check(args) => exit(check::run(args).await),
+        Command::Crd => exit(crd::run(std::io::stdout())),
+    }
 }
 
 fn exit<E: Display>(result: Result<(), E>) -> ExitCode {
@@ -94,6 +105,30 @@ fn exit<E: Display>(result: Result<(), E>) -> ExitCode {
 }
 
 fn failed(error: impl Display) -> ExitCode {
-    eprintln!("error: {error}");
+    // Where stderr takes nothing, the exit code still tells.
+    let _ = writeln!(std::io::stderr(), "error: {error}");
     ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_end_waits_for_no_thread_that_is_stuck() {
+        let (stuck, wait) = mpsc::channel::<()>();
+        let (done, is_done) = mpsc::channel();
+        std::thread::spawn(move || {
+            let work = async {
+                tokio::task::spawn_blocking(move || wait.recv());
+            };
+            complete(Runtime::new().unwrap(), work);
+            done.send(()).unwrap();
+        });
+        is_done.recv_timeout(Duration::from_secs(60)).expect("it ends");
+        drop(stuck);
+    }
 }

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use super::house::{House, Listeners};
 use super::options::PolicyOptions;
 use super::signals::stop_token;
+use crate::account::admission::is_label;
 use crate::controller::{self, Scope, ScrapeService, Settings};
 use crate::server::ListenError;
 
@@ -29,7 +30,8 @@ pub(super) struct Args {
         long = "namespace",
         value_name = "NAMESPACE",
         env = "CAAS_OPERATOR_NAMESPACE",
-        value_delimiter = ','
+        value_delimiter = ',',
+        value_parser = label
     )]
     namespaces: Vec<String>,
     /// Watch Secrets (metadata only), so that a changed one is used at once; needs list and watch on Secrets
@@ -45,10 +47,16 @@ pub(super) struct Args {
     #[arg(long, value_name = "ADDRESS", env = "CAAS_OPERATOR_LISTEN_HEALTH", default_value = "0.0.0.0:8081")]
     listen_health: SocketAddr,
     /// Namespace of the Service through which Prometheus reaches the operator. Default: the pod's, or the context's
-    #[arg(long, value_name = "NAMESPACE", env = "CAAS_OPERATOR_SERVICE_NAMESPACE")]
+    #[arg(long, value_name = "NAMESPACE", env = "CAAS_OPERATOR_SERVICE_NAMESPACE", value_parser = label)]
     service_namespace: Option<String>,
     /// Name of that Service, which carries the label caas-operator.io/service with its own name as value
-    #[arg(long, value_name = "NAME", env = "CAAS_OPERATOR_SERVICE_NAME", default_value = "caas-operator")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "CAAS_OPERATOR_SERVICE_NAME",
+        default_value = "caas-operator",
+        value_parser = label
+    )]
     service_name: String,
     /// Number of that Service's port, whose name is http
     #[arg(long, value_name = "PORT", env = "CAAS_OPERATOR_SERVICE_PORT", default_value_t = 8080)]
@@ -60,6 +68,17 @@ pub(super) struct Args {
 const EXAMPLES: &str = "Examples:
   caas-operator run
   caas-operator run --namespace team-a --namespace team-b --allow-endpoint https://caas.example.com/";
+
+/// The name of a namespace or Service; any other text would be another path of the API.
+fn label(text: &str) -> Result<String, &'static str> {
+    if is_label(text) {
+        Ok(text.to_owned())
+    } else {
+        Err(
+            "write a name of at most 63 lower case letters, digits and -, starting and ending with a letter or digit",
+        )
+    }
+}
 
 /// Why the operator does not run.
 #[derive(Debug, Error)]

@@ -34,11 +34,25 @@ pub enum EnvironmentError {
     #[error("{0} is not set or empty: set it")]
     Empty(&'static str),
     /// The endpoint or the namespace is refused, as an API server would refuse it.
-    #[error("the Alauda account is refused: {0}")]
+    #[error("the Alauda account is refused: {}", as_given(&.0.to_string()))]
     Refused(#[from] admission::Refused),
     /// The account cannot be collected.
-    #[error("the Alauda account cannot be collected: {}", .0.message)]
+    #[error("the Alauda account cannot be collected: {}", as_given(&.0.message))]
     Problem(#[from] Problem),
+}
+
+/// What a manifest's sentences name, and what was given instead of it.
+const GIVEN: [(&str, &str); 5] = [
+    ("Key username of Secret default/alauda", "ALAUDA_USERNAME"),
+    ("Key password of Secret default/alauda", "ALAUDA_PASSWORD"),
+    ("The endpoint in spec.provider of CaasAccount default/alauda", "The URL in --alauda-endpoint"),
+    ("spec.provider.alauda.endpoint", "--alauda-endpoint"),
+    ("spec.provider.alauda.namespace", "--alauda-namespace"),
+];
+
+/// A manifest's sentence about an account of the command line, on which there is neither Secret nor spec.
+fn as_given(sentence: &str) -> String {
+    GIVEN.iter().fold(sentence.to_owned(), |sentence, (named, given)| sentence.replace(named, given))
 }
 
 /// The account, with the article's metrics next to the others; `allow` is the administrator's policy on endpoints.
@@ -107,7 +121,28 @@ mod tests {
     #[test]
     fn an_endpoint_is_refused_with_the_sentence_of_the_definition() {
         let error = account(&environment("acme", "caas.example.com"), |_| Ok(())).unwrap_err().to_string();
-        assert!(error.contains("spec.provider.alauda.endpoint: write an http:// or https:// URL"), "{error}");
+        assert!(error.contains(": --alauda-endpoint: write an http:// or https:// URL"), "{error}");
+    }
+
+    #[test]
+    fn sentences_name_what_was_given_and_no_manifest() {
+        let namespace = Environment {
+            namespace: Some("a/b".to_owned()),
+            ..environment("acme", "https://caas.example.com/")
+        };
+        for (environment, named) in [
+            (
+                environment("team/acme", "https://caas.example.com/"),
+                "ALAUDA_USERNAME cannot stand in a URL's path: set --alauda-namespace",
+            ),
+            (environment("ac\tme", "https://caas.example.com/"), "ALAUDA_USERNAME holds control characters"),
+            (environment("acme", "https://caas.example.com/?page=1"), "--alauda-endpoint: write"),
+            (namespace, "--alauda-namespace: write the name"),
+        ] {
+            let error = account(&environment, |_| Ok(())).unwrap_err().to_string();
+            assert!(error.contains(named), "{error}");
+            assert!(!["Secret", "spec.", "CaasAccount"].iter().any(|word| error.contains(word)), "{error}");
+        }
     }
 
     #[test]
@@ -115,6 +150,10 @@ mod tests {
         let refuse = |_: &Url| Err(Refusal::PrivateAddress);
         let error =
             account(&environment("acme", "https://caas.example.com/v1/"), refuse).unwrap_err().to_string();
-        assert!(error.contains("--allow-cidr") && !error.contains("canary"), "{error}");
+        assert!(
+            error.contains("The URL in --alauda-endpoint is refused") && error.contains("--allow-cidr"),
+            "{error}"
+        );
+        assert!(!error.contains("canary"), "{error}");
     }
 }

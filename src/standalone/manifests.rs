@@ -4,36 +4,24 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::fmt;
 
 use k8s_openapi::ByteString;
 use serde_json::Value;
 use url::Url;
 
 use super::{Desired, Fault, Place};
-use crate::account::{self, AccountId, SecretData, SecretRead, admission};
-use crate::api::{CaasAccount, KIND};
+use crate::account::{self, AccountId, Problem, SecretData, SecretRead, admission};
+use crate::api::{CaasAccount, KIND, Reason};
 use crate::cloud::error::Refusal;
 
-/// One object of a file. `Debug` shows its place only: it may be a Secret.
-#[derive(Clone, PartialEq)]
-pub struct Object {
-    place: Place,
-    value: Value,
-}
-
-impl fmt::Debug for Object {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Object({})", self.place)
-    }
-}
-
-/// What stands in one file.
+/// What stands in one file: CaasAccounts and Secrets as an API server would take them, those of lists one by one.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct File {
-    /// Its objects, those of lists one by one.
-    pub objects: Vec<Object>,
-    /// Its documents that are no YAML or JSON.
+    accounts: Vec<(Place, CaasAccount)>,
+    secrets: Vec<(Place, AccountId, SecretData)>,
+    /// Secrets that are there and refused, so that nobody is told to create them.
+    refused_secrets: Vec<(Place, AccountId)>,
+    /// Its documents that are no YAML or JSON, or refused.
     pub faults: Vec<Fault>,
 }
 
@@ -96,6 +84,16 @@ fn documents(text: &str) -> Vec<(usize, &str)> {
 }
 
 impl File {
+    /// Whether it asks for nothing.
+    pub fn is_empty(&self) -> bool {
+        self.accounts.is_empty() && self.secrets.is_empty()
+    }
+
+    /// Asks for what another file does; the faults stay.
+    pub fn ask_for(&mut self, other: Self) {
+        (self.accounts, self.secrets) = (other.accounts, other.secrets);
+    }
+
     fn add(&mut self, place: &Place, value: Value) {
         let is_list = value.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"));
         match value {
@@ -103,15 +101,34 @@ impl File {
                 Some(Value::Array(items)) => items.into_iter().for_each(|item| self.add(place, item)),
                 _ => self.fault(place, "is a list without items: write them under items"),
             },
-            Value::Object(ref fields) if fields.get("kind").is_some_and(Value::is_string) => {
-                self.objects.push(Object { place: place.clone(), value });
-            }
-            _ => self.fault(place, "is no manifest: it needs apiVersion, kind and metadata"),
+            value => match value["kind"].as_str() {
+                Some(KIND) => match admission::admit(value) {
+                    Ok(account) => self.accounts.push((place.clone(), account)),
+                    Err(refused) => self.fault(place, format!("CaasAccount is refused: {refused}")),
+                },
+                Some("Secret") => self.add_secret(place, &value),
+                Some(kind) => tracing::debug!(%place, kind, "neither CaasAccount nor Secret, left out"),
+                None => self.fault(place, "is no manifest: it needs apiVersion, kind and metadata"),
+            },
         }
     }
 
-    fn fault(&mut self, place: &Place, message: &str) {
-        self.faults.push(Fault { place: place.clone(), message: message.to_owned() });
+    fn add_secret(&mut self, place: &Place, value: &Value) {
+        let id = match secret_id(&value["metadata"]) {
+            Ok(id) => id,
+            Err(message) => return self.fault(place, message),
+        };
+        match secret_data(&id, value) {
+            Ok(data) => self.secrets.push((place.clone(), id, data)),
+            Err(message) => {
+                self.fault(place, message);
+                self.refused_secrets.push((place.clone(), id));
+            }
+        }
+    }
+
+    fn fault(&mut self, place: &Place, message: impl Into<String>) {
+        self.faults.push(Fault { place: place.clone(), message: message.into() });
     }
 }
 
@@ -122,10 +139,7 @@ pub fn desired<'a>(
 ) -> Desired {
     let mut found = Found::default();
     for file in files {
-        found.faults.extend(file.faults.iter().cloned());
-        for object in &file.objects {
-            found.sort(object);
-        }
+        found.add(file);
     }
     let mut desired = Desired { faults: found.faults, ..Desired::default() };
     for (id, (_, account)) in &found.accounts {
@@ -133,14 +147,34 @@ pub fn desired<'a>(
             let key = AccountId::new(&id.namespace, name);
             found.secrets.get(&key).map_or(SecretRead::NotFound, |(_, data)| SecretRead::Found(data.clone()))
         };
-        let credentials = secret(&account.spec.credentials.secret_ref.name);
-        let ca_bundle = account.spec.tls.as_ref().map(|tls| secret(&tls.ca_bundle_secret_ref.name));
-        match account::resolve(account, &credentials, ca_bundle.as_ref(), &allow) {
+        let credentials = &account.spec.credentials.secret_ref.name;
+        let ca_bundle = account.spec.tls.as_ref().map(|tls| &tls.ca_bundle_secret_ref.name);
+        let read = ca_bundle.map(|name| secret(name));
+        match account::resolve(account, &secret(credentials), read.as_ref(), &allow) {
             Ok(account) => desired.accounts.push(account),
-            Err(problem) => desired.problems.push((id.clone(), problem)),
+            Err(problem) => {
+                let names = [Some(credentials), ca_bundle].into_iter().flatten();
+                let mut keys = names.map(|name| AccountId::new(&id.namespace, name));
+                let missing = keys.find(|key| !found.secrets.contains_key(key));
+                let refused = missing.and_then(|key| found.refused_secrets.get_key_value(&key));
+                desired.problems.push((id.clone(), told_of_refusal(problem, refused)));
+            }
         }
     }
     desired
+}
+
+/// The problem, told of the Secret that is there and refused where it says that there is none.
+fn told_of_refusal(problem: Problem, refused: Option<(&AccountId, &Place)>) -> Problem {
+    match refused {
+        Some((secret, place)) if problem.reason == Reason::SecretNotFound => Problem {
+            message: format!(
+                "Secret {secret} cannot be used: correct it in {place}, as told for that place."
+            ),
+            ..problem
+        },
+        _ => problem,
+    }
 }
 
 /// The objects of all files by namespace and name, each with its place.
@@ -148,25 +182,23 @@ pub fn desired<'a>(
 struct Found {
     accounts: BTreeMap<AccountId, (Place, CaasAccount)>,
     secrets: BTreeMap<AccountId, (Place, SecretData)>,
+    refused_secrets: BTreeMap<AccountId, Place>,
     faults: Vec<Fault>,
 }
 
 impl Found {
-    fn sort(&mut self, object: &Object) {
-        let Object { place, value } = object;
-        let result = match value.get("kind").and_then(Value::as_str) {
-            Some(KIND) => admission::admit(value.clone())
-                .map_err(|refused| format!("CaasAccount is refused: {refused}"))
-                .and_then(|account| keep(&mut self.accounts, account::resolve::id(&account), place, account)),
-            Some("Secret") => secret(value).and_then(|(id, data)| keep(&mut self.secrets, id, place, data)),
-            kind => {
-                tracing::debug!(%place, kind, "neither CaasAccount nor Secret, left out");
-                Ok(())
-            }
-        };
-        if let Err(message) = result {
-            self.faults.push(Fault { place: place.clone(), message });
+    fn add(&mut self, file: &File) {
+        self.faults.extend(file.faults.iter().cloned());
+        for (place, account) in &file.accounts {
+            let kept = keep(&mut self.accounts, account::resolve::id(account), place, account.clone());
+            self.faults.extend(kept.err());
         }
+        for (place, id, data) in &file.secrets {
+            let kept = keep(&mut self.secrets, id.clone(), place, data.clone());
+            self.faults.extend(kept.err());
+        }
+        self.refused_secrets
+            .extend(file.refused_secrets.iter().map(|(place, id)| (id.clone(), place.clone())));
     }
 }
 
@@ -176,42 +208,52 @@ fn keep<T>(
     id: AccountId,
     place: &Place,
     object: T,
-) -> Result<(), String> {
+) -> Result<(), Fault> {
     match objects.entry(id) {
         Entry::Vacant(entry) => {
             entry.insert((place.clone(), object));
             Ok(())
         }
         Entry::Occupied(entry) => {
-            Err(format!("{} stands in {} already, which counts: remove one", entry.key(), entry.get().0))
+            let message =
+                format!("{} stands in {} already, which counts: remove one", entry.key(), entry.get().0);
+            Err(Fault { place: place.clone(), message })
         }
     }
 }
 
-/// A Secret's name and content, `stringData` before `data` as on an API server.
-fn secret(value: &Value) -> Result<(AccountId, SecretData), String> {
-    let metadata = &value["metadata"];
-    let name = metadata["name"].as_str().ok_or("Secret has no metadata.name: give it one")?;
+/// A Secret's namespace and name, as an API server takes them.
+fn secret_id(metadata: &Value) -> Result<AccountId, &'static str> {
+    let name = metadata["name"].as_str().filter(|name| admission::is_subdomain(name));
+    let name = name
+        .ok_or("Secret's metadata.name must be a name of lower case letters, digits, - and .: give it one")?;
     let namespace = match &metadata["namespace"] {
         Value::Null => "default",
-        namespace => namespace.as_str().ok_or("Secret's metadata.namespace is no text: write a name")?,
+        namespace => namespace.as_str().filter(|name| admission::is_label(name)).ok_or(
+            "Secret's metadata.namespace must be a namespace's name of lower case letters, digits and -: write one",
+        )?,
     };
+    Ok(AccountId::new(namespace, name))
+}
+
+/// A Secret's content, `stringData` before `data` as on an API server.
+fn secret_data(id: &AccountId, value: &Value) -> Result<SecretData, String> {
     let mut pairs = Vec::new();
     for (field, encoded) in [("data", true), ("stringData", false)] {
         let fields = match &value[field] {
             Value::Null => continue,
             Value::Object(fields) => fields,
-            _ => return Err(format!("{field} of Secret {namespace}/{name} must hold keys with values")),
+            _ => return Err(format!("{field} of Secret {id} must hold keys with values")),
         };
         for (key, value) in fields {
-            let of = format!("{field}.{} of Secret {namespace}/{name}", key.escape_debug());
+            let of = format!("{field}.{} of Secret {id}", admission::printable(key));
             let text = value.as_str().ok_or_else(|| format!("{of} is no text: put it in quotes"))?;
             let bytes = if encoded { decoded(text) } else { Some(text.as_bytes().to_vec()) };
             let bytes = bytes.ok_or_else(|| format!("{of} is not base64: encode it, or use stringData"))?;
             pairs.push((key.clone(), bytes));
         }
     }
-    Ok((AccountId::new(namespace, name), pairs.into_iter().collect()))
+    Ok(pairs.into_iter().collect())
 }
 
 /// Base64 as an API server reads it: line breaks do not count.

@@ -30,7 +30,8 @@ pub async fn watch(
     mut on_change: impl FnMut(Desired),
     cancel: CancellationToken,
 ) -> io::Result<()> {
-    let mut view = View::new(read(folder.clone()).await?);
+    let Some(texts) = cancel.run_until_cancelled(read(folder.clone())).await else { return Ok(()) };
+    let mut view = View::new(texts?);
     let mut current = manifests::desired(view.files(), &allow);
     log_news(&current, &Desired::default());
     on_change(current.clone());
@@ -38,8 +39,12 @@ pub async fn watch(
     let mut readable = true;
     let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while cancel.run_until_cancelled(ticks.tick()).await.is_some() {
-        let texts = match read(folder.clone()).await {
+    let mut next = async || {
+        ticks.tick().await;
+        read(folder.clone()).await
+    };
+    while let Some(texts) = cancel.run_until_cancelled(next()).await {
+        let texts = match texts {
             Ok(texts) => texts,
             Err(error) => {
                 if readable {
@@ -122,20 +127,22 @@ impl View {
     }
 }
 
-/// The new state of a file. One that cannot be read or parsed, in whole or in part, keeps what it said before:
-/// it is being edited, and its accounts' series would end for a slip of the keyboard.
+/// The new state of a file. One of which anything cannot be read, parsed or admitted keeps what it said before: it is
+/// being edited, and its accounts' series would end for a slip of the keyboard.
 fn take_over(name: &str, text: &Result<String, String>, earlier: Option<File>) -> File {
     let mut file = match text {
         Ok(text) => manifests::parse(name, text),
         Err(message) => {
             let place = Place { file: name.to_owned(), document: 0, line: None };
-            File { objects: Vec::new(), faults: vec![Fault { place, message: message.clone() }] }
+            let mut file = File::default();
+            file.faults.push(Fault { place, message: message.clone() });
+            file
         }
     };
     if let (false, Some(earlier)) = (file.faults.is_empty(), earlier)
-        && !earlier.objects.is_empty()
+        && !earlier.is_empty()
     {
-        file.objects = earlier.objects;
+        file.ask_for(earlier);
         for fault in &mut file.faults {
             fault.message.push_str("; what the file said before stays in force");
         }

@@ -23,7 +23,11 @@ pub fn start(format: LogFormat) -> Result<(), String> {
         }
         _ => EnvFilter::new("info"),
     };
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        // Would be printed to stderr as well, which panics where it takes no more: a full disk, a reader that left.
+        .log_internal_errors(false);
     // An error here means that logging runs already, which is all we want.
     let _ = match format {
         LogFormat::Text => logs.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),

@@ -16,9 +16,14 @@ const SEGMENT: &str = "write the name of a user or organization, without slashes
 const GLOB: &str = "write a glob of * (any text), ? (one character) and the name's own characters: no spaces, brackets, \
                     braces or backslashes";
 const LABELS: &str = "name labels with at most 63 letters, digits and underscores, not starting with a digit";
-const RESERVED: &str = "choose other label names: names starting with __ and account, account_namespace, container, \
-                        endpoint, instance, instance_id, instance_name, job, namespace, node, pod, service, \
-                        service_name are set by Prometheus and the operator";
+const RESERVED: &str = "choose other label names: names starting with __ and account, account_namespace, application, \
+                        container, endpoint, image, image_tag, instance, instance_id, instance_name, job, namespace, \
+                        node, pod, region, service, service_name, size, status are set by Prometheus and the operator";
+const SECRET_NAME: &str = "write the name of a Secret: lower case letters, digits, - and ., starting and ending with a letter or digit";
+const SECRET_KEY: &str = "write a key of the Secret: letters, digits, -, _ and .";
+const ONE_LINE: &str = "write values without line breaks and other control characters";
+const LABEL_VALUE: &str = "write values as Kubernetes takes them: letters, digits, -, _ and ., starting and ending with a \
+                           letter or digit";
 const KEYS: &str = "write keys as Kubernetes takes them: an optional DNS prefix and a slash, then at most 63 letters, \
                     digits, -, _ and .";
 const MANAGED_BY: &str =
@@ -101,7 +106,16 @@ async fn what_cannot_be_is_refused_with_a_sentence_that_says_what_to_do() -> any
         ("/spec/serviceMonitor/annotations".to_owned(), json!({"-": "x"}), KEYS.to_owned()),
         ("/spec/services/include".to_owned(), json!(["ok-*", "a[bc]"]), GLOB.to_owned()),
         ("/spec/services/exclude".to_owned(), json!(["{a,b}"]), GLOB.to_owned()),
+        ("/spec/credentials/secretRef/name".to_owned(), json!("Acme"), SECRET_NAME.to_owned()),
+        (
+            "/spec/tls/caBundleSecretRef".to_owned(),
+            json!({"name": "ca", "key": "ca crt"}),
+            SECRET_KEY.to_owned(),
+        ),
+        ("/spec/serviceMonitor/labels".to_owned(), json!({"team": "a b"}), LABEL_VALUE.to_owned()),
+        ("/spec/metrics/labels".to_owned(), json!({"team": "a\nb"}), ONE_LINE.to_owned()),
         ("/spec/metrics/labels".to_owned(), json!({"a-b": "x"}), LABELS.to_owned()),
+        ("/spec/metrics/labels".to_owned(), json!({"status": "x"}), RESERVED.to_owned()),
         ("/spec/metrics/labels".to_owned(), json!({"job": "x"}), RESERVED.to_owned()),
         ("/spec/metrics/labels".to_owned(), json!({"__address__": "x"}), RESERVED.to_owned()),
         ("/metadata/name".to_owned(), json!("a.".repeat(124) + "a"), NAME.to_owned()),

@@ -16,6 +16,10 @@ async fn check(manifests: &str, options: &[&str]) -> (Option<i32>, String) {
     let mut command = program(&[&["check", "-"], options].concat());
     command.stdin(input);
     let output = finished(command).await;
+    let error = String::from_utf8(output.stderr).unwrap();
+    // Whoever reads only stderr, or only its last line, learns of the failure too.
+    let failed = error.lines().last().is_some_and(|line| line.starts_with("error: "));
+    assert_eq!(failed, output.status.code() != Some(0), "{error}");
     (output.status.code(), String::from_utf8(output.stdout).unwrap())
 }
 
@@ -138,9 +142,12 @@ async fn an_address_inside_is_refused_however_it_is_written_and_nothing_is_sent(
 
 #[tokio::test]
 async fn what_is_wrong_with_a_cloud_is_told_as_the_condition_tells_it() {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Bound and not listening: nobody else gets the port, and a connection to it is refused.
+    let nobody = tokio::net::TcpSocket::new_v4().unwrap();
+    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = nobody.local_addr().unwrap();
     let at = |endpoint: &str, more: &str| secret("acme", "secret") + &account("acme", "acme", endpoint, more);
-    let unreachable = at(&format!("http://{nobody}/v1/"), "");
+    let unreachable = at(&format!("http://{address}/v1/"), "");
     refused(
         "nobody there",
         &unreachable,
@@ -192,11 +199,21 @@ async fn one_bad_account_of_several_costs_the_exit_code_and_the_others_nothing()
     let cloud = cloud("secret", 2, 2).await;
     let accounts =
         [("bad", "missing"), ("good", "acme")].map(|(name, key)| account(name, key, &cloud.url(), ""));
-    let (code, words) = check(&(secret("acme", "secret") + &accounts.concat()), &LOCAL).await;
-    assert_eq!(code, Some(1));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("all.yaml");
+    std::fs::write(&file, secret("acme", "secret") + &accounts.concat() + "kind: [").unwrap();
+    let output = finished(program(&[&["check", file.to_str().unwrap()], &LOCAL[..]].concat())).await;
+    let words = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1));
     assert!(
         words.contains("team-a/bad: SecretNotFound") && words.contains("team-a/good: Collected"),
         "{words}"
+    );
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(
+        error.lines().last(),
+        Some("error: 1 of 2 accounts not collected completely, 1 documents that cannot be used; see above"),
+        "{error}"
     );
     cloud.stop().await;
 }

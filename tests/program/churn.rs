@@ -1,15 +1,16 @@
 //! F21 to F23: clocks that jump, and clouds in which nothing stays for long.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use caas_operator::account::Provider;
+use caas_operator::collector::registry::Snapshot;
 use caas_operator::simulator::{AccountSettings, Clock, Running, Settings, Simulator};
 
-use crate::collected::{Collected, INTERVAL, PASSWORD, families, samples, series};
+use crate::collected::{Collected, INTERVAL, PASSWORD, families, samples};
 use crate::process::{memory, until};
 
 /// The machine's time in whole seconds.
@@ -56,18 +57,31 @@ async fn a_clock_that_jumps_changes_no_rhythm_and_costs_data_only_while_it_is_wr
     collected.stop().await;
 }
 
-/// What the body exposes: instance by identifier.
-fn exposed(snapshot: &caas_operator::collector::registry::Snapshot) -> BTreeSet<String> {
-    series(snapshot, "caas_instance_info").into_iter().map(|labels| labels["instance_id"].clone()).collect()
+/// What exists at a time: instance by identifier, and when it started, in whole seconds.
+fn existing(cloud: &Running, time: f64) -> BTreeMap<String, i64> {
+    let world = cloud.world("acme").unwrap();
+    let instances =
+        world.services(time).flat_map(|service| service.instances().collect::<Vec<_>>().into_iter());
+    instances.map(|one| (one.uuid.clone(), seconds(one.started_at(time)))).collect()
 }
 
-/// What exists at a time: instance by identifier.
-fn existing(cloud: &Running, time: f64) -> BTreeSet<String> {
-    let world = cloud.world("acme").unwrap();
-    world
-        .services(time)
-        .flat_map(|service| service.instances().map(|one| one.uuid).collect::<Vec<_>>())
-        .collect()
+fn seconds(time: f64) -> i64 {
+    #[allow(clippy::cast_possible_truncation)] // seconds of this century
+    let whole = time.floor() as i64;
+    whole
+}
+
+/// A family's values: instance by identifier.
+fn values(snapshot: &Snapshot, name: &str) -> BTreeMap<String, f64> {
+    let family = families(snapshot).into_iter().find(|family| family.name == name);
+    let samples = family.map_or_else(Vec::new, |family| family.samples);
+    samples.into_iter().map(|sample| (sample.labels["instance_id"].clone(), sample.value)).collect()
+}
+
+/// What the body exposes: instance by identifier, and when it started, in whole seconds.
+fn exposed(snapshot: &Snapshot) -> BTreeMap<String, i64> {
+    let starts = values(snapshot, "caas_instance_start_time_seconds");
+    starts.into_iter().map(|(id, start)| (id, seconds(start))).collect()
 }
 
 /// An account of a cloud in which everything changes.
@@ -91,7 +105,8 @@ async fn what_is_redeployed_renamed_or_restarted_is_a_new_series_and_leaves_no_o
     let window = Duration::from_secs(2 * (STEP * STEPS).unsigned_abs());
     let (collected, time) = churning(12, 2, window).await;
     let begin = now() - STEP * STEPS;
-    let mut seen = BTreeSet::new();
+    let (mut seen, mut before) = (BTreeSet::new(), BTreeMap::new());
+    let mut resets = 0;
     for step in 0..STEPS {
         time.store(begin + step * STEP, Ordering::SeqCst);
         #[allow(clippy::cast_precision_loss)] // seconds of this century
@@ -100,12 +115,26 @@ async fn what_is_redeployed_renamed_or_restarted_is_a_new_series_and_leaves_no_o
         assert!(samples(&snapshot) > 0);
         for family in families(&snapshot) {
             for id in family.samples.iter().filter_map(|sample| sample.labels.get("instance_id")) {
-                assert!(there.contains(id), "{} has a series of {id}, which is gone", family.name);
+                assert!(there.contains_key(id), "{} has a series of {id}, which is gone", family.name);
             }
         }
-        seen.extend(there);
+        let now = values(&snapshot, "caas_instance_cpu_usage_seconds_total");
+        for (id, usage) in &now {
+            let Some((started, used)) = before.get(id) else { continue };
+            if there[id] == *started {
+                assert!(usage >= used, "{id} did not restart, and its counter fell from {used} to {usage}");
+            } else {
+                resets += usize::from(usage < used);
+            }
+        }
+        // The newest measurements lag behind: after a restart they are from before it for a while.
+        let sampled = values(&snapshot, "caas_instance_sample_timestamp_seconds");
+        let known = now.into_iter().filter(|(id, _)| seconds(sampled[id]) >= there[id]);
+        before = known.map(|(id, usage)| (id.clone(), (there[&id], usage))).collect();
+        seen.extend(there.into_keys());
     }
     assert!(seen.len() > 40, "{} instances came and went", seen.len());
+    assert!(resets > 0, "a counter that begins again after a restart is exposed as it is");
     collected.stop().await;
 }
 

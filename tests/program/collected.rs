@@ -17,7 +17,7 @@ use flate2::read::GzDecoder;
 
 use crate::exposition::{Family, Labels, parse_text};
 use crate::process::until;
-use crate::support::{client, cloud_with, metric};
+use crate::support::{client, cloud_with, metrics};
 
 /// The password of every cloud here.
 pub(crate) const PASSWORD: &str = "secret";
@@ -100,7 +100,8 @@ impl House {
 
     /// Waits for the end of as many more cycles of an account.
     pub(crate) async fn cycles(&self, name: &str, count: usize) {
-        let mut last = None;
+        let standing = self.registry.get(&AccountId::new("team-a", name)).and_then(|entry| entry.snapshot);
+        let mut last = standing.map(|snapshot| snapshot.collected_at);
         for _ in 0..count {
             let newest =
                 self.until(name, "one more cycle", |snapshot| Some(snapshot.collected_at) != last).await;
@@ -110,7 +111,7 @@ impl House {
 
     /// The sum of the own metric's series that have all of this in their lines.
     pub(crate) fn count(&self, parts: &[&str]) -> f64 {
-        metric(&self.metrics.render(), parts)
+        metrics(&self.metrics.render(), parts).sum()
     }
 
     /// All own metrics.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::process::{Process, finished, program};
-use crate::support::{client, get_json};
+use crate::support::{account, client, get_json, secret};
 
 /// Every command, with what leads to its help.
 const COMMANDS: [&[&str]; 6] =
@@ -112,4 +112,60 @@ async fn an_option_may_come_from_the_environment() {
     command.env("CAAS_OPERATOR_LISTEN", "127.0.0.1:0").env("CAAS_OPERATOR_USERNAME", "umbrella");
     let mut process = Process::start(command);
     process.says("the user", |out, _| out.contains("username: umbrella").then_some(())).await;
+}
+
+#[tokio::test]
+async fn an_empty_variable_is_as_good_as_none() {
+    let mut command = program(&["run"]);
+    for name in [
+        "NAMESPACE",
+        "CONTEXT",
+        "SERVICE_NAMESPACE",
+        "SERVICE_NAME",
+        "ALLOW_ENDPOINT",
+        "LISTEN",
+        "LOG_FORMAT",
+    ] {
+        command.env(format!("CAAS_OPERATOR_{name}"), "");
+    }
+    let output = finished(command).await;
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("no way to the API server: set KUBECONFIG"), "{error}");
+}
+
+#[tokio::test]
+async fn a_switch_of_the_environment_is_a_word_or_a_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("all.yaml");
+    std::fs::write(&file, secret("acme", "secret") + &account("acme", "acme", "http://127.0.0.1:9/v1/", ""))
+        .unwrap();
+    for (value, allows) in
+        [("1", true), ("yes", true), ("true", true), ("0", false), ("no", false), ("", false)]
+    {
+        let mut command = program(&["check", file.to_str().unwrap()]);
+        command.env("CAAS_OPERATOR_ALLOW_HTTP", value);
+        let words = String::from_utf8(finished(command).await.stdout).unwrap();
+        // With http allowed, it is the address that is not.
+        let refusal = if allows { "--allow-cidr" } else { "--allow-http" };
+        assert!(words.contains("EndpointRefused") && words.contains(refusal), "{value:?}: {words}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_name_of_a_namespace_is_refused_before_anything_is_asked() {
+    for (variable, value) in [
+        ("CAAS_OPERATOR_NAMESPACE", "a, b"),
+        ("CAAS_OPERATOR_NAMESPACE", "team-a,"),
+        ("CAAS_OPERATOR_NAMESPACE", "../kube-system"),
+        ("CAAS_OPERATOR_SERVICE_NAMESPACE", "Team-A"),
+        ("CAAS_OPERATOR_SERVICE_NAME", "caas.operator"),
+    ] {
+        let mut command = program(&["run"]);
+        command.env(variable, value);
+        let output = finished(command).await;
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{variable}={value}: {error}");
+        assert!(error.contains("lower case letters, digits and -"), "{error}");
+    }
 }

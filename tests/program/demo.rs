@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use crate::process::{Process, finished, program, until};
-use crate::support::{ask, client, get, get_json};
+use crate::support::{ask, client, get, get_json, metric};
 
 /// A demo on free ports, with a folder for its temporary files that is the test's own.
 struct Demo {
@@ -104,4 +104,27 @@ async fn a_busy_port_of_the_demo_is_one_line_that_names_the_option() {
         let named: Vec<&str> = error.split(|c: char| !c.is_alphanumeric() && c != '-').collect();
         assert!(named.contains(&option) && !named.contains(&other), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_written_stops_no_collection() {
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    // A cloud that listens everywhere is found as well.
+    let mut command = program(&["demo", "--listen", "127.0.0.1:0", "--listen-cloud", "0.0.0.0:0"]);
+    // Each step of a collection writes a line.
+    command.env("RUST_LOG", "trace");
+    let mut process = Process::start_with_stderr(command, full().into());
+    let greeting =
+        process.says("the greeting", |out, _| out.contains("Ctrl-C").then(|| out.to_owned())).await;
+    let series = addresses(&greeting)[1].clone();
+    let collected =
+        async || Some(metric(&ask(&series).await?.1, &["caas_account_last_success_timestamp_seconds{"]));
+    let first = until("the first collection", collected).await;
+    until("a later one", async || collected().await.filter(|time| *time > first)).await;
+    process.signal("TERM");
+    assert_eq!(process.ended().await.code(), Some(0));
+
+    let mut command = program(&["crd"]);
+    command.stdout(full()).stderr(full());
+    assert_eq!(command.status().unwrap().code(), Some(1), "an error that cannot be told is an error");
 }

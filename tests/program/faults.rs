@@ -13,8 +13,9 @@ use crate::support::cloud_with;
 /// Whether the first service's instances have samples, and how many of all others have.
 fn of_kibana_and_others(snapshot: &Snapshot) -> (usize, usize) {
     let services = &snapshot.page.services;
-    let kibana = services.iter().find(|service| service.facts.name == "kibana").unwrap();
-    let with_data = kibana.instances.iter().filter(|instance| instance.sample.is_some()).count();
+    let kibana = services.iter().filter(|service| service.facts.name == "kibana");
+    let instances = kibana.flat_map(|service| &service.instances);
+    let with_data = instances.filter(|instance| instance.sample.is_some()).count();
     (with_data, samples(snapshot) - with_data)
 }
 
@@ -40,13 +41,17 @@ async fn a_fault_of_one_services_measurements_costs_these_alone_and_is_counted_b
     ];
     join_all(cases.map(|(fault, reason)| async move {
         let collected = Collected::with(&format!("metrics:{fault}@service=kibana"), |account| {
-            // All retries fit in, save where it is the time that runs out.
-            let seconds = if reason == "timeout" { 1 } else { 20 };
+            // All retries fit in, save where it is the time that runs out: there only ordinary answers do.
+            let seconds = if reason == "timeout" { 5 } else { 20 };
             account.collection.request_timeout = Duration::from_secs(seconds);
         })
         .await;
-        let snapshot = collected.until_reason("PartiallyCollected").await;
-        assert_eq!((snapshot.counts(), of_kibana_and_others(&snapshot)), ((4, 8), (0, 6)), "{fault}");
+        // On a busy machine another service's answer may be late for one cycle.
+        let alone = |snapshot: &Snapshot| {
+            snapshot.health.reason() == "PartiallyCollected"
+                && (snapshot.counts(), of_kibana_and_others(snapshot)) == ((4, 8), (0, 6))
+        };
+        let snapshot = collected.until(fault, alone).await;
         assert!((value(&snapshot, "caas_account_up") - 1.0).abs() < 0.1, "{fault}");
         let counted = collected.house.count(&["caas_operator_collection_errors_total", reason]);
         assert!(counted >= 2.0, "{fault}: {counted} of {reason}: {}", collected.house.own());
@@ -89,7 +94,8 @@ async fn instances_are_asked_for_where_the_pages_leave_them_out() {
 #[tokio::test]
 async fn a_cycle_costs_one_request_a_page_and_one_an_instance_and_the_first_one_login() {
     let cloud = cloud_with(PASSWORD, 20, 5, Settings::default()).await;
-    let collected = Collected::of(cloud, |account| account.collection.interval = Duration::from_secs(5));
+    // The next cycle may begin after half an interval: long after the counts were read.
+    let collected = Collected::of(cloud, |account| account.collection.interval = Duration::from_secs(20));
     collected.until_reason("Collected").await;
     let counts = collected.cloud.counts();
     assert_eq!((counts.login, counts.services_page, counts.metrics, counts.total), (1, 1, 100, 102));
@@ -119,7 +125,8 @@ async fn a_slow_cloud_costs_cycles_that_are_counted_and_never_more_requests_than
 #[tokio::test]
 async fn too_many_requests_silence_the_account_say_so_and_heal() {
     join_all(["429=1", "429=date:1", "429=none"].map(|fault| async move {
-        let collected = Collected::well(|_| {}).await;
+        let collected =
+            Collected::well(|account| account.collection.stale_after = Duration::from_secs(60)).await;
         collected.fault(fault);
         let snapshot = collected.until_reason("RateLimited").await;
         assert_eq!(samples(&snapshot), 8, "{fault}: the last values are kept");

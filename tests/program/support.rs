@@ -81,8 +81,15 @@ pub(crate) fn standalone(folder: &Path) -> Vec<&str> {
 
 /// The base URL that a process says it serves, in a log line of either format.
 pub(crate) async fn served(process: &mut Process) -> String {
+    logged(process, "serving").await
+}
+
+/// The base URL in the first log line that has this word.
+pub(crate) async fn logged(process: &mut Process, word: &str) -> String {
     let address = process.says("an address", |_, err| {
-        let line = err.lines().find(|line| line.contains("serving"))?;
+        // The last line may not be whole yet.
+        let (whole, _) = err.rsplit_once('\n')?;
+        let line = whole.lines().find(|line| line.contains(word))?;
         let (_, address) = line.split_once("127.0.0.1:")?;
         Some(address.chars().take_while(char::is_ascii_digit).collect::<String>())
     });
@@ -100,7 +107,12 @@ pub(crate) async fn account_is(base: &str, name: &str, what: impl Fn(&Value) -> 
 
 /// The value of the first series that has all of this in its line; 0 where there is none.
 pub(crate) fn metric(body: &str, parts: &[&str]) -> f64 {
-    let line =
-        body.lines().find(|line| !line.starts_with('#') && parts.iter().all(|part| line.contains(part)));
-    line.map_or(0.0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
+    metrics(body, parts).next().unwrap_or(0.0)
+}
+
+/// The values of the series that have all of this in their lines.
+pub(crate) fn metrics(body: &str, parts: &[&str]) -> impl Iterator<Item = f64> {
+    let lines = body.lines().filter(|line| !line.starts_with('#'));
+    let found = lines.filter(|line| parts.iter().all(|part| line.contains(part)));
+    found.map(|line| line.rsplit(' ').next().unwrap().parse().unwrap())
 }

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -41,24 +42,31 @@ pub(crate) async fn finished(command: Command) -> Output {
 }
 
 /// What a process wrote to one of its outputs so far.
-#[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
+struct Written {
+    all: Arc<Mutex<Vec<u8>>>,
+    reader: JoinHandle<()>,
+}
 
 impl Written {
     fn of(mut pipe: impl Read + Send + 'static) -> Self {
-        let written = Self::default();
-        let all = written.clone();
-        std::thread::spawn(move || {
+        let all = Arc::<Mutex<Vec<u8>>>::default();
+        let read = Arc::clone(&all);
+        let reader = std::thread::spawn(move || {
             let mut piece = [0; 8192];
             while let Ok(length @ 1..) = pipe.read(&mut piece) {
-                all.0.lock().unwrap().extend_from_slice(&piece[..length]);
+                read.lock().unwrap().extend_from_slice(&piece[..length]);
             }
         });
-        written
+        Self { all, reader }
+    }
+
+    /// Whether nothing more can come.
+    fn is_closed(&self) -> bool {
+        self.reader.is_finished()
     }
 
     fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+        String::from_utf8_lossy(&self.all.lock().unwrap()).into_owned()
     }
 }
 
@@ -71,11 +79,15 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts a command in a process group of its own.
-    pub(crate) fn start(mut command: Command) -> Self {
-        let mut child =
-            command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    pub(crate) fn start(command: Command) -> Self {
+        Self::start_with_stderr(command, Stdio::piped())
+    }
+
+    /// The same with a standard error of its own, of which nothing is read where it is no pipe.
+    pub(crate) fn start_with_stderr(mut command: Command, stderr: Stdio) -> Self {
+        let mut child = command.process_group(0).stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
         let out = Written::of(child.stdout.take().unwrap());
-        let err = Written::of(child.stderr.take().unwrap());
+        let err = child.stderr.take().map_or_else(|| Written::of(std::io::empty()), Written::of);
         Self { child, out, err }
     }
 
@@ -94,7 +106,7 @@ impl Process {
     pub(crate) async fn says<T>(&mut self, what: &str, find: impl Fn(&str, &str) -> Option<T>) -> T {
         let begun = Instant::now();
         loop {
-            let ended = self.child.try_wait().unwrap();
+            let ended = self.has_ended();
             if let Some(found) = find(&self.out(), &self.err()) {
                 return found;
             }
@@ -111,11 +123,16 @@ impl Process {
         assert!(sent.unwrap().success());
     }
 
+    /// How it ended, once it has and all that it wrote was read.
+    fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap().filter(|_| self.out.is_closed() && self.err.is_closed())
+    }
+
     /// Waits for the end.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
         let begun = Instant::now();
         loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
+            if let Some(status) = self.has_ended() {
                 return status;
             }
             assert!(begun.elapsed() < DEADLINE, "it does not end\n{}\n{}", self.out(), self.err());

@@ -56,12 +56,12 @@ pub(super) fn check_envelope(document: &mut Value, errors: &mut Vec<FieldError>)
 }
 
 /// A DNS label: what Kubernetes takes as the name of a namespace.
-fn is_label(text: &str) -> bool {
+pub fn is_label(text: &str) -> bool {
     text.len() <= 63 && is_part(text)
 }
 
 /// A DNS subdomain: what Kubernetes takes as the name of an object.
-fn is_subdomain(text: &str) -> bool {
+pub fn is_subdomain(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_part)
 }
 

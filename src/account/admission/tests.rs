@@ -265,7 +265,22 @@ fn values_of_wrong_types_and_sizes_are_named() {
         (
             "/spec/credentials/secretRef/name",
             json!("A"),
-            "spec.credentials.secretRef.name: must match ^[a-z0-9]",
+            "spec.credentials.secretRef.name: write the name of a Secret: lower case letters",
+        ),
+        (
+            "/spec/tls",
+            json!({"caBundleSecretRef": {"name": "ca", "key": "ca crt"}}),
+            "spec.tls.caBundleSecretRef.key: write a key of the Secret: letters",
+        ),
+        (
+            "/spec/metrics/labels",
+            json!({"team": "a\nb"}),
+            "spec.metrics.labels.team: write values without line breaks",
+        ),
+        (
+            "/spec/serviceMonitor/labels",
+            json!({"team": "a b"}),
+            "spec.serviceMonitor.labels.team: write values as Kubernetes takes them",
         ),
     ] {
         let error = error(pointer, value);

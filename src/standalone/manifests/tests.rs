@@ -123,6 +123,43 @@ fn a_broken_secret_is_reported_without_its_values() {
 }
 
 #[test]
+fn an_account_whose_secret_is_refused_is_told_where_to_correct_it() {
+    let broken = SECRET.replace("eA==", "canary!");
+    let desired = desired(&[("a.yaml", ACCOUNT), ("s.yaml", &broken)]);
+    let (_, problem) = &desired.problems[0];
+    assert_eq!(problem.reason, Reason::SecretNotFound);
+    assert_eq!(
+        problem.message,
+        "Secret team-a/acme-alauda cannot be used: correct it in s.yaml, document 1, line 1, as told for that place."
+    );
+}
+
+#[test]
+fn a_secret_has_a_name_that_an_api_server_takes() {
+    for (metadata, sentence) in [
+        ("{namespace: team-a}", "metadata.name"),
+        ("{name: 7}", "metadata.name"),
+        (r#"{name: "s\ns.yaml: all is well"}"#, "metadata.name"),
+        (r#"{name: s, namespace: "\e[2J"}"#, "metadata.namespace"),
+        ("{name: s, namespace: 7}", "metadata.namespace"),
+    ] {
+        let text = format!("apiVersion: v1\nkind: Secret\nmetadata: {metadata}\n");
+        let faults = faults(&desired(&[("s.yaml", &text)]));
+        assert!(faults[0].starts_with("s.yaml, document 1, line 1: Secret's "), "{faults:?}");
+        assert!(faults[0].contains(sentence), "{faults:?}");
+        assert!(!faults[0].contains(char::is_control), "{faults:?}");
+    }
+}
+
+#[test]
+fn a_secrets_key_is_printed_escaped_and_cut() {
+    let text =
+        format!("kind: Secret\nmetadata: {{name: s}}\nstringData: {{\"\\e{}\": 1}}\n", "k".repeat(900));
+    let faults = faults(&desired(&[("s.yaml", &text)]));
+    assert!(faults[0].contains(r"stringData.\u{1b}kkk") && faults[0].len() < 400, "{faults:?}");
+}
+
+#[test]
 fn texts_that_are_no_manifests_are_reported_and_harmless() {
     let bomb = format!(
         "a: &a [x,x,x,x,x,x,x,x]\nb: &b {0}\nc: &c {1}\nd: &d {2}\ne: &e {3}\nf: &f {4}\ng: &g {5}\nh: {6}\n",

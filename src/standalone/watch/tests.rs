@@ -65,6 +65,38 @@ fn a_file_that_cannot_be_parsed_or_read_keeps_what_it_said() {
     assert_eq!(in_force(&view), Desired::default());
 }
 
+#[test]
+fn a_file_with_an_object_that_an_api_server_would_refuse_keeps_what_it_said() {
+    let (account, slow) = (account("a"), account("a") + "  collection: {interval: 1m}\n");
+    let mut view = View::new(texts(&[("a.yaml", &slow), ("s.yaml", SECRET)]));
+    let before = in_force(&view).accounts;
+
+    for (a, s, says) in [
+        (account.clone() + "  collection: {intervall: 30s}\n", SECRET.to_owned(), "intervall: is no field"),
+        (account.clone() + "  collection: {interval: 1s}\n", SECRET.to_owned(), "interval: set a duration"),
+        (slow.clone(), SECRET.replace("stringData", "data"), "not base64"),
+        (slow.clone(), SECRET.replace("password: x", "password: 123"), "put it in quotes"),
+    ] {
+        let broken = texts(&[("a.yaml", &a), ("s.yaml", &s)]);
+        view.observe(broken.clone());
+        assert!(view.observe(broken), "{says}");
+        let desired = in_force(&view);
+        assert_eq!((&desired.accounts, desired.problems.len()), (&before, 0), "{says}");
+        let [fault] = &desired.faults[..] else { panic!("{says}: {:?}", desired.faults) };
+        assert!(
+            fault.message.contains(says)
+                && fault.message.ends_with("what the file said before stays in force"),
+            "{fault}"
+        );
+    }
+
+    let mended = texts(&[("a.yaml", &account), ("s.yaml", SECRET)]);
+    view.observe(mended.clone());
+    assert!(view.observe(mended));
+    let desired = in_force(&view);
+    assert!(desired.faults.is_empty() && desired.accounts != before, "{:?}", desired.faults);
+}
+
 /// The next value that `wanted` takes.
 async fn until(changes: &mut UnboundedReceiver<Desired>, wanted: impl Fn(&Desired) -> bool) -> Desired {
     let next = async {
