@@ -100,12 +100,8 @@ pub(crate) fn account(endpoint: &str, number: usize, pace: Pace) -> Result<Accou
             requests_per_second: pace.per_second,
         },
         filter: ServiceFilter::default(),
-        metrics: Metrics {
-            names: Names::Modern,
-            source_timestamps: false,
-            max_series: 10_000_000,
-            labels: Vec::new(),
-        },
+        metrics: Metrics { names: Names::Modern, source_timestamps: false, max_series: 10_000_000 },
+        targets: Vec::new(),
     })
 }
 

@@ -5,6 +5,7 @@
 pub mod admission;
 pub mod resolve;
 pub mod secret;
+pub mod target;
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::cloud::{Credentials, ServiceFilter};
 
 pub use resolve::resolve;
 pub use secret::{SecretData, SecretRead};
+pub use target::{Target, targets};
 
 /// Which account: namespace and name of its CaasAccount.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,6 +66,8 @@ pub struct Account {
     pub filter: ServiceFilter,
     /// What to expose.
     pub metrics: Metrics,
+    /// What of it Prometheus scrapes, for whoever tells it to.
+    pub targets: Vec<Target>,
 }
 
 /// The provider with its settings.
@@ -145,8 +149,6 @@ pub struct Metrics {
     pub source_timestamps: bool,
     /// The most series to expose.
     pub max_series: usize,
-    /// Constant target labels, for whoever scrapes.
-    pub labels: Vec<(String, String)>,
 }
 
 /// Which families are served.

@@ -12,14 +12,14 @@ use kube::ResourceExt;
 use url::Url;
 
 use self::keys::Keys;
-use super::{Account, AccountId, Collection, Metrics, Names, Problem, Provider, SecretRead};
+use super::{Account, AccountId, Collection, Metrics, Names, Problem, Provider, SecretRead, targets};
 use crate::api::spec::{MetricNames, Timestamps};
 use crate::api::{self, CaasAccount, CaasAccountSpec, Reason};
 use crate::cloud::error::Refusal;
 use crate::cloud::{ServiceFilter, alauda};
 
 /// The shortest and longest interval, as in the definition's rule.
-const INTERVAL: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(3600));
+pub(super) const INTERVAL: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(3600));
 
 /// The shortest and longest time for a request, as in the definition's rule.
 const REQUEST_TIMEOUT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
@@ -66,6 +66,7 @@ pub fn resolve(
         collection: collection(spec),
         filter: ServiceFilter::new(&spec.services.include, &spec.services.exclude),
         metrics: metrics(spec),
+        targets: targets(&id, spec),
         id,
     })
 }
@@ -144,7 +145,6 @@ fn metrics(spec: &CaasAccountSpec) -> Metrics {
         },
         source_timestamps: spec.metrics.timestamps == Timestamps::Source,
         max_series: positive(spec.metrics.max_series) as usize,
-        labels: spec.metrics.labels.clone().into_iter().collect(),
     }
 }
 

@@ -212,6 +212,14 @@ pub fn free_label_names() -> Rule {
     )
 }
 
+/// Whether both rules on the names of `metrics.labels` let this one pass.
+pub fn is_free_label_name(name: &str) -> bool {
+    let starts = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+    let goes_on = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let free = !name.starts_with("__") && !RESERVED_LABELS.contains(&name);
+    starts && goes_on && name.len() <= 63 && free
+}
+
 /// On each value of `metrics.labels`.
 pub fn one_line() -> Rule {
     rule(matches("self", NO_CONTROL), "write values without line breaks and other control characters")

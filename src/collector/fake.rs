@@ -126,7 +126,8 @@ pub(super) fn account(uid: &str) -> Account {
             requests_per_second: 50,
         },
         filter: ServiceFilter::default(),
-        metrics: Exposed { names: Names::Modern, source_timestamps: false, max_series: 1000, labels: vec![] },
+        metrics: Exposed { names: Names::Modern, source_timestamps: false, max_series: 1000 },
+        targets: Vec::new(),
     }
 }
 

@@ -9,9 +9,8 @@ use super::FIELD_MANAGER;
 use super::monitoring::{
     Endpoint, MANAGED_BY, NamespaceSelector, Relabeling, Selector, ServiceMonitor, ServiceMonitorSpec,
 };
-use crate::account::AccountId;
+use crate::account::{AccountId, Target, targets};
 use crate::api::CaasAccount;
-use crate::api::spec::MetricNames;
 
 /// The Service through which Prometheus reaches this operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,12 +24,6 @@ pub struct ScrapeService {
     /// The number of its port `http`.
     pub port: u16,
 }
-
-/// The label `job` of accounts' targets.
-const JOB: &str = "caas";
-
-/// The label `job` of legacy targets: with the same labels, two targets' `up` would be one series.
-const LEGACY_JOB: &str = "caas-legacy";
 
 /// The name of an account's ServiceMonitor.
 pub(super) fn monitor_name(account: &str) -> String {
@@ -51,11 +44,7 @@ pub(super) fn service_monitor(
     let wanted = &account.spec.service_monitor;
     let mut labels = wanted.labels.clone();
     labels.insert(MANAGED_BY.0.into(), MANAGED_BY.1.into());
-    let path = id.metrics_path();
-    let mut endpoints = vec![endpoint(account, id, service, path.clone(), false)];
-    if account.spec.metrics.names != MetricNames::Modern {
-        endpoints.push(endpoint(account, id, service, format!("{path}/legacy"), true));
-    }
+    let targets = targets(id, &account.spec);
     ServiceMonitor {
         metadata: ObjectMeta {
             name: Some(monitor_name(&account.name_any())),
@@ -66,7 +55,7 @@ pub(super) fn service_monitor(
             ..ObjectMeta::default()
         },
         spec: ServiceMonitorSpec {
-            endpoints,
+            endpoints: targets.iter().map(|target| endpoint(target, id, service)).collect(),
             selector: Selector { match_labels: service.labels.clone() },
             namespace_selector: NamespaceSelector { match_names: vec![service.namespace.clone()] },
             // Each account's scrape pool would otherwise remember all others' dropped targets.
@@ -75,28 +64,20 @@ pub(super) fn service_monitor(
     }
 }
 
-fn endpoint(
-    account: &CaasAccount,
-    id: &AccountId,
-    service: &ScrapeService,
-    path: String,
-    legacy: bool,
-) -> Endpoint {
-    let interval = account.spec.collection.interval;
+fn endpoint(target: &Target, id: &AccountId, service: &ScrapeService) -> Endpoint {
     Endpoint {
         port: "http".into(),
-        path,
-        interval: interval.to_string(),
-        scrape_timeout: account.spec.service_monitor.effective_scrape_timeout(interval).to_string(),
-        // The article's gauges carry a label `service` of their own, which old dashboards select by.
-        honor_labels: legacy,
-        relabelings: relabelings(account, id, service, if legacy { LEGACY_JOB } else { JOB }),
+        path: target.path.clone(),
+        interval: target.interval.to_string(),
+        scrape_timeout: target.timeout.to_string(),
+        honor_labels: target.legacy,
+        relabelings: relabelings(target, id, service),
         foreign: BTreeMap::new(),
     }
 }
 
-fn relabelings(account: &CaasAccount, id: &AccountId, service: &ScrapeService, job: &str) -> Vec<Relabeling> {
-    let set = |label: &str, value: String| Relabeling {
+fn relabelings(target: &Target, id: &AccountId, service: &ScrapeService) -> Vec<Relabeling> {
+    let set = |label: &str, value: &str| Relabeling {
         action: "replace".into(),
         target_label: Some(label.into()),
         // Prometheus expands `$1` in a replacement; a value means itself.
@@ -104,23 +85,20 @@ fn relabelings(account: &CaasAccount, id: &AccountId, service: &ScrapeService, j
         regex: None,
         foreign: BTreeMap::new(),
     };
-    let mut rules = vec![
-        set("namespace", id.namespace.to_string()),
-        set("instance", id.to_string()),
-        set("job", job.into()),
+    let mut rules: Vec<_> = target.labels.iter().map(|(label, value)| set(label, value)).collect();
+    rules.extend([
         // Whichever replica is asked, the series are the same ones.
-        set("__address__", format!("{}.{}.svc:{}", service.name, service.namespace, service.port)),
+        set("__address__", &format!("{}.{}.svc:{}", service.name, service.namespace, service.port)),
         // A sharded Prometheus scrapes each account once.
-        set("__tmp_hash", id.to_string()),
-    ];
-    rules.extend(account.spec.metrics.labels.iter().map(|(label, value)| set(label, value.clone())));
-    rules.push(Relabeling {
-        action: "labeldrop".into(),
-        target_label: None,
-        replacement: None,
-        regex: Some("pod|container|node|service|endpoint".into()),
-        foreign: BTreeMap::new(),
-    });
+        set("__tmp_hash", &id.to_string()),
+        Relabeling {
+            action: "labeldrop".into(),
+            target_label: None,
+            replacement: None,
+            regex: Some("pod|container|node|service|endpoint".into()),
+            foreign: BTreeMap::new(),
+        },
+    ]);
     rules
 }
 

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
-use crate::account::{Account, Provider};
+use crate::account::Provider;
 use crate::collector::health::Health;
 use crate::collector::registry::Entry;
 use crate::exposition::page::{InstanceEntry, ServiceEntry};
@@ -109,16 +109,12 @@ pub(super) fn detail(entry: &Entry, now: SystemTime) -> Detail {
     Detail { account: summary(entry, now), services: services.iter().map(service).collect() }
 }
 
-/// The path of the account's legacy series, if it serves any.
-pub(super) fn legacy_metrics_path(account: &Account) -> Option<String> {
-    account.metrics.names.legacy().then(|| account.id.metrics_path() + "/legacy")
-}
-
 fn summary(entry: &Entry, now: SystemTime) -> Summary {
     let Entry { account, snapshot, .. } = entry;
     let health = snapshot.as_ref().map_or(&Health::Pending, |snapshot| &snapshot.health);
     let page = snapshot.as_ref().map(|snapshot| &snapshot.page);
     let services = page.map(|page| &page.services[..]).unwrap_or_default();
+    let legacy = account.targets.iter().find(|target| target.legacy);
     Summary {
         namespace: account.id.namespace.to_string(),
         name: account.id.name.to_string(),
@@ -131,7 +127,7 @@ fn summary(entry: &Entry, now: SystemTime) -> Summary {
         instances: services.iter().map(|service| service.instances.len()).sum(),
         age_seconds: page.and_then(|page| page.gauges.last_success).map(|at| age(at, now)),
         metrics_path: account.id.metrics_path(),
-        legacy_metrics_path: legacy_metrics_path(account),
+        legacy_metrics_path: legacy.map(|target| target.path.clone()),
     }
 }
 

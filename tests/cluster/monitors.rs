@@ -1,5 +1,6 @@
 //! The ServiceMonitor of an account: what is in it, that it stays so, and what is said where it cannot be.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
@@ -39,15 +40,15 @@ fn relabelings(stage: &Stage, job: &str, labels: &[(&str, &str)]) -> Value {
     let set =
         |label: &str, value: &str| json!({"action": "replace", "targetLabel": label, "replacement": value});
     let namespace = stage.namespace.name();
-    let mut rules = vec![
+    let mut rules: Vec<_> = labels.iter().map(|(label, value)| set(label, value)).collect();
+    rules.extend([
         set("namespace", namespace),
         set("instance", &format!("{namespace}/acme")),
         set("job", job),
         set("__address__", "caas-operator.caas-system.svc:8080"),
         set("__tmp_hash", &format!("{namespace}/acme")),
-    ];
-    rules.extend(labels.iter().map(|(label, value)| set(label, value)));
-    rules.push(json!({"action": "labeldrop", "regex": "pod|container|node|service|endpoint"}));
+        json!({"action": "labeldrop", "regex": "pod|container|node|service|endpoint"}),
+    ]);
     Value::Array(rules)
 }
 
@@ -106,6 +107,46 @@ async fn it_says_what_prometheus_operator_needs_and_follows_the_account() -> any
         !it.labels().contains_key("release") && !it.annotations().contains_key("note")
     })
     .await;
+    Ok(())
+}
+
+/// What an endpoint makes of its target, as the list at `/sd` would have it.
+fn listed(endpoint: &Value) -> BTreeMap<&str, &str> {
+    let field = |name: &str| endpoint[name].as_str().unwrap_or_default();
+    let rules = endpoint["relabelings"].as_array().into_iter().flatten();
+    let set = rules.filter_map(|rule| Some((rule["targetLabel"].as_str()?, rule["replacement"].as_str()?)));
+    // How Prometheus gets there is for each of the two to say.
+    set.filter(|(label, _)| !label.starts_with("__"))
+        .chain([
+            ("__metrics_path__", field("path")),
+            ("__scrape_interval__", field("interval")),
+            ("__scrape_timeout__", field("scrapeTimeout")),
+        ])
+        .collect()
+}
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn the_service_monitor_and_discovery_say_the_same_of_each_target() -> anyhow::Result<()> {
+    let stage = stage("same-targets").await?;
+    let operator = stage.operator().await?;
+    let spec = json!({
+        "collection": {"interval": "10s500ms"},
+        "metrics": {"names": "both", "labels": {"team": "checkout"}},
+        "serviceMonitor": {"scrapeTimeout": "7s"},
+    });
+    stage.account_with("acme", spec).await?;
+    stage.ready("acme").await;
+
+    let stands = stage.monitors().get("caas-acme").await?;
+    let endpoints = stands.data["spec"]["endpoints"].as_array().context("endpoints")?;
+    let groups: Value = serde_json::from_str(&operator.scrape("/sd").await?.1)?;
+    let groups = groups.as_array().context("groups")?;
+    assert_eq!((endpoints.len(), groups.len()), (2, 2));
+    for (endpoint, group) in endpoints.iter().zip(groups) {
+        assert_eq!(json!(listed(endpoint)), group["labels"]);
+        assert_eq!(listed(endpoint)["__scrape_timeout__"], "7s");
+    }
     Ok(())
 }
 

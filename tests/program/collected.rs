@@ -52,12 +52,8 @@ pub(crate) fn account(name: &str, cloud: &Running) -> Account {
             requests_per_second: 100_000,
         },
         filter: ServiceFilter::default(),
-        metrics: Exposed {
-            names: Names::Both,
-            source_timestamps: false,
-            max_series: 100_000,
-            labels: vec![],
-        },
+        metrics: Exposed { names: Names::Both, source_timestamps: false, max_series: 100_000 },
+        targets: Vec::new(),
     }
 }
 

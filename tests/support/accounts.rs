@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use caas_operator::account::{Account, AccountId, Collection, Metrics, Names, Provider};
+use caas_operator::account::{Account, AccountId, Collection, Metrics, Names, Provider, targets};
+use caas_operator::api::CaasAccountSpec;
 use caas_operator::cloud::{Credentials, ServiceFilter, alauda};
+use serde_json::json;
 
 /// An account at an address that nobody asks.
 pub(crate) fn account(namespace: &str, name: &str, names: Names) -> Arc<Account> {
@@ -27,11 +29,22 @@ pub(crate) fn account(namespace: &str, name: &str, names: Names) -> Arc<Account>
             requests_per_second: 50,
         },
         filter: ServiceFilter::default(),
-        metrics: Metrics {
-            names,
-            source_timestamps: false,
-            max_series: 100_000,
-            labels: vec![("team".into(), "checkout".into()), ("job".into(), "mine".into())],
-        },
+        metrics: Metrics { names, source_timestamps: false, max_series: 100_000 },
+        targets: targets(&AccountId::new(namespace, name), &spec(names)),
     })
+}
+
+/// What would be written of it. One of its constant labels is reserved, as an object older than the rules may have it.
+pub(crate) fn spec(names: Names) -> CaasAccountSpec {
+    let names = match names {
+        Names::Modern => "modern",
+        Names::Legacy => "legacy",
+        Names::Both => "both",
+    };
+    serde_json::from_value(json!({
+        "provider": {"alauda": {"endpoint": "https://caas.example.com/v1/"}},
+        "credentials": {"secretRef": {"name": "acme-alauda"}},
+        "metrics": {"names": names, "labels": {"team": "checkout", "job": "mine"}},
+    }))
+    .unwrap()
 }

@@ -189,6 +189,7 @@ fn a_glob_has_only_stars_and_question_marks() {
 #[test]
 fn labels_have_names_that_prometheus_takes_and_nobody_else_sets() {
     for name in ["a-b", "1a", "", "ü", "a\nb", &"a".repeat(64)] {
+        assert!(!api::cel::is_free_label_name(name), "{name}");
         let error = error("/spec/metrics", json!({"labels": {name: "x"}}));
         assert!(
             error.starts_with(
@@ -198,10 +199,14 @@ fn labels_have_names_that_prometheus_takes_and_nobody_else_sets() {
         );
     }
     for name in api::cel::RESERVED_LABELS.into_iter().chain(["__address__"]) {
+        assert!(!api::cel::is_free_label_name(name), "{name}");
         let error = error("/spec/metrics", json!({"labels": {name: "x"}}));
         assert!(error.starts_with("spec.metrics.labels: choose other label names"), "{error}");
     }
-    assert!(admit(with("/spec/metrics", json!({"labels": {"team": "checkout"}}))).is_ok());
+    for name in ["team", "_a", "A1", &"a".repeat(63)] {
+        assert!(api::cel::is_free_label_name(name), "{name}");
+        assert!(admit(with("/spec/metrics", json!({"labels": {name: "checkout"}}))).is_ok(), "{name}");
+    }
 }
 
 #[test]

@@ -12,9 +12,6 @@ use crate::api::{Duration, cel};
 /// The longest that the last values stay where nothing else is set.
 const STALE_AFTER_AT_MOST: time::Duration = time::Duration::from_secs(300);
 
-/// The longest scrape where nothing else is set.
-const SCRAPE_TIMEOUT: time::Duration = time::Duration::from_secs(10);
-
 impl Default for Collection {
     fn default() -> Self {
         Self {
@@ -57,14 +54,6 @@ impl Default for Metrics {
 impl Default for ServiceMonitor {
     fn default() -> Self {
         Self { enabled: true, labels: BTreeMap::new(), annotations: BTreeMap::new(), scrape_timeout: None }
-    }
-}
-
-impl ServiceMonitor {
-    /// The longest that a scrape may take: as set, else 10 s, but never more than the interval.
-    pub fn effective_scrape_timeout(&self, interval: Duration) -> Duration {
-        let default = || Duration::from(SCRAPE_TIMEOUT).min(interval);
-        self.scrape_timeout.unwrap_or_else(default)
     }
 }
 

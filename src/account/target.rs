@@ -1,0 +1,124 @@
+//! One path that Prometheus scrapes, whoever tells it to: a ServiceMonitor, or the list at `/sd`. Pure.
+//!
+//! Knows what is scraped, how often and under which labels, and not the way there, which each of them has of its own.
+
+use super::AccountId;
+use super::resolve::INTERVAL;
+use crate::api::spec::MetricNames;
+use crate::api::{CaasAccountSpec, Duration, cel};
+
+/// The label `job` of accounts' targets.
+const JOB: &str = "caas";
+
+/// The label `job` of legacy targets: with all labels equal, the two targets' `up` would be one series.
+const LEGACY_JOB: &str = "caas-legacy";
+
+/// The longest scrape where nothing else is set: a finished body takes far less.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The shortest timeout, as in the definition's rule: 0 would mean Prometheus' own.
+const LEAST_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What Prometheus is told of one path.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Target {
+    /// The path under which the series are served.
+    pub path: String,
+    /// Whether these are the article's gauges, whose own labels old dashboards select by: they are to be honored.
+    pub legacy: bool,
+    /// From one scrape to the next. Its printed form is one that Prometheus reads.
+    pub interval: Duration,
+    /// The longest that a scrape may take; never more than the interval, which Prometheus refuses.
+    pub timeout: Duration,
+    /// The target's labels, constant ones first and ours last, so that whoever sets them in order ends with ours.
+    pub labels: Vec<(String, String)>,
+}
+
+/// All that Prometheus scrapes of an account.
+pub fn targets(id: &AccountId, spec: &CaasAccountSpec) -> Vec<Target> {
+    let path = id.metrics_path();
+    let legacy =
+        (spec.metrics.names != MetricNames::Modern).then(|| target(id, spec, format!("{path}/legacy"), true));
+    std::iter::once(target(id, spec, path, false)).chain(legacy).collect()
+}
+
+fn target(id: &AccountId, spec: &CaasAccountSpec, path: String, legacy: bool) -> Target {
+    let interval = spec.collection.interval.clamp(INTERVAL.0.into(), INTERVAL.1.into());
+    let timeout = spec.service_monitor.scrape_timeout.unwrap_or(TIMEOUT);
+    let ours = [
+        ("namespace", id.namespace.to_string()),
+        ("instance", id.to_string()),
+        ("job", if legacy { LEGACY_JOB } else { JOB }.to_owned()),
+    ];
+    // An object may be older than the rules on its labels' names.
+    let constant = spec.metrics.labels.iter().filter(|(label, _)| cel::is_free_label_name(label));
+    Target {
+        path,
+        legacy,
+        interval,
+        timeout: timeout.clamp(LEAST_TIMEOUT, interval),
+        labels: constant
+            .map(|(label, value)| (label.clone(), value.clone()))
+            .chain(ours.map(|(label, value)| (label.to_owned(), value)))
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// What is scraped of `team-a/acme`. Its object is read as it is: it may be older than the rules.
+    fn of(spec: &Value) -> Vec<Target> {
+        let mut document = json!({
+            "provider": {"alauda": {"endpoint": "https://caas.example.com/v1/"}},
+            "credentials": {"secretRef": {"name": "acme-alauda"}},
+        });
+        for (field, value) in spec.as_object().unwrap() {
+            document[field] = value.clone();
+        }
+        targets(&AccountId::new("team-a", "acme"), &serde_json::from_value(document).unwrap())
+    }
+
+    fn labels(target: &Target) -> Vec<(&str, &str)> {
+        target.labels.iter().map(|(label, value)| (&**label, &**value)).collect()
+    }
+
+    #[test]
+    fn each_path_is_a_target_of_its_own() {
+        let path = "/accounts/team-a/acme/metrics";
+        let legacy = format!("{path}/legacy");
+        for (names, expected) in [
+            ("modern", vec![(path, false, "caas")]),
+            ("legacy", vec![(path, false, "caas"), (&legacy, true, "caas-legacy")]),
+            ("both", vec![(path, false, "caas"), (&legacy, true, "caas-legacy")]),
+        ] {
+            let targets = of(&json!({"metrics": {"names": names}}));
+            let seen: Vec<_> =
+                targets.iter().map(|it| (&*it.path, it.legacy, labels(it).pop().unwrap().1)).collect();
+            assert_eq!(seen, expected, "{names}");
+        }
+    }
+
+    #[test]
+    fn names_that_the_definition_refuses_are_left_out_and_ours_come_last() {
+        let mut constant = json!({"team": "checkout", "zone": "a"});
+        for name in cel::RESERVED_LABELS.into_iter().chain(["__address__", "a-b", "1a", "", &"a".repeat(64)])
+        {
+            constant[name] = json!("mine");
+        }
+        let targets = of(&json!({"metrics": {"names": "both", "labels": constant}}));
+        for (target, job) in targets.iter().zip(["caas", "caas-legacy"]) {
+            let expected = [
+                ("team", "checkout"),
+                ("zone", "a"),
+                ("namespace", "team-a"),
+                ("instance", "team-a/acme"),
+                ("job", job),
+            ];
+            assert_eq!(labels(target), expected);
+        }
+    }
+}
