@@ -13,6 +13,10 @@ const JOB: &str = "caas";
 /// The label `job` of legacy targets: with all labels equal, the two targets' `up` would be one series.
 const LEGACY_JOB: &str = "caas-legacy";
 
+/// The longest from one scrape to the next. Prometheus takes a series without a sample for 5 minutes for ended, and
+/// no alert lasts over the gap; a minute leaves room for scrapes that fail.
+const AT_LEAST_EACH: Duration = Duration::from_secs(60);
+
 /// The longest scrape where nothing else is set: a finished body takes far less.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -26,7 +30,8 @@ pub struct Target {
     pub path: String,
     /// Whether these are the article's gauges, whose own labels old dashboards select by: they are to be honored.
     pub legacy: bool,
-    /// From one scrape to the next. Its printed form is one that Prometheus reads.
+    /// From one scrape to the next: as long as from one collection to the next, and at most a minute. Its printed form
+    /// is one that Prometheus reads.
     pub interval: Duration,
     /// The longest that a scrape may take; never more than the interval, which Prometheus refuses.
     pub timeout: Duration,
@@ -43,7 +48,7 @@ pub fn targets(id: &AccountId, spec: &CaasAccountSpec) -> Vec<Target> {
 }
 
 fn target(id: &AccountId, spec: &CaasAccountSpec, path: String, legacy: bool) -> Target {
-    let interval = spec.collection.interval.clamp(INTERVAL.0.into(), INTERVAL.1.into());
+    let interval = spec.collection.interval.clamp(INTERVAL.0.into(), AT_LEAST_EACH);
     let timeout = spec.service_monitor.scrape_timeout.unwrap_or(TIMEOUT);
     let ours = [
         ("namespace", id.namespace.to_string()),
@@ -99,6 +104,29 @@ mod tests {
             let seen: Vec<_> =
                 targets.iter().map(|it| (&*it.path, it.legacy, labels(it).pop().unwrap().1)).collect();
             assert_eq!(seen, expected, "{names}");
+        }
+    }
+
+    #[test]
+    fn a_scrape_ends_before_the_next_begins_whatever_is_set() {
+        for (interval, timeout, expected) in [
+            ("30s", None, ("30s", "10s")),
+            ("5s", None, ("5s", "5s")),
+            ("5s", Some("4s"), ("5s", "4s")),
+            ("10s", Some("30s"), ("10s", "10s")),
+            ("1h", None, ("1m", "10s")),
+            ("1h", Some("45s"), ("1m", "45s")),
+            ("1h", Some("1h"), ("1m", "1m")),
+            ("0s", Some("0s"), ("5s", "1s")),
+        ] {
+            let monitor = timeout.map_or(json!({}), |timeout| json!({"scrapeTimeout": timeout}));
+            let spec = json!({"collection": {"interval": interval}, "serviceMonitor": monitor, "metrics": {"names": "both"}});
+            let targets = of(&spec);
+            assert_eq!(targets.len(), 2);
+            for target in targets {
+                let seen = (target.interval.to_string(), target.timeout.to_string());
+                assert_eq!((&*seen.0, &*seen.1), expected, "interval {interval}, timeout {timeout:?}");
+            }
         }
     }
 

@@ -125,7 +125,7 @@ pub fn stale_after() -> Rule {
     )
 }
 
-/// On the spec: a scrape ends before the next begins.
+/// On the spec: a scrape ends before the next begins, which is after a minute where the interval is longer.
 pub fn scrape_timeout() -> Rule {
     let (timeout, interval) = ("self.serviceMonitor.scrapeTimeout", "self.collection.interval");
     rule(

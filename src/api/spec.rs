@@ -147,7 +147,7 @@ pub struct SecretKeyRef {
 #[schemars(extend("x-kubernetes-validations" = [cel::stale_after()]))]
 pub struct Collection {
     /// Time from the start of one collection to the start of the next, from 5s to 1h. Prometheus scrapes at the
-    /// same interval. Default: 30s.
+    /// same interval, and at least once a minute. Default: 30s.
     #[schemars(extend("x-kubernetes-validations" = cel::between("5s", "1h")))]
     pub interval: Duration,
 
@@ -195,7 +195,8 @@ pub struct Metrics {
 
     /// Whether samples carry the time that the cloud gives them. none: Prometheus takes the time of the scrape.
     /// source: the cloud's own timestamps, which lag behind; a series that ends is then seen for 5 minutes more, since
-    /// Prometheus marks none with timestamps as stale. Default: none.
+    /// Prometheus marks none with timestamps as stale, and with a collection.interval above some 4m a series has gaps,
+    /// since Prometheus looks back 5 minutes for a sample's own time. Default: none.
     pub timestamps: Timestamps,
 
     /// The most series that are exposed for this account, from 1 to 10000000; beyond it the oldest services and
@@ -255,10 +256,10 @@ pub struct ServiceMonitor {
     #[schemars(extend("x-kubernetes-validations" = [cel::qualified_names()]))]
     pub annotations: BTreeMap<String, String>,
 
-    /// The longest that a scrape may take, from 1s to collection.interval. Default: 10s, or collection.interval
-    /// where that is shorter.
+    /// The longest that a scrape may take, from 1s to 1m, and at most collection.interval. Default: 10s, or
+    /// collection.interval where that is shorter.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-kubernetes-validations" = cel::between("1s", "1h")))]
+    #[schemars(extend("x-kubernetes-validations" = cel::between("1s", "1m")))]
     pub scrape_timeout: Option<Duration>,
 }
 

@@ -96,7 +96,7 @@ async fn what_cannot_be_is_refused_with_a_sentence_that_says_what_to_do() -> any
         ("/spec/collection/staleAfter".to_owned(), json!("29s"), STALE.to_owned()),
         ("/spec/collection/requestTimeout".to_owned(), json!("6m"), bounds("1s", "5m")),
         ("/spec/serviceMonitor/scrapeTimeout".to_owned(), json!("31s"), TIMEOUT.to_owned()),
-        ("/spec/serviceMonitor/scrapeTimeout".to_owned(), json!("500ms"), bounds("1s", "1h")),
+        ("/spec/serviceMonitor/scrapeTimeout".to_owned(), json!("500ms"), bounds("1s", "1m")),
         ("/spec/serviceMonitor/labels".to_owned(), json!({"a b": "x"}), KEYS.to_owned()),
         (
             "/spec/serviceMonitor/labels".to_owned(),

@@ -169,6 +169,9 @@ fn a_scrape_ends_before_the_next_begins() {
         error("/spec/serviceMonitor", json!({"scrapeTimeout": "31s"})),
         "spec: lower serviceMonitor.scrapeTimeout to at most collection.interval, or leave it out"
     );
+    let mut hourly = with("/spec/collection", json!({"interval": "1h"}));
+    hourly["spec"]["serviceMonitor"] = json!({"scrapeTimeout": "61s"});
+    assert_eq!(errors(hourly), ["spec.serviceMonitor.scrapeTimeout: set a duration from 1s to 1m"]);
     assert!(
         admit(with("/spec/collection", json!({"interval": "5s"}))).is_ok(),
         "a short interval needs no scrapeTimeout"

@@ -42,7 +42,7 @@ fn the_service_monitor_of_an_account_with_modern_names() {
 #[test]
 fn the_service_monitor_of_an_account_with_both_names_and_all_settings() {
     insta::assert_snapshot!(yaml(&monitor(&json!({
-        "collection": {"interval": "1m30s"},
+        "collection": {"interval": "45s"},
         "metrics": {"names": "both", "labels": {"team": "checkout", "cost": "$1 a day"}},
         "serviceMonitor": {
             "labels": {"release": "kube-prometheus-stack"},
@@ -65,6 +65,14 @@ fn a_short_interval_shortens_the_scrape() {
     let monitor = monitor(&json!({"collection": {"interval": "5s"}}));
     assert_eq!(monitor.spec.endpoints[0].interval, "5s");
     assert_eq!(monitor.spec.endpoints[0].scrape_timeout, "5s");
+}
+
+#[test]
+fn an_account_collected_each_hour_is_scraped_each_minute() {
+    let monitor = monitor(&json!({"collection": {"interval": "1h"}, "metrics": {"names": "both"}}));
+    for endpoint in &monitor.spec.endpoints {
+        assert_eq!((&*endpoint.interval, &*endpoint.scrape_timeout), ("1m", "10s"));
+    }
 }
 
 #[test]
