@@ -80,8 +80,7 @@ fn relabelings(target: &Target, id: &AccountId, service: &ScrapeService) -> Vec<
     let set = |label: &str, value: &str| Relabeling {
         action: "replace".into(),
         target_label: Some(label.into()),
-        // Prometheus expands `$1` in a replacement; a value means itself.
-        replacement: Some(value.replace('$', "$$")),
+        replacement: Some(literally(value)),
         regex: None,
         foreign: BTreeMap::new(),
     };
@@ -100,6 +99,14 @@ fn relabelings(target: &Target, id: &AccountId, service: &ScrapeService) -> Vec<
         },
     ]);
     rules
+}
+
+/// The replacement that means this very text to Prometheus, which expands `$1`. There is no `$(` in it: for `$(NAME)`
+/// Prometheus Operator's reloader puts a variable of its environment, wherever that stands in the configuration, and
+/// older ones load none at all where they have no such variable.
+fn literally(value: &str) -> String {
+    // No group is called `_`, so it expands to nothing.
+    value.replace('$', "$$").replace("$(", "$${_}(")
 }
 
 /// Whether what stands is what is wanted, as far as we write it; what others added is theirs.

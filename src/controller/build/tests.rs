@@ -1,5 +1,6 @@
 //! The ServiceMonitor as text, what its values mean, and when one that stands is left alone.
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
@@ -52,12 +53,57 @@ fn the_service_monitor_of_an_account_with_both_names_and_all_settings() {
     }))));
 }
 
+/// What the label `cost` is replaced with, where this is its value.
+fn replacement(value: &str) -> String {
+    let monitor = monitor(&json!({"metrics": {"labels": {"cost": value}}}));
+    let mut rules = monitor.spec.endpoints[0].relabelings.iter();
+    rules.find(|rule| rule.target_label.as_deref() == Some("cost")).unwrap().replacement.clone().unwrap()
+}
+
+/// What Prometheus makes of a replacement where nothing is matched: Go's `Regexp.Expand`.
+fn expanded(mut rest: &str) -> String {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut text = String::new();
+    while let Some((before, after)) = rest.split_once('$') {
+        text += before;
+        let in_braces = after.strip_prefix('{').and_then(|name| name.split_once('}'));
+        rest = if let Some(after) = after.strip_prefix('$') {
+            text.push('$');
+            after
+        } else if let Some((name, after)) = in_braces
+            && !name.is_empty()
+            && name.chars().all(is_word)
+        {
+            after
+        } else if after.starts_with(is_word) {
+            after.trim_start_matches(is_word)
+        } else {
+            text.push('$');
+            after
+        };
+    }
+    text + rest
+}
+
 #[test]
 fn a_dollar_in_a_label_means_itself() {
-    let monitor = monitor(&json!({"metrics": {"labels": {"cost": "$1 or ${2}"}}}));
-    let rules = &monitor.spec.endpoints[0].relabelings;
-    let cost = rules.iter().find(|rule| rule.target_label.as_deref() == Some("cost")).unwrap();
-    assert_eq!(cost.replacement.as_deref(), Some("$$1 or $${2}"));
+    for (value, expected) in [
+        ("$1 or ${2}", "$$1 or $${2}"),
+        ("$(POD_NAME)", "$$${_}(POD_NAME)"),
+        ("$$(POD_NAME)", "$$$$${_}(POD_NAME)"),
+    ] {
+        assert_eq!(replacement(value), expected);
+        assert_eq!(expanded(expected), value);
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_in_a_label_means_itself_and_is_no_variable_of_the_reloader(value in "[$(){}_1a ]{0,12}") {
+        let replacement = replacement(&value);
+        prop_assert!(!replacement.contains("$("), "{replacement}");
+        prop_assert_eq!(expanded(&replacement), value);
+    }
 }
 
 #[test]
