@@ -56,8 +56,11 @@ pub(super) fn service_monitor(
         },
         spec: ServiceMonitorSpec {
             endpoints: targets.iter().map(|target| endpoint(target, id, service)).collect(),
-            selector: Selector { match_labels: service.labels.clone() },
-            namespace_selector: NamespaceSelector { match_names: vec![service.namespace.clone()] },
+            selector: Selector { match_labels: service.labels.clone(), foreign: BTreeMap::new() },
+            namespace_selector: NamespaceSelector {
+                any: false,
+                match_names: vec![service.namespace.clone()],
+            },
             // Each account's scrape pool would otherwise remember all others' dropped targets.
             keep_dropped_targets: Some(1),
         },

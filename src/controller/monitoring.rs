@@ -29,7 +29,11 @@ pub(super) const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "ca
 /// How often discovery is asked whether the definition is there.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-/// The fields of a ServiceMonitor that we write.
+/// The fields of a ServiceMonitor that we write: what decides which targets and paths are scraped.
+///
+/// All others are left to whoever sets them, such as `jobLabel`, `targetLabels`, `podTargetLabels`, `scrapeClass` and the
+/// limits: they add to a scrape or bound it, and lead it nowhere else. Where a field that we do not write would, it is
+/// `foreign`.
 #[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "monitoring.coreos.com",
@@ -95,12 +99,18 @@ pub(super) struct Relabeling {
 pub(super) struct Selector {
     #[serde(default)]
     pub(super) match_labels: BTreeMap<String, String>,
+    /// What somebody else has put here, such as `matchExpressions`. The API server merges selectors as a whole too.
+    #[serde(flatten)]
+    pub(super) foreign: BTreeMap<String, Value>,
 }
 
 /// Namespaces in which to find it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct NamespaceSelector {
+    /// Written although false is the default: what we do not write stays, and `true` makes the names count for nothing.
+    #[serde(default)]
+    pub(super) any: bool,
     #[serde(default)]
     pub(super) match_names: Vec<String>,
 }

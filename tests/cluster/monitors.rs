@@ -56,7 +56,7 @@ fn spec(endpoints: &Value) -> Value {
     json!({
         "endpoints": endpoints,
         "keepDroppedTargets": 1,
-        "namespaceSelector": {"matchNames": ["caas-system"]},
+        "namespaceSelector": {"any": false, "matchNames": ["caas-system"]},
         "selector": {"matchLabels": {"caas-operator.io/service": "caas-operator"}},
     })
 }
@@ -172,14 +172,15 @@ async fn an_edited_one_is_put_back_and_a_deleted_one_comes_again() -> anyhow::Re
         with("scheme", json!("https")),
         with("relabelings", json!([{"action": "replace", "targetLabel": "job", "replacement": "mine"}])),
         json!({"spec": {"selector": {"matchLabels": {"app": "mine"}}}}),
+        json!({"spec": {"selector": {"matchExpressions": [{"key": "app", "operator": "Exists"}]}}}),
+        json!({"spec": {"namespaceSelector": {"any": true}}}),
         json!({"metadata": {"labels": {label: null}}}),
     ] {
         let edited =
             stage.monitors().patch("caas-acme", &PatchParams::default(), &Patch::Merge(&edit)).await?;
         monitor(&stage, &format!("{edit} to be put back"), |it| {
             it.resource_version() != edited.resource_version()
-                && it.data["spec"]["endpoints"] == wanted.data["spec"]["endpoints"]
-                && it.data["spec"]["selector"]["matchLabels"].get("caas-operator.io/service").is_some()
+                && it.data["spec"] == wanted.data["spec"]
                 && it.labels().contains_key(label)
         })
         .await;

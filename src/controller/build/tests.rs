@@ -129,6 +129,8 @@ fn what_others_add_is_theirs() {
     document["metadata"]["annotations"] = json!({"theirs": "x"});
     document["metadata"]["resourceVersion"] = json!("7");
     document["spec"]["sampleLimit"] = json!(5000);
+    document["spec"]["jobLabel"] = json!("app");
+    document["spec"]["targetLabels"] = json!(["team"]);
     let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "theirs", "uid": "other"});
     document["metadata"]["ownerReferences"].as_array_mut().unwrap().push(owner);
     let stands: ServiceMonitor = serde_json::from_value(document).unwrap();
@@ -167,7 +169,9 @@ fn an_edit_is_seen_wherever_it_is() {
         ("/spec/endpoints/0/relabelings/0/action", gone.clone()),
         ("/spec/endpoints", json!([])),
         ("/spec/selector/matchLabels", json!({})),
+        ("/spec/selector/matchExpressions", json!([{"key": "app", "operator": "Exists"}])),
         ("/spec/namespaceSelector/matchNames", json!([])),
+        ("/spec/namespaceSelector/any", json!(true)),
         ("/spec/keepDroppedTargets", gone),
     ] {
         let mut edited = document.clone();
