@@ -1,12 +1,12 @@
 //! The step that writes: the ServiceMonitor as wanted, put back after an edit, never taken from someone else.
 
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
-use kube::{Api, ResourceExt};
+use kube::{Api, Resource, ResourceExt};
 
 use super::FIELD_MANAGER;
 use super::build::{is_as_wanted, is_controlled_by, monitor_name, service_monitor};
 use super::context::{Context, Error, within};
-use super::monitoring::{Monitors, ServiceMonitor, shown};
+use super::monitoring::{Guarded, Monitors, ServiceMonitor, shown};
 use crate::account::AccountId;
 use crate::api::{CaasAccount, Finding, Reason};
 
@@ -35,16 +35,17 @@ async fn put(
 ) -> Result<Finding, Error> {
     let wanted = service_monitor(account, id, &context.service);
     let name = wanted.name_any();
-    let api: Api<ServiceMonitor> = Api::namespaced(context.client.clone(), &id.namespace);
+    let api: Api<Guarded> = Api::namespaced(context.client.clone(), &id.namespace);
 
     if let Some(stands) = monitors.get(&id.namespace, &name)
-        && is_as_wanted(&stands, &wanted)
+        && let Ok(stands) = &stands.0
+        && is_as_wanted(stands, &wanted)
     {
         return Ok(applied(&wanted));
     }
     // The store knows only what carries our label; someone else's of that name is seen by asking.
-    match within("reading the ServiceMonitor", api.get_opt(&name)).await {
-        Ok(Some(stands)) if !is_controlled_by(&stands, &wanted) => return Ok(not_owned(&wanted)),
+    match within("reading the ServiceMonitor", api.get_metadata_opt(&name)).await {
+        Ok(Some(stands)) if !is_controlled_by(&stands.metadata, &wanted) => return Ok(not_owned(&wanted)),
         Ok(_) => {}
         Err(error) => return refused(context, &wanted, error),
     }
@@ -64,10 +65,10 @@ async fn remove(
 ) -> Result<Finding, Error> {
     let wanted = service_monitor(account, id, &context.service);
     let name = monitor_name(&account.name_any());
-    let stands = monitors.get(&id.namespace, &name).filter(|stands| is_controlled_by(stands, &wanted));
+    let stands = monitors.get(&id.namespace, &name).filter(|stands| is_controlled_by(stands.meta(), &wanted));
     if let Some(stands) = stands {
-        let api: Api<ServiceMonitor> = Api::namespaced(context.client.clone(), &id.namespace);
-        let this_one = Preconditions { uid: stands.uid(), resource_version: None };
+        let api: Api<Guarded> = Api::namespaced(context.client.clone(), &id.namespace);
+        let this_one = Preconditions { uid: stands.meta().uid.clone(), resource_version: None };
         let params = DeleteParams { preconditions: Some(this_one), ..DeleteParams::default() };
         match within("deleting the ServiceMonitor", api.delete(&name, &params)).await {
             Ok(_) => {}

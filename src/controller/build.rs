@@ -125,7 +125,7 @@ pub(super) fn is_as_wanted(stands: &ServiceMonitor, wanted: &ServiceMonitor) -> 
         && holds(stands.annotations(), wanted.annotations())
         && !left("f:labels", wanted.labels())
         && !left("f:annotations", wanted.annotations())
-        && is_controlled_by(stands, wanted)
+        && is_controlled_by(stands.meta(), wanted)
 }
 
 /// The keys of a field of the metadata that we have written and that still are ours.
@@ -139,13 +139,13 @@ fn written<'a>(stands: &'a ServiceMonitor, field: &str) -> impl Iterator<Item = 
     fields.flat_map(|keys| keys.keys()).filter_map(|key| key.strip_prefix("f:"))
 }
 
-/// Whether both are controlled by the same object.
-pub(super) fn is_controlled_by(stands: &ServiceMonitor, wanted: &ServiceMonitor) -> bool {
-    let controller = |monitor: &ServiceMonitor| {
-        let owners = monitor.meta().owner_references.clone().unwrap_or_default();
+/// Whether both are controlled by the same object. What is in the one that stands may be beyond reading.
+pub(super) fn is_controlled_by(stands: &ObjectMeta, wanted: &ServiceMonitor) -> bool {
+    let controller = |meta: &ObjectMeta| {
+        let owners = meta.owner_references.clone().unwrap_or_default();
         owners.into_iter().find(|owner| owner.controller == Some(true)).map(|owner| owner.uid)
     };
-    controller(wanted).is_some() && controller(stands) == controller(wanted)
+    controller(wanted.meta()).is_some() && controller(stands) == controller(wanted.meta())
 }
 
 #[cfg(test)]

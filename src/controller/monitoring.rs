@@ -51,7 +51,7 @@ pub(super) struct ServiceMonitorSpec {
     #[serde(default)]
     pub(super) namespace_selector: NamespaceSelector,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) keep_dropped_targets: Option<u64>,
+    pub(super) keep_dropped_targets: Option<i64>,
 }
 
 /// One path to scrape.
@@ -115,7 +115,8 @@ pub(super) struct NamespaceSelector {
     pub(super) match_names: Vec<String>,
 }
 
-type Guarded = DeserializeGuard<ServiceMonitor>;
+/// A ServiceMonitor, or the metadata of one that cannot be read.
+pub(super) type Guarded = DeserializeGuard<ServiceMonitor>;
 
 /// What is known of the ServiceMonitors of one scope.
 #[derive(Clone)]
@@ -130,10 +131,9 @@ pub(super) enum Monitors {
 
 impl Monitors {
     /// The ServiceMonitor of this name as it stands, if the store has it.
-    pub(super) fn get(&self, namespace: &str, name: &str) -> Option<Arc<ServiceMonitor>> {
+    pub(super) fn get(&self, namespace: &str, name: &str) -> Option<Arc<Guarded>> {
         let Self::Installed(store) = self else { return None };
-        let found = store.get(&ObjectRef::new(name).within(namespace))?;
-        found.0.as_ref().ok().map(|monitor| Arc::new(monitor.clone()))
+        store.get(&ObjectRef::new(name).within(namespace))
     }
 }
 

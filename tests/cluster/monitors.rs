@@ -350,6 +350,43 @@ fn older_definition() -> anyhow::Result<String> {
     Ok(crd.to_string())
 }
 
+/// A definition that takes what this program cannot read, as one of another time may.
+fn lenient_definition() -> anyhow::Result<String> {
+    let mut crd: Value = serde_saphyr::from_str(&std::fs::read_to_string(definition())?)?;
+    let spec = crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties");
+    spec.context("a schema")?["keepDroppedTargets"] = json!({"x-kubernetes-int-or-string": true});
+    Ok(crd.to_string())
+}
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn one_edited_into_what_cannot_be_read_is_put_back_and_is_removed_when_switched_off()
+-> anyhow::Result<()> {
+    let plane = ControlPlane::own().await?;
+    plane.install_our_crds().await?;
+    plane.apply(&lenient_definition()?).await?;
+    let stage = Stage::set(plane.namespace("unreadable").await?).await?;
+    let mut operator = stage.operator().await?;
+    stage.account("acme").await?;
+    stage.ready("acme").await;
+    let edit = async |value: Value| {
+        let patch = json!({"spec": {"keepDroppedTargets": value}});
+        stage.monitors().patch("caas-acme", &PatchParams::default(), &Patch::Merge(&patch)).await
+    };
+    for value in [json!(-1), json!("many")] {
+        edit(value).await?;
+        monitor(&stage, "it to be put back", |it| it.data["spec"]["keepDroppedTargets"] == 1).await;
+    }
+
+    operator.stop(PATIENCE).await?;
+    edit(json!("many")).await?;
+    stage.change("acme", json!({"spec": {"serviceMonitor": {"enabled": false}}})).await?;
+    let _operator = stage.operator().await?;
+    stage.becomes("acme", "ServiceMonitorReady", "Disabled").await;
+    no_monitor(&stage).await;
+    Ok(())
+}
+
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
 async fn a_definition_that_is_missing_or_goes_or_is_too_old_heals_without_a_restart() -> anyhow::Result<()> {
