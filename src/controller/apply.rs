@@ -4,9 +4,10 @@ use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::{Api, Resource, ResourceExt};
 
 use super::FIELD_MANAGER;
-use super::build::{is_as_wanted, is_controlled_by, monitor_name, service_monitor};
+use super::build::{is_as_wanted, service_monitor};
 use super::context::{Context, Error, within};
 use super::monitoring::{Guarded, Monitors, ServiceMonitor, shown};
+use super::owner::{self, Owner};
 use crate::account::AccountId;
 use crate::api::{CaasAccount, Finding, Reason};
 
@@ -44,10 +45,19 @@ async fn put(
         return Ok(applied(&wanted));
     }
     // The store knows only what carries our label; someone else's of that name is seen by asking.
-    match within("reading the ServiceMonitor", api.get_metadata_opt(&name)).await {
-        Ok(Some(stands)) if !is_controlled_by(&stands.metadata, &wanted) => return Ok(not_owned(&wanted)),
-        Ok(_) => {}
+    let stands = match within("reading the ServiceMonitor", api.get_metadata_opt(&name)).await {
+        Ok(stands) => stands,
         Err(error) => return refused(context, &wanted, error),
+    };
+    match stands.map(|stands| (owner::of(&stands.metadata, account), stands.metadata)) {
+        None | Some((Owner::Account, _)) => {}
+        Some((Owner::Foreign, _)) => return Ok(not_owned(&wanted)),
+        // To write over it would leave a controller too many where somebody else has written the former one's name.
+        Some((Owner::Former, former)) => {
+            if let Err(error) = delete(&api, &name, former.uid).await {
+                return refused(context, &wanted, error);
+            }
+        }
     }
     let params = PatchParams::apply(FIELD_MANAGER).force();
     match within("applying the ServiceMonitor", api.patch(&name, &params, &Patch::Apply(&wanted))).await {
@@ -56,7 +66,7 @@ async fn put(
     }
 }
 
-/// Deletes the ServiceMonitor if it is the account's own.
+/// Deletes the ServiceMonitor if it is the account's own, or was left by one of its name.
 async fn remove(
     context: &Context,
     monitors: &Monitors,
@@ -64,20 +74,49 @@ async fn remove(
     id: &AccountId,
 ) -> Result<Finding, Error> {
     let wanted = service_monitor(account, id, &context.service);
-    let name = monitor_name(&account.name_any());
-    let stands = monitors.get(&id.namespace, &name).filter(|stands| is_controlled_by(stands.meta(), &wanted));
-    if let Some(stands) = stands {
-        let api: Api<Guarded> = Api::namespaced(context.client.clone(), &id.namespace);
-        let this_one = Preconditions { uid: stands.meta().uid.clone(), resource_version: None };
-        let params = DeleteParams { preconditions: Some(this_one), ..DeleteParams::default() };
-        match within("deleting the ServiceMonitor", api.delete(&name, &params)).await {
-            Ok(_) => {}
-            // Gone, or another one by now: either way the one that was ours is not there.
-            Err(error) if matches!(error.code(), Some(404 | 409)) => {}
-            Err(error) => return refused(context, &wanted, error),
-        }
+    let name = wanted.name_any();
+    let api: Api<Guarded> = Api::namespaced(context.client.clone(), &id.namespace);
+    let disabled = disabled(account);
+    let stands = match monitors.get(&id.namespace, &name) {
+        Some(stands) => Some(stands.meta().clone()),
+        None if is_told(account, &disabled) => None,
+        // One without our label is not in the store. To ask once is enough: after that, nobody writes one.
+        None => match within("reading the ServiceMonitor", api.get_metadata_opt(&name)).await {
+            Ok(stands) => stands.map(|stands| stands.metadata),
+            // What may not be read, or is not even defined, is nothing that somebody who wants none has to mend.
+            Err(error) if matches!(error.code(), Some(403 | 404)) => None,
+            Err(error) => return Err(error),
+        },
+    };
+    if let Some(stands) = stands
+        && owner::of(&stands, account) != Owner::Foreign
+        && let Err(error) = delete(&api, &name, stands.uid).await
+        // Another one stands there by now, and this one does not.
+        && error.code() != Some(409)
+    {
+        return refused(context, &wanted, error);
     }
-    Ok(disabled(account))
+    Ok(disabled)
+}
+
+/// Deletes the one with this UID; another one is a conflict. That there is none is as good.
+async fn delete(api: &Api<Guarded>, name: &str, uid: Option<String>) -> Result<(), Error> {
+    let this_one = Preconditions { uid, resource_version: None };
+    let params = DeleteParams { preconditions: Some(this_one), ..DeleteParams::default() };
+    match within("deleting the ServiceMonitor", api.delete(name, &params)).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.code() == Some(404) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the status says so of this very spec already.
+fn is_told(account: &CaasAccount, finding: &Finding) -> bool {
+    account.status.iter().flat_map(|status| &status.conditions).any(|stands| {
+        stands.type_ == finding.condition.as_str()
+            && stands.reason == finding.reason.as_str()
+            && stands.observed_generation == account.metadata.generation
+    })
 }
 
 /// What a refusal means: a finding where somebody has to do something, else an error that is tried again.

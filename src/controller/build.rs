@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use kube::core::ObjectMeta;
 use kube::{Resource, ResourceExt};
 
-use super::FIELD_MANAGER;
 use super::monitoring::{
     Endpoint, MANAGED_BY, NamespaceSelector, Relabeling, Selector, ServiceMonitor, ServiceMonitorSpec,
 };
+use super::{FIELD_MANAGER, owner};
 use crate::account::{AccountId, Target, targets};
 use crate::api::CaasAccount;
 
@@ -26,7 +26,7 @@ pub struct ScrapeService {
 }
 
 /// The name of an account's ServiceMonitor.
-pub(super) fn monitor_name(account: &str) -> String {
+fn monitor_name(account: &str) -> String {
     format!("caas-{account}")
 }
 
@@ -125,7 +125,7 @@ pub(super) fn is_as_wanted(stands: &ServiceMonitor, wanted: &ServiceMonitor) -> 
         && holds(stands.annotations(), wanted.annotations())
         && !left("f:labels", wanted.labels())
         && !left("f:annotations", wanted.annotations())
-        && is_controlled_by(stands.meta(), wanted)
+        && is_controlled_alike(stands, wanted)
 }
 
 /// The keys of a field of the metadata that we have written and that still are ours.
@@ -139,13 +139,11 @@ fn written<'a>(stands: &'a ServiceMonitor, field: &str) -> impl Iterator<Item = 
     fields.flat_map(|keys| keys.keys()).filter_map(|key| key.strip_prefix("f:"))
 }
 
-/// Whether both are controlled by the same object. What is in the one that stands may be beyond reading.
-pub(super) fn is_controlled_by(stands: &ObjectMeta, wanted: &ServiceMonitor) -> bool {
-    let controller = |meta: &ObjectMeta| {
-        let owners = meta.owner_references.clone().unwrap_or_default();
-        owners.into_iter().find(|owner| owner.controller == Some(true)).map(|owner| owner.uid)
-    };
-    controller(wanted.meta()).is_some() && controller(stands) == controller(wanted.meta())
+/// Whether both are controlled by the same object.
+fn is_controlled_alike(stands: &ServiceMonitor, wanted: &ServiceMonitor) -> bool {
+    let controller =
+        |monitor: &ServiceMonitor| owner::controller(&monitor.metadata).map(|owner| owner.uid.clone());
+    controller(wanted).is_some() && controller(stands) == controller(wanted)
 }
 
 #[cfg(test)]

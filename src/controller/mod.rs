@@ -14,6 +14,7 @@ mod events;
 mod findings;
 mod history;
 mod monitoring;
+mod owner;
 mod reconcile;
 mod run;
 mod scope;

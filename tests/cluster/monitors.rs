@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{ControlPlane, Kubeconfig, Operator, OperatorOptions, Proxy, until};
 use crate::servers::server;
-use crate::stage::{MONITORS, PATIENCE, Stage};
+use crate::stage::{MONITORS, PATIENCE, Stage, value};
 
 async fn stage(hint: &str) -> anyhow::Result<Stage> {
     Stage::set(ControlPlane::shared().await.namespace(hint).await?).await
@@ -236,6 +236,82 @@ async fn a_foreign_one_of_that_name_is_not_taken_over() -> anyhow::Result<()> {
 
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
+async fn a_monitor_of_a_former_account_of_that_name_is_taken_over_without_a_warning() -> anyhow::Result<()> {
+    let mut plane = ControlPlane::own().await?;
+    plane.install_our_crds().await?;
+    plane.install_service_monitors().await?;
+    let stage = Stage::set(plane.namespace("former").await?).await?;
+    let _operator = stage.operator().await?;
+    stage.account("acme").await?;
+    stage.ready("acme").await;
+    // Somebody has edited the reference, and so writes it too: what an account leaves out then does not simply go.
+    let mut owners = json!(stage.monitors().get("caas-acme").await?.owner_references());
+    owners[0]["blockOwnerDeletion"] = json!(true);
+    let edit = Patch::Merge(json!({"metadata": {"ownerReferences": owners}}));
+    stage.monitors().patch("caas-acme", &PatchParams::default(), &edit).await?;
+
+    plane.stop_controllers().await?;
+    stage.delete("acme").await?;
+    stage.account("acme").await?;
+    stage.ready("acme").await;
+
+    let uid = stage.accounts().get("acme").await?.uid().context("a UID")?;
+    let stands = stage.monitors().get("caas-acme").await?;
+    let owners: Vec<_> = stands.owner_references().iter().map(|owner| owner.uid.clone()).collect();
+    assert_eq!(owners, [uid]);
+    let events = stage.events("acme").await?;
+    assert_eq!(
+        (events.get("Applied"), events.get("NotOwned"), events.get("Invalid")),
+        (Some(&2), None, None)
+    );
+    Ok(())
+}
+
+/// How often accounts were reconciled so far.
+async fn reconciles(operator: &Operator) -> anyhow::Result<f64> {
+    let (_, body) = operator.scrape("/metrics").await?;
+    // It is counted when it has ended, and until then there is no such series.
+    Ok(value(&body, "caas_operator_reconciles_total{result=\"ok\"}").unwrap_or_default())
+}
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn switched_off_it_goes_also_without_our_label() -> anyhow::Result<()> {
+    let stage = stage("unlabelled").await?;
+    let proxy = Proxy::start(stage.namespace.cluster()).await?;
+    let kubeconfig = Some(proxy.kubeconfig(&stage.namespace.cluster().admin()?)?);
+    let mut operator = stage.operator().await?;
+    stage.account("acme").await?;
+    stage.ready("acme").await;
+    operator.stop(PATIENCE).await?;
+    let unlabelled = json!({"metadata": {"labels": {"app.kubernetes.io/managed-by": null}}});
+    stage.monitors().patch("caas-acme", &PatchParams::default(), &Patch::Merge(&unlabelled)).await?;
+    stage.change("acme", json!({"spec": {"serviceMonitor": {"enabled": false}}})).await?;
+
+    let options = OperatorOptions { kubeconfig, ..stage.options() };
+    let operator = Operator::start(stage.namespace.cluster(), options).await?;
+    stage.becomes("acme", "ServiceMonitorReady", "Disabled").await;
+    assert!(stage.monitors().get_opt("caas-acme").await?.is_none(), "it is told as gone and stands");
+
+    // It is not asked for again each time that the account is looked at.
+    let asked = || proxy.count(&stage.call("get", MONITORS, "caas-acme"));
+    let times = asked();
+    assert!(times > 0);
+    for note in ["look", "once more", "and again"] {
+        let before = reconciles(&operator).await?;
+        stage.change("acme", json!({"metadata": {"annotations": {"note": note}}})).await?;
+        until(PATIENCE, "another reconcile", async || {
+            ensure!(reconciles(&operator).await? > before, "none yet");
+            Ok(())
+        })
+        .await;
+    }
+    assert_eq!(asked(), times);
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
 async fn it_goes_when_it_is_switched_off_and_while_the_account_is_suspended() -> anyhow::Result<()> {
     let stage = stage("switched-off").await?;
     let _operator = stage.operator().await?;
@@ -324,6 +400,11 @@ async fn what_is_forbidden_is_told_while_collection_goes_on_until_it_is_granted(
     let before = asked();
     stage.cycles(3).await;
     assert!(asked() - before <= 15, "{} calls in some 15 s", asked() - before);
+
+    // Who wants none has nothing to grant.
+    stage.account_with("none", json!({"serviceMonitor": {"enabled": false}})).await?;
+    stage.becomes("none", "ServiceMonitorReady", "Disabled").await;
+    assert_eq!(stage.events("none").await?.get("Forbidden"), None);
 
     let verbs = json!(["get", "list", "watch", "create", "patch", "delete"]);
     let rules =

@@ -149,6 +149,14 @@ impl ControlPlane {
         }
     }
 
+    /// Stops the controllers for good: what is left for the garbage collector stays.
+    pub(crate) async fn stop_controllers(&mut self) -> anyhow::Result<()> {
+        if let Some(mut process) = self.controller_manager.take() {
+            process.terminate(GRACE).await?;
+        }
+        Ok(())
+    }
+
     /// Copies etcd's data while etcd holds still: what a SIGKILL at that moment would have left. Clients notice nothing.
     pub(crate) async fn etcd_snapshot(&mut self) -> anyhow::Result<Snapshot> {
         let scratch = Arc::clone(self.cluster.scratch());
