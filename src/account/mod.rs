@@ -70,6 +70,14 @@ pub struct Account {
     pub targets: Vec<Target>,
 }
 
+impl Account {
+    /// Whether the values that were collected for `before` are this account's too: it is the same object, and asks the
+    /// same account of the same cloud.
+    pub fn inherits_from(&self, before: &Self) -> bool {
+        self.uid == before.uid && self.provider.cloud_account() == before.provider.cloud_account()
+    }
+}
+
 /// The provider with its settings.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Provider {

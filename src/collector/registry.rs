@@ -70,12 +70,12 @@ impl Registry {
         states
     }
 
-    /// Puts an account in. An object of the same UID keeps its snapshot, another one starts without.
+    /// Puts an account in. It keeps the snapshot of the one before it only where it inherits that one's values.
     pub fn put(&self, account: Arc<Account>) {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         let kept = entries
             .get(&account.id)
-            .filter(|entry| entry.account.uid == account.uid)
+            .filter(|entry| account.inherits_from(&entry.account))
             .and_then(|entry| entry.snapshot.clone());
         entries.insert(account.id.clone(), Entry { account, snapshot: kept, is_current: false });
     }

@@ -138,11 +138,10 @@ impl Supervisor {
             transitions: self.transitions.clone(),
             cancel: cancel.clone(),
         };
-        // An object of another UID, or of another cloud account, must not inherit values.
         let heir = before
             .as_ref()
             .and_then(|slot| slot.account.as_deref())
-            .is_some_and(|before| before.uid == account.uid && before.provider == account.provider);
+            .is_some_and(|before| account.inherits_from(before));
         let fresh = Memory::new(&account);
         let handle = tokio::spawn(async move {
             let left = match before {

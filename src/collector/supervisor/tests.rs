@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use crate::account::Provider;
 use crate::cloud::Credentials;
+use crate::cloud::alauda::Settings;
 use crate::collector::fake::{House, account, id, kibana, memory};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -73,6 +75,30 @@ async fn made_again_under_the_same_name_an_account_carries_no_state_over() {
     house.supervisor.put(account("uid-3"));
     assert!(house.snapshot().is_none());
     house.until(|snapshot| memory(snapshot) == Some(2.0)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_asks_another_cloud_account_serves_none_of_the_old_values() {
+    let house = House::new(|cycle| (20 * SECOND, Ok(kibana(f64::from(u32::try_from(cycle).unwrap())))));
+    let elsewhere = |change: fn(&mut Settings)| {
+        let mut account = account("uid-1");
+        let Provider::Alauda(settings) = &mut account.provider;
+        change(settings);
+        account
+    };
+    house.supervisor.put(account("uid-1"));
+    house.until(|snapshot| memory(snapshot) == Some(0.0)).await;
+
+    house.supervisor.put(elsewhere(|settings| settings.namespace = "globex".into()));
+    assert!(house.snapshot().is_none(), "they are another user's");
+    house.until(|snapshot| memory(snapshot) == Some(1.0)).await;
+
+    house.supervisor.put(elsewhere(|settings| settings.metrics_window = 200 * SECOND));
+    assert!(house.snapshot().is_none(), "it asks as the first user again");
+    house.until(|snapshot| memory(snapshot) == Some(2.0)).await;
+
+    house.supervisor.put(account("uid-1"));
+    assert_eq!(house.snapshot().as_deref().and_then(memory), Some(2.0), "how it asks is no matter");
 }
 
 #[tokio::test(start_paused = true)]
