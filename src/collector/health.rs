@@ -27,6 +27,8 @@ pub enum Health {
     },
     /// The cycle failed as a whole.
     Failed(CloudError),
+    /// The cycle after one that brought something is under way for so long that nothing is left of it.
+    Overdue,
 }
 
 impl Health {
@@ -58,7 +60,7 @@ impl Health {
         match self {
             Self::Partial { first, .. } => Some(first),
             Self::Failed(error) => Some(error),
-            Self::Pending | Self::Collected | Self::TooManySeries { .. } => None,
+            Self::Pending | Self::Collected | Self::TooManySeries { .. } | Self::Overdue => None,
         }
     }
 
@@ -73,7 +75,7 @@ impl Health {
             Self::Partial { .. } => "PartiallyCollected",
             Self::Failed(CloudError::LoginRejected) => "LoginRejected",
             Self::Failed(CloudError::EndpointRefused(_)) => "EndpointRefused",
-            Self::Failed(CloudError::Unreachable(_)) => "CloudUnreachable",
+            Self::Failed(CloudError::Unreachable(_)) | Self::Overdue => "CloudUnreachable",
             Self::Failed(CloudError::Status(_) | CloudError::Answer(_)) => "CloudError",
         }
     }
@@ -117,6 +119,10 @@ impl Health {
                      existing namespace. It is tried again each interval."
                 )
             }
+            Self::Overdue => "The collection that is under way takes so long that the last values are stale; \
+                 check that the cloud answers, and lower spec.collection.requestTimeout, or raise \
+                 spec.collection.requestsPerSecond where there is much to ask for."
+                .into(),
         }
     }
 
@@ -153,6 +159,7 @@ mod tests {
             (Health::Failed(Refusal::PrivateAddress.into()), "EndpointRefused"),
             (Health::Failed(Unreachable::Timeout.into()), "CloudUnreachable"),
             (Health::Failed(AnswerProblem::NotJson.into()), "CloudError"),
+            (Health::Overdue, "CloudUnreachable"),
         ];
         for (health, reason) in all {
             assert_eq!(health.reason(), reason);

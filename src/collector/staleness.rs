@@ -19,6 +19,8 @@ use crate::exposition::page::{InstanceEntry, ServiceEntry};
 pub(super) struct Values {
     labels: LabelSet,
     services: Vec<KeptService>,
+    /// When a cycle brought something last, be it that there is no service; `None` once that is stale.
+    seen: Option<Instant>,
     cut_labels: u64,
 }
 
@@ -56,7 +58,8 @@ fn instance_key(facts: &InstanceFacts) -> InstanceKey {
 impl Values {
     /// No values yet.
     pub(super) fn new(id: &AccountId) -> Self {
-        Self { labels: LabelSet::account(&id.namespace, &id.name), services: Vec::new(), cut_labels: 0 }
+        let labels = LabelSet::account(&id.namespace, &id.name);
+        Self { labels, services: Vec::new(), seen: None, cut_labels: 0 }
     }
 
     /// The labels of the account's own gauges.
@@ -69,8 +72,14 @@ impl Values {
         std::mem::take(&mut self.cut_labels)
     }
 
+    /// Whether nothing is left of what cycles have brought.
+    pub(super) fn are_gone(&self) -> bool {
+        self.seen.is_none()
+    }
+
     /// Takes in what a cycle brought. Objects keep the order in which they were first seen.
     pub(super) fn merge(&mut self, collection: &Collection, now: Instant) {
+        self.seen = Some(now);
         let mut known: HashMap<ServiceKey, usize> = HashMap::with_capacity(self.services.len());
         for (place, service) in self.services.iter().enumerate() {
             known.entry(service_key(&service.facts)).or_insert(place);
@@ -99,6 +108,7 @@ impl Values {
     pub(super) fn expire(&mut self, stale_after: Duration, now: Instant) -> bool {
         let fresh = |since: Instant| now.duration_since(since) < stale_after;
         let mut gone = false;
+        self.seen = self.seen.filter(|since| fresh(*since));
         self.services.retain_mut(|service| {
             let before = service.instances.len();
             service.instances.retain_mut(|instance| {
@@ -126,6 +136,7 @@ impl Values {
         self.services
             .iter()
             .map(|service| of_instances(service).map_or(service.seen, |since| since.min(service.seen)))
+            .chain(self.seen)
             .min()
             .map(|oldest| oldest + stale_after)
     }

@@ -62,12 +62,22 @@ impl Memory {
             told: Told { health: Health::Pending, services: 0, instances: 0 },
         }
     }
+
+    /// Nothing is left of the last cycle, and the one after it has not ended: what that one came to holds no longer.
+    fn overdue(&mut self) {
+        self.gauges.up = false;
+        if self.health.is_up() {
+            self.health = Health::Overdue;
+        }
+    }
 }
 
 impl Task {
     /// Runs until cancelled; returns what the next task of this account should know.
     pub(super) async fn run(self, mut memory: Memory) -> Memory {
-        // The outcome of the first cycle is news, also where it is the one that the task before this one had.
+        // The outcome of the first cycle is news, also where it is the one that the task before this one had; until
+        // then nothing is known of this account.
+        memory.health = Health::Pending;
         memory.told.health = Health::Pending;
         let cancel = self.cancel.clone();
         cancel.run_until_cancelled(self.cycles(&mut memory)).await;
@@ -145,9 +155,12 @@ impl Task {
                 result = &mut answer => return result,
                 () = tokio::time::sleep_until(expiry) => {
                     memory.values.expire(patience, Instant::now());
-                    memory.gauges.up = false;
+                    if memory.values.are_gone() {
+                        memory.overdue();
+                    }
                     let health = memory.health.clone();
                     self.publish(memory, SystemTime::now(), |_| health.clone()).await;
+                    self.tell(memory);
                 }
             }
         }

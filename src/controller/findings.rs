@@ -76,6 +76,7 @@ mod tests {
             Health::Failed(Refusal::NotHttps.into()),
             Health::Failed(Unreachable::Dns.into()),
             Health::Failed(AnswerProblem::Shape.into()),
+            Health::Overdue,
         ];
         for health in all {
             assert_eq!(reason(&health).as_str(), health.reason());

@@ -5,7 +5,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::cloud::error::Unreachable;
-use crate::cloud::{CloudError, Collection};
+use crate::cloud::model::Reading;
+use crate::cloud::{CloudError, Collection, Credentials};
 use crate::collector::fake::{House, account, kibana, memory};
 use crate::collector::health::Health;
 
@@ -51,7 +52,7 @@ async fn a_failed_cycle_keeps_the_last_values_until_they_are_stale_and_then_they
 #[tokio::test(start_paused = true)]
 async fn values_go_stale_even_while_a_cycle_hangs() {
     let hour = Duration::from_secs(3600);
-    let house = House::new(move |cycle| (if cycle == 0 { SECOND } else { hour }, Ok(kibana(7.0))));
+    let mut house = House::new(move |cycle| (if cycle == 0 { SECOND } else { hour }, Ok(kibana(7.0))));
     house.supervisor.put(account("uid-1"));
     house.until(|snapshot| memory(snapshot) == Some(7.0)).await;
     let collected = Instant::now();
@@ -59,7 +60,71 @@ async fn values_go_stale_even_while_a_cycle_hangs() {
     let stale = house.until(|snapshot| snapshot.page.services.is_empty()).await;
     assert!(collected.elapsed() <= 91 * SECOND, "gone after {:?}", collected.elapsed());
     assert!(!stale.page.gauges.up);
+    assert_eq!(stale.health, Health::Overdue, "what holds no longer is not said any more");
     assert_eq!(house.clouds.started(), 2, "the hanging cycle is still the same one");
+    // Collected, and what came of it since.
+    for _ in 0..2 {
+        house.transitions.try_recv().expect("told of");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_without_services_is_not_up_while_a_cycle_hangs() {
+    let hour = Duration::from_secs(3600);
+    let house = House::new(move |cycle| (if cycle == 0 { SECOND } else { hour }, Ok(Collection::default())));
+    house.supervisor.put(account("uid-1"));
+    house.until(|snapshot| snapshot.page.gauges.up).await;
+    let collected = Instant::now();
+
+    let stale = tokio::time::timeout(hour, house.until(|snapshot| !snapshot.page.gauges.up)).await;
+    let stale = stale.expect("before the cycle ends");
+    assert!(collected.elapsed() <= 91 * SECOND, "after {:?}", collected.elapsed());
+    assert_eq!(stale.health, Health::Overdue);
+    house.until(|snapshot| snapshot.health == Health::Collected).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_that_goes_stale_alone_leaves_the_account_up() {
+    let hour = Duration::from_secs(3600);
+    let mut silent = kibana(0.0);
+    for instance in silent.services.iter_mut().flat_map(|service| service.instances.iter_mut().flatten()) {
+        instance.reading = Reading::NoData;
+    }
+    let house = House::new(move |cycle| match cycle {
+        0 => (SECOND, Ok(kibana(7.0))),
+        1 => (SECOND, Ok(silent.clone())),
+        _ => (hour, Ok(kibana(7.0))),
+    });
+    house.supervisor.put(account("uid-1"));
+    house.until(|snapshot| memory(snapshot) == Some(7.0)).await;
+
+    let stale = house.until(|snapshot| memory(snapshot).is_none()).await;
+    assert_eq!(house.clouds.started(), 3, "in the middle of a cycle");
+    assert_eq!(stale.counts(), (1, 1), "its service and instance are known all the same");
+    assert!(stale.page.gauges.up);
+    assert_eq!(stale.health, Health::Collected);
+
+    let gone = house.until(|snapshot| snapshot.counts() == (0, 0)).await;
+    assert!(!gone.page.gauges.up);
+    assert_eq!(gone.health, Health::Overdue);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_said_of_a_changed_account_before_its_own_first_cycle_has_ended() {
+    let hour = Duration::from_secs(3600);
+    let house = House::new(move |cycle| match cycle {
+        0 => (SECOND, Ok(kibana(7.0))),
+        1 => (SECOND, Err(CloudError::LoginRejected)),
+        _ => (hour, Ok(kibana(7.0))),
+    });
+    house.supervisor.put(account("uid-1"));
+    house.until(|snapshot| snapshot.health.credentials_rejected()).await;
+    let mut changed = account("uid-1");
+    changed.credentials = Credentials::Token("rotated".into());
+    house.supervisor.put(changed);
+
+    let stale = house.until(|snapshot| snapshot.counts() == (0, 0)).await;
+    assert_eq!(stale.health, Health::Pending, "the rotated credentials were not refused");
 }
 
 #[tokio::test(start_paused = true)]
