@@ -20,7 +20,7 @@ pub struct Snapshot {
     pub series: usize,
     /// How the collection stands.
     pub health: Health,
-    /// When the cycle ended, for people.
+    /// When the newest cycle ended, for people; values may have gone stale since.
     pub collected_at: SystemTime,
 }
 

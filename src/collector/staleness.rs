@@ -14,6 +14,34 @@ use crate::cloud::model::{Collection, Instance, InstanceFacts, Reading, Sample, 
 use crate::exposition::labels::LabelSet;
 use crate::exposition::page::{InstanceEntry, ServiceEntry};
 
+/// How long values stay that are not confirmed again.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    stale_after: Duration,
+    spared: Option<(Instant, Instant)>,
+}
+
+impl Patience {
+    /// All values stay equally long.
+    pub(super) const fn of(stale_after: Duration) -> Self {
+        Self { stale_after, spared: None }
+    }
+
+    /// The same, but what was confirmed at the first of these moments stays until the second at least.
+    pub(super) fn sparing(self, spared: Option<(Instant, Instant)>) -> Self {
+        Self { spared, ..self }
+    }
+
+    /// When a value goes that was confirmed at `since`.
+    fn end(self, since: Instant) -> Instant {
+        let stale = since + self.stale_after;
+        match self.spared {
+            Some((confirmed, until)) if confirmed == since => stale.max(until),
+            _ => stale,
+        }
+    }
+}
+
 /// The values of one account that are not stale.
 #[derive(Debug)]
 pub(super) struct Values {
@@ -104,9 +132,9 @@ impl Values {
         }
     }
 
-    /// Drops what was last confirmed longer than `stale_after` ago; true if anything went.
-    pub(super) fn expire(&mut self, stale_after: Duration, now: Instant) -> bool {
-        let fresh = |since: Instant| now.duration_since(since) < stale_after;
+    /// Drops what was last confirmed too long ago; true if anything went.
+    pub(super) fn expire(&mut self, patience: Patience, now: Instant) -> bool {
+        let fresh = |since: Instant| now < patience.end(since);
         let mut gone = false;
         self.seen = self.seen.filter(|since| fresh(*since));
         self.services.retain_mut(|service| {
@@ -125,7 +153,7 @@ impl Values {
     }
 
     /// When the next value goes stale, if nothing new comes.
-    pub(super) fn next_expiry(&self, stale_after: Duration) -> Option<Instant> {
+    pub(super) fn next_expiry(&self, patience: Patience) -> Option<Instant> {
         let of_instances = |service: &KeptService| {
             service
                 .instances
@@ -138,7 +166,7 @@ impl Values {
             .map(|service| of_instances(service).map_or(service.seen, |since| since.min(service.seen)))
             .chain(self.seen)
             .min()
-            .map(|oldest| oldest + stale_after)
+            .map(|oldest| patience.end(oldest))
     }
 
     /// The values as the exposition takes them.

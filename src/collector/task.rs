@@ -1,9 +1,11 @@
-//! One account's loop: wake, ask the cloud, merge, render, publish.
+//! One account's loop: wake, ask the cloud, merge, render, publish. Whatever it waits for, values that go stale
+//! meanwhile leave the registry.
 //!
 //! Cycles follow one another, never two at once. Cancelling ends the loop wherever it is, and nothing is
 //! published afterwards.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -16,10 +18,10 @@ use super::connect::Connect;
 use super::health::Health;
 use super::registry::{Registry, Snapshot};
 use super::schedule::Schedule;
-use super::staleness::Values;
+use super::staleness::{Patience, Values};
 use super::supervisor::Transition;
 use crate::account::Account;
-use crate::cloud::{Cloud, CloudError, Collection};
+use crate::cloud::{Cloud, CloudError};
 use crate::exposition::page::{AccountGauges, Page};
 use crate::exposition::{Options, Rendered, Renderer};
 use crate::telemetry::{AccountMeter, Metrics};
@@ -39,6 +41,10 @@ pub(super) struct Memory {
     values: Values,
     gauges: AccountGauges,
     health: Health,
+    /// When the newest cycle ended.
+    collected_at: SystemTime,
+    /// The same moment, and until when what that cycle confirmed waits for the next one.
+    spared: Option<(Instant, Instant)>,
     renderer: Renderer,
     told: Told,
 }
@@ -58,6 +64,8 @@ impl Memory {
             values: Values::new(&account.id),
             gauges: AccountGauges::default(),
             health: Health::Pending,
+            collected_at: UNIX_EPOCH,
+            spared: None,
             renderer: Renderer::default(),
             told: Told { health: Health::Pending, services: 0, instances: 0 },
         }
@@ -79,6 +87,7 @@ impl Task {
         // then nothing is known of this account.
         memory.health = Health::Pending;
         memory.told.health = Health::Pending;
+        memory.spared = memory.spared.map(|(confirmed, _)| self.spared(confirmed, Instant::now()));
         let cancel = self.cancel.clone();
         cancel.run_until_cancelled(self.cycles(&mut memory)).await;
         memory
@@ -90,7 +99,8 @@ impl Task {
         loop {
             let started = Instant::now();
             // A bug that panics on one account's data must not end its collection silently.
-            if AssertUnwindSafe(self.cycle(cloud.as_deref(), memory)).catch_unwind().await.is_err() {
+            let ended = AssertUnwindSafe(self.cycle(cloud.as_deref(), memory)).catch_unwind().await;
+            if ended.is_err() {
                 tracing::error!(account = %self.account.id, "a collection cycle panicked; the next one follows");
                 self.meter.collection_error("panic");
             }
@@ -102,14 +112,16 @@ impl Task {
                 );
                 self.meter.skipped_cycles(skipped);
             }
-            tokio::time::sleep_until(due).await;
+            memory.spared = ended.ok().map(|ended| self.spared(ended, due));
+            self.meanwhile(memory, tokio::time::sleep_until(due)).await;
         }
     }
 
-    async fn cycle(&self, cloud: Result<&dyn Cloud, &CloudError>, memory: &mut Memory) {
+    /// Runs one cycle; returns when it had its answer.
+    async fn cycle(&self, cloud: Result<&dyn Cloud, &CloudError>, memory: &mut Memory) -> Instant {
         let started = Instant::now();
         let result = match cloud {
-            Ok(cloud) => self.collect(cloud, memory).await,
+            Ok(cloud) => self.meanwhile(memory, cloud.collect()).await,
             Err(error) => Err(error.clone()),
         };
         let ended = Instant::now();
@@ -123,7 +135,7 @@ impl Task {
         if let Err(error) = &collected {
             self.count_errors(std::iter::once(error));
         }
-        memory.values.expire(self.account.collection.stale_after, ended);
+        memory.values.expire(Patience::of(self.account.collection.stale_after), ended);
         self.meter.cut_label_values(memory.values.take_cut_labels());
 
         let judge = |dropped| match &collected {
@@ -133,41 +145,49 @@ impl Task {
             Err(error) => Health::Failed(error.clone()),
         };
         let now = SystemTime::now();
+        memory.collected_at = now;
         memory.gauges.up = judge(0).is_up();
         memory.gauges.last_collection = seconds(now);
         memory.gauges.last_duration = ended.duration_since(started).as_secs_f64();
         if memory.gauges.up {
             memory.gauges.last_success = Some(seconds(now));
         }
-        self.publish(memory, now, judge).await;
+        self.publish(memory, judge).await;
         self.tell(memory);
+        ended
     }
 
-    /// Asks the cloud; values that go stale while it keeps us waiting leave the registry meanwhile.
-    async fn collect(&self, cloud: &dyn Cloud, memory: &mut Memory) -> Result<Collection, CloudError> {
-        let settings = &self.account.collection;
-        // A cycle in time must not find its predecessor's values gone, however short `stale_after` is.
-        let patience = settings.stale_after.max(settings.interval + settings.request_timeout);
-        let mut answer = cloud.collect();
-        loop {
-            let Some(expiry) = memory.values.next_expiry(patience) else { return answer.await };
+    /// Waits for something; values that go stale while it keeps us waiting leave the registry meanwhile.
+    async fn meanwhile<T>(&self, memory: &mut Memory, awaited: impl Future<Output = T>) -> T {
+        let mut awaited = pin!(awaited);
+        let patience = Patience::of(self.account.collection.stale_after).sparing(memory.spared);
+        while let Some(expiry) = memory.values.next_expiry(patience) {
             tokio::select! {
-                result = &mut answer => return result,
-                () = tokio::time::sleep_until(expiry) => {
-                    memory.values.expire(patience, Instant::now());
-                    if memory.values.are_gone() {
-                        memory.overdue();
-                    }
-                    let health = memory.health.clone();
-                    self.publish(memory, SystemTime::now(), |_| health.clone()).await;
-                    self.tell(memory);
-                }
+                // What comes at the last moment comes in time.
+                biased;
+                result = &mut awaited => return result,
+                () = tokio::time::sleep_until(expiry) => {}
             }
+            memory.values.expire(patience, Instant::now());
+            if memory.values.are_gone() {
+                memory.overdue();
+            }
+            let health = memory.health.clone();
+            self.publish(memory, |_| health.clone()).await;
+            self.tell(memory);
         }
+        awaited.await
+    }
+
+    /// What a cycle confirmed when it ended must not be gone before the next one, due at `due`, has had its time,
+    /// however short `stale_after` is.
+    fn spared(&self, ended: Instant, due: Instant) -> (Instant, Instant) {
+        let settings = &self.account.collection;
+        (ended, due.max(ended + settings.interval) + settings.request_timeout)
     }
 
     /// Renders what is known now and puts it into the registry.
-    async fn publish(&self, memory: &mut Memory, now: SystemTime, judge: impl Fn(u64) -> Health) {
+    async fn publish(&self, memory: &mut Memory, judge: impl Fn(u64) -> Health) {
         let page = Page {
             labels: memory.values.labels().clone(),
             gauges: memory.gauges,
@@ -198,7 +218,7 @@ impl Task {
             page,
             series: rendered.series,
             health: memory.health.clone(),
-            collected_at: now,
+            collected_at: memory.collected_at,
         };
         self.registry.publish(&self.account.id, &self.account.uid, Arc::new(snapshot));
     }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::cloud::CloudError;
 
-const STALE_AFTER: Duration = Duration::from_secs(90);
+const STALE_AFTER: Patience = Patience::of(Duration::from_secs(90));
 
 fn at(start: Instant, seconds: u64) -> Instant {
     start + Duration::from_secs(seconds)
@@ -187,6 +187,21 @@ fn the_next_expiry_is_that_of_the_oldest_value() {
     assert_eq!(values.next_expiry(STALE_AFTER), Some(at(start, 90)));
     values.expire(STALE_AFTER, at(start, 90));
     assert_eq!(values.next_expiry(STALE_AFTER), Some(at(start, 120)), "a value that is gone expires no more");
+}
+
+#[test]
+fn what_the_newest_cycle_confirmed_is_spared_and_nothing_older() {
+    let (mut values, start) = values();
+    let cycle = |reading| complete(vec![service("kibana", vec![instance("kibana.0", "a", reading)])]);
+    values.merge(&cycle(measured(1.0)), start);
+    values.merge(&cycle(Reading::NoData), at(start, 30));
+    let patience = STALE_AFTER.sparing(Some((at(start, 30), at(start, 200))));
+    assert_eq!(values.next_expiry(patience), Some(at(start, 90)));
+    values.expire(patience, at(start, 150));
+    assert_eq!(shown(&values), ["kibana: kibana.0=-"], "it is the measurement that is older");
+    assert_eq!(values.next_expiry(patience), Some(at(start, 200)));
+    values.expire(patience, at(start, 200));
+    assert!(values.are_gone() && shown(&values).is_empty());
 }
 
 #[test]
