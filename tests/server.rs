@@ -55,7 +55,7 @@ fn registry() -> Arc<Registry> {
     ] {
         let account = account(namespace, name, names);
         registry.put(Arc::clone(&account));
-        registry.publish(&account.id, &account.uid, snapshot(&Options { legacy, ..ALL }, health));
+        registry.publish(&account, snapshot(&Options { legacy, ..ALL }, health));
     }
     registry.put(account("team-c", "new", Names::Legacy));
     Arc::new(registry)
@@ -308,9 +308,9 @@ async fn promtool_finds_nothing_to_say_of_own_metrics_with_an_account() {
 #[tokio::test]
 async fn a_gone_account_is_gone_at_once_and_a_new_snapshot_is_served_at_once() {
     let (served, registry) = started(None).await;
-    let account = account("team-b", "modern", Names::Modern);
+    let account = registry.get(&AccountId::new("team-b", "modern")).unwrap().account;
     let next = snapshot(&Options { modern: false, ..ALL }, Health::Collected);
-    registry.publish(&account.id, &account.uid, Arc::clone(&next));
+    registry.publish(&account, Arc::clone(&next));
     let body = get(&served, "/accounts/team-b/modern/metrics").await.bytes().await.unwrap();
     assert_eq!(body, plain(&next.bodies.text));
 

@@ -80,10 +80,12 @@ impl Registry {
         entries.insert(account.id.clone(), Entry { account, snapshot: kept, is_current: false });
     }
 
-    /// Puts an account's newest snapshot in, unless the account has gone or is another object by now.
-    pub fn publish(&self, id: &AccountId, uid: &str, snapshot: Arc<Snapshot>) {
+    /// Puts an account's newest snapshot in, unless the account has gone or was changed since: only a task that
+    /// collects this very value speaks for it.
+    pub fn publish(&self, account: &Arc<Account>, snapshot: Arc<Snapshot>) {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = entries.get_mut(id).filter(|entry| entry.account.uid == uid) {
+        let entry = entries.get_mut(&account.id);
+        if let Some(entry) = entry.filter(|entry| Arc::ptr_eq(&entry.account, account)) {
             entry.snapshot = Some(snapshot);
             entry.is_current = true;
         }

@@ -220,14 +220,14 @@ impl Task {
             health: memory.health.clone(),
             collected_at: memory.collected_at,
         };
-        self.registry.publish(&self.account.id, &self.account.uid, Arc::new(snapshot));
+        self.registry.publish(&self.account, Arc::new(snapshot));
     }
 
     /// Tells of a transition: another health, or other counts. A full channel is tried again after the next cycle.
     fn tell(&self, memory: &mut Memory) {
-        let Some(snapshot) = self.registry.get(&self.account.id).and_then(|entry| entry.snapshot) else {
-            return;
-        };
+        let entry = self.registry.get(&self.account.id);
+        let ours = entry.filter(|entry| Arc::ptr_eq(&entry.account, &self.account));
+        let Some(snapshot) = ours.and_then(|entry| entry.snapshot) else { return };
         let (services, instances) = snapshot.counts();
         let news = Told { health: memory.health.clone(), services, instances };
         let health_changed = news.health.differs_from(&memory.told.health);

@@ -1,14 +1,10 @@
 //! One account's loop under virtual time.
 
-use std::time::Duration;
-
-use tokio::time::Instant;
-
+use super::*;
 use crate::cloud::error::Unreachable;
 use crate::cloud::model::Reading;
-use crate::cloud::{CloudError, Collection, Credentials};
-use crate::collector::fake::{House, account, kibana, memory};
-use crate::collector::health::Health;
+use crate::cloud::{Collection, Credentials};
+use crate::collector::fake::{FakeClouds, House, Shared, account, id, kibana, memory};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -169,6 +165,38 @@ async fn a_short_stale_after_leaves_no_gap_between_cycles_in_time() {
             tokio::time::sleep(SECOND).await;
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_was_replaced_publishes_nothing_more() {
+    let (registry, metrics) = (Arc::new(Registry::default()), Metrics::new());
+    let clouds = FakeClouds::new(|_| (SECOND, Err(CloudError::LoginRejected)));
+    let (transitions, mut told) = mpsc::channel(1);
+    let replaced = Arc::new(account("uid-1"));
+    registry.put(Arc::clone(&replaced));
+    let task = Task {
+        account: Arc::clone(&replaced),
+        connect: Arc::new(Shared(clouds)),
+        registry: Arc::clone(&registry),
+        meter: metrics.account("team-a", "acme"),
+        transitions,
+        cancel: CancellationToken::new(),
+    };
+    let cloud = task.connect.connect(&replaced).expect("a cloud");
+    let mut memory = Memory::new(&replaced);
+    task.cycle(Ok(&*cloud), &mut memory).await;
+    assert!(registry.get(&id()).is_some_and(|entry| entry.is_current), "so far it speaks for the account");
+    assert!(told.try_recv().is_ok());
+
+    // A task that has just had its answer when it is cancelled goes on to where it waits next.
+    let mut rotated = account("uid-1");
+    rotated.credentials = Credentials::Token("rotated".into());
+    registry.put(Arc::new(rotated));
+    memory.told.health = Health::Pending;
+    task.cycle(Ok(&*cloud), &mut memory).await;
+    let entry = registry.get(&id()).expect("the account");
+    assert!(!entry.is_current, "what it shows is from before the change");
+    assert!(told.try_recv().is_err(), "and is not told as news");
 }
 
 #[tokio::test(start_paused = true)]
