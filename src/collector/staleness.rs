@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::account::AccountId;
 use crate::cloud::model::{Collection, Instance, InstanceFacts, Reading, Sample, Service, ServiceFacts};
-use crate::exposition::labels::LabelSet;
+use crate::exposition::labels::{LabelSet, cut_info_values};
 use crate::exposition::page::{InstanceEntry, ServiceEntry};
 
 /// How long values stay that are not confirmed again.
@@ -117,7 +117,7 @@ impl Values {
             let place = *known.entry(key).or_insert(self.services.len());
             if place == self.services.len() {
                 let (labels, cut) = self.labels.service(&service.facts.name);
-                self.cut_labels += cut;
+                self.cut_labels += cut + cut_info_values(&service.facts, None);
                 self.services.push(KeptService {
                     facts: Arc::clone(&service.facts),
                     labels,
@@ -191,11 +191,12 @@ impl KeptService {
     /// Takes in what a cycle brought of this service; returns how many label values were cut.
     fn merge(&mut self, service: &Service, now: Instant) -> u64 {
         self.seen = now;
+        let mut cut_labels = 0;
         if self.facts != service.facts {
+            cut_labels += cut_info_values(&service.facts, Some(&self.facts));
             self.facts = Arc::clone(&service.facts);
         }
-        let Ok(instances) = &service.instances else { return 0 };
-        let mut cut_labels = 0;
+        let Ok(instances) = &service.instances else { return cut_labels };
         let mut known: HashMap<InstanceKey, usize> = HashMap::with_capacity(self.instances.len());
         for (place, instance) in self.instances.iter().enumerate() {
             known.entry(instance_key(&instance.facts)).or_insert(place);

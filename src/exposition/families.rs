@@ -71,7 +71,7 @@ pub const STATUSES: [&str; 4] = ["Running", "Deploying", "Starting", "Stopped"];
 pub const STATUS_LABEL: &str = "status";
 
 /// Reads one label's value from what the inventory says of a service.
-type ReadLabel = fn(&ServiceFacts) -> Option<&str>;
+pub(super) type ReadLabel = fn(&ServiceFacts) -> Option<&str>;
 
 /// The labels of info families. One that is not known is empty, which Prometheus takes as absent,
 /// so that all series of a family have the same labels.

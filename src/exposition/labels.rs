@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::families::INFO_LABELS;
+use super::families::{INFO_LABELS, ReadLabel};
 use crate::cloud::model::ServiceFacts;
 
 /// The longest label value that is exposed, in bytes before escaping: far above any name that a cloud
@@ -44,10 +44,16 @@ impl LabelSet {
     }
 }
 
-/// How many of the values that a service's info labels show are cut. For counting when the facts are
-/// first seen; rendering cuts them anyway.
-pub fn cut_info_values(facts: &ServiceFacts) -> u64 {
-    INFO_LABELS.iter().filter_map(|(_, read)| read(facts)).map(|value| u64::from(is_cut(value))).sum()
+/// How many of the values that a service's info and status labels show are cut, those left out that `before` shows
+/// alike. For counting when the facts are first seen or changed; rendering cuts them anyway.
+pub fn cut_info_values(facts: &ServiceFacts, before: Option<&ServiceFacts>) -> u64 {
+    let status: ReadLabel = |facts| facts.status.as_deref();
+    let shown = INFO_LABELS.iter().map(|(_, read)| *read).chain([status]);
+    let cut = |read: &ReadLabel| {
+        let value = read(facts);
+        value.is_some_and(is_cut) && before.and_then(read) != value
+    };
+    shown.filter(cut).map(|_| 1).sum()
 }
 
 /// Appends `label="value"`; 1 if the value had to be cut.
@@ -129,10 +135,17 @@ mod tests {
     }
 
     #[test]
-    fn cut_info_values_are_counted() {
-        let long = Some("x".repeat(MAX_VALUE_BYTES + 1));
-        let facts =
-            ServiceFacts { image: long.clone(), size: long, region: Some("bj".into()), ..Default::default() };
-        assert_eq!(cut_info_values(&facts), 2);
+    fn cut_info_values_are_counted_when_they_are_new() {
+        let long = |letter: &str| Some(letter.repeat(MAX_VALUE_BYTES + 1));
+        let before = ServiceFacts {
+            image: long("x"),
+            size: long("x"),
+            status: long("x"),
+            region: Some("bj".into()),
+            ..Default::default()
+        };
+        assert_eq!(cut_info_values(&before, None), 3);
+        let facts = ServiceFacts { size: long("y"), running_instances: Some(3), ..before.clone() };
+        assert_eq!(cut_info_values(&facts, Some(&before)), 1);
     }
 }

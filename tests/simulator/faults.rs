@@ -270,6 +270,7 @@ async fn huge_labels_have_newlines_quotes_and_megabytes_and_still_lead_to_their_
     assert!(second.contains('\n') && second.contains('"') && second.contains('\\'));
     let instance = page["results"][0]["instances"][0]["instance_name"].as_str().expect("a name");
     assert!(instance.len() > 1 << 20);
+    assert!(page["results"][0]["image_name"].as_str().expect("an image").len() > 1 << 20);
 
     let uuid = page["results"][1]["instances"][0]["uuid"].as_str().expect("a uuid");
     let encoded = second.bytes().fold(String::new(), |so_far, byte| format!("{so_far}%{byte:02X}"));

@@ -205,6 +205,24 @@ fn what_the_newest_cycle_confirmed_is_spared_and_nothing_older() {
 }
 
 #[test]
+fn values_that_are_cut_are_counted_when_they_are_first_seen_and_when_they_change() {
+    let (mut values, start) = values();
+    let of = |image: &str, running| Service {
+        facts: Arc::new(ServiceFacts {
+            name: "kibana".into(),
+            image: Some(image.repeat(1000)),
+            running_instances: Some(running),
+            ..ServiceFacts::default()
+        }),
+        instances: Err(CloudError::Status(502)),
+    };
+    for (cycle, (image, running, cut)) in [("a", 1, 1), ("a", 2, 0), ("b", 2, 1)].into_iter().enumerate() {
+        values.merge(&complete(vec![of(image, running)]), at(start, 30 * cycle as u64));
+        assert_eq!(values.take_cut_labels(), cut, "cycle {cycle}");
+    }
+}
+
+#[test]
 fn memory_stays_flat_while_services_come_and_go_each_cycle() {
     let (mut values, start) = values();
     for cycle in 0..10_000_u64 {

@@ -44,7 +44,7 @@ pub(super) struct Format {
     pub(super) inline_instances: bool,
     /// Names carry newlines and quotes.
     pub(super) nasty_names: bool,
-    /// Bytes that the names of this service and its first instance have more.
+    /// Bytes that the names of this service, its image and its first instance have more.
     pub(super) huge: usize,
 }
 
@@ -138,7 +138,12 @@ pub(super) fn service(service: &Service, now: f64, format: Format) -> impl Seria
         namespace: service.namespace.clone(),
         unique_name: service.uuid.clone(),
         uuid: service.uuid.clone(),
-        image_name: format!("index.caas.example/{}/{}", service.namespace, service.name),
+        image_name: format!(
+            "index.caas.example/{}/{}{}",
+            service.namespace,
+            service.name,
+            "a".repeat(format.huge)
+        ),
         image_tag: service.image_tag.clone(),
         instance_size: match era {
             Era::Y2017 => format!("{}-{}", service.infrastructure, size.name),
