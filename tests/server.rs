@@ -17,9 +17,10 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use accounts::{account, spec};
+use accounts::{account, spec, uncollected};
 use bytes::Bytes;
-use caas_operator::account::{Account, AccountId, Names, targets};
+use caas_operator::account::{Account, AccountId, Names, Problem, targets};
+use caas_operator::api::Reason;
 use caas_operator::cloud::CloudError;
 use caas_operator::collector::health::Health;
 use caas_operator::collector::registry::{Registry, Snapshot};
@@ -46,7 +47,8 @@ fn snapshot(options: &Options, health: Health) -> Arc<Snapshot> {
     Arc::new(Snapshot { bodies, page, series: 0, health, collected_at: SystemTime::now() })
 }
 
-/// `team-a/acme` serves both names, `team-b/modern` the modern ones, `team-c/new` has not been collected yet.
+/// `team-a/acme` serves both names, `team-b/modern` the modern ones, `team-c/new` has not been collected yet; two others
+/// cannot be.
 fn registry() -> Arc<Registry> {
     let registry = Registry::default();
     for (namespace, name, names, legacy, health) in [
@@ -58,7 +60,21 @@ fn registry() -> Arc<Registry> {
         registry.publish(&account, snapshot(&Options { legacy, ..ALL }, health));
     }
     registry.put(account("team-c", "new", Names::Legacy));
+    for (name, names, problem) in [("broken", Names::Both, broken()), ("resting", Names::Modern, resting())] {
+        registry.leave_out(uncollected("team-d", name, names, problem));
+    }
     Arc::new(registry)
+}
+
+fn broken() -> Problem {
+    Problem::new(Reason::SecretNotFound, "Secret team-d/broken does not exist: create it.")
+}
+
+fn resting() -> Problem {
+    Problem::new(
+        Reason::Suspended,
+        "CaasAccount team-d/resting is suspended: set spec.suspend to false to collect it.",
+    )
 }
 
 async fn started(append_account: Option<AccountId>) -> (Served, Arc<Registry>) {
@@ -249,6 +265,30 @@ async fn the_page_lists_accounts_and_paths() {
     let page = response.text().await.unwrap();
     let without_age = page.split(" s</td>").map(|part| part.trim_end_matches(|c: char| c.is_ascii_digit()));
     insta::assert_snapshot!(without_age.collect::<Vec<_>>().join("[age]</td>"));
+}
+
+#[tokio::test]
+async fn an_account_that_cannot_be_collected_is_listed_with_its_reason() {
+    let (served, _) = started(None).await;
+    let (sd, page) = (get(&served, "/sd").await, get(&served, "/").await);
+    let (sd, page) = (sd.text().await.unwrap(), page.text().await.unwrap());
+    let own = get(&served, "/metrics").await.text().await.unwrap();
+    for (name, problem, scraped, legacy) in
+        [("broken", broken(), true, 503), ("resting", resting(), false, 404)]
+    {
+        let (path, reason) = (format!("/accounts/team-d/{name}"), problem.reason.as_str());
+        let metrics = get(&served, &format!("{path}/metrics")).await;
+        assert_eq!(metrics.status(), StatusCode::SERVICE_UNAVAILABLE, "{name}");
+        assert_eq!(metrics.text().await.unwrap(), format!("{}\n", problem.message));
+        assert_eq!(get(&served, &format!("{path}/metrics/legacy")).await.status().as_u16(), legacy, "{name}");
+
+        let detail: Value = get(&served, &path).await.json().await.unwrap();
+        let said = ["reason", "message"].map(|field| detail["account"][field].as_str().unwrap());
+        assert_eq!((said, &detail["services"]), ([reason, &problem.message], &Value::Array(vec![])));
+        assert!(page.contains(&format!("team-d/{name}")) && page.contains(reason), "{page}");
+        assert_eq!(sd.contains(&format!("\"{path}/metrics\"")), scraped, "{sd}");
+        assert!(own.contains(&format!("caas_operator_accounts{{state=\"{reason}\"}} 1")), "{own}");
+    }
 }
 
 #[tokio::test]

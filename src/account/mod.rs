@@ -6,6 +6,7 @@ pub mod admission;
 pub mod resolve;
 pub mod secret;
 pub mod target;
+pub mod uncollected;
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::cloud::{Credentials, ServiceFilter};
 pub use resolve::resolve;
 pub use secret::{SecretData, SecretRead};
 pub use target::{Target, targets};
+pub use uncollected::Uncollected;
 
 /// Which account: namespace and name of its CaasAccount.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -97,7 +97,8 @@ pub(super) async fn run(args: Args) -> Result<(), CheckError> {
     for fault in &desired.faults {
         writeln!(out, "{fault}")?;
     }
-    for (id, problem) in &desired.problems {
+    for account in &desired.problems {
+        let (id, problem) = (&account.id, &account.problem);
         writeln!(out, "{id}: {}\n  {}", problem.reason, problem.message)?;
     }
     for account in desired.accounts {

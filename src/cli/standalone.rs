@@ -160,7 +160,7 @@ pub(super) async fn from_folder(
             faults = desired.faults.len(),
             "manifests read"
         );
-        house.supervisor.put_all(desired.accounts);
+        house.supervisor.put_all(desired.accounts, desired.problems);
         read.set(true);
     };
     let watching = watch::watch(

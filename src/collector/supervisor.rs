@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::connect::Connect;
 use super::registry::Registry;
 use super::task::{Memory, Task};
-use crate::account::{Account, AccountId};
+use crate::account::{Account, AccountId, Uncollected};
 use crate::telemetry::Metrics;
 
 /// An account's state changed; the registry has the newest.
@@ -87,28 +87,39 @@ impl Supervisor {
     /// Sees that this account is not collected: its task ends, its series go at once.
     pub fn remove(&self, id: &AccountId) {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(slot) = slots.by_id.remove(id) else { return };
-        slots.leave(slot.account.as_deref());
-        self.wind_up(&mut slots, id, slot);
+        self.registry.remove(id);
+        self.wind_up(&mut slots, id);
     }
 
-    /// Sees that exactly these accounts are collected.
-    pub fn put_all(&self, accounts: Vec<Account>) {
-        let wanted: HashSet<AccountId> = accounts.iter().map(|account| account.id.clone()).collect();
+    /// Sees that this account is not collected, as if it were removed, and listed with the reason.
+    pub fn leave_out(&self, account: Uncollected) {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = account.id.clone();
+        self.registry.leave_out(account);
+        self.wind_up(&mut slots, &id);
+    }
+
+    /// Sees that exactly these accounts are collected, and exactly those others listed.
+    pub fn put_all(&self, accounts: Vec<Account>, others: Vec<Uncollected>) {
+        let collected = accounts.iter().map(|account| &account.id);
+        let wanted: HashSet<AccountId> =
+            collected.chain(others.iter().map(|account| &account.id)).cloned().collect();
         for id in self.ids() {
             if !wanted.contains(&id) {
                 self.remove(&id);
             }
+        }
+        for account in others {
+            self.leave_out(account);
         }
         for account in accounts {
             self.put(account);
         }
     }
 
-    /// The accounts that are collected.
+    /// The accounts that are collected, or listed as such that cannot be.
     pub fn ids(&self) -> Vec<AccountId> {
-        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        slots.by_id.iter().filter(|(_, slot)| slot.account.is_some()).map(|(id, _)| id.clone()).collect()
+        self.registry.ids()
     }
 
     /// Ends all tasks and waits for them. The registry keeps its snapshots, so that scrapes under way finish.
@@ -158,9 +169,11 @@ impl Supervisor {
         slots.by_id.insert(account.id.clone(), Slot { account: Some(account), cancel, task: handle });
     }
 
-    /// Cancels a task; its slot stays until it has ended, so that a successor starts only after it.
-    fn wind_up(&self, slots: &mut Slots, id: &AccountId, slot: Slot) {
-        self.registry.remove(id);
+    /// Cancels an account's task, if there is one; its slot stays until it has ended, so that a successor starts only
+    /// after it.
+    fn wind_up(&self, slots: &mut Slots, id: &AccountId) {
+        let Some(slot) = slots.by_id.remove(id) else { return };
+        slots.leave(slot.account.as_deref());
         if slot.account.is_none() {
             slots.by_id.insert(id.clone(), slot);
             return;

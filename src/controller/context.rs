@@ -197,7 +197,7 @@ impl Context {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets an account: its task ends, its series go.
+    /// Forgets an account: its task ends, its series go, and it is listed no more.
     pub(super) fn forget(&self, id: &AccountId) {
         self.supervisor.remove(id);
         self.references.forget(id);

@@ -16,7 +16,7 @@ use super::monitoring::Monitors;
 use super::secrets::{Standing, period};
 use super::status::{COUNTS_EVERY, Decision, News};
 use super::{apply, events, findings, status};
-use crate::account::{AccountId, Problem, resolve};
+use crate::account::{AccountId, Problem, Uncollected, resolve};
 use crate::api::{CaasAccount, CaasAccountStatus, ConditionType, Finding, Reason};
 use crate::collector::Health;
 
@@ -147,7 +147,7 @@ async fn monitors(scoped: &Scoped) -> Monitors {
     scoped.monitors.borrow().clone()
 }
 
-/// Hands the account to the supervisor, or takes it away where it cannot be collected.
+/// Hands the account to the supervisor, or tells it why it cannot be collected.
 /// Returns the problem, and another account that asks the same cloud account where that is news.
 fn collect(
     context: &Context,
@@ -164,7 +164,7 @@ fn collect(
             (None, changed.then(|| context.supervisor.twin_of(id)).flatten())
         }
         Err(problem) => {
-            context.supervisor.remove(id);
+            context.supervisor.leave_out(Uncollected::new(account, problem.clone()));
             (Some(problem), None)
         }
     }

@@ -1,11 +1,12 @@
-//! Prometheus' `http_sd`: every path of every account as a target group.
+//! Prometheus' `http_sd`: every path of every account as a target group. Those of an account that cannot be collected are
+//! among them, so that Prometheus sees them fail; those of one that is suspended are not.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use crate::account::Target;
-use crate::collector::registry::Entry;
+use crate::collector::registry::Listed;
 
 /// One element of the answer.
 #[derive(Debug, PartialEq, Serialize)]
@@ -15,8 +16,12 @@ pub(super) struct Group {
 }
 
 /// The target groups; `host` is this server as the asking Prometheus reaches it.
-pub(super) fn targets(entries: &[Entry], host: &str) -> Vec<Group> {
-    let all = entries.iter().flat_map(|entry| &entry.account.targets);
+pub(super) fn targets(accounts: &[Listed], host: &str) -> Vec<Group> {
+    let scraped = |account: &&Listed| match account {
+        Listed::Collected(_) => true,
+        Listed::Uncollected(account) => !account.is_suspended(),
+    };
+    let all = accounts.iter().filter(scraped).flat_map(Listed::targets);
     all.map(|target| group(target, host)).collect()
 }
 

@@ -46,7 +46,10 @@ pub(super) fn html(accounts: &Accounts) -> String {
 }
 
 fn row(page: &mut String, account: &Summary) -> fmt::Result {
-    let class = if matches!(account.reason, "Collected" | "Pending") { "" } else { " class=\"bad\"" };
+    let class = match account.reason {
+        "Collected" | "Pending" | "Suspended" => "",
+        _ => " class=\"bad\"",
+    };
     let detail = account.metrics_path.strip_suffix("/metrics").unwrap_or_default();
     write!(
         page,

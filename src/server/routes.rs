@@ -12,8 +12,8 @@ use http::{HeaderMap, StatusCode};
 
 use super::negotiate::{Format, format, takes_gzip};
 use super::{discovery, page, scrape, views};
-use crate::account::AccountId;
-use crate::collector::registry::{Entry, Registry};
+use crate::account::{AccountId, Uncollected};
+use crate::collector::registry::{Listed, Registry};
 use crate::exposition::{openmetrics, text};
 use crate::telemetry::Metrics;
 
@@ -70,6 +70,10 @@ fn not_collected_yet() -> Response {
     )
 }
 
+fn uncollected(account: &Uncollected) -> Response {
+    line(StatusCode::SERVICE_UNAVAILABLE, &account.problem.message)
+}
+
 async fn index(State(context): State<Context>) -> Response {
     let accounts = views::accounts(&context.registry.all(), SystemTime::now());
     ([(CONTENT_SECURITY_POLICY, page::POLICY)], Html(page::html(&accounts))).into_response()
@@ -83,12 +87,12 @@ async fn account(
     State(context): State<Context>,
     Path((namespace, name)): Path<(String, String)>,
 ) -> Response {
-    let Some(entry) = context.registry.get(&AccountId::new(&namespace, &name)) else {
+    let Some(account) = context.registry.listed(&AccountId::new(&namespace, &name)) else {
         return unknown_account();
     };
     // An account may have many thousand instances: too much for the threads that serve the others.
     let made =
-        tokio::task::spawn_blocking(move || Json(views::detail(&entry, SystemTime::now())).into_response());
+        tokio::task::spawn_blocking(move || Json(views::detail(&account, SystemTime::now())).into_response());
     made.await.unwrap_or_else(|error| {
         tracing::error!(%error, "an account's JSON was not made");
         line(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
@@ -100,8 +104,10 @@ async fn account_metrics(
     Path((namespace, name)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Response {
-    let Some(Entry { snapshot, .. }) = context.registry.get(&AccountId::new(&namespace, &name)) else {
-        return unknown_account();
+    let snapshot = match context.registry.listed(&AccountId::new(&namespace, &name)) {
+        Some(Listed::Collected(entry)) => entry.snapshot,
+        Some(Listed::Uncollected(account)) => return uncollected(&account),
+        None => return unknown_account(),
     };
     let Some(snapshot) = snapshot else { return not_collected_yet() };
     let (body, content_type) = match format(&headers) {
@@ -116,17 +122,19 @@ async fn legacy_metrics(
     Path((namespace, name)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Response {
-    let Some(Entry { account, snapshot, .. }) = context.registry.get(&AccountId::new(&namespace, &name))
-    else {
+    let Some(account) = context.registry.listed(&AccountId::new(&namespace, &name)) else {
         return unknown_account();
     };
-    if !account.metrics.names.legacy() {
+    if !account.targets().iter().any(|target| target.legacy) {
         return line(
             StatusCode::NOT_FOUND,
             "this account does not serve legacy names: set spec.metrics.names to legacy or both",
         );
     }
-    match snapshot.as_ref().and_then(|snapshot| snapshot.bodies.legacy.as_ref()) {
+    if let Listed::Uncollected(account) = &account {
+        return uncollected(account);
+    }
+    match account.snapshot().and_then(|snapshot| snapshot.bodies.legacy.as_ref()) {
         Some(body) => scrape::answer(body, text::CONTENT_TYPE, takes_gzip(&headers), "Accept-Encoding"),
         None => not_collected_yet(),
     }

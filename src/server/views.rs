@@ -4,9 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
-use crate::account::Provider;
-use crate::collector::health::Health;
-use crate::collector::registry::Entry;
+use crate::collector::registry::Listed;
 use crate::exposition::page::{InstanceEntry, ServiceEntry};
 
 /// `GET /accounts`.
@@ -99,34 +97,31 @@ struct Sample {
 }
 
 /// All accounts as they stand at `now`.
-pub(super) fn accounts(entries: &[Entry], now: SystemTime) -> Accounts {
-    Accounts { accounts: entries.iter().map(|entry| summary(entry, now)).collect() }
+pub(super) fn accounts(accounts: &[Listed], now: SystemTime) -> Accounts {
+    Accounts { accounts: accounts.iter().map(|account| summary(account, now)).collect() }
 }
 
 /// One account with its services, instances and newest samples.
-pub(super) fn detail(entry: &Entry, now: SystemTime) -> Detail {
-    let services = entry.snapshot.as_ref().map(|snapshot| &snapshot.page.services[..]).unwrap_or_default();
-    Detail { account: summary(entry, now), services: services.iter().map(service).collect() }
+pub(super) fn detail(account: &Listed, now: SystemTime) -> Detail {
+    let services = account.snapshot().map(|snapshot| &snapshot.page.services[..]).unwrap_or_default();
+    Detail { account: summary(account, now), services: services.iter().map(service).collect() }
 }
 
-fn summary(entry: &Entry, now: SystemTime) -> Summary {
-    let Entry { account, snapshot, .. } = entry;
-    let health = snapshot.as_ref().map_or(&Health::Pending, |snapshot| &snapshot.health);
-    let page = snapshot.as_ref().map(|snapshot| &snapshot.page);
+fn summary(account: &Listed, now: SystemTime) -> Summary {
+    let id = account.id();
+    let page = account.snapshot().map(|snapshot| &snapshot.page);
     let services = page.map(|page| &page.services[..]).unwrap_or_default();
-    let legacy = account.targets.iter().find(|target| target.legacy);
+    let legacy = account.targets().iter().find(|target| target.legacy);
     Summary {
-        namespace: account.id.namespace.to_string(),
-        name: account.id.name.to_string(),
-        provider: match account.provider {
-            Provider::Alauda(_) => "alauda",
-        },
-        reason: health.reason(),
-        message: health.message(),
+        namespace: id.namespace.to_string(),
+        name: id.name.to_string(),
+        provider: account.provider(),
+        reason: account.reason(),
+        message: account.message(),
         services: services.len(),
         instances: services.iter().map(|service| service.instances.len()).sum(),
         age_seconds: page.and_then(|page| page.gauges.last_success).map(|at| age(at, now)),
-        metrics_path: account.id.metrics_path(),
+        metrics_path: id.metrics_path(),
         legacy_metrics_path: legacy.map(|target| target.path.clone()),
     }
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::{Desired, Fault, Place};
-use crate::account::{self, AccountId, Problem, SecretData, SecretRead, admission};
+use crate::account::{self, AccountId, Problem, SecretData, SecretRead, Uncollected, admission};
 use crate::api::{CaasAccount, KIND, Reason};
 use crate::cloud::error::Refusal;
 
@@ -157,7 +157,8 @@ pub fn desired<'a>(
                 let mut keys = names.map(|name| AccountId::new(&id.namespace, name));
                 let missing = keys.find(|key| !found.secrets.contains_key(key));
                 let refused = missing.and_then(|key| found.refused_secrets.get_key_value(&key));
-                desired.problems.push((id.clone(), told_of_refusal(problem, refused)));
+                let problem = told_of_refusal(problem, refused);
+                desired.problems.push(Uncollected::new(account, problem));
             }
         }
     }

@@ -9,7 +9,7 @@ pub mod watch;
 
 use std::fmt;
 
-use crate::account::{Account, AccountId, Problem};
+use crate::account::{Account, Uncollected};
 
 pub use watch::watch;
 
@@ -19,7 +19,7 @@ pub struct Desired {
     /// The accounts to collect, by namespace and name.
     pub accounts: Vec<Account>,
     /// The accounts that cannot be collected, by namespace and name, and why: what a condition would say.
-    pub problems: Vec<(AccountId, Problem)>,
+    pub problems: Vec<Uncollected>,
     /// Files and documents that could not be used.
     pub faults: Vec<Fault>,
 }

@@ -78,9 +78,11 @@ fn log_news(now: &Desired, before: &Desired) {
     for fault in now.faults.iter().filter(|fault| !before.faults.contains(fault)) {
         tracing::error!("{fault}");
     }
-    for problem in now.problems.iter().filter(|problem| !before.problems.contains(problem)) {
-        let (account, problem) = problem;
-        tracing::warn!(%account, reason = %problem.reason, "{}", problem.message);
+    for news in &now.problems {
+        let (account, problem) = (&news.id, &news.problem);
+        if !before.problems.iter().any(|told| told.id == *account && told.problem == *problem) {
+            tracing::warn!(%account, reason = %problem.reason, "{}", problem.message);
+        }
     }
 }
 

@@ -179,7 +179,7 @@ async fn a_conflict_is_retried_on_fresh_data_and_later_each_time() -> anyhow::Re
     // Something else may ask for one of them meanwhile, such as the ServiceMonitor that went.
     assert!(waits.iter().sum::<Duration>() > Duration::from_secs(3), "{waits:?}");
     assert!(waits[2] > Duration::from_millis(1400), "{waits:?}");
-    stage.scraped(&operator, "acme", 404).await;
+    stage.scraped(&operator, "acme", 503).await;
     proxy.heal();
     stage.becomes("acme", "Ready", "Suspended").await;
     Ok(())

@@ -173,7 +173,7 @@ async fn a_suspended_account_rests_until_it_is_resumed() -> anyhow::Result<()> {
     scene.patch("acme", json!({"spec": {"suspend": true}})).await?;
     scene.until_reason("acme", "Ready", "Suspended").await;
     scene.until_reason("acme", "ServiceMonitorReady", "Disabled").await;
-    assert_eq!(scene.metrics("acme").await?.0, 404);
+    assert_eq!(scene.metrics("acme").await?.0, 503);
     let monitor = ["get", "servicemonitor", "caas-acme", "-o", "name"];
     assert!(!scene.namespace.kubectl(&monitor).await?.ok);
     let asked = own.counts().total;

@@ -1,10 +1,11 @@
 //! Each reason of `CredentialsReady` and `Collecting` on a real API server, and that it goes with its cause.
 
+use anyhow::{Context, ensure};
 use caas_operator::simulator::Running;
 use serde_json::{Value, json};
 
-use crate::harness::{ControlPlane, Operator, OperatorOptions};
-use crate::scene::{self, Scene, cloud, login, spec};
+use crate::harness::{ControlPlane, Operator, OperatorOptions, until};
+use crate::scene::{self, PATIENCE, Scene, cloud, login, spec};
 
 /// Keys of a Secret with their texts.
 type Keys = Vec<(&'static str, String)>;
@@ -84,6 +85,51 @@ async fn what_is_wrong_with_a_secret_is_said_by_its_key_and_heals_with_it() -> a
     }
     let logs = scene.operator.logs();
     assert!(!logs.contains("panicked"), "{logs}");
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn an_account_that_cannot_be_collected_is_listed_with_its_reason_until_it_is_gone() -> anyhow::Result<()>
+{
+    let scene = Scene::new("listed").await?;
+    let listed = async || {
+        let (_, all) = scene.operator.scrape("/accounts").await?;
+        let all: Value = serde_json::from_str(&all)?;
+        let all = all["accounts"].as_array().context("a list")?.iter();
+        let said =
+            all.map(|one| ["name", "reason", "message"].map(|field| one[field].as_str().map(str::to_owned)));
+        anyhow::Ok(said.collect::<Vec<_>>())
+    };
+    let entry = |reason: &str, message: &str| ["acme", reason, message].map(|text| Some(text.to_owned()));
+    let is_target = async || anyhow::Ok(scene.operator.scrape("/sd").await?.1.contains("/acme/metrics"));
+
+    scene.put("acme", scene.spec("acme")).await?;
+    let told = scene.until_reason("acme", "Ready", "SecretNotFound").await;
+    assert_eq!(listed().await?, [entry("SecretNotFound", &told)]);
+    assert_eq!(scene.metrics("acme").await?, (503, format!("{told}\n")));
+    assert!(is_target().await?, "Prometheus is to see it fail");
+
+    scene.secret("acme", &login(&scene.cloud)).await?;
+    scene.until_ready("acme").await;
+    assert_eq!(scene.metrics("acme").await?.0, 200);
+
+    scene.patch("acme", json!({"spec": {"suspend": true}})).await?;
+    let told = scene.until_reason("acme", "Ready", "Suspended").await;
+    assert_eq!(listed().await?, [entry("Suspended", &told)]);
+    assert_eq!(scene.metrics("acme").await?, (503, format!("{told}\n")));
+    assert!(!is_target().await?, "nor has it a ServiceMonitor");
+    let (_, own) = scene.operator.scrape("/metrics").await?;
+    assert!(own.contains("caas_operator_accounts{state=\"Suspended\"} 1"), "{own}");
+
+    scene.delete("acme").await?;
+    until(PATIENCE, "the account to be gone", async || {
+        let (code, _) = scene.metrics("acme").await?;
+        ensure!(code == 404, "{code}");
+        Ok(())
+    })
+    .await;
+    assert!(listed().await?.is_empty());
     Ok(())
 }
 

@@ -110,6 +110,39 @@ async fn a_folder_is_followed_and_a_broken_file_costs_nobody_anything() {
 }
 
 #[tokio::test]
+async fn an_account_that_cannot_be_collected_is_listed_with_its_reason_and_goes_with_its_file() {
+    let cloud = cloud("secret", 2, 1).await;
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "acme.yaml", &account("acme", "acme", &cloud.url(), ""));
+    write(folder.path(), "resting.yaml", &account("resting", "acme", &cloud.url(), "suspend: true"));
+    let mut process = Process::start(program(&standalone(folder.path())));
+    let base = served(&mut process).await;
+    let metrics = |name: &str| format!("{base}/accounts/team-a/{name}/metrics");
+    for (name, reason, says) in [
+        ("acme", "SecretNotFound", "Secret team-a/acme does not exist"),
+        ("resting", "Suspended", "CaasAccount team-a/resting is suspended"),
+    ] {
+        let listed = account_is(&base, name, |one| one["reason"] == reason).await;
+        let message = listed["message"].as_str().unwrap();
+        assert!(message.starts_with(says), "{message}");
+        assert_eq!(ask(&metrics(name)).await, Some((503, format!("{message}\n"))));
+    }
+    let targets = get(&format!("{base}/sd")).await;
+    assert!(targets.contains("/accounts/team-a/acme/metrics") && !targets.contains("resting"), "{targets}");
+
+    write(folder.path(), "secret.yaml", &secret("acme", "secret"));
+    account_is(&base, "acme", |one| one["reason"] == "Collected").await;
+    for file in ["secret.yaml", "resting.yaml"] {
+        std::fs::remove_file(folder.path().join(file)).unwrap();
+    }
+    until("the removed account is gone", async || (ask(&metrics("resting")).await?.0 == 404).then_some(()))
+        .await;
+    account_is(&base, "acme", |one| one["reason"] == "SecretNotFound" && one["services"] == 0).await;
+    assert_eq!(get_json(&format!("{base}/accounts")).await["accounts"].as_array().unwrap().len(), 1);
+    cloud.stop().await;
+}
+
+#[tokio::test]
 async fn two_accounts_of_one_cloud_account_both_work_and_are_warned_of() {
     let cloud = cloud("secret", 2, 1).await;
     let folder = tempfile::tempdir().unwrap();

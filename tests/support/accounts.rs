@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use caas_operator::account::{Account, AccountId, Collection, Metrics, Names, Provider, targets};
+use caas_operator::account::{
+    Account, AccountId, Collection, Metrics, Names, Problem, Provider, Uncollected, targets,
+};
 use caas_operator::api::CaasAccountSpec;
 use caas_operator::cloud::{Credentials, ServiceFilter, alauda};
 use serde_json::json;
@@ -47,4 +49,10 @@ pub(crate) fn spec(names: Names) -> CaasAccountSpec {
         "metrics": {"names": names, "labels": {"team": "checkout", "job": "mine"}},
     }))
     .unwrap()
+}
+
+/// The same where it cannot be collected.
+pub(crate) fn uncollected(namespace: &str, name: &str, names: Names, problem: Problem) -> Uncollected {
+    let Account { id, targets, .. } = &*account(namespace, name, names);
+    Uncollected { id: id.clone(), provider: "alauda", problem, targets: targets.clone() }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::account::Provider;
+use crate::account::{Provider, Uncollected};
 use crate::cloud::Credentials;
 use crate::cloud::alauda::Settings;
 use crate::collector::fake::{House, account, id, kibana, memory};
@@ -109,10 +109,40 @@ async fn exactly_the_given_accounts_are_collected() {
         other.id = crate::account::AccountId::new("team-b", "beta");
         other
     };
-    house.supervisor.put_all(vec![account("uid-1"), other()]);
-    house.supervisor.put_all(vec![other()]);
+    house.supervisor.put_all(vec![account("uid-1"), other()], vec![]);
+    house.supervisor.put_all(vec![other()], vec![]);
     assert_eq!(house.supervisor.ids(), [other().id]);
     assert_eq!(house.registry.all().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_cannot_be_collected_is_listed_and_nothing_else_of_it_is_left() {
+    let house = House::new(|_| (20 * SECOND, Ok(kibana(1.0))));
+    let left_out = || Uncollected::without_secret(&account("uid-1"));
+    house.supervisor.put(account("uid-1"));
+    house.until(|_| true).await;
+    tokio::time::sleep(45 * SECOND).await;
+
+    house.supervisor.leave_out(left_out());
+    assert!(house.registry.get(&id()).is_none());
+    assert_eq!(house.registry.states(), [("SecretNotFound", 1)].into());
+    let started = house.clouds.started();
+    tokio::time::sleep(600 * SECOND).await;
+    assert_eq!(house.clouds.started(), started);
+    assert_eq!(house.registry.states(), [("SecretNotFound", 1)].into(), "its task says nothing more");
+    assert!(!house.metrics.render().contains("team-a"), "{}", house.metrics.render());
+
+    house.supervisor.put(account("uid-1"));
+    assert!(house.snapshot().is_none(), "what it had is long gone");
+    house.until(|_| true).await;
+
+    house.supervisor.put_all(vec![], vec![left_out()]);
+    assert_eq!(house.supervisor.ids(), [id()]);
+    house.supervisor.put_all(vec![], vec![]);
+    assert!(house.registry.all().is_empty());
+    house.supervisor.leave_out(left_out());
+    house.supervisor.remove(&id());
+    assert!(house.registry.all().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

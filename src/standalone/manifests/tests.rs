@@ -46,8 +46,8 @@ fn accounts_and_secrets_of_all_files_meet() {
 fn a_secret_of_another_namespace_is_not_used() {
     let elsewhere = SECRET.replace("team-a", "team-b");
     let desired = desired(&[("a.yaml", ACCOUNT), ("b.yaml", &elsewhere)]);
-    assert_eq!(desired.problems[0].1.reason, Reason::SecretNotFound);
-    assert_eq!(desired.problems[0].0.to_string(), "team-a/acme");
+    assert_eq!(desired.problems[0].problem.reason, Reason::SecretNotFound);
+    assert_eq!(desired.problems[0].id.to_string(), "team-a/acme");
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn a_broken_secret_is_reported_without_its_values() {
 fn an_account_whose_secret_is_refused_is_told_where_to_correct_it() {
     let broken = SECRET.replace("eA==", "canary!");
     let desired = desired(&[("a.yaml", ACCOUNT), ("s.yaml", &broken)]);
-    let (_, problem) = &desired.problems[0];
+    let problem = &desired.problems[0].problem;
     assert_eq!(problem.reason, Reason::SecretNotFound);
     assert_eq!(
         problem.message,

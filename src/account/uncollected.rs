@@ -1,0 +1,43 @@
+//! A CaasAccount that is no [`Account`]: it is not collected, and listed all the same, so that nobody takes it for unknown.
+
+#[cfg(test)]
+use super::Account;
+use super::{AccountId, Problem, Target, resolve, targets};
+use crate::api::{CaasAccount, Reason};
+
+/// An account that cannot be collected, or should not.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Uncollected {
+    /// Namespace and name.
+    pub id: AccountId,
+    /// The provider's key under `spec.provider`.
+    pub provider: &'static str,
+    /// Why it is not collected.
+    pub problem: Problem,
+    /// What Prometheus would scrape of it.
+    pub targets: Vec<Target>,
+}
+
+impl Uncollected {
+    /// The account with the problem that came of resolving it.
+    pub fn new(account: &CaasAccount, problem: Problem) -> Self {
+        let id = resolve::id(account);
+        let targets = targets(&id, &account.spec);
+        Self { id, provider: account.spec.provider.name(), problem, targets }
+    }
+
+    /// Whether somebody wants it so: then Prometheus is not led to it either.
+    pub fn is_suspended(&self) -> bool {
+        self.problem.reason == Reason::Suspended
+    }
+}
+
+#[cfg(test)]
+impl Uncollected {
+    /// This account without its Secret, for the tests of rooms that know no custom resource.
+    pub(crate) fn without_secret(account: &Account) -> Self {
+        let problem = Problem::new(Reason::SecretNotFound, "The Secret does not exist: create it.");
+        let (id, targets) = (account.id.clone(), account.targets.clone());
+        Self { id, provider: account.provider.name(), problem, targets }
+    }
+}
