@@ -37,6 +37,9 @@ fn neither_password_nor_token_nor_answer_stands_in_a_log_at_trace_level() {
         tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
     // One thread: the subscriber holds for everything that runs in here, the pools' tasks included.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // A second one keeps it from being deaf: with one alone in the process, a line that a thread of another test comes by
+    // first would be off for every thread, since only that thread's subscriber is asked, and it has none.
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
     let (errors, metrics) = tracing::subscriber::with_default(subscriber, || {
         runtime.block_on(async {
             let fake = Fake::with(|seen| match &*seen.path {
@@ -59,7 +62,7 @@ fn neither_password_nor_token_nor_answer_stands_in_a_log_at_trace_level() {
         })
     });
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert!(log.contains("TRACE"), "the libraries below do log: {log}");
+    assert!(log.contains("hyper_util::"), "the library below logs each connection: {log}");
     for (what, text) in [("log", &log), ("collection", &errors), ("metrics", &metrics)] {
         assert!(!text.to_ascii_lowercase().contains("canary"), "{what}: {text}");
     }
