@@ -1,5 +1,6 @@
 //! Clouds that fail, hang, break off and answer nonsense.
 
+use std::net::TcpStream;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -166,6 +167,26 @@ async fn nobody_listening_is_unreachable() {
     let endpoint = format!("http://{}/v1/", socket.local_addr().unwrap());
     let account = Account::new(&lenient(), &endpoint, limits(), None, password());
     assert_eq!(account.collect().await, Err(Unreachable::Connect.into()));
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_never_made_is_given_up_before_its_request_and_tried_again() {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    // Nobody accepts: two connections fill the backlog, and every further one waits for ever.
+    let mut backlog = vec![TcpStream::connect(address).unwrap(), TcpStream::connect(address).unwrap()];
+    while let Ok(further) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
+        backlog.push(further);
+    }
+    let account =
+        Account::new(&lenient(), &format!("http://{address}/v1/"), timeout_of(60_000), None, password());
+
+    assert_eq!(account.collect().await, Err(Unreachable::Connect.into()));
+
+    assert!((account.metric(&["api_requests_total", "login", "connect"]) - 4.0).abs() < 0.1);
 }
 
 #[tokio::test]
