@@ -2,33 +2,44 @@
 
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::process::Command;
 
 use tempfile::TempDir;
 
 use crate::process::{Process, finished, program, until};
 use crate::support::{ask, client, get, get_json, metric};
 
-/// A demo on free ports, with a folder for its temporary files that is the test's own.
-struct Demo {
+/// A demo on free ports, with a folder for its temporary files that is the test's own: it goes after the process, also
+/// where that is killed.
+pub(crate) struct Demo {
     process: Process,
     temporary: TempDir,
 }
 
 impl Demo {
     fn start() -> Self {
+        Self::with(&["--listen-cloud", "127.0.0.1:0"])
+    }
+
+    /// With further arguments, the one for the cloud's address among them.
+    pub(crate) fn with(arguments: &[&str]) -> Self {
+        Self::started(arguments, Process::start)
+    }
+
+    fn started(arguments: &[&str], start: impl FnOnce(Command) -> Process) -> Self {
         let temporary = tempfile::tempdir().unwrap();
-        let mut command = program(&["demo", "--listen", "127.0.0.1:0", "--listen-cloud", "127.0.0.1:0"]);
+        let mut command = program(&[&["demo", "--listen", "127.0.0.1:0"], arguments].concat());
         command.env("TMPDIR", temporary.path());
-        Self { process: Process::start(command), temporary }
+        Self { process: start(command), temporary }
     }
 
     /// Waits for the greeting.
-    async fn greeting(&mut self) -> String {
+    pub(crate) async fn greeting(&mut self) -> String {
         self.process.says("the greeting", |out, _| out.contains("Ctrl-C").then(|| out.to_owned())).await
     }
 
     /// Sends a signal and sees that it ends well and leaves nothing behind.
-    async fn ends_cleanly_by(mut self, signal: &str) {
+    pub(crate) async fn ends_cleanly_by(mut self, signal: &str) {
         self.process.signal(signal);
         let status = self.process.ended().await;
         assert_eq!(status.code(), Some(0), "{}", self.process.err());
@@ -39,7 +50,7 @@ impl Demo {
 }
 
 /// The addresses of a greeting, in its order.
-fn addresses(greeting: &str) -> Vec<String> {
+pub(crate) fn addresses(greeting: &str) -> Vec<String> {
     let words = greeting.split_whitespace().filter(|word| word.starts_with("http://"));
     words.map(|word| word.trim_end_matches([';', ',']).to_owned()).collect()
 }
@@ -110,19 +121,17 @@ async fn a_busy_port_of_the_demo_is_one_line_that_names_the_option() {
 async fn a_log_that_cannot_be_written_stops_no_collection() {
     let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
     // A cloud that listens everywhere is found as well.
-    let mut command = program(&["demo", "--listen", "127.0.0.1:0", "--listen-cloud", "0.0.0.0:0"]);
-    // Each step of a collection writes a line.
-    command.env("RUST_LOG", "trace");
-    let mut process = Process::start_with_stderr(command, full().into());
-    let greeting =
-        process.says("the greeting", |out, _| out.contains("Ctrl-C").then(|| out.to_owned())).await;
-    let series = addresses(&greeting)[1].clone();
+    let mut demo = Demo::started(&["--listen-cloud", "0.0.0.0:0"], |mut command| {
+        // Each step of a collection writes a line.
+        command.env("RUST_LOG", "trace");
+        Process::start_with_stderr(command, full().into())
+    });
+    let series = addresses(&demo.greeting().await)[1].clone();
     let collected =
         async || Some(metric(&ask(&series).await?.1, &["caas_account_last_success_timestamp_seconds{"]));
     let first = until("the first collection", collected).await;
     until("a later one", async || collected().await.filter(|time| *time > first)).await;
-    process.signal("TERM");
-    assert_eq!(process.ended().await.code(), Some(0));
+    demo.ends_cleanly_by("TERM").await;
 
     let mut command = program(&["crd"]);
     command.stdout(full()).stderr(full());

@@ -8,6 +8,7 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::demo::{Demo, addresses};
 use crate::process::{Process, finished, program, until};
 use crate::servers;
 use crate::support::{account_is, ask, cloud, get, get_json, served};
@@ -181,24 +182,19 @@ async fn answers(prometheus: &Prometheus, simulated: &str, account: &str, instan
 }
 
 /// The demo without change, the address of its server and that of its cloud.
-async fn demo() -> (Process, String, String) {
-    let arguments = ["demo", "--listen", "127.0.0.1:0", "--listen-cloud", "127.0.0.1:0", "--churn", "0"];
-    let mut process = Process::start(program(&arguments));
-    let addresses = process
-        .says("the greeting", |out, _| {
-            let words = || out.split_whitespace().filter(|word| word.starts_with("http://"));
-            let simulated = words().next()?.split("/v1/").next()?.to_owned();
-            let base = words().find_map(|word| word.strip_suffix("/sd"))?.to_owned();
-            out.contains("Ctrl-C").then_some((base, simulated))
-        })
-        .await;
-    (process, addresses.0, addresses.1)
+async fn demo() -> (Demo, String, String) {
+    let mut demo = Demo::with(&["--listen-cloud", "127.0.0.1:0", "--churn", "0"]);
+    let all = addresses(&demo.greeting().await);
+    let base = all.iter().find_map(|address| address.strip_suffix("/sd")).unwrap().to_owned();
+    let (simulated, _) = all[0].split_once("/v1/").unwrap();
+    let simulated = simulated.to_owned();
+    (demo, base, simulated)
 }
 
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
 async fn prometheus_answers_the_articles_queries_on_the_demo_found_through_discovery() {
-    let (mut process, base, simulated) = demo().await;
+    let (demo, base, simulated) = demo().await;
     let prometheus = Prometheus::start(&through_discovery(&base), 3).await;
 
     let said =
@@ -222,8 +218,7 @@ async fn prometheus_answers_the_articles_queries_on_the_demo_found_through_disco
     println!("  up\n    => {targets:?}");
     assert_eq!(targets.len(), 3);
     prometheus.stop().await;
-    process.signal("TERM");
-    assert_eq!(process.ended().await.code(), Some(0));
+    demo.ends_cleanly_by("TERM").await;
 }
 
 #[tokio::test]
@@ -264,7 +259,7 @@ async fn lint(body: &str) -> (Option<i32>, String) {
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
 async fn promtool_finds_nothing_to_say_of_what_the_demo_serves() {
-    let (_process, base, _) = demo().await;
+    let (_demo, base, _) = demo().await;
     for path in ["/metrics", "/accounts/team-a/acme/metrics", "/accounts/team-b/globex/metrics"] {
         assert_eq!(lint(&get(&format!("{base}{path}")).await).await, (Some(0), String::new()), "{path}");
     }
