@@ -27,7 +27,7 @@ const NEVER: Duration = Duration::from_secs(3600);
 /// More than the buffers of two sockets hold.
 const LARGE: usize = 64 << 20;
 
-/// `/` a word, `/large` more than a client that does not read can be sent, `/panic` a bug.
+/// `/` a word, `/large` more than a client that does not read can be sent, `/whole` the same in one piece, `/panic` a bug.
 fn routes() -> Router {
     const CHUNK: usize = 1 << 14;
     let chunks = || {
@@ -36,6 +36,7 @@ fn routes() -> Router {
     Router::new()
         .route("/", get(async || "hello"))
         .route("/large", get(async move || Body::from_stream(chunks())))
+        .route("/whole", get(async || Bytes::from(vec![b'x'; LARGE])))
         .route("/panic", get(async || -> &'static str { panic!("a bug") }))
 }
 
@@ -98,6 +99,40 @@ async fn a_client_that_takes_nothing_of_its_answer_is_let_go() {
     assert_eq!(hello(served.address).await, "hello");
 
     assert!(rest(&mut stuck).await.len() < LARGE);
+}
+
+#[tokio::test]
+async fn a_connection_whose_answer_is_taken_makes_room_at_once() {
+    // One place that nobody loses by being quiet, and far more clients than that, each of which keeps its connection.
+    let limits = Limits { connections: 1, quiet: NEVER, ..Limits::default() };
+    let served = serve(routes(), limits).await;
+    let mut kept = Vec::new();
+    for _ in 0..20 {
+        let client = client();
+        let response = timeout(DEADLINE, client.get(served.url("/")).send()).await.expect("served in time");
+        assert_eq!(response.unwrap().text().await.unwrap(), "hello");
+        kept.push(client);
+    }
+    for client in kept {
+        let again = timeout(DEADLINE, client.get(served.url("/")).send()).await.expect("served in time");
+        assert_eq!(again.expect("a kept connection that was let go is made anew").status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_made_and_not_taken_yet_keeps_its_place() {
+    let limits = Limits { connections: 1, quiet: NEVER, write_stall: NEVER, ..Limits::default() };
+    let served = serve(routes(), limits).await;
+    let mut slow = asking(served.address, "/whole").await;
+    slow.read_exact(&mut [0; 100]).await.unwrap();
+    let other = tokio::spawn(hello(served.address));
+    // Accepted, and waiting for the one place.
+    let mut further = asking(served.address, "/").await;
+
+    assert!(rest(&mut slow).await.len() > LARGE - 100, "nothing of it is cut off");
+
+    assert_eq!(other.await.unwrap(), "hello");
+    assert!(rest(&mut further).await.ends_with(b"hello"));
 }
 
 #[tokio::test]

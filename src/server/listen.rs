@@ -26,6 +26,7 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use super::answer::Answer;
 use super::slots::{Slot, Slots, Watched};
 
 /// What a listener bears.
@@ -33,7 +34,7 @@ use super::slots::{Slot, Slots, Watched};
 pub struct Limits {
     /// Connections at once. Each costs some 20 KiB; Prometheus needs one or two an account.
     pub connections: usize,
-    /// How long a connection may do nothing useful while another waits for its place.
+    /// How long a connection may do nothing useful while another waits for its place; one that is answered goes at once.
     pub quiet: Duration,
     /// How long the next request, with all its headers, may take to come. Above the usual scrape intervals, so
     /// that Prometheus keeps its connection from one scrape to the next.
@@ -153,9 +154,15 @@ async fn connection(stream: TcpStream, slot: Slot, router: Router, limits: Limit
     stream.set_write_timeout(Some(limits.write_stall));
 
     let service = service_fn(|request: Request<Incoming>| {
-        slot.touch();
-        let router = router.clone();
-        async move { Ok::<_, Infallible>(answer(router, request.map(Body::new)).await) }
+        let (router, slot) = (router.clone(), Arc::clone(&slot));
+        async move {
+            if !slot.asked() {
+                // The connection ends in a moment, and a client may ask again where it saw nothing of an answer.
+                std::future::pending::<()>().await;
+            }
+            let response = answer(router, request.map(Body::new)).await;
+            Ok::<_, Infallible>(response.map(|body| Answer { body, slot }))
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

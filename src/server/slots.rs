@@ -1,6 +1,6 @@
 //! How many connections there may be, and which one makes room when there are too many.
 //!
-//! Knows nothing of HTTP: a connection is what last did something useful at some time.
+//! Knows nothing of HTTP: a connection is asked and answers, and last did something useful at some time.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -28,7 +28,25 @@ pub(super) struct Slots {
 #[derive(Debug, Default)]
 struct Taken {
     next: u64,
-    by: BTreeMap<u64, (Instant, CancellationToken)>,
+    by: BTreeMap<u64, Place>,
+}
+
+#[derive(Debug)]
+struct Place {
+    stage: Stage,
+    /// When the connection last did something useful.
+    since: Instant,
+    close: CancellationToken,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Nothing was asked yet, or an answer is being made.
+    AtWork,
+    /// The answer is made. Bytes of it may still wait to be sent.
+    Made,
+    /// All of the answer went, and nothing was asked since.
+    Answered,
 }
 
 impl Slots {
@@ -36,8 +54,11 @@ impl Slots {
         Arc::new(Self { limit, quiet, taken: Mutex::default(), freed: Notify::new() })
     }
 
-    /// A place for a new connection. When all are taken, the connection that has been quiet for longest goes;
-    /// where all are at work, this waits.
+    /// A place for a new connection. When all are taken, of those that are answered or quiet the one goes that did nothing
+    /// for longest; where all are at work, this waits.
+    ///
+    /// A connection that is answered is kept for a further request, which costs its client little to ask on another one.
+    /// So there may be far more scrapers than places.
     pub(super) async fn take(self: &Arc<Self>) -> Slot {
         loop {
             if let Some(slot) = self.try_take() {
@@ -51,17 +72,18 @@ impl Slots {
     fn try_take(self: &Arc<Self>) -> Option<Slot> {
         let mut taken = self.taken();
         if taken.by.len() >= self.limit {
-            let (&id, (since, _)) = taken.by.iter().min_by_key(|(_, (since, _))| *since)?;
-            if since.elapsed() < self.quiet {
-                return None;
-            }
-            if let Some((_, close)) = taken.by.remove(&id) {
-                close.cancel();
+            let may_go =
+                |place: &Place| place.stage == Stage::Answered || place.since.elapsed() >= self.quiet;
+            let leaving = taken.by.iter().filter(|(_, place)| may_go(place));
+            let (&id, _) = leaving.min_by_key(|(_, place)| place.since)?;
+            if let Some(place) = taken.by.remove(&id) {
+                place.close.cancel();
             }
         }
         let (id, close) = (taken.next, CancellationToken::new());
         taken.next += 1;
-        taken.by.insert(id, (Instant::now(), close.clone()));
+        let place = Place { stage: Stage::AtWork, since: Instant::now(), close: close.clone() };
+        taken.by.insert(id, place);
         Some(Slot { slots: Arc::clone(self), id, close })
     }
 
@@ -79,12 +101,43 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// The connection did something useful: a whole request came, or bytes of an answer went. Bytes of a request
-    /// do not count, or a client that sends its headers for ever would never be quiet.
-    pub(super) fn touch(&self) {
-        if let Some((since, _)) = self.slots.taken().by.get_mut(&self.id) {
-            *since = Instant::now();
+    /// A whole request came. False where the place is lost already, and nothing of an answer should go.
+    pub(super) fn asked(&self) -> bool {
+        self.update(|place| {
+            place.stage = Stage::AtWork;
+            place.since = Instant::now();
+        })
+        .is_some()
+    }
+
+    /// The answer to the request is made.
+    pub(super) fn made(&self) {
+        self.update(|place| place.stage = Stage::Made);
+    }
+
+    /// Bytes of an answer went. Bytes of a request do not count, or a client that sends its headers for ever would never be
+    /// quiet.
+    fn wrote(&self) {
+        self.update(|place| place.since = Instant::now());
+    }
+
+    /// Nothing waits to be sent.
+    fn sent_all(&self) {
+        let answered = self.update(|place| {
+            let answered = place.stage == Stage::Made;
+            if answered {
+                place.stage = Stage::Answered;
+            }
+            answered
+        });
+        if answered == Some(true) {
+            self.slots.freed.notify_one();
         }
+    }
+
+    /// Changes the place, unless it is lost.
+    fn update<T>(&self, change: impl FnOnce(&mut Place) -> T) -> Option<T> {
+        self.slots.taken().by.get_mut(&self.id).map(change)
     }
 
     /// Resolves when the place is given to another connection.
@@ -100,7 +153,7 @@ impl Drop for Slot {
     }
 }
 
-/// A stream whose slot is touched by every write that moves bytes.
+/// A stream that tells its slot of every write that moves bytes, and of the end of them.
 pub(super) struct Watched {
     pub(super) stream: TcpStream,
     pub(super) slot: Arc<Slot>,
@@ -109,7 +162,7 @@ pub(super) struct Watched {
 impl Watched {
     fn wrote(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if matches!(result, Poll::Ready(Ok(bytes)) if bytes > 0) {
-            self.slot.touch();
+            self.slot.wrote();
         }
         result
     }
@@ -149,7 +202,11 @@ impl AsyncWrite for Watched {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let result = Pin::new(&mut self.stream).poll_flush(context);
+        if matches!(result, Poll::Ready(Ok(()))) {
+            self.slot.sent_all();
+        }
+        result
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -170,11 +227,32 @@ mod tests {
         let slots = Slots::new(2, QUIET);
         let (first, second) = (slots.take().await, slots.take().await);
         advance(QUIET).await;
-        first.touch();
+        first.wrote();
 
         let _third = slots.take().await;
 
         assert!(second.close.is_cancelled() && !first.close.is_cancelled());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_makes_room_when_all_of_its_answer_went_and_not_while_it_is_made_or_sent() {
+        let slots = Slots::new(1, QUIET);
+        let first = slots.take().await;
+        // Before a request there is nothing that could be answered.
+        first.sent_all();
+        assert!(slots.try_take().is_none());
+        assert!(first.asked());
+        first.sent_all();
+        assert!(slots.try_take().is_none());
+        first.made();
+        first.wrote();
+        assert!(slots.try_take().is_none());
+
+        let started = Instant::now();
+        let (_second, ()) = tokio::join!(slots.take(), async { first.sent_all() });
+
+        assert_eq!(started.elapsed(), Duration::ZERO);
+        assert!(first.close.is_cancelled() && !first.asked(), "what is asked too late is not answered");
     }
 
     #[tokio::test(start_paused = true)]
