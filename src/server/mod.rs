@@ -3,6 +3,7 @@
 //! Two listeners: accounts, discovery, own metrics and the page on one; health on the other.
 
 mod answer;
+mod detail;
 mod discovery;
 mod health;
 mod listen;

@@ -11,7 +11,7 @@ use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST};
 use http::{HeaderMap, StatusCode};
 
 use super::negotiate::{Format, format, takes_gzip};
-use super::{discovery, page, scrape, views};
+use super::{detail, discovery, page, scrape, views};
 use crate::account::{AccountId, Uncollected};
 use crate::collector::registry::{Listed, Registry};
 use crate::exposition::{openmetrics, text};
@@ -90,13 +90,7 @@ async fn account(
     let Some(account) = context.registry.listed(&AccountId::new(&namespace, &name)) else {
         return unknown_account();
     };
-    // An account may have many thousand instances: too much for the threads that serve the others.
-    let made =
-        tokio::task::spawn_blocking(move || Json(views::detail(&account, SystemTime::now())).into_response());
-    made.await.unwrap_or_else(|error| {
-        tracing::error!(%error, "an account's JSON was not made");
-        line(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
-    })
+    detail::answer(account, SystemTime::now())
 }
 
 async fn account_metrics(

@@ -1,4 +1,6 @@
 //! A finished body on its way to the client: compressed as it is kept, or taken apart on the way.
+//!
+//! What is made on the way is made as fast as the client reads it, here and in [`super::detail`].
 
 use std::io;
 
@@ -12,8 +14,8 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, VARY};
 use crate::exposition::Body;
 use crate::exposition::gzip::Inflate;
 
-/// How much of a compressed body is taken apart at once: bounds what a slow client holds in memory.
-const CHUNK_BYTES: usize = 256 << 10;
+/// How much of a body is made at once: bounds what a slow client holds in memory.
+pub(super) const CHUNK_BYTES: usize = 256 << 10;
 
 /// The answer to a scrape; `vary` names the request's headers that it depends on.
 pub(super) fn answer(body: &Body, content_type: &'static str, gzip: bool, vary: &'static str) -> Response {
@@ -33,13 +35,22 @@ pub(super) fn plain_after<'a>(first: Bytes, bodies: impl Iterator<Item = &'a Bod
     HttpBody::from_stream(stream::iter(pieces).flatten())
 }
 
-type Chunks = BoxStream<'static, io::Result<Bytes>>;
+/// A body in pieces.
+pub(super) type Chunks = BoxStream<'static, io::Result<Bytes>>;
 
-/// Takes a body apart as fast as the client reads it, chunk by chunk on threads made for work.
+/// Takes a body apart as fast as the client reads it.
 fn inflated(gzip: Bytes) -> Chunks {
-    let next = async |mut inflate: Inflate| {
-        let work = move || Ok(inflate.next_chunk(CHUNK_BYTES)?.map(|chunk| (chunk, inflate)));
+    as_read(Inflate::new(gzip), |inflate| inflate.next_chunk(CHUNK_BYTES))
+}
+
+/// Makes a body as fast as the client reads it, chunk by chunk on threads made for work; `next` makes none at the end.
+pub(super) fn as_read<M: Send + 'static>(
+    maker: M,
+    next: impl Fn(&mut M) -> io::Result<Option<Bytes>> + Copy + Send + 'static,
+) -> Chunks {
+    let next = move |mut maker: M| async move {
+        let work = move || Ok(next(&mut maker)?.map(|chunk| (chunk, maker)));
         tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
     };
-    stream::try_unfold(Inflate::new(gzip), next).boxed()
+    stream::try_unfold(maker, next).boxed()
 }

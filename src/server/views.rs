@@ -33,16 +33,17 @@ pub(super) struct Summary {
     pub(super) legacy_metrics_path: Option<String>,
 }
 
-/// `GET /accounts/{namespace}/{name}`.
+/// `GET /accounts/{namespace}/{name}` without its services: [`super::detail`] adds them one by one, as they may be many.
 #[derive(Debug, Serialize)]
 pub(super) struct Detail {
     account: Summary,
-    services: Vec<Service>,
+    services: [(); 0],
 }
 
+/// A service without its instances, for the same reason.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Service {
+pub(super) struct Service {
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     application: Option<String>,
@@ -60,12 +61,12 @@ struct Service {
     size: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     region: Option<String>,
-    instances: Vec<Instance>,
+    instances: [(); 0],
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Instance {
+pub(super) struct Instance {
     name: String,
     id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,10 +102,9 @@ pub(super) fn accounts(accounts: &[Listed], now: SystemTime) -> Accounts {
     Accounts { accounts: accounts.iter().map(|account| summary(account, now)).collect() }
 }
 
-/// One account with its services, instances and newest samples.
+/// One account as it stands at `now`.
 pub(super) fn detail(account: &Listed, now: SystemTime) -> Detail {
-    let services = account.snapshot().map(|snapshot| &snapshot.page.services[..]).unwrap_or_default();
-    Detail { account: summary(account, now), services: services.iter().map(service).collect() }
+    Detail { account: summary(account, now), services: [] }
 }
 
 fn summary(account: &Listed, now: SystemTime) -> Summary {
@@ -132,7 +132,8 @@ fn age(at: f64, now: SystemTime) -> f64 {
     ((now - at).max(0.0) * 1000.0).round() / 1000.0
 }
 
-fn service(entry: &ServiceEntry) -> Service {
+/// What a cloud says of a service.
+pub(super) fn service(entry: &ServiceEntry) -> Service {
     let facts = &entry.facts;
     Service {
         name: facts.name.clone(),
@@ -144,11 +145,12 @@ fn service(entry: &ServiceEntry) -> Service {
         image_tag: facts.image_tag.clone(),
         size: facts.size.clone(),
         region: facts.region.clone(),
-        instances: entry.instances.iter().map(instance).collect(),
+        instances: [],
     }
 }
 
-fn instance(entry: &InstanceEntry) -> Instance {
+/// What a cloud says of an instance, with its newest sample.
+pub(super) fn instance(entry: &InstanceEntry) -> Instance {
     Instance {
         name: entry.facts.name.clone(),
         id: entry.facts.id.clone(),

@@ -1,0 +1,109 @@
+//! One account as JSON, made piece by piece as fast as the client reads it: an account may have many thousand instances,
+//! and a body made whole would cost their size again for every slow client.
+//!
+//! Knows how lists are put together; what stands in them is for [`super::views`].
+
+use std::io;
+use std::time::SystemTime;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use serde::Serialize;
+
+use super::scrape::{CHUNK_BYTES, as_read};
+use super::views;
+use crate::collector::registry::Listed;
+use crate::exposition::page::ServiceEntry;
+
+/// The account as it stands at `now`.
+pub(super) fn answer(account: Listed, now: SystemTime) -> Response {
+    let pieces = Pieces { account, now, next: Some(Piece::Account) };
+    let body = Body::from_stream(as_read(pieces, |pieces| pieces.next_chunk(CHUNK_BYTES)));
+    ([(CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// An account on its way. Of the registry it holds the snapshot, which all that read it share.
+struct Pieces {
+    account: Listed,
+    now: SystemTime,
+    next: Option<Piece>,
+}
+
+/// What comes next, by place in the lists; one place after the last is the list's end.
+#[derive(Clone, Copy)]
+enum Piece {
+    Account,
+    Service(usize),
+    Instance(usize, usize),
+}
+
+impl Pieces {
+    /// At least so many bytes where so many are left, and no more than one piece above; `None` at the end. Costs CPU time:
+    /// not for async threads.
+    fn next_chunk(&mut self, bytes: usize) -> io::Result<Option<Bytes>> {
+        let mut chunk = Vec::new();
+        while chunk.len() < bytes
+            && let Some(piece) = self.next
+        {
+            self.next = self.write(piece, &mut chunk)?;
+        }
+        Ok((!chunk.is_empty()).then(|| chunk.into()))
+    }
+
+    /// Writes a piece, and says which one follows.
+    fn write(&self, piece: Piece, chunk: &mut Vec<u8>) -> serde_json::Result<Option<Piece>> {
+        let next = match piece {
+            Piece::Account => {
+                open(chunk, &views::detail(&self.account, self.now))?;
+                Piece::Service(0)
+            }
+            Piece::Service(place) => {
+                let Some(service) = self.services().get(place) else {
+                    close(chunk);
+                    return Ok(None);
+                };
+                separate(chunk, place);
+                open(chunk, &views::service(service))?;
+                Piece::Instance(place, 0)
+            }
+            Piece::Instance(service, place) => {
+                let instances = self.services().get(service).map(|service| &service.instances[..]);
+                if let Some(instance) = instances.unwrap_or_default().get(place) {
+                    separate(chunk, place);
+                    serde_json::to_writer(chunk, &views::instance(instance))?;
+                    Piece::Instance(service, place + 1)
+                } else {
+                    close(chunk);
+                    Piece::Service(service + 1)
+                }
+            }
+        };
+        Ok(Some(next))
+    }
+
+    fn services(&self) -> &[ServiceEntry] {
+        self.account.snapshot().map(|snapshot| &snapshot.page.services[..]).unwrap_or_default()
+    }
+}
+
+/// How an object ends whose last field is an empty list.
+const END: &[u8] = b"]}";
+
+/// Writes such an object, and leaves both open for what the list holds.
+fn open(chunk: &mut Vec<u8>, object: &impl Serialize) -> serde_json::Result<()> {
+    serde_json::to_writer(&mut *chunk, object)?;
+    chunk.truncate(chunk.len() - END.len());
+    Ok(())
+}
+
+fn close(chunk: &mut Vec<u8>) {
+    chunk.extend_from_slice(END);
+}
+
+fn separate(chunk: &mut Vec<u8>, place: usize) {
+    if place > 0 {
+        chunk.push(b',');
+    }
+}
