@@ -37,6 +37,7 @@ use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tower::ServiceExt;
 
 const PROMETHEUS: &str = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
     application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,\
@@ -363,6 +364,25 @@ async fn own_metrics_stand_alone_unless_an_account_is_appended() {
         own.contains("caas_operator_build_info{"),
         "before its first collection there is none of it: {own}"
     );
+}
+
+#[test]
+fn own_metrics_are_made_on_threads_for_work() {
+    // Of those threads there is one, and it has something else to do.
+    let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let context = Context { registry: registry(), metrics: Metrics::new(), append_account: None };
+        let (done, busy) = std::sync::mpsc::channel::<()>();
+        let busy = tokio::task::spawn_blocking(move || busy.recv());
+        let request = http::Request::get("/metrics").body(axum::body::Body::empty()).unwrap();
+        let mut answer = std::pin::pin!(router(context).oneshot(request));
+
+        assert!(futures::poll!(&mut answer).is_pending(), "nothing of it is made by the thread that serves");
+
+        done.send(()).unwrap();
+        busy.await.unwrap().unwrap();
+        assert_eq!(answer.await.unwrap().status(), StatusCode::OK);
+    });
 }
 
 #[tokio::test]

@@ -144,8 +144,18 @@ async fn targets(State(context): State<Context>, headers: HeaderMap) -> Response
 async fn own_metrics(State(context): State<Context>) -> Response {
     let appended = context.append_account.as_ref().and_then(|id| context.registry.get(id)?.snapshot);
     let headers = [(CONTENT_TYPE, text::CONTENT_TYPE)];
-    context.metrics.set_accounts(&context.registry.states());
-    let own = context.metrics.render();
+    // Several series an account: too much for the threads that serve the others.
+    let made = tokio::task::spawn_blocking(move || {
+        context.metrics.set_accounts(&context.registry.states());
+        context.metrics.render()
+    });
+    let own = match made.await {
+        Ok(own) => own,
+        Err(error) => {
+            tracing::error!(%error, "the own metrics were not made");
+            return line(StatusCode::INTERNAL_SERVER_ERROR, "internal error");
+        }
+    };
     match appended {
         None => (headers, own).into_response(),
         // Own families begin with caas_operator_ and process_, an account's do not: none stands twice.
