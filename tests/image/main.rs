@@ -9,11 +9,16 @@
 
 #[path = "../support/authority.rs"]
 mod authority;
+#[path = "../cluster/harness/mod.rs"]
+mod control;
 #[path = "../support/namespaces.rs"]
 mod namespaces;
+#[path = "../support/servers.rs"]
+mod servers;
 
 mod cloud;
 mod inside;
+mod operator;
 mod root;
 mod standalone;
 
