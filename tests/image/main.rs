@@ -1,5 +1,6 @@
-//! The image's file system, tested as such: the static binary in an empty root with CA certificates only, read-only,
-//! as user 65532, with a name server of its own. Needs Linux, util-linux and `target/static` (`make static`).
+//! The image: what it is built from, and its file system, tested as such: the static binary in an empty root with CA
+//! certificates only, read-only, as user 65532, with a name server of its own. Needs Linux, util-linux and
+//! `target/static` (`make static`).
 //!
 //! A test of the file system starts itself once more in namespaces of its own, where it may mount, and where port 53 is
 //! free.
@@ -17,6 +18,7 @@ mod namespaces;
 mod servers;
 
 mod cloud;
+mod context;
 mod inside;
 mod operator;
 mod root;
