@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use anyhow::ensure;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::control::until;
 use crate::harness::PATIENCE;
+use crate::harness::once::Once;
 use crate::harness::prometheus::{self, Prometheus};
 use crate::harness::tenant::Tenant;
 use crate::harness::world::World;
@@ -32,23 +33,29 @@ pub(crate) async fn a_tenants_release_label_is_what_a_prometheus_selects_by(worl
     picky.until(&query, |series| series.len() == 2).await;
 }
 
+/// Both shards of a Prometheus that takes what carries the label `shards: two`, which the release's own ServiceMonitor does.
+async fn shards(world: &'static World) -> &'static [Prometheus; 2] {
+    static SHARDS: Once<[Prometheus; 2]> = Once::new();
+    let start = async || {
+        let selector = json!({"shards": 2, "serviceMonitorSelector": {"matchLabels": {"shards": "two"}}});
+        prometheus::install(world, "sharded", selector).await?;
+        Ok([Prometheus::run(world, "sharded", 0).await?, Prometheus::run(world, "sharded", 1).await?])
+    };
+    world.released().await;
+    SHARDS.get("a Prometheus in two shards", start).await
+}
+
 pub(crate) async fn a_prometheus_in_two_shards_scrapes_each_account_once(world: &'static World) {
     const ACCOUNTS: usize = 6;
-    world.released().await;
+    let shards = shards(world).await;
     let team = Tenant::named(world, "sharded").await;
-    let selector = json!({"shards": 2, "serviceMonitorSelector": {"matchLabels": {"shards": "two"}}});
-    prometheus::install(world, "sharded", selector).await.unwrap();
-    let shards = [
-        Prometheus::run(world, "sharded", 0).await.unwrap(),
-        Prometheus::run(world, "sharded", 1).await.unwrap(),
-    ];
     for number in 0..ACCOUNTS {
         let spec = json!({"metrics": {"names": "both"}, "serviceMonitor": {"labels": {"shards": "two"}}});
         team.apply(&format!("account-{number}"), &world.cloud, "initech", spec).await;
     }
 
     let owners = until(PATIENCE, "every account in a shard", async || {
-        let owners = owners(&shards).await?;
+        let owners = owners(shards).await?;
         ensure!(owners.len() == ACCOUNTS, "{owners:?}");
         Ok(owners)
     })
@@ -69,11 +76,36 @@ pub(crate) async fn a_prometheus_in_two_shards_scrapes_each_account_once(world: 
     }
     // It stays so: none is taken by the other shard a scrape later.
     let oldest = "min(timestamp(up{namespace=\"sharded\"}))";
-    for shard in &shards {
+    for shard in shards {
         let now = shard.until(oldest, |series| series.len() == 1).await[0].value;
         shard.until(oldest, |series| series.iter().any(|series| series.value > now)).await;
     }
-    assert_eq!(self::owners(&shards).await.unwrap(), owners);
+    assert_eq!(self::owners(shards).await.unwrap(), owners);
+}
+
+pub(crate) async fn each_shard_knows_the_operator_so_that_none_takes_it_for_down(world: &'static World) {
+    let shards = shards(world).await;
+    let team = Tenant::named(world, "everywhere").await;
+    // By their names, the first belongs to one shard and the second to the other.
+    for account in ["account-0", "account-1"] {
+        let spec = json!({"serviceMonitor": {"labels": {"shards": "two"}}});
+        team.apply(account, &world.cloud, "initech", spec).await;
+    }
+
+    for shard in shards {
+        shard.until("up{job=\"caas-operator\"} == 1", |series| series.len() == 1).await;
+        until(PATIENCE, "CaasOperatorDown to be evaluated and silent", async || {
+            let rules: Value = shard.get("rules", &[("rule_name[]", "CaasOperatorDown")]).await?;
+            let rule = &rules["groups"][0]["rules"][0];
+            ensure!(rule["health"] == "ok" && rule["state"] == "inactive", "{rules}");
+            Ok(())
+        })
+        .await;
+        // What alerts hold against each other is there together, wherever an account is.
+        let joined = "caas_account_up{namespace=\"everywhere\"} and on (account_namespace, account) \
+                      caas_operator_api_requests_total";
+        shard.until(joined, |series| series.len() == 1).await;
+    }
 }
 
 /// The shards that have each account as a target, by their numbers.

@@ -15,7 +15,7 @@ pub(crate) mod hosts;
 mod inside;
 mod kubelet;
 mod network;
-mod once;
+pub(crate) mod once;
 mod operators;
 mod pod;
 mod probes;

@@ -43,6 +43,7 @@ fn of_world(world: &str) -> Vec<Trial> {
             series::a_deleted_account_is_scraped_no_more,
             selection::a_tenants_release_label_is_what_a_prometheus_selects_by,
             selection::a_prometheus_in_two_shards_scrapes_each_account_once,
+            selection::each_shard_knows_the_operator_so_that_none_takes_it_for_down,
             discovery::a_plain_prometheus_has_the_same_series_through_http_sd,
             alerts::revoking_an_account_in_its_cloud_fires_the_alert_until_it_is_restored,
             dashboards::every_variable_and_every_query_of_every_dashboard_has_an_answer,

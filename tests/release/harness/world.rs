@@ -98,7 +98,8 @@ impl World {
                 let values = json!({
                     "clouds": {"allowedCIDRs": [cloud::NETWORK]},
                     "log": {"level": "info,caas_operator=debug", "format": "text"},
-                    "serviceMonitor": {"enabled": true, "interval": "5s", "scrapeTimeout": "5s"},
+                    "serviceMonitor": {"enabled": true, "interval": "5s", "scrapeTimeout": "5s",
+                        "labels": {"shards": "two"}},
                     "prometheusRule": {"enabled": true, "alerts": {
                         "CaasAccountNotCollected": {"for": "0s"},
                         "CaasCredentialsRejected": {"for": "0s"},
