@@ -127,7 +127,8 @@ fn thresholds_labels_and_selectors_come_from_values() {
         "--set-literal=prometheusRule.operatorSelector=job=\"own\"",
         "--set=prometheusRule.alertLabels.team=platform",
         "--set=prometheusRule.runbookUrl=https://runbooks.example.com/caas/",
-        "--set=prometheusRule.alerts.CaasInstanceCpuHigh.ratio=0.75",
+        "--set=prometheusRule.alerts.CaasInstanceCpuHigh.cores=1.5",
+        "--set=prometheusRule.alerts.CaasInstanceCpuHigh.window=20m",
         "--set=prometheusRule.alerts.CaasInstanceCpuHigh.for=1h",
         "--set=prometheusRule.alerts.CaasInstanceCpuHigh.severity=info",
         "--set=prometheusRule.alerts.CaasInstanceMemoryHigh.enabled=false",
@@ -135,7 +136,10 @@ fn thresholds_labels_and_selectors_come_from_values() {
     let rule = only(&objects, "PrometheusRule");
     let find = |name: &str| alerts(rule).into_iter().find(|alert| alert["alert"] == name);
     let cpu = find("CaasInstanceCpuHigh").unwrap();
-    assert_eq!(text(cpu, "/expr"), r#"caas_instance_cpu_utilization_ratio{job="clouds"} > 0.75"#);
+    assert_eq!(
+        text(cpu, "/expr"),
+        r#"rate(caas_instance_cpu_usage_seconds_total{job="clouds"}[20m]) > 1.5"#
+    );
     assert_eq!(
         (text(cpu, "/for"), text(cpu, "/labels/severity"), text(cpu, "/labels/team")),
         ("1h", "info", "platform")

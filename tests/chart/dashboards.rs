@@ -108,17 +108,25 @@ fn every_dashboard_can_be_told_which_prometheus_to_ask() {
 }
 
 #[test]
-fn every_rate_of_ours_looks_back_over_several_collections() {
-    // What we count moves once a collection, each minute by default. Without a minimal step, Grafana would take four times
-    // the data source's interval, in which a counter may not have moved at all.
+fn every_rate_looks_back_over_several_scrapes_also_where_they_are_a_minute_apart() {
+    // Accounts are scraped each 30 seconds by default, and at least each minute. Without a minimal step, Grafana would take
+    // four times the interval of its data source, in which there may be one scrape or none.
+    let (mut rates, mut fixed) = (0, 0);
     for (name, dashboard) in dashboards() {
         for (_, target) in targets(&dashboard) {
             let query = query(target);
-            if query.contains("caas_") && query.contains("$__rate_interval") {
-                assert_eq!(target["interval"], "1m", "{name}: {query}");
+            for window in query.split('[').skip(1).map(|rest| rest.split(']').next().unwrap()) {
+                if window == "$__rate_interval" {
+                    assert_eq!(target["interval"], "1m", "{name}: {query}");
+                    rates += 1;
+                } else {
+                    assert!(["15m", "1h"].contains(&window), "{name}: {query}");
+                    fixed += 1;
+                }
             }
         }
     }
+    assert!(rates > 30 && fixed > 1, "{rates} {fixed}");
 }
 
 #[test]
