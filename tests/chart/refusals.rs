@@ -3,7 +3,7 @@
 use crate::chart::{errors, template};
 
 /// What is set, and what the message has to say.
-const REFUSED: [(&str, &[&str]); 34] = [
+const REFUSED: [(&str, &[&str]); 54] = [
     ("replicaz=2", &["additional properties 'replicaz' not allowed"]),
     ("image.tagg=1", &["at '/image'", "'tagg' not allowed"]),
     ("clouds.allowedEndpoint=x", &["at '/clouds'", "'allowedEndpoint' not allowed"]),
@@ -36,7 +36,13 @@ const REFUSED: [(&str, &[&str]); 34] = [
         "clouds.allowedCIDRs[0]=10.20.0.0",
         &["clouds.allowedCIDRs: \"10.20.0.0\" is no network", "10.20.0.0/16"],
     ),
-    ("prometheusRule.alerts.CaasInstanceCpuHigh.ratio=90", &["CaasInstanceCpuHigh/ratio'", "want 1"]),
+    ("prometheusRule.alerts.CaasInstanceMemoryHigh.ratio=90", &["CaasInstanceMemoryHigh/ratio'", "want 1"]),
+    ("prometheusRule.alerts.CaasInstanceCpuHigh.ratio=0.9", &["CaasInstanceCpuHigh'", "'ratio' not allowed"]),
+    ("prometheusRule.alerts.CaasInstanceCpuHigh.cores=0", &["CaasInstanceCpuHigh/cores'", "want 0"]),
+    (
+        "prometheusRule.alerts.CaasInstanceCpuHigh.cores=0.0",
+        &["CaasInstanceCpuHigh/cores'", "does not match pattern"],
+    ),
     (
         "prometheusRule.alerts.CaasOperatorDown.for=5 minutes",
         &["CaasOperatorDown/for'", "does not match pattern"],
@@ -59,6 +65,53 @@ const REFUSED: [(&str, &[&str]); 34] = [
     (
         "serviceMonitor.interval=1m30s,serviceMonitor.scrapeTimeout=90001ms",
         &["serviceMonitor.scrapeTimeout: 90001ms is longer than"],
+    ),
+    (
+        "prometheusRule.alerts.CaasCredentialsRejected.window=0m",
+        &["CaasCredentialsRejected/window'", "does not match pattern '[1-9]'"],
+    ),
+    (
+        "prometheusRule.alerts.CaasCloudThrottling.window=0s",
+        &["CaasCloudThrottling/window'", "does not match pattern '[1-9]'"],
+    ),
+    (
+        "prometheusRule.alerts.CaasSeriesDropped.window=0h0m",
+        &["CaasSeriesDropped/window'", "does not match pattern '[1-9]'"],
+    ),
+    (
+        "prometheusRule.alerts.CaasInstanceRestarting.window=00m",
+        &["CaasInstanceRestarting/window'", "does not match pattern '[1-9]'"],
+    ),
+    (
+        "prometheusRule.alerts.CaasInstanceCpuHigh.window=0ms",
+        &["CaasInstanceCpuHigh/window'", "does not match pattern '[1-9]'"],
+    ),
+    ("serviceMonitor.interval=0s", &["/serviceMonitor/interval'", "does not match pattern '[1-9]'"]),
+    (
+        "serviceMonitor.scrapeTimeout=0s",
+        &["/serviceMonitor/scrapeTimeout'", "does not match pattern '[1-9]'"],
+    ),
+    ("serviceMonitor.interval=0", &["/serviceMonitor/interval'", "want string"]),
+    ("podSecurityContext.runAsUsr=1", &["at '/podSecurityContext'", "'runAsUsr' not allowed"]),
+    (
+        "securityContext.readOnlyRootFileSystem=true",
+        &["at '/securityContext'", "'readOnlyRootFileSystem' not allowed"],
+    ),
+    ("dnsConfig.nameserver[0]=192.0.2.53", &["at '/dnsConfig'", "'nameserver' not allowed"]),
+    ("hostAliases[0].host=a", &["at '/hostAliases/0'", "'host' not allowed"]),
+    (
+        "topologySpreadConstraints[0].maxskew=1",
+        &["at '/topologySpreadConstraints/0'", "'maxskew' not allowed"],
+    ),
+    ("extraEnvFrom[0].configmapRef.name=a", &["at '/extraEnvFrom/0'", "'configmapRef' not allowed"]),
+    ("extraVolumeMounts[0].subpath=a", &["at '/extraVolumeMounts/0'", "'subpath' not allowed"]),
+    (
+        "serviceMonitor.relabelings[0].sourceLabel=a",
+        &["at '/serviceMonitor/relabelings/0'", "'sourceLabel' not allowed"],
+    ),
+    (
+        "serviceMonitor.metricRelabelings[0].target_label=a",
+        &["at '/serviceMonitor/metricRelabelings/0'", "'target_label' not allowed"],
     ),
     ("global.imagePullSecrets[0]=registry", &["at '/global/imagePullSecrets/0'", "want object"]),
     ("listenAddress=::", &["at '/listenAddress'", "does not match pattern"]),
