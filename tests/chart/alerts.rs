@@ -136,10 +136,7 @@ fn thresholds_labels_and_selectors_come_from_values() {
     let rule = only(&objects, "PrometheusRule");
     let find = |name: &str| alerts(rule).into_iter().find(|alert| alert["alert"] == name);
     let cpu = find("CaasInstanceCpuHigh").unwrap();
-    assert_eq!(
-        text(cpu, "/expr"),
-        r#"rate(caas_instance_cpu_usage_seconds_total{job="clouds"}[20m]) > 1.5"#
-    );
+    assert_eq!(text(cpu, "/expr"), r#"rate(caas_instance_cpu_usage_seconds_total{job="clouds"}[20m]) > 1.5"#);
     assert_eq!(
         (text(cpu, "/for"), text(cpu, "/labels/severity"), text(cpu, "/labels/team")),
         ("1h", "info", "platform")

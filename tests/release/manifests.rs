@@ -9,7 +9,7 @@ use crate::ways::ways;
 pub(crate) async fn every_way_to_install_the_chart_is_valid_to_the_api_server(world: &'static World) {
     world.with_prometheus_operator().await;
     // Server-side dry run finds no namespace that is only in the same input.
-    for namespace in ["dry-run", "team-a", "team-b", "clouds"] {
+    for namespace in ["dry-run", "team-a", "team-b", "clouds", "123", "1e3"] {
         let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
         world.plane.apply(&object.to_string()).await.unwrap();
     }

@@ -2,7 +2,10 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* Every object's name starts with it. At most 52 characters, so that suffixes and the hashes of pods still fit. */}}
+{{/*
+Every object's name starts with it. Where a name stands alone, toYaml quotes one that YAML would take for a number or a
+truth, such as 123 or on. At most 52 characters, so that suffixes and the hashes of pods still fit.
+*/}}
 {{- define "caas-operator.fullname" -}}
 {{- if .Values.fullnameOverride }}
 {{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" }}
@@ -22,8 +25,8 @@
 {{- end }}
 
 {{- define "caas-operator.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "caas-operator.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "caas-operator.name" . | toYaml }}
+app.kubernetes.io/instance: {{ .Release.Name | toYaml }}
 {{- end }}
 
 {{- define "caas-operator.labels" -}}
