@@ -10,6 +10,7 @@ use crate::control::until;
 use crate::harness::cloud::NETWORK;
 use crate::harness::helm::chart;
 use crate::harness::prometheus::{Prometheus, Series};
+use crate::harness::shell::commands;
 use crate::harness::tenant::Tenant;
 use crate::harness::world::{NAMESPACE, World};
 use crate::harness::{PATIENCE, timeout};
@@ -31,6 +32,10 @@ async fn clean(world: &World) {
         world.helm(&["uninstall", name, "--namespace", namespace, "--wait"], &Value::Null).await.expect_ok();
     }
     kubectl(world, &["delete", "crd", DEFINITION, "--ignore-not-found", &timeout()]).await;
+}
+
+fn project() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
 async fn kubectl(world: &World, words: &[&str]) -> String {
@@ -108,27 +113,35 @@ pub(crate) async fn an_operator_of_some_namespaces_leaves_the_others_alone(world
     assert!(!bindings.contains("teams-caas-operator"), "a ClusterRole is bound to it");
 }
 
-/// A copy of the chart as its version before might have been: older numbers, and a definition without one of its fields.
-fn chart_before(folder: &Path) -> PathBuf {
-    let before = folder.join("caas-operator");
-    copy(&chart(), &before);
-    let file = before.join("Chart.yaml");
+/// A copy of the chart as another version of it might be: other numbers, and another definition.
+fn chart_as(copied: PathBuf, version: &str, change: impl FnOnce(&mut Value)) -> PathBuf {
+    copy(&chart(), &copied);
+    let file = copied.join("Chart.yaml");
     let mut about: Value = serde_saphyr::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
-    for version in ["version", "appVersion"] {
-        assert!(about[version].is_string());
-        about[version] = "0.0.9".into();
+    for number in ["version", "appVersion"] {
+        assert!(about[number].is_string());
+        about[number] = version.into();
     }
     fs::write(&file, about.to_string()).unwrap();
-    let file = before.join("files/crd.yaml");
+    let file = copied.join("files/crd.yaml");
     let mut definition: Value = serde_saphyr::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
-    let spec = &mut definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
-    let metrics = spec["properties"]["metrics"]["properties"].as_object_mut().unwrap();
-    metrics.remove("timestamps").unwrap();
-    if let Some(defaults) = spec["properties"]["metrics"]["default"].as_object_mut() {
-        defaults.remove("timestamps");
-    }
+    change(&mut definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]);
     fs::write(&file, definition.to_string()).unwrap();
-    before
+    copied
+}
+
+/// Takes a field of `spec.metrics` out of the definition.
+fn without(spec: &mut Value, field: &str) {
+    let metrics = &mut spec["properties"]["metrics"];
+    metrics["properties"].as_object_mut().unwrap().remove(field).unwrap();
+    if let Some(defaults) = metrics["default"].as_object_mut() {
+        defaults.remove(field);
+    }
+}
+
+/// The version before, whose definition lacks one of the fields.
+fn chart_before(folder: &Path) -> PathBuf {
+    chart_as(folder.join("before/caas-operator"), "0.0.9", |spec| without(spec, "timestamps"))
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -207,6 +220,56 @@ pub(crate) async fn an_upgrade_keeps_accounts_and_series_with_at_most_one_scrape
     team.apply_and_wait("acme", &world.cloud, "acme", timestamps).await;
     assert_eq!(field(&team, "acme", ".spec.metrics.timestamps").await, "source");
     world.no_complaints();
+}
+
+/// An account that nobody looks after yet.
+const ACCOUNT: &str = r#"{"apiVersion": "v1", "kind": "List", "items": [
+    {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "taken-over"}},
+    {"apiVersion": "caas-operator.io/v1alpha1", "kind": "CaasAccount", "metadata": {"name": "acme", "namespace": "taken-over"},
+        "spec": {"provider": {"alauda": {"cloud": "io"}}, "credentials": {"secretRef": {"name": "none"}}}}]}"#;
+
+async fn uid(world: &World) -> String {
+    kubectl(world, &["--namespace", "taken-over", "get", "caas", "acme", "-o", "jsonpath={.metadata.uid}"])
+        .await
+}
+
+pub(crate) async fn a_definition_that_kubectl_installed_is_taken_over_and_upgraded(world: &'static World) {
+    let folder = tempfile::tempdir().unwrap();
+    let page = "upgrade.md";
+    let take_over = commands(page, "Taking over a definition that kubectl installed");
+    let upgrade = "helm upgrade caas-operator charts/caas-operator -n caas-system --reset-then-reuse-values";
+    assert!(fs::read_to_string(project().join("docs").join(page)).unwrap().contains(upgrade));
+    let later = folder.path().join("charts/caas-operator");
+    chart_as(later, "99.0.0", |spec| without(spec, "maxSeries"));
+    // What differs is a conflict on taking over, and what does not is one on a later upgrade, as long as both own it.
+    let (older, same) = (chart_before(folder.path()).join("files/crd.yaml"), chart().join("files/crd.yaml"));
+    let fields = async || {
+        let path = "{.spec.versions[0].schema.openAPIV3Schema.properties.spec.properties.metrics.properties}";
+        kubectl(world, &["get", "crd", DEFINITION, "-o", &format!("jsonpath={path}")]).await
+    };
+    for installed in [older, same] {
+        for way in [&["--server-side"][..], &[]] {
+            clean(world).await;
+            let file = installed.display().to_string();
+            kubectl(world, &[&["apply", "-f", &file], way].concat()).await;
+            kubectl(world, &["wait", "crd", DEFINITION, "--for=condition=Established", &timeout()]).await;
+            // By the administrator: what lets teams use accounts comes with the release.
+            world.plane.apply(ACCOUNT).await.unwrap();
+            let account = uid(world).await;
+
+            world.typed(&take_over, &project()).await.expect_ok();
+            let taken = fields().await;
+            assert!(taken.contains("timestamps") && taken.contains("maxSeries"), "{way:?}: {taken}");
+
+            world.typed(upgrade, folder.path()).await.expect_ok();
+            let upgraded = fields().await;
+            assert!(
+                upgraded.contains("timestamps") && !upgraded.contains("maxSeries"),
+                "{way:?}: {upgraded}"
+            );
+            assert_eq!(uid(world).await, account);
+        }
+    }
 }
 
 pub(crate) async fn an_uninstalled_release_leaves_accounts_and_a_new_one_picks_them_up(

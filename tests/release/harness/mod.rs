@@ -5,7 +5,7 @@
 //! - [`world::World`]: all of it, once a process
 //! - [`kubelet`], [`pod`], [`container`], [`volumes`], [`probes`], [`status`]: Pods as processes
 //! - [`network`], [`services`], [`hosts`]: addresses, Services and names
-//! - [`helm`], [`operators`], [`prometheus`], [`tenant`], [`cloud`]: who uses it
+//! - [`helm`], [`shell`], [`operators`], [`prometheus`], [`tenant`], [`cloud`]: who uses it
 //! - [`inside`], [`trials`]: how the tests come to run in a namespace of their own
 
 pub(crate) mod cloud;
@@ -21,6 +21,7 @@ mod pod;
 mod probes;
 pub(crate) mod prometheus;
 mod services;
+pub(crate) mod shell;
 mod status;
 pub(crate) mod tenant;
 pub(crate) mod trials;

@@ -57,6 +57,7 @@ fn of_world(world: &str) -> Vec<Trial> {
             lifecycle::prometheus_operator_may_come_after_the_operator,
             lifecycle::an_operator_of_some_namespaces_leaves_the_others_alone,
             lifecycle::an_upgrade_keeps_accounts_and_series_with_at_most_one_scrape_missed,
+            lifecycle::a_definition_that_kubectl_installed_is_taken_over_and_upgraded,
             lifecycle::an_uninstalled_release_leaves_accounts_and_a_new_one_picks_them_up,
             lifecycle::nothing_stays_where_definitions_are_not_kept,
         ],

@@ -14,6 +14,7 @@ use super::once::Once;
 use super::operators::{PrometheusOperator, install_definitions};
 use super::pod::Surroundings;
 use super::prometheus::{self, Prometheus};
+use super::shell::typed;
 use super::{kubelet, network, services, timeout};
 use crate::control::ControlPlane;
 use crate::control::kubectl::Ran;
@@ -117,6 +118,12 @@ impl World {
     pub(crate) async fn helm(&self, words: &[&str], values: &Value) -> Ran {
         let admin = self.plane.admin().expect("the administrator's kubeconfig");
         helm(&admin, words, values).await.expect("helm")
+    }
+
+    /// Commands of a page, typed by the administrator in a folder.
+    pub(crate) async fn typed(&self, commands: &str, folder: &Path) -> Ran {
+        let admin = self.plane.admin().expect("the administrator's kubeconfig");
+        typed(&admin, commands, folder).await.expect("a shell")
     }
 
     /// `helm install` or `helm upgrade` of a chart's folder as a release, waiting for its Pod.

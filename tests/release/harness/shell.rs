@@ -1,0 +1,52 @@
+//! Commands of a page of `docs/`, typed as they stand there.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::Context;
+use tokio::process::Command;
+
+use crate::control::kubeconfig::Kubeconfig;
+use crate::control::kubectl::Ran;
+use crate::servers::server;
+
+/// The commands of a page's section: its indented lines.
+///
+/// # Panics
+/// Where there is no such section, or none in it.
+pub(crate) fn commands(page: &str, section: &str) -> String {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page);
+    let page = std::fs::read_to_string(page).expect("the page");
+    let (_, rest) = page.split_once(&format!("\n## {section}\n")).expect("the section");
+    let section = rest.split("\n## ").next().unwrap_or_default();
+    let lines: Vec<&str> = section.lines().filter_map(|line| line.strip_prefix("    ")).collect();
+    assert!(!lines.is_empty(), "no commands");
+    lines.join("\n")
+}
+
+/// Types commands in a folder, as the user of a kubeconfig; the first that fails ends it.
+pub(crate) async fn typed(kubeconfig: &Kubeconfig, commands: &str, folder: &Path) -> anyhow::Result<Ran> {
+    let home = kubeconfig.path().parent().context("a kubeconfig lies in a folder")?;
+    let mut path = std::env::var_os("PATH").unwrap_or_default();
+    for tool in ["helm", "kubectl"] {
+        let folders = server(tool).parent().map(Path::to_path_buf).into_iter();
+        path = std::env::join_paths(folders.chain(std::env::split_paths(&path)))?;
+    }
+    let output = Command::new("sh")
+        .args(["-e", "-c", commands])
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", path)
+        .env("HOME", home)
+        .env("KUBECONFIG", kubeconfig.path())
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .context("starting sh")?;
+    Ok(Ran {
+        ok: output.status.success(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
+}
