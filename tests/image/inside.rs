@@ -1,8 +1,10 @@
 //! A test once more, in namespaces of its own. Knows nothing of what it tests.
 
-use std::process::Command;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitStatus, Output};
 
-use crate::namespaces::{is_root, unshare};
+use crate::namespaces::{is_root, missing, possible, unshare};
 
 /// Tells the test inside that it is, and whether it is the machine's root, who may be any user.
 const INSIDE: &str = "CAAS_TEST_INSIDE";
@@ -18,9 +20,12 @@ pub(crate) fn run(name: &str, test: impl Future<Output = ()>) {
     if std::env::var_os(INSIDE).is_some() {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let up = Command::new("ip").args(["link", "set", "lo", "up"]).status();
-        assert!(up.expect("ip (iproute2) is installed").success());
+        assert!(up.unwrap().success());
         tokio::runtime::Runtime::new().unwrap().block_on(test);
         return;
+    }
+    if let Err(missing) = possible() {
+        panic!("this test needs namespaces of its own: {missing}");
     }
     let temporary = tempfile::tempdir().unwrap();
     let output = unshare()
@@ -29,9 +34,40 @@ pub(crate) fn run(name: &str, test: impl Future<Output = ()>) {
         .env(INSIDE, if is_root() { "root" } else { "user" })
         .env("TMPDIR", temporary.path())
         .output()
-        .expect("setpriv and unshare (util-linux) are installed");
+        .unwrap();
     let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
     let left: Vec<_> = std::fs::read_dir(temporary.path()).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn what_keeps_a_program_out_of_namespaces_is_said_in_a_sentence() {
+    let trial = |code: i32, says: &str| {
+        let status = ExitStatus::from_raw(code << 8);
+        missing(Ok(Output { status, stdout: Vec::new(), stderr: format!("{says}\n").into_bytes() }))
+    };
+    let cases = [
+        (
+            "setpriv: failed to execute unshare: No such file or directory",
+            "install util-linux: there is no unshare",
+        ),
+        ("unshare: failed to execute ip: No such file or directory", "install iproute2"),
+        ("unshare: unshare failed: Operation not permitted", "allow namespaces: run as root, or"),
+        (
+            "unshare: write failed /proc/self/uid_map: Operation not permitted",
+            "allow namespaces: run as root, or",
+        ),
+        ("unshare: mount /proc failed: Permission denied", "allow namespaces: run as root, or"),
+    ];
+    for (says, expected) in cases {
+        let missing = trial(1, says).unwrap();
+        assert!(
+            missing.starts_with(expected) && missing.ends_with(&format!("({says})")),
+            "{says}: {missing}"
+        );
+    }
+    let no_setpriv = missing(Err(io::ErrorKind::NotFound.into())).unwrap();
+    assert!(no_setpriv.starts_with("install util-linux: setpriv"), "{no_setpriv}");
+    assert_eq!(trial(0, "a word of warning"), None);
 }

@@ -12,7 +12,9 @@ use tokio::runtime::Runtime;
 use super::inside;
 use super::world::World;
 use crate::control::until;
-use crate::{alerts, dashboards, discovery, lifecycle, manifests, permissions, selection, series};
+use crate::{
+    alerts, dashboards, discovery, lifecycle, manifests, namespaces, permissions, selection, series,
+};
 
 /// The release as most people install it; its tests look at it side by side.
 const INSTALLED: &str = "installed";
@@ -78,6 +80,10 @@ pub(crate) fn run() -> ExitCode {
     if args.list || !runs_any {
         let all = worlds.into_iter().flat_map(of_world).collect();
         return libtest_mimic::run(&args, all).exit_code();
+    }
+    if let Err(missing) = namespaces::possible() {
+        eprintln!("the tests of a release did not run, since they need namespaces of their own: {missing}");
+        return ExitCode::FAILURE;
     }
     let mut code = ExitCode::SUCCESS;
     for world in worlds {
