@@ -20,7 +20,8 @@ use super::events::Announcer;
 use super::history::History;
 use super::monitoring::Monitors;
 use super::reconcile::Guarded;
-use super::secrets::{References, Turnstile};
+use super::secrets::References;
+use super::turns::Turns;
 use crate::account::AccountId;
 use crate::api::{CaasAccount, CaasAccountStatus};
 use crate::cloud::http::Policy;
@@ -138,6 +139,8 @@ pub(super) fn patiently<T: Send>(
 pub(super) struct Known {
     /// The last reading of its Secrets.
     pub(super) reading: Option<Reading>,
+    /// When there was a reason to read them again at once: the cloud refused them, or one was seen to change.
+    pub(super) doubted: Option<Instant>,
     /// When its counts were written last.
     pub(super) counts_written: Option<Instant>,
     /// Reconciles that failed one after another.
@@ -160,7 +163,8 @@ pub(super) struct Context {
     pub(super) policy: Policy,
     pub(super) service: ScrapeService,
     pub(super) announcer: Announcer,
-    pub(super) secret_reads: Turnstile,
+    /// When which account may read its Secrets.
+    pub(super) turns: Turns,
     pub(super) owns: Ownership,
     /// Which accounts read which Secret.
     pub(super) references: References,
@@ -200,8 +204,14 @@ impl Context {
     /// Forgets an account: its task ends, its series go, and it is listed no more.
     pub(super) fn forget(&self, id: &AccountId) {
         self.supervisor.remove(id);
-        self.references.forget(id);
+        self.forget_secrets(id);
         self.known().remove(id);
+    }
+
+    /// Forgets that an account reads any Secrets.
+    pub(super) fn forget_secrets(&self, id: &AccountId) {
+        self.references.forget(id);
+        self.turns.forget(id);
     }
 
     /// How watches are made: each ends by itself soon, so that the client's read timeout can be short

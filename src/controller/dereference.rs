@@ -7,38 +7,67 @@ use kube::{Api, ResourceExt};
 use tokio::time::Instant;
 
 use super::context::{Context, Error, within};
-use super::secrets::{self, Standing};
+use super::secrets::Standing;
+use super::turns::Later;
 use crate::account::{AccountId, SecretData, SecretRead};
 use crate::api::CaasAccount;
+use crate::api::spec::{Credentials, Tls};
 
 /// What the Secrets of an account held when they were read.
 #[derive(Debug, Clone)]
 pub(super) struct Reading {
-    /// Of the object with this UID and generation: another spec may name other Secrets.
-    of: (Option<String>, Option<i64>),
-    at: Instant,
+    /// Of the object with this UID, which named these Secrets.
+    of: (Option<String>, Credentials, Option<Tls>),
+    /// Who changes a spec expects that all of it is looked at anew.
+    generation: Option<i64>,
+    /// When it was begun.
+    pub(super) at: Instant,
     /// The Secret with the credentials.
     pub(super) credentials: Arc<SecretRead>,
     /// The Secret with the CA bundle, where the account names one.
     pub(super) ca_bundle: Option<Arc<SecretRead>>,
 }
 
-/// The Secrets of the account: read now, or earlier where nothing asks for more.
+/// What is known of an account's Secrets.
+#[derive(Debug, Default)]
+pub(super) struct Dereferenced {
+    /// The newest reading of what the account names.
+    pub(super) reading: Option<Reading>,
+    /// When its turn comes to read them anew, where it waits for one.
+    pub(super) turn: Option<Instant>,
+}
+
+/// How the account stands, as far as it decides about reading its Secrets again.
+pub(super) fn standing(account: &CaasAccount, failing: bool) -> Standing {
+    let spec = &account.spec;
+    let ca_bundle = spec.tls.as_ref().map(|tls| &tls.ca_bundle_secret_ref.name);
+    let another = ca_bundle.is_some_and(|name| *name != spec.credentials.secret_ref.name);
+    Standing { failing, secrets: if another { 2 } else { 1 } }
+}
+
+/// The Secrets of the account: read now, or earlier where nothing asks for more or its turn is not near.
 pub(super) async fn dereference(
     context: &Context,
     account: &CaasAccount,
     id: &AccountId,
-    standing: Standing,
-) -> Result<Reading, Error> {
-    let of = (account.uid(), account.metadata.generation);
-    let last = context.known().get(id).and_then(|known| known.reading.clone());
-    if let Some(last) = last
-        && last.of == of
-        && !secrets::due(last.at.elapsed(), standing)
-    {
-        return Ok(last);
+    failing: bool,
+) -> Result<Dereferenced, Error> {
+    let period = context.turns.note(id, standing(account, failing));
+    let of = (account.uid(), account.spec.credentials.clone(), account.spec.tls.clone());
+    let generation = account.metadata.generation;
+    let (last, doubted) =
+        context.known().get(id).map_or((None, None), |known| (known.reading.clone(), known.doubted));
+    let last = last.filter(|last| last.of == of);
+    let is_doubted = doubted.is_some_and(|doubted| last.as_ref().is_none_or(|last| last.at < doubted));
+    let is_good = |last: &Reading| last.generation == generation && last.at.elapsed() < period;
+    if !is_doubted && last.as_ref().is_some_and(is_good) {
+        return Ok(Dereferenced { reading: last, turn: None });
+    }
+    if let Err(Later(turn)) = context.turns.come(id, failing || is_doubted).await {
+        return Ok(Dereferenced { reading: last, turn: Some(turn) });
     }
 
+    let at = Instant::now();
     let api: Api<Secret> = Api::namespaced(context.client.clone(), &id.namespace);
     let name = &account.spec.credentials.secret_ref.name;
     let (credentials, version) = read(context, &api, name).await?;
@@ -54,9 +83,9 @@ pub(super) async fn dereference(
         None => None,
     };
     context.references.remember(id, references);
-    let reading = Reading { of, at: Instant::now(), credentials, ca_bundle };
+    let reading = Reading { of, generation, at, credentials, ca_bundle };
     context.known().entry(id.clone()).or_default().reading = Some(reading.clone());
-    Ok(reading)
+    Ok(Dereferenced { reading: Some(reading), turn: None })
 }
 
 /// One Secret with its version. That it is missing or forbidden is a finding, not an error.
@@ -65,7 +94,7 @@ async fn read(
     api: &Api<Secret>,
     name: &str,
 ) -> Result<(Arc<SecretRead>, Option<String>), Error> {
-    context.secret_reads.pass().await;
+    context.turns.pass().await;
     let result = within("reading a Secret", api.get_opt(name)).await;
     let (outcome, read) = match result {
         Ok(Some(secret)) => {

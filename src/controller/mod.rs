@@ -21,6 +21,7 @@ mod scope;
 mod secrets;
 mod status;
 mod triggers;
+mod turns;
 
 pub use build::ScrapeService;
 pub use client::client;

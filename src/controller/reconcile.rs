@@ -11,14 +11,22 @@ use kube::runtime::controller::Action;
 use tokio::time::Instant;
 
 use super::context::{Context, Error, Known, Scoped};
-use super::dereference::{Reading, dereference};
+use super::dereference::{Dereferenced, Reading, dereference, standing};
 use super::monitoring::Monitors;
-use super::secrets::{Standing, period};
 use super::status::{COUNTS_EVERY, Decision, News};
 use super::{apply, events, findings, status};
 use crate::account::{AccountId, Problem, Uncollected, resolve};
 use crate::api::{CaasAccount, CaasAccountStatus, ConditionType, Finding, Reason};
 use crate::collector::Health;
+
+/// The shortest time until somebody's mending of a ServiceMonitor is looked for, of which nothing tells.
+const LOOK_AGAIN: Duration = Duration::from_secs(15);
+
+/// The shortest time until an account is looked at again that waits for nothing.
+const REST: Duration = Duration::from_secs(60);
+
+/// How many accounts are looked at in a second for no other reason than that time has passed.
+const LOOKS_A_SECOND: u32 = 10;
 
 /// The longest wait after a failure.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
@@ -105,19 +113,24 @@ async fn bring(scoped: &Scoped, account: &CaasAccount, id: &AccountId) -> Result
         && reason(account, ConditionType::CredentialsReady) != Some(Reason::LoginRejected)
     {
         // The cloud has just refused them: perhaps they were changed.
-        context.known().entry(id.clone()).or_default().reading = None;
+        context.known().entry(id.clone()).or_default().doubted = Some(Instant::now());
     }
     let failing = health.credentials_rejected() || fails_for_credentials(account);
-    let reading = if account.spec.suspend {
-        None
+    let secrets = if account.spec.suspend {
+        context.forget_secrets(id);
+        Dereferenced::default()
     } else {
-        Some(dereference(context, account, id, standing(context, failing)).await?)
+        dereference(context, account, id, failing).await?
     };
+    if let (None, Some(turn)) = (&secrets.reading, secrets.turn) {
+        // Nothing can be said of the account before. Who waits here keeps others from being reconciled.
+        return Ok(Action::requeue(turn.saturating_duration_since(Instant::now())));
+    }
     // Nothing is awaited between this look and the supervisor: what is deleted later takes its collector along.
     if !scoped.stands(account, id) {
         return Ok(Action::await_change());
     }
-    let (problem, twin) = collect(context, account, id, reading.as_ref());
+    let (problem, twin) = collect(context, account, id, secrets.reading.as_ref());
     let health = self::health(context, account, id);
     let mut known = findings::of_collection(problem.as_ref(), &health, |of| reason(account, of));
 
@@ -135,8 +148,20 @@ async fn bring(scoped: &Scoped, account: &CaasAccount, id: &AccountId) -> Result
     // Someone has to act on a ServiceMonitor that cannot be, and nothing else tells that they did.
     let waits =
         known.iter().any(|finding| finding.condition == ConditionType::ServiceMonitorReady && !finding.holds);
-    let next = period(standing(context, failing || waits));
+    let read = secrets.turn.or_else(|| {
+        let reading = secrets.reading.as_ref()?;
+        Some(reading.at + context.turns.note(id, standing(account, failing)))
+    });
+    let accounts = context.known().len();
+    let next =
+        read.map_or_else(|| pause(REST, accounts), |read| read.saturating_duration_since(Instant::now()));
+    let next = if waits { next.min(pause(LOOK_AGAIN, accounts)) } else { next };
     Ok(Action::requeue(if counts_wait { next.min(COUNTS_EVERY) } else { next }))
+}
+
+/// The time until an account is looked at again: longer than at best where there are many.
+fn pause(at_best: Duration, accounts: usize) -> Duration {
+    at_best.max(Duration::from_secs(1) * u32::try_from(accounts).unwrap_or(u32::MAX) / LOOKS_A_SECOND)
 }
 
 /// What is known of ServiceMonitors; after the start of the operator, discovery is given a moment to answer.
@@ -206,11 +231,6 @@ async fn tell(
     Ok(counts_wait)
 }
 
-/// How the account stands, as far as it decides about reading its Secrets again.
-fn standing(context: &Context, failing: bool) -> Standing {
-    Standing { failing, accounts: context.known().len() }
-}
-
 /// The condition of this type in the status.
 fn stands(account: &CaasAccount, condition: ConditionType) -> Option<&Condition> {
     let conditions = account.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
@@ -259,6 +279,9 @@ fn backoff(failures: u32, id: &AccountId) -> Duration {
     let doubled = Duration::from_secs(1) * 2_u32.saturating_pow(failures.saturating_sub(1).min(6));
     doubled.mul_f64(jitter).min(LONGEST_BACKOFF)
 }
+
+#[cfg(test)]
+mod turn_tests;
 
 #[cfg(test)]
 mod tests {

@@ -21,14 +21,15 @@ use super::history::{self, History};
 use super::monitoring::{self, Monitors};
 use super::reconcile::{Guarded, after_error, reconcile};
 use super::scope::Scope;
-use super::secrets::{References, Turnstile};
+use super::secrets::References;
+use super::turns::Turns;
 use super::{FIELD_MANAGER, triggers};
 use crate::account::AccountId;
 use crate::cloud::http::Policy;
 use crate::collector::{Registry, Supervisor, Transition};
 use crate::telemetry::Metrics;
 
-/// Accounts reconciled at once in one scope. They mostly wait: for the API server, and for their turn to read a Secret.
+/// Accounts reconciled at once in one scope. They mostly wait, for the API server.
 const CONCURRENCY: u16 = 32;
 
 /// Changes of one account within this time are one reconcile.
@@ -83,7 +84,7 @@ pub async fn run(settings: Settings, synced: watch::Sender<bool>, cancel: Cancel
         policy,
         service,
         owns,
-        secret_reads: Turnstile::default(),
+        turns: Turns::default(),
         references: References::default(),
         look_for_monitors: Notify::new(),
         known: Mutex::new(HashMap::new()),

@@ -1,62 +1,66 @@
 //! When Secrets are read: by `get`, on a budget, and at once where there is a reason to.
 //!
-//! The rules are pure ([`due`], [`period`]); the [`Turnstile`] keeps the rate.
+//! The rules are pure ([`Load`]); [`Turns`](super::turns::Turns) keep the rate.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use crate::account::AccountId;
 
 /// The most reads of Secrets in a second, over all accounts.
-const READS_A_SECOND: u32 = 10;
+pub(super) const READS_A_SECOND: u32 = 10;
 
-/// The shortest time between two reads for an account that is well.
+/// How many of these may be for accounts that cannot wait, so that the others are never left out.
+pub(super) const URGENT_A_SECOND: u32 = 8;
+
+/// How many of these come of periods. The rest is for what nobody can foresee.
+const PLANNED_A_SECOND: u32 = 9;
+
+/// The shortest time between two readings for an account that is well.
 const BEST_PERIOD: Duration = Duration::from_secs(60);
 
-/// The time between two reads for an account that fails for its credentials.
+/// The shortest time between two readings for an account that fails for its credentials.
 const FAILING_PERIOD: Duration = Duration::from_secs(15);
 
 /// How an account stands, as far as it decides about reading its Secrets again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Standing {
     /// The last reading did not give usable credentials, or the cloud rejects them.
     pub(super) failing: bool,
-    /// How many accounts share the budget.
-    pub(super) accounts: usize,
+    /// How many Secrets are read for it.
+    pub(super) secrets: u32,
 }
 
-/// The time between two readings of an account's Secrets.
-pub(super) fn period(standing: Standing) -> Duration {
-    let share =
-        Duration::from_secs(1) * u32::try_from(standing.accounts).unwrap_or(u32::MAX) / READS_A_SECOND;
-    if standing.failing { FAILING_PERIOD.max(share) } else { BEST_PERIOD.max(share) }
+/// How many Secrets are read again and again, over all accounts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Load {
+    failing: u32,
+    well: u32,
 }
 
-/// Whether a reading this old is to be made again.
-pub(super) fn due(age: Duration, standing: Standing) -> bool {
-    age >= period(standing)
-}
+impl Load {
+    /// An account stands otherwise than before.
+    pub(super) fn change(&mut self, before: Standing, after: Standing) {
+        let of_before = if before.failing { &mut self.failing } else { &mut self.well };
+        *of_before = of_before.saturating_sub(before.secrets);
+        let of_after = if after.failing { &mut self.failing } else { &mut self.well };
+        *of_after = of_after.saturating_add(after.secrets);
+    }
 
-/// Lets through [`READS_A_SECOND`], in the order of asking.
-#[derive(Default)]
-pub(super) struct Turnstile {
-    next: Mutex<Option<Instant>>,
-}
+    /// The time between two readings of an account's Secrets: the failing come first, the others share what is left.
+    pub(super) fn period(self, failing: bool) -> Duration {
+        if failing {
+            FAILING_PERIOD.max(Duration::from_secs(1) * self.failing / URGENT_A_SECOND)
+        } else {
+            let left = f64::from(PLANNED_A_SECOND) - self.urgent_a_second();
+            BEST_PERIOD.max(Duration::from_secs_f64(f64::from(self.well) / left))
+        }
+    }
 
-impl Turnstile {
-    /// Waits for a turn.
-    pub(super) async fn pass(&self) {
-        let turn = {
-            let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-            let now = Instant::now();
-            let turn = next.map_or(now, |next| next.max(now));
-            *next = Some(turn + Duration::from_secs(1) / READS_A_SECOND);
-            turn
-        };
-        tokio::time::sleep_until(turn).await;
+    /// How many reads a second the failing accounts need.
+    pub(super) fn urgent_a_second(self) -> f64 {
+        (f64::from(self.failing) / FAILING_PERIOD.as_secs_f64()).min(f64::from(URGENT_A_SECOND))
     }
 }
 
@@ -122,27 +126,44 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    /// The load of so many Secrets, each of an account of its own.
+    fn load(failing: u32, well: u32) -> Load {
+        Load { failing, well }
+    }
+
     #[test]
     fn an_account_that_is_well_is_read_each_minute_and_a_failing_one_each_15_seconds() {
-        let standing = |failing| Standing { failing, accounts: 10 };
-        assert!(!due(59 * SECOND, standing(false)) && due(60 * SECOND, standing(false)));
-        assert!(!due(14 * SECOND, standing(true)) && due(15 * SECOND, standing(true)));
+        for well in [1, 500] {
+            assert_eq!(load(10, well).period(false), 60 * SECOND, "{well}");
+            assert_eq!(load(10, well).period(true), 15 * SECOND, "{well}");
+        }
     }
 
     #[test]
-    fn many_accounts_share_ten_reads_a_second() {
-        assert_eq!(period(Standing { failing: false, accounts: 10_000 }), 1000 * SECOND);
-        assert_eq!(period(Standing { failing: true, accounts: 10_000 }), 1000 * SECOND);
+    fn those_that_are_well_share_what_the_failing_leave() {
+        assert_eq!(load(0, 9_000).period(false), 1000 * SECOND);
+        assert_eq!(load(60, 9_000).period(false), 1800 * SECOND, "60 failing ones take four reads a second");
+        assert_eq!(load(9_000, 9_000).period(false), 9000 * SECOND, "they are never left out");
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn the_turnstile_lets_ten_through_a_second() {
-        let turnstile = Turnstile::default();
-        let start = Instant::now();
-        for _ in 0..31 {
-            turnstile.pass().await;
+    #[test]
+    fn a_failing_account_waits_for_other_failing_ones_only() {
+        assert_eq!(load(1, 10_000).period(true), 15 * SECOND);
+        assert_eq!(load(120, 10_000).period(true), 15 * SECOND);
+        assert_eq!(load(800, 10_000).period(true), 100 * SECOND);
+    }
+
+    #[test]
+    fn a_second_secret_counts_as_a_read() {
+        let mut load = Load::default();
+        for _ in 0..900 {
+            load.change(Standing::default(), Standing { failing: false, secrets: 2 });
         }
-        assert!((3 * SECOND..3 * SECOND + SECOND / 10).contains(&start.elapsed()), "{:?}", start.elapsed());
+        assert_eq!(load.period(false), 200 * SECOND);
+        load.change(Standing { failing: false, secrets: 2 }, Standing { failing: true, secrets: 2 });
+        assert_eq!(load, Load { failing: 2, well: 1798 });
+        load.change(Standing { failing: true, secrets: 2 }, Standing::default());
+        assert_eq!(load, Load { failing: 0, well: 1798 }, "one that reads nothing lengthens nobody's period");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use kube::runtime::controller::ReconcileRequest;
 use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
 use kube::runtime::{WatchStreamExt, watcher};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use super::context::Context;
 use super::history;
@@ -105,7 +106,7 @@ pub(super) async fn secrets(context: Arc<Context>, scope: Scope, touched: mpsc::
         let Some(changed) = id(&secret.metadata) else { continue };
         for account in context.references.outdated(&changed.namespace, &changed.name, version.as_deref()) {
             if let Some(known) = context.known().get_mut(&account) {
-                known.reading = None;
+                known.doubted = Some(Instant::now());
             }
             if touched.send(account).await.is_err() {
                 return;
