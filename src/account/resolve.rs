@@ -12,6 +12,7 @@ use kube::ResourceExt;
 use url::Url;
 
 use self::keys::Keys;
+use super::secret::CREDENTIALS;
 use super::{Account, AccountId, Collection, Metrics, Names, Problem, Provider, SecretRead, targets};
 use crate::api::spec::{MetricNames, Timestamps};
 use crate::api::{self, CaasAccount, CaasAccountSpec, Reason};
@@ -69,6 +70,20 @@ pub fn resolve(
         targets: targets(&id, spec),
         id,
     })
+}
+
+/// The keys that [`resolve`] looks at in the account's Secret of this name.
+pub fn keys_of<'a>(spec: &'a CaasAccountSpec, secret: &str) -> Vec<&'a str> {
+    let mut keys = Vec::new();
+    if spec.credentials.secret_ref.name == secret {
+        keys.extend(CREDENTIALS);
+    }
+    if let Some(tls) = &spec.tls
+        && tls.ca_bundle_secret_ref.name == secret
+    {
+        keys.push(&tls.ca_bundle_secret_ref.key);
+    }
+    keys
 }
 
 /// Namespace and name of a CaasAccount; the namespace is `default` where there is none.

@@ -2,19 +2,34 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
-/// A Secret's keys and values.
+/// The keys that hold credentials. Any other key that an account names holds certificates.
+pub const CREDENTIALS: [&str; 4] = ["username", "password", "token", "endpoint"];
+
+/// The longest value of a key of [`CREDENTIALS`], in bytes.
+const LONGEST_TEXT: usize = 16 * 1024;
+
+/// The most bytes of certificates. All that a system trusts are less than half of it.
+const LONGEST_BUNDLE: usize = 512 * 1024;
+
+/// A Secret's keys and values, as far as they can be of use: what is too long for that is not kept.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct SecretData(BTreeMap<String, Vec<u8>>);
+pub struct SecretData(BTreeMap<String, Option<Arc<[u8]>>>);
+
+/// What stands under a key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Value<'a> {
+    /// The value without the newlines that it ends in, which editors and `echo` leave behind.
+    Kept(&'a Arc<[u8]>),
+    /// It was longer than anything of its kind.
+    TooLong,
+}
 
 impl SecretData {
-    /// The value of a key without the newlines that it ends in, which editors and `echo` leave behind.
-    pub fn value(&self, key: &str) -> Option<&[u8]> {
-        let mut value = self.0.get(key)?.as_slice();
-        while let [rest @ .., b'\n' | b'\r'] = value {
-            value = rest;
-        }
-        Some(value)
+    /// The value of a key.
+    pub fn value(&self, key: &str) -> Option<Value<'_>> {
+        self.0.get(key).map(|value| value.as_ref().map_or(Value::TooLong, Value::Kept))
     }
 
     /// Whether the key is there.
@@ -25,7 +40,16 @@ impl SecretData {
 
 impl FromIterator<(String, Vec<u8>)> for SecretData {
     fn from_iter<I: IntoIterator<Item = (String, Vec<u8>)>>(pairs: I) -> Self {
-        Self(pairs.into_iter().collect())
+        let kept = |(key, value): (String, Vec<u8>)| {
+            let mut value = value.as_slice();
+            while let [rest @ .., b'\n' | b'\r'] = value {
+                value = rest;
+            }
+            let longest = if CREDENTIALS.contains(&key.as_str()) { LONGEST_TEXT } else { LONGEST_BUNDLE };
+            let value = (value.len() <= longest).then(|| Arc::from(value));
+            (key, value)
+        };
+        Self(pairs.into_iter().map(kept).collect())
     }
 }
 

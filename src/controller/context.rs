@@ -208,10 +208,13 @@ impl Context {
         self.known().remove(id);
     }
 
-    /// Forgets that an account reads any Secrets.
+    /// Forgets what an account's Secrets held, and that it reads any.
     pub(super) fn forget_secrets(&self, id: &AccountId) {
         self.references.forget(id);
         self.turns.forget(id);
+        if let Some(known) = self.known().get_mut(id) {
+            known.reading = None;
+        }
     }
 
     /// How watches are made: each ends by itself soon, so that the client's read timeout can be short

@@ -21,6 +21,12 @@ pub(super) fn checked(
         )
     };
     let endpoint = parse(address.unwrap_or_default()).map_err(refused)?;
+    let no_url = || {
+        keys.mismatch("is no http(s) URL with a host and without user, query or fragment: write the URL that the credentials are for")
+    };
+    if keys.is_too_long("endpoint") {
+        return Err(no_url());
+    }
     if let Some(bound) = keys.text("endpoint")? {
         match parse(bound) {
             Ok(bound) if bound == endpoint => {}
@@ -29,9 +35,7 @@ pub(super) fn checked(
                     "binds its credentials to another endpoint than spec.provider has: set spec.provider to that one, or use a Secret with credentials for this one",
                 ));
             }
-            Err(_) => {
-                return Err(keys.mismatch("is no http(s) URL with a host and without user, query or fragment: write the URL that the credentials are for"));
-            }
+            Err(_) => return Err(no_url()),
         }
     }
     allow(&endpoint).map_err(refused)?;

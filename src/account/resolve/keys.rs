@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::super::{Problem, SecretData, SecretRead};
+use super::super::Problem;
+use super::super::secret::{SecretData, SecretRead, Value};
 use crate::api::Reason;
 use crate::cloud::Credentials;
 use crate::cloud::credentials::LONGEST_TOKEN;
@@ -71,14 +72,23 @@ impl<'a> Keys<'a> {
 
     /// The certificates under a key, in PEM form, each fit to be trusted.
     pub(super) fn certificates(&self, key: &str) -> Result<Arc<[u8]>, Problem> {
-        let pem = self.data.value(key).ok_or_else(|| self.missing(key, "Add CA certificates in PEM form"))?;
+        let pem = match self.data.value(key) {
+            None => return Err(self.missing(key, "Add CA certificates in PEM form")),
+            Some(Value::TooLong) => {
+                return Err(self.unusable(
+                    key,
+                    "is longer than 512 KiB: store only the certificates of the CAs that vouch for the cloud",
+                ));
+            }
+            Some(Value::Kept(pem)) => pem,
+        };
         if check_ca_bundle(pem).is_err() {
             return Err(self.unusable(
                 key,
                 "holds no CA certificates, or broken ones: store certificates in PEM form, BEGIN and END lines included",
             ));
         }
-        Ok(pem.into())
+        Ok(Arc::clone(pem))
     }
 
     fn required(&self, key: &str) -> Result<&'a str, Problem> {
@@ -87,12 +97,23 @@ impl<'a> Keys<'a> {
 
     /// A key's value as text; an empty one is a problem, an absent key is none.
     pub(super) fn text(&self, key: &str) -> Result<Option<&'a str>, Problem> {
-        match self.data.value(key).map(std::str::from_utf8) {
-            None => Ok(None),
-            Some(Ok("")) => Err(self.unusable(key, "is empty: store a value under it")),
-            Some(Ok(text)) => Ok(Some(text)),
-            Some(Err(_)) => Err(self.unusable(key, "is not UTF-8 text: store the plain value")),
+        let value = match self.data.value(key) {
+            None => return Ok(None),
+            Some(Value::TooLong) => {
+                return Err(self.unusable(key, "is longer than 16 KiB: store the plain value alone"));
+            }
+            Some(Value::Kept(value)) => value,
+        };
+        match std::str::from_utf8(value) {
+            Ok("") => Err(self.unusable(key, "is empty: store a value under it")),
+            Ok(text) => Ok(Some(text)),
+            Err(_) => Err(self.unusable(key, "is not UTF-8 text: store the plain value")),
         }
+    }
+
+    /// Whether a key holds more than any text of use.
+    pub(super) fn is_too_long(&self, key: &str) -> bool {
+        self.data.value(key) == Some(Value::TooLong)
     }
 
     /// The key is not there; `advice` says what to do, without its full stop.

@@ -137,6 +137,32 @@ fn a_key_that_holds_nothing_of_use_is_named_and_its_value_is_not() {
 }
 
 #[test]
+fn a_value_that_is_longer_than_anything_of_its_kind_is_not_kept_and_named() {
+    let long =
+        |key: &str, length| secret(&[("username", b"acme"), ("password", b"x"), (key, &vec![b'a'; length])]);
+    for key in ["username", "password", "token"] {
+        let problem = problem(&long(key, 16 * 1024 + 1));
+        assert_eq!(problem.reason, Reason::SecretKeyEmpty);
+        assert!(
+            problem
+                .message
+                .contains(&format!("Key {key} of Secret team-a/acme-alauda is longer than 16 KiB"))
+        );
+    }
+    assert_eq!(problem(&long("endpoint", 16 * 1024 + 1)).reason, Reason::EndpointMismatch);
+    assert!(resolved(&json!({}), &long("password", 16 * 1024)).is_ok());
+
+    let spec = json!({"tls": {"caBundleSecretRef": {"name": "acme-ca"}}});
+    let bundle = secret(&[("ca.crt", &vec![b'a'; 512 * 1024 + 1])]);
+    let problem = resolve(&account(&spec), &user(), Some(&bundle), |_| Ok(())).unwrap_err();
+    assert_eq!(problem.reason, Reason::SecretKeyEmpty);
+    assert!(
+        problem.message.contains("Key ca.crt of Secret team-a/acme-ca is longer than 512 KiB"),
+        "{problem}"
+    );
+}
+
+#[test]
 fn newlines_at_the_end_of_a_value_are_no_part_of_it() {
     let account =
         resolved(&json!({}), &secret(&[("username", b"acme\n"), ("password", b" pass word\r\n\n")])).unwrap();

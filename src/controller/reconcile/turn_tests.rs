@@ -159,3 +159,18 @@ async fn no_reconcile_waits_in_its_slot_for_a_far_turn() {
         assert_eq!((reads, house.interval(name)), (1, Some(Duration::from_secs(interval))), "{name}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn nothing_of_the_secrets_of_a_suspended_account_is_kept() {
+    let mut house = House::new();
+    house.reconcile(account("acme", "30s", 1)).await;
+    let reading = |house: &House| {
+        let known = house.scoped.context.known();
+        known.values().any(|known| known.reading.is_some())
+    };
+    assert!(reading(&house));
+    let mut suspended = account("acme", "30s", 2);
+    suspended["spec"]["suspend"] = json!(true);
+    let (_, reads) = house.reconcile(suspended).await;
+    assert_eq!((reads, reading(&house), house.interval("acme")), (0, false, None));
+}
