@@ -127,6 +127,15 @@ async fn what_happened_while_nobody_could_watch_is_found_by_a_new_list() -> anyh
     Ok(())
 }
 
+/// Silences the watch of a kind, which may just be ending by itself to begin anew.
+async fn stall(proxy: &Proxy, kind: &str) {
+    until(PATIENCE, &format!("a watch of {kind} to silence"), async || {
+        ensure!(proxy.stall(&Calls::new("watch", kind)) == 1, "none is open");
+        Ok(())
+    })
+    .await;
+}
+
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
 async fn a_watch_that_falls_silent_is_noticed_within_a_bounded_time() -> anyhow::Result<()> {
@@ -135,9 +144,13 @@ async fn a_watch_that_falls_silent_is_noticed_within_a_bounded_time() -> anyhow:
         stage.account(name).await?;
         stage.ready(name).await;
     }
-    assert_eq!(proxy.stall(&Calls::new("watch", ACCOUNTS)), 1);
-    assert_eq!(proxy.stall(&Calls::new("watch", MONITORS)), 1);
-    let silent = Instant::now();
+    let mut silenced = Vec::new();
+    for kind in [ACCOUNTS, MONITORS] {
+        stall(&proxy, kind).await;
+        let watches = Calls::new("watch", kind);
+        let before = proxy.count(&watches);
+        silenced.push((watches, before, Instant::now()));
+    }
     stage.delete("doomed").await?;
     stage.monitors().delete("caas-acme", &DeleteParams::default()).await?;
     stage.account("later").await?;
@@ -148,8 +161,12 @@ async fn a_watch_that_falls_silent_is_noticed_within_a_bounded_time() -> anyhow:
         Ok(stage.monitors().get("caas-acme").await.map(drop)?)
     })
     .await;
-    println!("noticed after {:?}", silent.elapsed());
-    assert!(silent.elapsed() < Duration::from_secs(100), "{:?}", silent.elapsed());
+    // A watch is given up after its minute and a quarter. One without a bound of its own would last for five.
+    for (watches, before, since) in silenced {
+        let took = proxy.seen(&watches)[before].at - since;
+        println!("noticed after {took:?}");
+        assert!(took < Duration::from_secs(200), "{took:?}");
+    }
     Ok(())
 }
 
@@ -163,10 +180,11 @@ async fn a_conflict_is_retried_on_fresh_data_and_later_each_time() -> anyhow::Re
     stage.account("acme").await?;
     stage.ready("acme").await;
     stage.cycles(2).await;
-    // Two that were refused, and one each for what was found at first, of the collection and of the ServiceMonitor.
+    // Two that were refused, and one each for what was found at first, of the collection and of the ServiceMonitor. This is
+    // applied once more by each reconcile that comes before the watch has told of it.
     let (written, applied) = (proxy.count(&statuses), proxy.count(&monitors));
     assert!((3..=6).contains(&written), "{written} writes of the status");
-    assert!((3..=4).contains(&applied), "{applied} writes of the ServiceMonitor");
+    assert!((3..=6).contains(&applied), "{applied} writes of the ServiceMonitor");
     stage.cycles(3).await;
     assert_eq!((proxy.count(&statuses), proxy.count(&monitors)), (written, applied));
 
@@ -200,9 +218,9 @@ async fn the_time_that_the_api_server_asks_to_wait_is_waited() -> anyhow::Result
     proxy.inject(applies.clone(), unavailable.clone(), Times::Next(1));
     stage.account("acme").await?;
     stage.ready("acme").await;
-    assert_eq!((proxy.count(&secrets), proxy.count(&applies)), (3, 2));
-    for gap in [gaps(&proxy, &secrets), gaps(&proxy, &applies)].concat() {
-        assert!((wait..wait * 3).contains(&gap), "{gap:?}");
+    // Two that were turned away and one that was not, and the same with one; what came later was not asked to wait.
+    for gap in [&gaps(&proxy, &secrets)[..2], &gaps(&proxy, &applies)[..1]].concat() {
+        assert!((wait..wait * 5).contains(&gap), "{gap:?}");
     }
 
     // A watch that is turned away, and one that it has to list for first.
@@ -213,7 +231,8 @@ async fn the_time_that_the_api_server_asks_to_wait_is_waited() -> anyhow::Result
     proxy.inject(lists.clone(), unavailable, Times::Next(1));
     proxy.cut_connections();
     seen(&proxy, &watches, before.0 + 4).await;
-    for gap in [&gaps(&proxy, &watches)[before.0..before.0 + 2], &gaps(&proxy, &lists)[before.1..]].concat() {
+    let waits = [&gaps(&proxy, &watches)[before.0..before.0 + 2], &gaps(&proxy, &lists)[before.1..=before.1]];
+    for gap in waits.concat() {
         assert!(gap >= wait, "{gap:?}");
     }
     stage.change("acme", json!({"spec": {"suspend": true}})).await?;
@@ -234,7 +253,8 @@ async fn a_call_that_is_never_answered_ends_at_its_deadline_and_stops_nobody_els
     stage.ready("witness").await;
     stage.ready("acme").await;
     let gap = gaps(&proxy, &hanging)[0];
-    assert!((Duration::from_secs(10)..Duration::from_secs(20)).contains(&gap), "{gap:?}");
+    // Without it the client would wait for a minute and a quarter.
+    assert!((Duration::from_secs(10)..Duration::from_secs(60)).contains(&gap), "{gap:?}");
     Ok(())
 }
 
@@ -249,7 +269,8 @@ fn writes(stage: &Stage, proxy: &Proxy) -> usize {
 async fn an_account_deleted_while_it_is_collected_leaves_at_once_and_writes_nothing() -> anyhow::Result<()> {
     let Given { stage, proxy, operator } = given("deleted").await?;
     let witness = Stage::set(ControlPlane::shared().await.namespace("witness").await?).await?;
-    stage.account("acme").await?;
+    // The cycle does not end by itself, which would be written.
+    stage.account_with("acme", json!({"collection": {"requestTimeout": "5m"}})).await?;
     stage.ready("acme").await;
     stage.cloud.set_fault(CloudFault::new(FaultKind::Hang).on(Operation::Metrics));
     until(PATIENCE, "a cycle that waits for the cloud", async || {
@@ -284,7 +305,7 @@ async fn an_account_deleted_while_its_secret_is_read_is_never_collected() -> any
     let Given { stage, proxy, operator } = given("deleted-early").await?;
     let witness = Stage::set(ControlPlane::shared().await.namespace("witness-early").await?).await?;
     let read = stage.call("get", "secrets", "acme");
-    proxy.inject(read.clone(), Fault::Hold, Times::Next(1));
+    proxy.inject(read.clone(), Fault::Hold, Times::Always);
     stage.account("acme").await?;
     seen(&proxy, &read, 1).await;
     stage.delete("acme").await?;

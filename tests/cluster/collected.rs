@@ -21,7 +21,7 @@ async fn an_account_that_is_applied_becomes_ready_and_is_collected() -> anyhow::
     let manifests = format!("{secret}\n---\n{}", manifest("acme", &spec));
 
     scene.namespace.apply(&manifests).await?.expect_ok();
-    let wait = ["wait", "caas/acme", "--for=condition=Ready", "--timeout=90s"];
+    let wait = ["wait", "caas/acme", "--for=condition=Ready", "--timeout=200s"];
     let waited = scene.namespace.kubectl(&wait).await?.expect_ok();
     assert_eq!(waited.trim(), "caasaccount.caas-operator.io/acme condition met");
 

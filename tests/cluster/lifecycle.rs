@@ -37,7 +37,7 @@ async fn made_again_under_the_same_name_an_account_knows_nothing_of_the_one_befo
     assert!(told.conditions.iter().all(|condition| condition.reason != "Collected"), "{told:?}");
 
     other.clear_faults();
-    scene.patch("acme", json!({"spec": {"collection": {"requestTimeout": "2s"}}})).await?;
+    scene.patch("acme", json!({"spec": {"collection": {"requestTimeout": "10s"}}})).await?;
     scene.until_ready("acme").await;
     let told = status(&scene.namespace, "acme").await?;
     assert_eq!((told.services, told.instances), (Some(3), Some(3)));
@@ -176,6 +176,8 @@ async fn a_suspended_account_rests_until_it_is_resumed() -> anyhow::Result<()> {
     assert_eq!(scene.metrics("acme").await?.0, 503);
     let monitor = ["get", "servicemonitor", "caas-acme", "-o", "name"];
     assert!(!scene.namespace.kubectl(&monitor).await?.ok);
+    // A request may have been under way.
+    scene.until_cycles(1).await;
     let asked = own.counts().total;
     scene.until_cycles(3).await;
     assert_eq!(own.counts().total, asked, "a suspended account is asked nothing");

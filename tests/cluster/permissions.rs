@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use serde_json::{Value, json};
 
-use crate::harness::{ControlPlane, Operator, OperatorOptions, until};
+use crate::harness::{ControlPlane, Operator, OperatorOptions, SOON, until};
 use crate::scene::{PATIENCE, Scene, cloud};
 
 /// Resource and verb.
@@ -80,7 +79,7 @@ async fn the_operator_uses_all_that_it_is_granted_and_is_refused_nothing() -> an
     let granted = granted(&role(&manifests)?);
     assert_eq!(used(&plane, user)?, granted);
 
-    scene.operator.stop(Duration::from_secs(30)).await?;
+    scene.operator.stop(SOON).await?;
     plane.apply(&bound("watcher", &["caas-operator", "watcher"])).await?;
     let options = OperatorOptions {
         kubeconfig: Some(plane.service_account("caas-system", "watcher").await?),

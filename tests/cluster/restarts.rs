@@ -97,7 +97,7 @@ async fn an_api_server_that_answers_nothing_does_not_keep_the_operator_from_endi
         Ok(())
     })
     .await;
-    assert_eq!(operator.stop(GRACE / 2).await?, 0);
+    assert_eq!(operator.stop(GRACE).await?, 0);
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::harness::{ControlPlane, Namespace, Operator, OperatorOptions, until};
 
 /// For what takes a cycle or two, or a read of a Secret, on a machine that does much else.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
 /// See the module. Accounts ask every 5 s.
 pub(crate) struct Scene {
@@ -144,7 +144,7 @@ pub(crate) fn spec(cloud: &Running, secret: &str) -> Value {
     json!({
         "provider": {"alauda": {"endpoint": cloud.url(), "namespace": "acme"}},
         "credentials": {"secretRef": {"name": secret}},
-        "collection": {"interval": "5s", "requestTimeout": "2s"},
+        "collection": {"interval": "5s", "requestTimeout": "10s"},
     })
 }
 

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::harness::{Calls, Namespace, Operator, OperatorOptions, until};
 
 /// For what takes a few cycles, a backoff or a period of the operator on a machine that does much else.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The CaasAccounts' name in calls.
 pub(crate) const ACCOUNTS: &str = "caasaccounts.caas-operator.io";
@@ -81,7 +81,7 @@ impl Stage {
         let mut spec = json!({
             "provider": {"alauda": {"endpoint": self.cloud.url()}},
             "credentials": {"secretRef": {"name": secret}},
-            "collection": {"interval": "5s", "requestTimeout": "5s"},
+            "collection": {"interval": "5s", "requestTimeout": "10s"},
         });
         merge(&mut spec, more);
         spec
@@ -141,7 +141,7 @@ impl Stage {
     /// Waits until this cloud was asked for its inventory so many times more.
     pub(crate) async fn cycles(&self, more: u64) {
         let before = self.cloud.counts().services_page;
-        until(PATIENCE, &format!("{more} more cycles"), async || {
+        until(PATIENCE.max(Duration::from_secs(more)), &format!("{more} more cycles"), async || {
             let now = self.cloud.counts().services_page;
             ensure!(now >= before + more, "{} so far", now - before);
             Ok(())

@@ -20,7 +20,7 @@ use super::programs::{self, ETCD_DATA, Ports};
 use super::scratch::Scratch;
 
 /// Some 5 s on two free cores; the rest is for a busy machine.
-const READY_WITHIN: Duration = Duration::from_secs(90);
+const READY_WITHIN: Duration = Duration::from_secs(300);
 const GRACE: Duration = Duration::from_secs(15);
 
 /// The first of the addresses that the API server gives to Services, and so that of `kubernetes`.

@@ -11,7 +11,8 @@ use tokio::time::timeout;
 use super::kubeconfig::Kubeconfig;
 use crate::servers::server;
 
-const LIMIT: Duration = Duration::from_secs(60);
+/// Far more than anything takes that is asked here, so that a busy machine fails no test.
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// What `kubectl` printed and how it ended.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ impl Ran {
 /// Runs `kubectl` with a kubeconfig and, for `-f -`, something on its standard input.
 ///
 /// # Panics
-/// Where it cannot be started, or has not ended after a minute.
+/// Where it cannot be started, or does not end.
 pub(crate) async fn kubectl(kubeconfig: &Kubeconfig, args: &[&str], input: &str) -> Ran {
     let run = run(kubeconfig, args, input);
     let output = timeout(LIMIT, run).await.unwrap_or_else(|_| panic!("kubectl {args:?} took over {LIMIT:?}"));

@@ -134,7 +134,7 @@ impl Process {
     /// SIGKILL. Returns the exit code.
     pub(crate) async fn kill(&mut self) -> anyhow::Result<i32> {
         self.signals = None;
-        let code = self.ended_within(Duration::from_secs(10)).await?;
+        let code = self.ended_within(SOON).await?;
         code.with_context(|| format!("{} is still there after SIGKILL", self.name))
     }
 

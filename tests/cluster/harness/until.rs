@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
 /// Long enough for anything that happens by itself on a busy machine; a condition that holds ends the wait at once.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(120);
 
 const PAUSE: Duration = Duration::from_millis(50);
 

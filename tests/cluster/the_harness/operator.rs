@@ -1,7 +1,5 @@
 //! Running the operator.
 
-use std::time::Duration;
-
 use anyhow::ensure;
 
 use crate::harness::{Calls, ControlPlane, Operator, OperatorOptions, Proxy, SOON, until};
@@ -33,7 +31,7 @@ async fn the_operator_runs_until_it_is_told_to_stop() -> anyhow::Result<()> {
     })
     .await;
 
-    assert_eq!(operator.stop(Duration::from_secs(20)).await?, 0);
+    assert_eq!(operator.stop(SOON).await?, 0);
     assert!(!operator.logs().is_empty());
     assert!(operator.health("/livez").await.is_err());
     Ok(())
