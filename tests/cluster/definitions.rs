@@ -28,6 +28,7 @@ async fn an_object_that_cannot_be_read_costs_itself_only() -> anyhow::Result<()>
     let operator = stage.operator().await?;
     stage.account("acme").await?;
     stage.ready("acme").await;
+    assert_eq!(stage.named_on(&operator, "acme").await?, ["/", "/accounts", "/sd", "/metrics"]);
 
     loosen(&plane).await?;
     let kind = GroupVersionKind::gvk("caas-operator.io", "v1alpha1", "CaasAccount");
@@ -61,14 +62,25 @@ async fn an_object_that_cannot_be_read_costs_itself_only() -> anyhow::Result<()>
     // One that could be read, and then cannot, is not collected any more; nor does it stop a new start.
     let forced = json!({"spec": {"provider": {"alauda": null, "other": 1}}});
     anything.patch("acme", &PatchParams::default(), &Patch::Merge(forced)).await?;
-    stage.scraped(&operator, "acme", 404).await;
+    stage.nothing_left(&operator, "acme").await;
     drop(operator);
     let operator = stage.operator().await?;
     stage.scraped(&operator, "later", 200).await;
-    stage.scraped(&operator, "acme", 404).await;
+    stage.nothing_left(&operator, "acme").await;
 
     for name in ["broken", "acme"] {
         anything.delete(name, &kube::api::DeleteParams::default()).await?;
+    }
+    until(PATIENCE, "the ServiceMonitor of the deleted account to go", async || {
+        ensure!(stage.monitors().get_opt("caas-acme").await?.is_none(), "it still stands");
+        Ok(())
+    })
+    .await;
+    // What comes after them in the watch is known, and so are their deletions.
+    stage.account("last").await?;
+    stage.ready("last").await;
+    for name in ["broken", "acme"] {
+        stage.nothing_left(&operator, name).await;
         stage.account(name).await?;
         stage.ready(name).await;
         stage.scraped(&operator, name, 200).await;
@@ -94,7 +106,7 @@ async fn a_definition_that_is_deleted_takes_all_accounts_and_comes_back_without_
     stage.ready("acme").await;
 
     // `kubectl delete` waits: it would not end if an object hung on a finalizer.
-    plane.kubectl(&["delete", "crd", "caasaccounts.caas-operator.io", "--timeout=50s"]).await?.expect_ok();
+    plane.kubectl(&["delete", "crd", "caasaccounts.caas-operator.io", "--timeout=200s"]).await?.expect_ok();
     stage.scraped(&operator, "acme", 404).await;
     assert_eq!(operator.health("/readyz").await?.0, 200);
     until(PATIENCE, "the watch to meet the missing definition", async || {

@@ -154,6 +154,45 @@ impl Stage {
         format!("/accounts/{}/{name}/metrics", self.namespace.name())
     }
 
+    /// The pages for all accounts that speak of this one.
+    pub(crate) async fn named_on(
+        &self,
+        operator: &Operator,
+        name: &str,
+    ) -> anyhow::Result<Vec<&'static str>> {
+        let namespace = self.namespace.name();
+        let marks = [
+            format!("{namespace}/{name}/"),
+            format!("\"{namespace}/{name}\""),
+            format!("\"namespace\":\"{namespace}\",\"name\":\"{name}\""),
+            format!("account=\"{name}\",account_namespace=\"{namespace}\""),
+        ];
+        let mut named = Vec::new();
+        for path in ["/", "/accounts", "/sd", "/metrics"] {
+            let (code, body) = operator.scrape(path).await?;
+            ensure!(code == 200, "{path}: {code}");
+            if marks.iter().any(|mark| body.contains(mark)) {
+                named.push(path);
+            }
+        }
+        Ok(named)
+    }
+
+    /// Waits until nothing is served of an account, nor anything about it.
+    pub(crate) async fn nothing_left(&self, operator: &Operator, name: &str) {
+        until(PATIENCE, &format!("nothing to be left of {name}"), async || {
+            let (series, values) = (self.path(name), format!("/accounts/{}/{name}", self.namespace.name()));
+            for path in [series, values] {
+                let (code, _) = operator.scrape(&path).await?;
+                ensure!(code == 404, "{path}: {code}");
+            }
+            let named = self.named_on(operator, name).await?;
+            ensure!(named.is_empty(), "it is named on {named:?}");
+            Ok(())
+        })
+        .await;
+    }
+
     /// Waits until the series of an account are answered with this code.
     pub(crate) async fn scraped(&self, operator: &Operator, name: &str, code: u16) {
         until(PATIENCE, &format!("a scrape of {name} to be answered with {code}"), async || {

@@ -83,6 +83,17 @@ async fn a_folder_is_followed_and_a_broken_file_costs_nobody_anything() {
     for name in ["one", "two"] {
         assert_eq!(account_is(&base, name, collected).await["services"], 4);
     }
+    // The accounts that a page speaks of, in labels or paths.
+    let on = async |page: &str| {
+        let text = get(&format!("{base}/{page}")).await;
+        let marks = |name: &str| [format!("account=\"{name}\""), format!("team-a/{name}/metrics")];
+        let mut names = vec!["one", "two", "three"];
+        names.retain(|name| marks(name).iter().any(|mark| text.contains(mark)));
+        names
+    };
+    for page in ["sd", "metrics"] {
+        assert_eq!(on(page).await, ["one", "two"], "{page}");
+    }
 
     // At once: one changed, one broken, one added.
     write(folder.path(), "one.yaml", &at("services: {include: ['kib*']}", "one"));
@@ -101,8 +112,12 @@ async fn a_folder_is_followed_and_a_broken_file_costs_nobody_anything() {
     })
     .await;
     assert_eq!(get_json(&format!("{base}/accounts")).await["accounts"].as_array().unwrap().len(), 2);
-    let own = get(&format!("{base}/metrics")).await;
-    assert!(!own.contains(r#"account="two""#), "nor does anything of it stay in the own metrics");
+    assert_eq!(on("sd").await, ["one", "three"]);
+    // Its task ends a moment later.
+    until("nothing of it in the own metrics", async || {
+        (on("metrics").await == ["one", "three"]).then_some(())
+    })
+    .await;
 
     process.signal("INT");
     assert_eq!(process.ended().await.code(), Some(0));
