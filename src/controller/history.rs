@@ -1,7 +1,8 @@
-//! Notices that the API server's data went back to an older state, as after a restore of etcd, and begins all watches anew.
+//! Notices that the version that a watch would go on from is of no use any more, and begins the watch anew.
 //!
-//! A watch goes on from the version that it saw last. Where that version was lost with its future, the API server takes
-//! the watch, tells it of nothing until versions have caught up, and no error says so.
+//! A watch goes on from the version that it saw last. Where that version was lost with its future, as after a restore of
+//! etcd, the API server takes the watch, tells it of nothing until versions have caught up, and no error says so. Where
+//! the version is too old, the API server says 410 Gone, in an event or as its answer; the second is seen to here.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -90,7 +91,8 @@ pub(super) async fn follow(context: Arc<Context>, scope: Scope) {
     }
 }
 
-/// A watch that begins anew after the API server went back to an older state.
+/// A watch that begins anew after the API server went back to an older state, or answered that it does not have the
+/// version any more. The error is told all the same, so that whoever follows waits before the new list.
 pub(super) fn watch<K>(
     context: Arc<Context>,
     api: Api<K>,
@@ -105,7 +107,13 @@ where
         loop {
             tokio::select! {
                 Ok(()) = restores.changed() => events = begin(),
-                event = events.next() => return Some((event?, (restores, events, begin))),
+                event = events.next() => {
+                    let event = event?;
+                    if is_gone(&event) {
+                        events = begin();
+                    }
+                    return Some((event, (restores, events, begin)));
+                }
             }
         }
     });
@@ -119,6 +127,13 @@ where
             context.history.saw(object.resource_version().as_deref());
         }
     })
+}
+
+/// Whether the API server answered a watch with 410 Gone. The watcher would ask for the same version for ever; where an
+/// event says so, or the answer to a list, it begins anew by itself.
+fn is_gone<K>(event: &watcher::Result<watcher::Event<K>>) -> bool {
+    let Err(watcher::Error::WatchStartFailed(kube::Error::Api(status))) = event else { return false };
+    status.code == 410
 }
 
 #[cfg(test)]

@@ -110,9 +110,9 @@ async fn what_happened_while_nobody_could_watch_is_found_by_a_new_list() -> anyh
     let watches = Calls::new("watch", "*");
     let lists = Calls::new("list", "*");
     let before = proxy.count(&lists);
-    // Both ways in which the API server says that a version is too old: as the answer, and as an event.
+    // Both ways in which the API server says that a version is too old: as an event, and as the answer.
     proxy.inject(Calls::new("watch", ACCOUNTS), Fault::watch_gone(), Times::Next(1));
-    proxy.inject(Calls::new("watch", MONITORS), Fault::watch_gone(), Times::Next(1));
+    proxy.inject(Calls::new("watch", MONITORS), Fault::gone(), Times::Next(1));
 
     stage.scraped(&operator, "doomed", 404).await;
     stage.ready("later").await;
@@ -124,6 +124,56 @@ async fn what_happened_while_nobody_could_watch_is_found_by_a_new_list() -> anyh
     stage.cycles(4).await;
     assert!(proxy.count(&lists) <= before + 4, "{:?}", proxy.seen(&lists));
     assert!(proxy.open_watches(&watches) >= 2);
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn a_watch_that_is_answered_with_410_lists_again() -> anyhow::Result<()> {
+    let Given { stage, proxy, operator } = given("answered-gone").await?;
+    for name in ["acme", "doomed"] {
+        stage.account(name).await?;
+        stage.ready(name).await;
+    }
+    let kinds = [ACCOUNTS, MONITORS].map(|kind| (stage.calls("watch", kind), stage.calls("list", kind)));
+    for (watches, _) in &kinds {
+        proxy.inject(watches.clone(), Fault::gone(), Times::Always);
+    }
+    let before = kinds.each_ref().map(|(watches, lists)| (proxy.count(watches), proxy.count(lists)));
+    proxy.cut_connections();
+
+    // No watch can tell of these.
+    stage.delete("doomed").await?;
+    stage.account("later").await?;
+    stage.monitors().delete("caas-acme", &DeleteParams::default()).await?;
+    stage.scraped(&operator, "doomed", 404).await;
+    stage.ready("later").await;
+    until(PATIENCE, "the deleted ServiceMonitor to come again", async || {
+        Ok(stage.monitors().get("caas-acme").await.map(drop)?)
+    })
+    .await;
+    // As long as it lasts it is a list a watch, with a wait before each.
+    for ((watches, lists), (watched, listed)) in kinds.iter().zip(before) {
+        seen(&proxy, watches, watched + 4).await;
+        assert!(proxy.count(lists) - listed <= proxy.count(watches) - watched, "{:?}", proxy.seen(lists));
+        let waits: Duration = gaps(&proxy, watches)[watched..watched + 3].iter().sum();
+        assert!(waits > Duration::from_secs(2), "{waits:?}");
+    }
+
+    proxy.heal();
+    stage.delete("later").await?;
+    stage.scraped(&operator, "later", 404).await;
+    until(PATIENCE, "a watch of each kind", async || {
+        for (watches, _) in &kinds {
+            ensure!(proxy.open_watches(watches) == 1, "none among {watches:?}");
+        }
+        Ok(())
+    })
+    .await;
+    let lists = Calls::new("list", "*");
+    let healed = proxy.count(&lists);
+    stage.cycles(2).await;
+    assert_eq!(proxy.count(&lists), healed);
     Ok(())
 }
 
