@@ -84,6 +84,12 @@ impl Supervisor {
         slots.by_cloud.get(&account.provider.cloud_account())?.iter().find(|other| *other != id).cloned()
     }
 
+    /// The UID of the object that is collected under this name.
+    pub fn uid_of(&self, id: &AccountId) -> Option<String> {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(slots.by_id.get(id)?.account.as_ref()?.uid.clone())
+    }
+
     /// Sees that this account is not collected: its task ends, its series go at once.
     pub fn remove(&self, id: &AccountId) {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,7 @@
 //! What makes an account be reconciled: its object, its collector, its ServiceMonitor, its Secrets.
 //!
-//! Deletions are acted on here, at once, and a relist sweeps out what was deleted while nobody watched.
+//! Deletions are acted on here, at once, and a relist sweeps out what was deleted while nobody watched, be it made again
+//! under its name or not.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -38,7 +39,15 @@ pub(super) fn accounts(
     let events = history::watch(Arc::clone(&context), api, context.watch_config());
     events.default_backoff().reflect(writer).flat_map(move |event| {
         let requests: Vec<ObjectRef<Guarded>> = match event {
-            Ok(watcher::Event::Apply(account)) => vec![ObjectRef::from_obj(&account)],
+            Ok(watcher::Event::Apply(account)) => {
+                // Its deletion and the creation of another may have been missed in between.
+                if let Some(id) = id(account.meta())
+                    && is_another(&context, &id, account.meta())
+                {
+                    context.forget(&id);
+                }
+                vec![ObjectRef::from_obj(&account)]
+            }
             Ok(watcher::Event::Delete(account)) => {
                 if let Some(id) = id(account.meta()) {
                     context.forget(&id);
@@ -115,7 +124,12 @@ pub(super) async fn secrets(context: Arc<Context>, scope: Scope, touched: mpsc::
     }
 }
 
-/// Forgets the accounts of a scope that its complete list does not have.
+/// Whether what is collected under this name is of another object than this one, which was made after its deletion.
+fn is_another(context: &Context, id: &AccountId, meta: &ObjectMeta) -> bool {
+    context.supervisor.uid_of(id).is_some_and(|collected| meta.uid.as_ref() != Some(&collected))
+}
+
+/// Forgets the accounts of a scope that its complete list does not have, or has as another object of the same name.
 fn sweep(context: &Context, scope: &Scope, store: &Store<Guarded>) {
     let known: Vec<AccountId> = {
         let mut known = context.known();
@@ -125,7 +139,8 @@ fn sweep(context: &Context, scope: &Scope, store: &Store<Guarded>) {
     };
     let gone = |id: &AccountId| {
         let object = ObjectRef::<Guarded>::new(&id.name).within(&id.namespace);
-        scope.covers(&id.namespace) && store.get(&object).is_none()
+        scope.covers(&id.namespace)
+            && store.get(&object).is_none_or(|stands| is_another(context, id, stands.meta()))
     };
     for id in known.into_iter().chain(context.supervisor.ids()).filter(gone) {
         context.forget(&id);

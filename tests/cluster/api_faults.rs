@@ -177,6 +177,52 @@ async fn a_watch_that_is_answered_with_410_lists_again() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// In which ways a watch may miss that an account was deleted and made again.
+#[derive(Clone, Copy, Debug)]
+enum Missed {
+    /// It begins anew with a list, which has only the second object.
+    Listed,
+    /// It goes on with a change of the second object.
+    Changed,
+}
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn made_again_while_nobody_watched_an_account_starts_from_nothing() -> anyhow::Result<()> {
+    for missed in [Missed::Listed, Missed::Changed] {
+        println!("{missed:?}");
+        let Given { stage, proxy, operator } = given("made-again").await?;
+        // Its ServiceMonitor would go with the first object, and be told of.
+        let spec = json!({"collection": {"requestTimeout": "5m"}, "serviceMonitor": {"enabled": false}});
+        stage.account_with("acme", spec.clone()).await?;
+        stage.ready("acme").await;
+        stall(&proxy, ACCOUNTS).await;
+        let before = stage.accounts().get("acme").await?;
+        stage.delete("acme").await?;
+        stage.account_with("acme", spec).await?;
+        let again = stage.accounts().get("acme").await?;
+        assert_ne!(again.uid(), before.uid());
+
+        // The new object waits for its Secret, and then for its cloud: whatever is served meanwhile is of the old one.
+        proxy.inject(stage.call("get", "secrets", "acme"), Fault::Hold, Times::Always);
+        stage.cloud.set_fault(CloudFault::new(FaultKind::Hang));
+        let fault = match missed {
+            Missed::Listed => Fault::watch_gone(),
+            Missed::Changed => Fault::WatchModified(serde_json::to_value(&again)?),
+        };
+        proxy.inject(stage.calls("watch", ACCOUNTS), fault, Times::Next(1));
+        proxy.cut_connections();
+        stage.nothing_left(&operator, "acme").await;
+        proxy.heal();
+        stage.scraped(&operator, "acme", 503).await;
+        stage.cloud.clear_faults();
+        stage.change("acme", json!({"spec": {"collection": {"requestTimeout": "10s"}}})).await?;
+        stage.ready("acme").await;
+        stage.scraped(&operator, "acme", 200).await;
+    }
+    Ok(())
+}
+
 /// Silences the watch of a kind, which may just be ending by itself to begin anew.
 async fn stall(proxy: &Proxy, kind: &str) {
     until(PATIENCE, &format!("a watch of {kind} to silence"), async || {

@@ -45,6 +45,8 @@ pub(crate) enum Fault {
     Status { code: u16, reason: &'static str, retry_after: Option<u32> },
     /// 200, one `ERROR` event with this `Status`, then the end: what a watch gets from an old resourceVersion.
     WatchError { code: u16, reason: &'static str },
+    /// 200, one `MODIFIED` event with this object, then the end.
+    WatchModified(serde_json::Value),
     /// The answer's head passes, then nothing more: no byte, no end.
     Stall,
     /// The call is taken and never answered.

@@ -202,9 +202,12 @@ async fn serve(shared: Arc<Shared>, request: http::Request<Incoming>) -> Result<
             return Ok(answer);
         }
         Some(Fault::WatchError { code, reason }) => {
-            let event = json!({"type": "ERROR", "object": status(code, reason)});
             shared.note_code(number, StatusCode::OK);
-            return Ok(json_answer(StatusCode::OK, format!("{event}\n"))?);
+            return Ok(event_answer("ERROR", &status(code, reason))?);
+        }
+        Some(Fault::WatchModified(object)) => {
+            shared.note_code(number, StatusCode::OK);
+            return Ok(event_answer("MODIFIED", &object)?);
         }
     };
     // An API server that cannot be reached looks here as it does without a proxy: the connection ends.
@@ -293,6 +296,12 @@ fn status_answer(code: u16, reason: &str, retry_after: Option<u32>) -> anyhow::R
         answer.headers_mut().insert(RETRY_AFTER, seconds.into());
     }
     Ok(answer)
+}
+
+/// A watch of one event.
+fn event_answer(kind: &str, object: &serde_json::Value) -> anyhow::Result<Response<Body>> {
+    let event = json!({"type": kind, "object": object});
+    json_answer(StatusCode::OK, format!("{event}\n"))
 }
 
 fn json_answer(code: StatusCode, body: String) -> anyhow::Result<Response<Body>> {
