@@ -16,6 +16,10 @@ pub enum ConditionType {
 }
 
 impl ConditionType {
+    /// All of them.
+    pub const ALL: [Self; 4] =
+        [Self::CredentialsReady, Self::Collecting, Self::ServiceMonitorReady, Self::Ready];
+
     /// What [`ConditionType::Ready`] rests on, in the order in which it looks for a reason.
     pub const PARTS: [Self; 3] = [Self::CredentialsReady, Self::Collecting, Self::ServiceMonitorReady];
 

@@ -31,7 +31,7 @@ pub(super) struct News<'a> {
 /// What to write, and whether changed counts wait for their time.
 #[derive(Debug, PartialEq)]
 pub(super) struct Decision {
-    /// The status to write, where it differs from what stands.
+    /// The status to write, where it differs from what stands; without the conditions that are somebody else's.
     pub(super) write: Option<CaasAccountStatus>,
     /// Whether counts differ and are not written now.
     pub(super) counts_wait: bool,
@@ -76,9 +76,11 @@ pub(super) fn decide(account: &CaasAccount, id: &AccountId, news: &News<'_>, now
         metrics_path: Some(id.metrics_path()),
         conditions,
     };
-    let mut sorted = before.clone();
-    sorted.conditions.sort_by(|one, other| one.type_.cmp(&other.type_));
-    let differs = sorted != after;
+    // Somebody else's conditions are not written, which leaves them to who wrote them, and so are no difference.
+    let mut ours = before.clone();
+    ours.conditions.retain(|stands| ConditionType::ALL.iter().any(|of| of.as_str() == stands.type_));
+    ours.conditions.sort_by(|one, other| one.type_.cmp(&other.type_));
+    let differs = ours != after;
 
     let count = |counted: usize| i64::try_from(counted).ok();
     let counts = news.counts.map_or((before.services, before.instances), |(services, instances)| {

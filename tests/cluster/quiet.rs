@@ -9,6 +9,7 @@ use anyhow::{Context, ensure};
 use caas_operator::api::CaasAccount;
 use caas_operator::simulator::{AccountSettings, Clock, Settings, Simulator};
 use kube::ResourceExt;
+use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use crate::harness::{Calls, ControlPlane, Fault, Operator, OperatorOptions, Proxy, SOON, Times, until};
@@ -78,6 +79,33 @@ async fn nothing_is_written_while_nothing_changes_nor_by_an_operator_that_starts
     .await;
     assert_eq!(version(&scene).await?, before);
     assert_eq!(scene.events("acme").await?, told(&WELL));
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn a_condition_that_somebody_else_wrote_stays_beside_ours() -> anyhow::Result<()> {
+    let (scene, proxy) = proxied("beside").await?;
+    scene.account("acme").await?;
+    scene.until_ready("acme").await;
+    scene.until_cycles(1).await;
+    let writes = Calls::new("patch", "caasaccounts.caas-operator.io/status");
+    let before = proxy.count(&writes);
+    let theirs = json!({"type": "Approved", "status": "True", "reason": "ByHand", "message": "Approved.",
+        "lastTransitionTime": "2025-03-01T12:00:00Z"});
+    let patch = json!({"apiVersion": "caas-operator.io/v1alpha1", "kind": "CaasAccount",
+        "metadata": {"name": "acme"}, "status": {"conditions": [theirs]}});
+    let params = PatchParams::apply("somebody-else");
+    scene.accounts().patch_status("acme", &params, &Patch::Apply(patch)).await?;
+    scene.until_cycles(3).await;
+    assert_eq!(proxy.count(&writes), before, "theirs is no news");
+
+    scene.cloud.set_fault("services:500".parse()?);
+    scene.until_reason("acme", "Ready", "CloudError").await;
+    let conditions = scene.accounts().get("acme").await?.status.context("a status")?.conditions;
+    let mut types: Vec<&str> = conditions.iter().map(|condition| condition.type_.as_str()).collect();
+    types.sort_unstable();
+    assert_eq!(types, ["Approved", "Collecting", "CredentialsReady", "Ready", "ServiceMonitorReady"]);
     Ok(())
 }
 

@@ -80,6 +80,25 @@ fn nothing_is_written_while_nothing_differs() {
 }
 
 #[test]
+fn somebody_elses_condition_is_left_alone_and_causes_no_write() {
+    let mut standing = read_back(told(1, &WELL));
+    let theirs =
+        Condition { type_: "Approved".into(), reason: "ByHand".into(), ..standing.conditions[0].clone() };
+    standing.conditions.insert(0, theirs);
+    let now = account(1, Some(standing));
+    let well = findings(&WELL);
+
+    let decision = decide(&now, &id(), &news(&well, Some((2, 6))), noon() + 1.hour());
+    assert_eq!(decision, Decision { write: None, counts_wait: false });
+
+    // What is applied without it leaves it standing: the list is merged by type, and it is not ours.
+    let worse = findings(&[Reason::CredentialsFound, Reason::CloudError, Reason::Applied]);
+    let status = decide(&now, &id(), &news(&worse, None), noon()).write.unwrap();
+    let types: Vec<&str> = status.conditions.iter().map(|condition| condition.type_.as_str()).collect();
+    assert_eq!(types, ["Collecting", "CredentialsReady", "Ready", "ServiceMonitorReady"]);
+}
+
+#[test]
 fn a_condition_is_as_old_as_its_status_and_not_as_its_reason() {
     let standing = told(1, &[Reason::CredentialsFound, Reason::CloudError, Reason::Applied]);
     let later = noon() + 1.hour();
