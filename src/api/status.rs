@@ -20,12 +20,14 @@ pub struct CaasAccountStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
 
-    /// Number of services that are collected, written when it changed, at most once a minute.
+    /// Number of services that are collected. Written along with whatever else changes here; a change of services and
+    /// instances alone is written at most once a minute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub services: Option<i64>,
 
-    /// Number of running instances that are collected, written when it changed, at most once a minute.
+    /// Number of running instances that are collected. Written along with whatever else changes here; a change of
+    /// services and instances alone is written at most once a minute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub instances: Option<i64>,
