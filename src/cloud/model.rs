@@ -51,7 +51,8 @@ pub struct Sample {
     pub timestamp: f64,
     /// CPU time used since the instance started, in nanoseconds; a counter.
     pub cpu_usage_nanoseconds: Option<f64>,
-    /// CPU in use, in percent of what the instance may use.
+    /// CPU time since the start over the time since the start, in percent of one core: an average of the cloud's own, for
+    /// which a rate of the counter is the better signal.
     pub cpu_utilization_percent: Option<f64>,
     /// Memory in use, in bytes.
     pub memory_usage_bytes: Option<f64>,

@@ -200,7 +200,8 @@ const MODERN: [Family; 22] = [
     gauge(
         "caas_instance_cpu_utilization_ratio",
         Some("ratio"),
-        "CPU in use, as a share of what the instance may use.",
+        "CPU time since the start over the time since the start, as the cloud averages it; 1 is one core. \
+         rate(caas_instance_cpu_usage_seconds_total[5m]) tells the present.",
         Reads::Sample(|sample| sample.cpu_utilization_percent.map(|percent| percent / PERCENT)),
     ),
     gauge(
@@ -252,7 +253,7 @@ const LEGACY: [Family; 4] = [
     gauge(
         "cpu_utilization",
         None,
-        "CPU in use, in percent of what the instance may use.",
+        "CPU time since the start over the time since the start, as the cloud averages it; 100 is one core.",
         Reads::Sample(|sample| sample.cpu_utilization_percent),
     ),
     gauge(
