@@ -43,8 +43,8 @@ pub const SIZES: [Size; 6] = [
     Size { name: "XL", mebibytes: 8192, cores: 4.0 },
 ];
 
-/// Region by infrastructure and name.
-const REGIONS: [(&str, &str); 3] = [("AWS", "BEIJING1"), ("AZURE", "SHANGHAI1"), ("QINGCLOUD", "GUANGDONG1")];
+/// Region by infrastructure and name. Infrastructures are those that the names of sizes begin with; no other is documented.
+const REGIONS: [(&str, &str); 3] = [("AWS", "BEIJING1"), ("AZURE", "SHANGHAI1"), ("AWS", "GUANGDONG1")];
 
 /// How a service changes over time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
