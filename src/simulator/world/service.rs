@@ -256,14 +256,22 @@ impl Service {
         there.then(|| self.build(number)).filter(|instance| instance.uuid == uuid)
     }
 
-    /// Numbers of the instances that are there.
-    fn instance_numbers(&self) -> impl Iterator<Item = usize> + '_ {
-        let most = if self.status == Status::Stopped { 0 } else { self.target };
-        (0..most).filter(|number| self.born(*number) <= self.now)
+    /// Numbers of the instances that are there: of each lot the first ones.
+    fn instance_numbers(&self) -> impl Iterator<Item = usize> + use<> {
+        let (base, extra) = if self.status == Status::Stopped {
+            (0, 0)
+        } else {
+            let there = |number: usize| self.born(number) <= self.now;
+            let extra = self.target - self.base;
+            (first_not(self.base, there), first_not(extra, |nth| there(self.base + nth)))
+        };
+        (0..base).chain(self.base..self.base + extra)
     }
 
     /// When an instance was made, in seconds since the epoch: within 25 s after its lot, one after another.
     fn born(&self, number: usize) -> f64 {
+        #[cfg(test)]
+        BORN.with(|asked| asked.set(asked.get() + 1));
         let (since, nth, of) = if number < self.base {
             match self.since {
                 Some(since) => (since, number, self.base),
@@ -312,6 +320,26 @@ impl Service {
     fn mask(&self) -> u64 {
         hash(&[self.key, 21])
     }
+}
+
+/// The first number below `count` for which it is not so, else `count`; it is so up to some number and not from there on.
+fn first_not(count: usize, is_so: impl Fn(usize) -> bool) -> usize {
+    let (mut low, mut high) = (0, count);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if is_so(middle) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    low
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How often it was asked when an instance was made: what it costs to find one.
+    pub(super) static BORN: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 /// Writes 128 bits made of `seed` as an identifier of the usual form.
