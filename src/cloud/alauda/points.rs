@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::loose::Plain;
 use crate::cloud::error::AnswerProblem;
@@ -32,7 +32,7 @@ pub(super) fn newest(body: &[u8]) -> Result<Reading, AnswerProblem> {
     match answer {
         Answer { newest: Some(sample), .. } => Ok(Reading::Sample(sample)),
         Answer { rows: 0, .. } => Ok(Reading::NoData),
-        // There are rows, but none of them says when.
+        // There are rows, but none of them says when, or nothing says what stands in them.
         Answer { .. } => Err(AnswerProblem::Shape),
     }
 }
@@ -81,7 +81,7 @@ struct Answer {
     columns: Option<Vec<Column>>,
     newest: Option<Sample>,
     rows: usize,
-    /// Points stood before the columns and were passed over.
+    /// Points stood before the columns: they were counted, and nothing in them has a name yet.
     early_points: bool,
 }
 
@@ -113,51 +113,51 @@ impl<'de> Visitor<'de> for AnswerSeed {
         let mut answer = Answer { columns: self.columns, ..Answer::default() };
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
             match (&*key, &answer.columns) {
-                ("columns", None) => answer.columns = Some(map.next_value_seed(ColumnsSeed)?),
-                ("points", Some(columns)) => {
+                ("columns", None) => answer.columns = map.next_value_seed(ColumnsSeed)?,
+                ("points", columns) => {
+                    answer.early_points = columns.is_none();
+                    let columns = columns.as_deref().unwrap_or_default();
                     let points = map.next_value_seed(PointsSeed { columns })?;
                     answer.newest = points.newest;
                     answer.rows = points.rows;
-                }
-                ("points", None) => {
-                    map.next_value::<IgnoredAny>()?;
-                    answer.early_points = true;
                 }
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
         }
-        if answer.early_points && answer.columns.is_none() {
-            return Err(A::Error::custom("points without columns"));
-        }
         Ok(answer)
     }
 }
 
+/// Reads the names of the columns; `null` names none.
 struct ColumnsSeed;
 
 impl<'de> DeserializeSeed<'de> for ColumnsSeed {
-    type Value = Vec<Column>;
+    type Value = Option<Vec<Column>>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<Column>, D::Error> {
-        deserializer.deserialize_seq(self)
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for ColumnsSeed {
-    type Value = Vec<Column>;
+    type Value = Option<Vec<Column>>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a list of names")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Column>, A::Error> {
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
         let mut columns = Vec::with_capacity(10);
         while let Some(name) = list.next_element::<Plain<'de>>()? {
             columns.push(if let Plain::Text(name) = name { Column::named(&name) } else { Column::Other });
         }
-        Ok(columns)
+        Ok(Some(columns))
     }
 }
 

@@ -88,6 +88,8 @@ fn no_data_has_many_faces() {
         "{}",
         r#"{"columns": ["time"], "points": []}"#,
         r#"{"columns": [], "points": null}"#,
+        r#"{"points": []}"#,
+        r#"{"columns": null, "points": []}"#,
     ] {
         assert_eq!(newest(body.as_bytes()), Ok(Reading::NoData), "{body}");
     }
@@ -101,6 +103,7 @@ fn other_shapes_and_no_json_are_told_apart() {
         r#"{"columns": 7, "points": []}"#,
         r#"{"columns": ["time"], "points": [7]}"#,
         r#"{"points": [[1]]}"#,
+        r#"{"columns": null, "points": [[1]]}"#,
     ] {
         assert_eq!(newest(shape.as_bytes()), Err(AnswerProblem::Shape), "{shape}");
     }
