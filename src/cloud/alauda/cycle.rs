@@ -83,6 +83,8 @@ pub(super) struct Cycle<'a> {
     page: Option<Url>,
     jobs: VecDeque<Job>,
     drafts: Vec<Draft>,
+    /// The services of which anything is asked: those that can fail.
+    asked: HashSet<usize>,
     room: Room,
     seen_pages: HashSet<Url>,
     seen_services: HashSet<Identity>,
@@ -100,6 +102,7 @@ impl<'a> Cycle<'a> {
             page: Some(first),
             jobs: VecDeque::new(),
             drafts: Vec::new(),
+            asked: HashSet::new(),
             room: Room::WHOLE,
             seen_pages: HashSet::new(),
             seen_services: HashSet::new(),
@@ -160,7 +163,7 @@ impl<'a> Cycle<'a> {
             }
             Answer::Instances(service, Err(Failure::Request(error))) => {
                 self.drafts[service].instances = Some(Err(error.clone()));
-                self.streak.add(service, error, self.drafts.len())
+                self.streak.add(service, error, self.asked.len())
             }
             Answer::Sample(service, instance, Ok(reading)) => {
                 self.streak.end();
@@ -169,7 +172,7 @@ impl<'a> Cycle<'a> {
             }
             Answer::Sample(service, instance, Err(Failure::Request(error))) => {
                 self.put_reading(service, instance, Reading::Failed(error.clone()));
-                self.streak.add(service, error, self.drafts.len())
+                self.streak.add(service, error, self.asked.len())
             }
             Answer::Page(_, Err(Failure::Account(error)))
             | Answer::Instances(_, Err(Failure::Account(error)))
@@ -243,9 +246,17 @@ impl<'a> Cycle<'a> {
             Some(Ok(list)) => self.put_instances(service, list),
             Some(Err(problem)) => self.drafts[service].instances = Some(Err(problem.into())),
             None if self.is_stopped(service) => self.put_instances(service, Vec::new()),
-            None => self.jobs.push_back(Job::Instances(service)),
+            None => self.queue(service, Job::Instances(service)),
         }
         Ok(())
+    }
+
+    fn queue(&mut self, service: usize, job: Job) {
+        self.jobs.push_back(job);
+        // A service without a path fails without being asked.
+        if self.drafts[service].path.is_some() {
+            self.asked.insert(service);
+        }
     }
 
     /// The next page, unless its list does not end: it was read already, or the one before had `only_known` services.
@@ -262,13 +273,14 @@ impl<'a> Cycle<'a> {
 
     /// Puts a service's instances in and asks for their samples, unless the service is stopped.
     fn put_instances(&mut self, service: usize, list: Vec<Arc<InstanceFacts>>) {
+        self.asked.remove(&service);
         if let Err(problem) = self.room.take_instances(&list) {
             self.drafts[service].instances = Some(Err(problem.into()));
             return;
         }
         let stopped = self.is_stopped(service);
         if !stopped && !list.is_empty() {
-            self.jobs.push_back(Job::Samples(service, 0));
+            self.queue(service, Job::Samples(service, 0));
         }
         let reading = || stopped.then_some(Reading::NotRunning);
         self.drafts[service].instances = Some(Ok(list.into_iter().map(|facts| (facts, reading())).collect()));

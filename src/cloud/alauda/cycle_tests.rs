@@ -77,6 +77,52 @@ fn one_service_that_always_fails_does_not_stop_the_others() {
 }
 
 #[test]
+fn a_cloud_that_answers_every_sample_with_html_is_not_asked_for_every_instance() {
+    let settings = settings();
+    for problem in [AnswerProblem::NotJson, AnswerProblem::Encoding] {
+        let mut cycle = started(&settings, 1_000, 5);
+        let (asked, stopped) = answer_all(&mut cycle, |_, _| Err(Failure::Request(problem.into())));
+        assert_eq!((asked, &stopped), (64, &Some(problem.into())));
+        assert_eq!(cycle.finish(stopped).unwrap().errors().count(), 5_000);
+    }
+    let mut cycle = started(&settings, 1_000, 5);
+    let (asked, _) = answer_all(&mut cycle, |_, _| Err(Failure::Request(AnswerProblem::Shape.into())));
+    assert_eq!(asked, 5_000, "an answer that is the cloud's own speaks for itself");
+}
+
+#[test]
+fn services_that_are_stopped_do_not_hide_that_the_cloud_is_ill() {
+    let settings = settings();
+    let list = vec![r#"{"uuid": "u"}"#; 1_000].join(",");
+    let body = format!(
+        r#"{{"results": [{{"service_name": "big", "instances": [{list}]}}, {{"service_name": "new", "instances": []}},
+        {{"service_name": "..", "instances": [{{"uuid": "u"}}]}}, {{"service_name": "empty"}},
+        {{"service_name": "old", "current_status": "Stopped", "instances": [{{"uuid": "u"}}]}},
+        {{"service_name": "older", "current_status": "Stopped"}}]}}"#
+    );
+    let mut cycle = started_with(&settings, wire::services(body.as_bytes(), |_| true, Room::WHOLE).unwrap());
+    let (mut asked, mut stopped) = (0, None);
+    while let Some(ask) = cycle.next()
+        && stopped.is_none()
+    {
+        stopped = match ask {
+            Ask::Page(..) => panic!("no page"),
+            Ask::Instances(service, ..) => cycle.take(Answer::Instances(service, Ok(Vec::new()))).err(),
+            Ask::Sample(service, instance, _) => {
+                asked += 1;
+                let failure = Failure::Request(Unreachable::Timeout.into());
+                cycle.take(Answer::Sample(service, instance, Err(failure))).err()
+            }
+        };
+    }
+    assert_eq!(
+        (asked, stopped),
+        (65, Some(Unreachable::Timeout.into())),
+        "one before the list of the empty one"
+    );
+}
+
+#[test]
 fn what_concerns_the_account_stops_at_once() {
     let settings = settings();
     let mut cycle = started(&settings, 10, 10);

@@ -1,9 +1,10 @@
-//! When failures speak for the cloud and not for what was asked. Each costs a whole deadline, so a cloud that does not
-//! answer is not asked ten thousand times.
+//! When failures speak for the cloud and not for what was asked. Each costs a whole deadline or four requests, so a cloud
+//! that does not answer is not asked ten thousand times.
 
 use std::collections::HashSet;
 
 use crate::cloud::CloudError;
+use crate::cloud::error::AnswerProblem;
 
 /// Failures in a row over so many services speak for the cloud; over fewer they may be the services' own.
 const SPEAKS_FOR_ALL: usize = 4;
@@ -30,15 +31,15 @@ impl Streak {
         }
     }
 
-    /// Counts a failure of one of so many services; the error comes back when it speaks for the cloud.
+    /// Counts a failure of one of so many services of which anything is asked; the error comes back when it speaks for
+    /// the cloud.
     pub(super) fn add(
         &mut self,
         service: usize,
         error: CloudError,
         services: usize,
     ) -> Result<(), CloudError> {
-        let is_ill = matches!(error, CloudError::Unreachable(_) | CloudError::Status(500..));
-        if !is_ill {
+        if !is_ill(&error) {
             self.end();
             return Ok(());
         }
@@ -46,5 +47,19 @@ impl Streak {
         self.services.insert(service);
         let speaks_for_all = self.services.len() >= services.min(SPEAKS_FOR_ALL);
         if self.failures >= self.most && speaks_for_all { Err(error) } else { Ok(()) }
+    }
+}
+
+/// Whether the cloud or the way to it is ill, and no answer to what was asked. What is sent again when it failed is among
+/// it, so that none of that is multiplied by all instances.
+fn is_ill(error: &CloudError) -> bool {
+    match error {
+        CloudError::Unreachable(_) | CloudError::Status(500..) => true,
+        // A proxy in front of the cloud speaks, or garbles.
+        CloudError::Answer(problem) => matches!(problem, AnswerProblem::NotJson | AnswerProblem::Encoding),
+        CloudError::EndpointRefused(_)
+        | CloudError::LoginRejected
+        | CloudError::RateLimited { .. }
+        | CloudError::Status(_) => false,
     }
 }
