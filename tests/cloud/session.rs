@@ -1,7 +1,7 @@
 //! Logging in: once, together, and never against a cloud that refuses.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use caas_operator::cloud::error::Unreachable;
 use caas_operator::cloud::{CloudError, Credentials};
@@ -164,6 +164,39 @@ async fn one_instance_that_always_answers_401_costs_itself_alone() {
         );
         assert!(account.metric(&["login_failures_total"]).abs() < 0.1);
     }
+}
+
+#[tokio::test]
+async fn a_token_revoked_in_mid_cycle_is_replaced_also_beside_an_instance_that_always_answers_401() {
+    let (revoked, armed) = (AtomicUsize::new(0), Arc::new(AtomicBool::new(false)));
+    let second_cycle = Arc::clone(&armed);
+    // An instance that is always refused, and one in the middle whose sample is the last that the token of then gets.
+    let fake = Fake::with(move |seen| {
+        if seen.path == LOGIN {
+            return Some(json(format!(r#"{{"token": "{}"}}"#, seen.earlier + 1)));
+        }
+        let token = seen.authorization.as_deref().unwrap().strip_prefix("Token ").unwrap();
+        let token: usize = token.parse().unwrap();
+        if token <= revoked.load(Ordering::Relaxed) || seen.path.contains("/i0/metrics") {
+            return Some(status(401));
+        }
+        if seen.path.contains("/i300/metrics") && armed.swap(false, Ordering::Relaxed) {
+            revoked.store(token, Ordering::Relaxed);
+        }
+        (seen.path == "/v1/services/acme/").then(|| json(large_page(600)))
+    })
+    .await;
+    let account = Account::at(&fake);
+
+    for cycle in 1..=3 {
+        second_cycle.store(cycle == 2, Ordering::Relaxed);
+        let collection = account.collect().await.unwrap();
+        assert_eq!(collection.failures(), (1, Some(&CloudError::Status(401))), "cycle {cycle}");
+    }
+
+    assert_eq!(fake.count(LOGIN), 1 + 2, "one for each time that the token was doubted");
+    let pages = fake.count("/v1/services/acme/") - fake.count("/metrics");
+    assert_eq!(pages, 3 + 2, "one a cycle, and one for each time that the token was doubted");
 }
 
 #[tokio::test]

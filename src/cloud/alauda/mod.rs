@@ -8,6 +8,7 @@ mod cycle;
 mod list;
 mod loose;
 mod points;
+mod refusals;
 mod room;
 mod session;
 mod streak;
@@ -17,11 +18,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use tokio::time::Instant;
 use url::Url;
 
 use super::http::{AccountClient, Call};
 use super::{Cloud, CloudError, Collection, Credentials, ServiceFilter};
 use crate::cloud::error::AnswerProblem;
+use refusals::Verdict;
 use session::{Session, Token};
 
 /// The operation of asking for a page of services.
@@ -80,7 +83,8 @@ impl Alauda {
     }
 
     /// Asks with the session's token; where the cloud does not take it, once more with a new one. What is refused to
-    /// that one as well concerns the account if it is a page, and else where a page is refused too.
+    /// that one as well concerns the account if it is a page, and else where a page is refused too. There is no login for
+    /// what was refused before, nor while a page says that the token is good.
     async fn ask<T>(
         &self,
         operation: &'static str,
@@ -96,8 +100,11 @@ impl Alauda {
             answered => return answered.map_err(Failure::from),
         }
         let is_page = operation == PAGES;
-        if !is_page && *self.session.proven.lock().await == Some(token.generation) {
-            return Err(Failure::Request(CloudError::Status(401)));
+        if !is_page
+            && self.was_doubted(&token, &call.url).await
+            && let Some(own) = self.own_refusal(&token, &call.url).await
+        {
+            return Err(own);
         }
         let fresh = self.session.replace(&token, &self.client, endpoint).await.map_err(Failure::Account)?;
         if let Some(fresh) = fresh {
@@ -106,22 +113,39 @@ impl Alauda {
                 answered => return answered.map_err(Failure::from),
             }
         }
-        if is_page {
-            return Err(Failure::Account(self.session.reject(&token, &self.client).await));
+        if !is_page && let Some(own) = self.own_refusal(&token, &call.url).await {
+            return Err(own);
         }
-        Err(self.prove(&token).await)
+        Err(Failure::Account(self.session.reject(&token, &self.client).await))
     }
 
-    /// Finds out whether the cloud refuses this token as a whole, or what was asked with it only: a page of services
-    /// tells. Otherwise one instance that always answers 401 would silence its account.
-    async fn prove(&self, token: &Token) -> Failure {
-        let own = Failure::Request(CloudError::Status(401));
-        let mut proven = self.session.proven.lock().await;
-        if *proven == Some(token.generation) {
-            return own;
+    /// Whether this was refused before to a token that was good, or anything to this token.
+    async fn was_doubted(&self, token: &Token, url: &Url) -> bool {
+        let refusals = self.session.refusals.lock().await;
+        refusals.knows(url) || refusals.verdict(token.generation).is_some()
+    }
+
+    /// Finds out whether the cloud refuses this token as a whole, or what was asked with it only, which is the failure
+    /// then: a page of services tells. Otherwise one instance that always answers 401 would silence its account.
+    ///
+    /// A page speaks for all that was refused before it was asked for. What is refused later needs another one, since the
+    /// token may have gone meanwhile, except where the same was refused before.
+    async fn own_refusal(&self, token: &Token, url: &Url) -> Option<Failure> {
+        let own = Some(Failure::Request(CloudError::Status(401)));
+        let refused = Instant::now();
+        let mut refusals = self.session.refusals.lock().await;
+        match refusals.verdict(token.generation) {
+            _ if refusals.knows(url) => return own,
+            Some(Verdict::GoodAt(asked)) if asked >= refused => {
+                refusals.note(url);
+                return own;
+            }
+            Some(Verdict::Gone) => return None,
+            Some(Verdict::GoodAt(_)) | None => {}
         }
+        let asked = Instant::now();
         let Settings { endpoint, namespace, .. } = &self.settings;
-        let asked = match wire::services_url(endpoint, namespace) {
+        let answered = match wire::services_url(endpoint, namespace) {
             Ok(url) if self.session.is_current(token).await => {
                 let most_bytes = collect::MOST_PAGE_BYTES;
                 let mut call = Call { operation: PAGES, url, authorization: None, form: None, most_bytes };
@@ -129,10 +153,14 @@ impl Alauda {
             }
             _ => Err(CloudError::Status(401)),
         };
-        match asked {
-            Ok(()) => *proven = Some(token.generation),
+        match answered {
+            Ok(()) => {
+                refusals.judge(token.generation, Verdict::GoodAt(asked));
+                refusals.note(url);
+            }
             Err(CloudError::Status(401)) => {
-                return Failure::Account(self.session.reject(token, &self.client).await);
+                refusals.judge(token.generation, Verdict::Gone);
+                return None;
             }
             // It says nothing of the token; the next cycle's first page will.
             Err(_) => {}

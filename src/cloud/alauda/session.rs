@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use url::Url;
 use url::form_urlencoded::Serializer;
 
+use super::refusals::Refusals;
 use super::wire;
 use crate::cloud::http::{AccountClient, Call};
 use crate::cloud::{CloudError, Credentials};
@@ -41,8 +42,8 @@ pub(super) struct Session {
     state: Mutex<State>,
     /// Whether a refusal is on record, so that success need not take the lock to clear it.
     refused: AtomicBool,
-    /// The login whose token is known to be good although something was refused to it. Held while that is found out.
-    pub(super) proven: Mutex<Option<u64>>,
+    /// What is known of tokens to which something was refused. Held while that is found out.
+    pub(super) refusals: Mutex<Refusals>,
 }
 
 #[derive(Default)]
@@ -61,7 +62,7 @@ impl Session {
             credentials,
             state: Mutex::default(),
             refused: AtomicBool::new(false),
-            proven: Mutex::default(),
+            refusals: Mutex::default(),
         }
     }
 
