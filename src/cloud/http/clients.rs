@@ -11,7 +11,7 @@ use rustls::RootCertStore;
 use thiserror::Error;
 
 use super::guard::Policy;
-use super::resolve::{GuardedResolver, Lookup};
+use super::resolve::{GuardedResolver, Lookup, Lookups};
 use super::tls::{self, CaBundleProblem};
 
 /// From the first packet to the end of the TLS handshake, over all addresses of a name.
@@ -50,13 +50,13 @@ type Trusts = Option<Arc<[u8]>>;
 /// The clients in use, by what they trust.
 pub(super) struct Clients {
     policy: Arc<Policy>,
-    lookup: Arc<dyn Lookup>,
+    lookups: Arc<Lookups>,
     in_use: Mutex<HashMap<Trusts, Weak<Client>>>,
 }
 
 impl Clients {
     pub(super) fn new(policy: Arc<Policy>, lookup: Arc<dyn Lookup>) -> Self {
-        Self { policy, lookup, in_use: Mutex::default() }
+        Self { policy, lookups: Arc::new(Lookups::new(lookup)), in_use: Mutex::default() }
     }
 
     /// The client that trusts this bundle (PEM), or the system's certificates.
@@ -75,7 +75,8 @@ impl Clients {
 
     fn build(&self, roots: RootCertStore) -> Result<Client, ClientProblem> {
         let has_roots = !roots.is_empty();
-        let resolver = GuardedResolver { policy: Arc::clone(&self.policy), lookup: Arc::clone(&self.lookup) };
+        let resolver =
+            GuardedResolver { policy: Arc::clone(&self.policy), lookups: Arc::clone(&self.lookups) };
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls::client_config(roots)?)
             .dns_resolver(resolver)
