@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use caas_operator::cloud::CloudError;
+use caas_operator::cloud::http::AccountLimits;
 
 use crate::support::{Account, Fake, Reply, json, large_page, limited, status, timeout_of};
 
@@ -81,6 +82,24 @@ async fn a_limit_in_mid_cycle_stops_it_and_keeps_what_was_read() {
     assert!(failures > 4_800 && failures < 4_950, "{failures}");
     assert!(matches!(first, Some(CloudError::RateLimited { .. })));
     assert!(fake.count("/metrics") < 200, "{} requests, not 5,000", fake.count("/metrics"));
+}
+
+#[tokio::test]
+async fn a_limit_that_does_not_end_stops_the_cycle_within_one_deadline() {
+    let fake = Fake::with(|seen| match &*seen.path {
+        "/v1/services/acme/" => Some(json(large_page(500))),
+        path if path.contains("/metrics") => Some(limited("retry-after", "0.2")),
+        _ => None,
+    })
+    .await;
+    let limits = AccountLimits { requests_per_second: 50, ..timeout_of(1_000) };
+    let collection = Account::limited(&fake, limits).collect().await.unwrap();
+
+    assert!(matches!(collection.failures(), (500, Some(CloudError::RateLimited { .. }))), "{collection:?}");
+    // No more than the rate and its burst allow in one deadline. Were waiting for the slowed rate free, each of the 32
+    // requests at once would be sent four times before the first gives up.
+    let asked = fake.count("/metrics");
+    assert!(asked < 80, "{asked} requests");
 }
 
 #[tokio::test]

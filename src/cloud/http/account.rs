@@ -9,7 +9,7 @@ use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Request, Response, StatusCode};
 use tokio::sync::SemaphorePermit;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use url::Url;
 
 use super::budget::Budget;
@@ -29,8 +29,8 @@ const HOLDS_PLACE: Duration = Duration::from_secs(2);
 /// How hard one account may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccountLimits {
-    /// The longest that one request may take, retries and their waits included. Waiting in the account's own queue
-    /// is not counted.
+    /// The longest that one request may take, from when it is first sent: its retries, and whatever they wait for, are
+    /// counted; waiting for its turn before that is not.
     pub request_timeout: Duration,
     /// Requests in flight at once.
     pub max_concurrent: usize,
@@ -119,42 +119,50 @@ impl AccountClient {
         if call.url.scheme() == "https" && !self.client.has_roots {
             return Err(Unreachable::NoRoots.into());
         }
-        let mut left = self.limits.request_timeout;
+        let (mut slot, mut place) = self.enter(self.limits.request_timeout).await?;
+        let deadline = Instant::now() + self.limits.request_timeout;
+        let left = || deadline.saturating_duration_since(Instant::now());
         let mut attempt = 1;
         loop {
-            let (slot, place) = self.enter().await?;
             let sent = Instant::now();
-            let failed = match self.attempt(call, place, left, &read).await {
+            let failed = match self.attempt(call, place, left(), &read).await {
                 Ok(value) => return Ok(value),
                 Err(failed) => failed,
             };
             drop(slot);
-            left = left.saturating_sub(sent.elapsed());
             let dice = fastrand::f64();
             let limited = matches!(failed.error, CloudError::RateLimited { .. });
             if limited {
                 self.meter.throttled();
                 self.budget.throttle(sent, retry::pause(failed.asked, attempt, dice));
             }
-            match retry::decide(&failed.error, failed.asked, attempt, left, dice) {
+            match retry::decide(&failed.error, failed.asked, attempt, left(), dice) {
                 Decision::GiveUp => return Err(failed.error),
                 Decision::RetryAfter(wait) => {
-                    self.meter.retry(failed.error.reason());
                     // After a 429 the account's budget waits, for all its requests.
                     if !limited {
                         sleep(wait).await;
                     }
-                    left = left.saturating_sub(wait);
+                    // A limit that does not end slows the account down further and further: its queue counts as well.
+                    match timeout_at(deadline, self.enter(left())).await {
+                        Ok(Ok(entered)) => (slot, place) = entered,
+                        Ok(Err(_)) | Err(_) => return Err(failed.error),
+                    }
+                    self.meter.retry(failed.error.reason());
                     attempt += 1;
                 }
             }
         }
     }
 
-    /// Waits for a slot of the account's own and for a place among the requests of all.
-    async fn enter(&self) -> Result<(Option<SemaphorePermit<'_>>, Place<'_>), CloudError> {
+    /// Waits for a slot of the account's own and for a place among the requests of all; not while the cloud wants silence
+    /// for longer than `patience`.
+    async fn enter(
+        &self,
+        patience: Duration,
+    ) -> Result<(Option<SemaphorePermit<'_>>, Place<'_>), CloudError> {
         loop {
-            let slot = self.budget.admit(self.limits.request_timeout).await?;
+            let slot = self.budget.admit(patience).await?;
             let place = self.places.enter().await;
             // While it waited for a place another request may have been told to be silent.
             if !self.budget.is_silent() {
@@ -279,9 +287,10 @@ mod tests {
         let ca = rcgen::generate_simple_self_signed(vec!["a.example.com".to_owned()]).unwrap().cert.pem();
         let account = http.account(limits, Some(ca.as_bytes()), meter).unwrap();
 
-        let first = account.enter().await.unwrap();
+        let patience = limits.request_timeout;
+        let first = account.enter(patience).await.unwrap();
         let start = Instant::now();
-        let (second, ()) = tokio::join!(account.enter(), async {
+        let (second, ()) = tokio::join!(account.enter(patience), async {
             sleep(Duration::from_secs(1)).await;
             account.budget.throttle(start, Duration::from_secs(5));
             drop(first);
