@@ -1,6 +1,7 @@
 //! Clouds that fail, hang, break off and answer nonsense.
 
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -63,7 +64,7 @@ async fn a_cloud_that_stays_ill_is_asked_four_times() {
 async fn a_cloud_that_never_answers_or_drips_costs_its_deadline_and_no_more() {
     for drip in [false, true] {
         let fake = Fake::with(move |seen| {
-            is_page(&seen.path).then_some(if drip { Reply::Drip } else { Reply::Hang })
+            is_page(&seen.path).then_some(if drip { Reply::Drip(0) } else { Reply::Hang })
         })
         .await;
         // With a token there is no login that the deadline could end on a slow machine.
@@ -94,6 +95,31 @@ async fn clouds_that_hang_leave_room_for_the_others() {
     let account = Account::new(&http, &fine.endpoint(), limits(), None, password());
     let collected = tokio::time::timeout(Duration::from_secs(120), account.collect()).await;
     assert_eq!(collected.expect("long before the other's deadline").unwrap().failures(), (0, None));
+}
+
+#[tokio::test]
+async fn clouds_that_hang_give_sockets_back_when_others_need_them() {
+    for reply in [|| Reply::Hang, || Reply::Drip(0)] {
+        let http = lenient().bounded(Bounds { open: 4, ..Bounds::default() });
+        let hanging = Fake::with(move |seen| match &*seen.path {
+            "/v1/services/acme/" => Some(json(large_page(40))),
+            path if path.contains("/metrics") => Some(reply()),
+            _ => None,
+        })
+        .await;
+        let fine = Fake::healthy().await;
+        let account =
+            Arc::new(Account::new(&http, &hanging.endpoint(), timeout_of(600_000), None, password()));
+        let holds = Arc::clone(&account);
+        let _holds = tokio::spawn(async move { holds.collect().await });
+        until("it holds all sockets", || hanging.count("/metrics") == 4).await;
+
+        let other = Account::new(&http, &fine.endpoint(), limits(), None, password());
+        let collected = tokio::time::timeout(Duration::from_secs(120), other.collect()).await;
+        assert_eq!(collected.expect("long before the other's deadline").unwrap().failures(), (0, None));
+        let timeouts = account.metric(&["api_requests_total", "metrics", "timeout"]);
+        assert!(timeouts > 0.5, "they are told as what they are");
+    }
 }
 
 #[tokio::test]

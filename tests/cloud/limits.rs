@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use caas_operator::cloud::error::{AnswerProblem, Unreachable};
 use caas_operator::cloud::http::Bounds;
@@ -9,7 +10,7 @@ use caas_operator::cloud::{CloudError, Credentials};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::support::{Account, Fake, POINTS, Reply, json, large_page, lenient, timeout_of};
+use crate::support::{Account, Fake, POINTS, Reply, json, large_page, lenient, timeout_of, until};
 
 fn gzip(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
@@ -98,4 +99,37 @@ async fn large_bodies_of_all_accounts_take_turns() {
 
     let none = Bounds { large_bodies: 0, ..Bounds::default() };
     assert_eq!(collect(none, 1, 500).await, [Err(Unreachable::Timeout.into())]);
+}
+
+#[tokio::test]
+async fn clouds_that_drip_give_memory_back_when_others_need_it() {
+    // Of medium and of large bodies all places are taken by one account.
+    for (bytes, bounds) in [
+        (100 << 10, Bounds { medium_bodies: 1, ..Bounds::default() }),
+        (2 << 20, Bounds { large_bodies: 1, ..Bounds::default() }),
+    ] {
+        let http = lenient().bounded(bounds);
+        let is_page = |path: &str| path == "/v1/services/acme/";
+        let dripping = Fake::with(move |seen| is_page(&seen.path).then_some(Reply::Drip(bytes))).await;
+        let page = format!("{}{}", " ".repeat(bytes), large_page(4));
+        let fine = Fake::with(move |seen| is_page(&seen.path).then(|| json(page.clone()))).await;
+        let account = |fake: &Fake| {
+            let token = Credentials::Token("given".to_owned().into());
+            Account::new(&http, &fake.endpoint(), timeout_of(600_000), None, token)
+        };
+        let (holds, waits) = (account(&dripping), account(&fine));
+        let holding = holds.collect();
+        tokio::pin!(holding);
+        // Its cloud says so where the body lies with us and not in a socket's buffer.
+        tokio::select! {
+            _ = &mut holding => panic!("it drips"),
+            () = until("it drips", || dripping.dripped.load(Ordering::Relaxed) > 10) => {}
+        }
+        let collecting = async { tokio::join!(waits.collect(), &mut holding) };
+        let (collected, held) = tokio::time::timeout(Duration::from_secs(120), collecting)
+            .await
+            .expect("long before the deadline of the one that drips");
+        assert_eq!(collected.unwrap().failures(), (0, None), "{bytes}");
+        assert_eq!(held, Err(Unreachable::Timeout.into()), "{bytes}");
+    }
 }

@@ -37,8 +37,8 @@ pub(crate) enum Reply {
     Late(Duration, String),
     /// Nothing, ever.
     Hang,
-    /// The head of an answer, then a byte every 50 ms.
-    Drip,
+    /// The head of an answer and so many bytes of it, then a byte every 50 ms.
+    Drip(usize),
     /// The head of a gzip answer, then this piece again and again, until the client has enough.
     Endless(Vec<u8>, Vec<u8>),
 }
@@ -66,6 +66,8 @@ pub(crate) struct Fake {
     pub(crate) most_at_once: Arc<AtomicUsize>,
     /// Bytes that an endless answer got rid of.
     pub(crate) sent: Arc<AtomicUsize>,
+    /// Bytes that came one by one.
+    pub(crate) dripped: Arc<AtomicUsize>,
     /// Connections that are gone again.
     pub(crate) closed: Arc<AtomicUsize>,
     seen: Arc<Mutex<Vec<Seen>>>,
@@ -151,6 +153,7 @@ impl Fake {
             connections: Arc::default(),
             most_at_once: Arc::default(),
             sent: Arc::default(),
+            dripped: Arc::default(),
             closed: Arc::default(),
             seen: Arc::default(),
         }
@@ -163,6 +166,7 @@ impl Fake {
             at_once: Arc::default(),
             most_at_once: Arc::clone(&self.most_at_once),
             sent: Arc::clone(&self.sent),
+            dripped: Arc::clone(&self.dripped),
             closed: Arc::clone(&self.closed),
             seen: Arc::clone(&self.seen),
         }
@@ -193,6 +197,7 @@ struct Parts {
     at_once: Arc<AtomicUsize>,
     most_at_once: Arc<AtomicUsize>,
     sent: Arc<AtomicUsize>,
+    dripped: Arc<AtomicUsize>,
     closed: Arc<AtomicUsize>,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
@@ -248,10 +253,12 @@ impl Parts {
                 let _ = stream.read(&mut [0; 1]).await;
                 false
             }
-            Reply::Drip => {
-                let _ = stream.write_all(b"HTTP/1.1 200 X\r\ncontent-length: 1000\r\n\r\n").await;
+            Reply::Drip(at_once) => {
+                let head = format!("HTTP/1.1 200 X\r\ncontent-length: {}\r\n\r\n", at_once + 10_000);
+                let _ = stream.write_all(&[head.as_bytes(), &vec![b' '; at_once]].concat()).await;
                 let mut ticks = tokio::time::interval(Duration::from_millis(50));
                 while stream.write_all(b" ").await.is_ok() && stream.flush().await.is_ok() {
+                    self.dripped.fetch_add(1, Ordering::Relaxed);
                     ticks.tick().await;
                 }
                 false

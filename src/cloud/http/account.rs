@@ -15,7 +15,8 @@ use url::Url;
 use super::budget::Budget;
 use super::clients::Client;
 use super::guard::Policy;
-use super::places::{Bodies, Held, Place, Places};
+use super::places::{Held, Own, Place, Places};
+use super::pool::PATIENCE;
 use super::retry::{self, Decision};
 use super::{limits, reset};
 use crate::cloud::CloudError;
@@ -24,13 +25,15 @@ use crate::telemetry::AccountMeter;
 
 /// How long a request keeps its place among the busy ones of all accounts. After that it only waits for its cloud, and a
 /// cloud that never answers must not keep the places of all the others.
-const HOLDS_PLACE: Duration = Duration::from_secs(2);
+const HOLDS_PLACE: Duration = PATIENCE;
 
 /// How hard one account may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccountLimits {
     /// The longest that one request may take, from when it is first sent: its retries, and whatever they wait for, are
-    /// counted; waiting for its turn before that is not.
+    /// counted; waiting for its turn before that is not. A request that has brought nothing for 2 s, or next to nothing,
+    /// ends sooner where all accounts together have used up the process's sockets or the memory for bodies, this account
+    /// has most of them, and another needs one.
     pub request_timeout: Duration,
     /// Requests in flight at once.
     pub max_concurrent: usize,
@@ -71,7 +74,7 @@ pub struct AccountClient {
     pub(super) policy: Arc<Policy>,
     pub(super) client: Arc<Client>,
     pub(super) places: Arc<Places>,
-    pub(super) bodies: Bodies,
+    pub(super) own: Own,
     pub(super) limits: AccountLimits,
     pub(super) budget: Budget,
     pub(super) meter: AccountMeter,
@@ -163,7 +166,7 @@ impl AccountClient {
     ) -> Result<(Option<SemaphorePermit<'_>>, Place<'_>), CloudError> {
         loop {
             let slot = self.budget.admit(patience).await?;
-            let place = self.places.enter().await;
+            let place = self.places.enter(&self.own).await;
             // While it waited for a place another request may have been told to be silent.
             if !self.budget.is_silent() {
                 return Ok((slot, place));
@@ -183,19 +186,23 @@ impl AccountClient {
         let started = Instant::now();
         let mut status = None;
         // Until the body was read, not only until it came.
-        let mut held = self.places.hold(&self.bodies);
+        let mut held = self.places.hold(&self.own, &place);
+        place.sent();
         let answered = {
             let answering = timeout(left, self.answer(call, &mut status, &mut held));
             tokio::pin!(answering);
             tokio::select! {
-                answered = &mut answering => answered,
+                answered = &mut answering => answered.ok(),
                 () = sleep(HOLDS_PLACE) => {
                     place.only_waits();
-                    answering.await
+                    tokio::select! {
+                        answered = &mut answering => answered.ok(),
+                        () = place.lost() => None,
+                    }
                 }
             }
         };
-        let answered = answered.unwrap_or_else(|_| Err(CloudError::from(Unreachable::Timeout).into()));
+        let answered = answered.unwrap_or_else(|| Err(CloudError::from(Unreachable::Timeout).into()));
         let took = started.elapsed();
         match (&answered, status) {
             // Whatever came of reading the body, unless it never came whole.

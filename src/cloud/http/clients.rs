@@ -100,7 +100,7 @@ impl Clients {
 #[cfg(test)]
 mod tests {
     use super::super::budget::Budget;
-    use super::super::places::{Bodies, Places};
+    use super::super::places::Places;
     use super::super::resolve::SystemLookup;
     use super::super::{AccountClient, AccountLimits, Bounds, Call};
     use super::*;
@@ -141,11 +141,12 @@ mod tests {
             max_concurrent: 1,
             requests_per_second: 1,
         };
+        let places = Arc::new(Places::new(Bounds::default()));
         let account = AccountClient {
             policy: Arc::default(),
             client: Arc::new(client),
-            places: Arc::new(Places::new(Bounds::default())),
-            bodies: Bodies::of_account(),
+            own: places.account(),
+            places,
             limits,
             budget: Budget::new(1, 1),
             meter: Metrics::new().account("team-a", "acme"),

@@ -7,6 +7,7 @@ pub mod clients;
 pub mod guard;
 pub mod limits;
 mod places;
+mod pool;
 mod reset;
 pub mod resolve;
 mod retry;
@@ -23,7 +24,7 @@ pub use tls::{CaBundleProblem, check_ca_bundle};
 use crate::telemetry::AccountMeter;
 use budget::Budget;
 use clients::Clients;
-use places::{Bodies, Places};
+use places::Places;
 use resolve::{Lookup, SystemLookup};
 
 /// What all accounts of the process share on the wire. Cheap to clone.
@@ -69,7 +70,7 @@ impl Http {
             policy: Arc::clone(&self.policy),
             client: self.clients.get(ca_bundle)?,
             places: Arc::clone(&self.places),
-            bodies: Bodies::of_account(),
+            own: self.places.account(),
             limits,
             budget: Budget::new(limits.requests_per_second, limits.max_concurrent),
             meter,

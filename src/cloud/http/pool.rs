@@ -1,0 +1,264 @@
+//! Places of one kind that all accounts share. Who needs one while none is left takes that of a request that brings nothing,
+//! of the account that holds the most: accounts at clouds that hang or drip do not keep them from all the others.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::{Instant, timeout};
+
+/// For how long a request may bring nothing before others may have its places.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+/// How soon one who waits looks again whether there is a place to take.
+const LOOKS_AGAIN: Duration = Duration::from_secs(1);
+/// While it is not the cloud's turn, nothing is expected of it.
+const NEVER: u64 = u64::MAX;
+
+/// A request that holds places, as those see it who need them.
+pub(super) struct Pulse {
+    account: u64,
+    since: Instant,
+    /// From when on it counts as one that brings nothing, in milliseconds of its life.
+    idle_from: AtomicU64,
+    lost: Notify,
+}
+
+impl Pulse {
+    /// Of a request of this account that was not sent yet.
+    pub(super) fn of(account: u64) -> Arc<Self> {
+        let (since, idle_from) = (Instant::now(), AtomicU64::new(NEVER));
+        Arc::new(Self { account, since, idle_from, lost: Notify::new() })
+    }
+
+    /// The request was sent, or brought something.
+    pub(super) fn beat(&self) {
+        let age = self.since.elapsed() + PATIENCE;
+        self.idle_from.store(u64::try_from(age.as_millis()).unwrap_or(NEVER), Ordering::Relaxed);
+    }
+
+    /// The request waits for us and not for its cloud.
+    pub(super) fn rest(&self) {
+        self.idle_from.store(NEVER, Ordering::Relaxed);
+    }
+
+    /// Waits until somebody took a place of the request, which has to end then.
+    pub(super) async fn lost(&self) {
+        self.lost.notified().await;
+    }
+
+    /// From when on others may have its places, unless it brings something.
+    fn idle_from(&self) -> Option<Instant> {
+        let age = Some(self.idle_from.load(Ordering::Relaxed)).filter(|age| *age < NEVER)?;
+        self.since.checked_add(Duration::from_millis(age))
+    }
+}
+
+/// Places of one kind.
+pub(super) struct Pool {
+    free: Semaphore,
+    seats: Mutex<Seats>,
+}
+
+/// The places that are taken, oldest first.
+struct Seats {
+    next: u64,
+    taken: BTreeMap<u64, Arc<Pulse>>,
+    of_accounts: HashMap<u64, usize>,
+    /// Nobody was found idle, and nobody can be before.
+    all_bring_until: Instant,
+}
+
+/// A place; free again when dropped, unless somebody else has taken it.
+pub(super) struct Ticket<'a> {
+    pool: &'a Pool,
+    seat: u64,
+}
+
+impl Pool {
+    pub(super) fn new(places: usize) -> Self {
+        let seats = Seats {
+            next: 0,
+            taken: BTreeMap::new(),
+            of_accounts: HashMap::new(),
+            all_bring_until: Instant::now(),
+        };
+        Self { free: Semaphore::new(places.min(Semaphore::MAX_PERMITS)), seats: Mutex::new(seats) }
+    }
+
+    /// Waits for a place.
+    pub(super) async fn take(&self, request: &Arc<Pulse>) -> Ticket<'_> {
+        // Fails only when closed, which nobody does.
+        let acquiring = async {
+            if let Ok(permit) = self.free.acquire().await {
+                permit.forget();
+            }
+            self.ticket(self.seats().add(request))
+        };
+        tokio::pin!(acquiring);
+        let mut wait = Duration::ZERO;
+        loop {
+            if let Ok(ticket) = timeout(wait, &mut acquiring).await {
+                return ticket;
+            }
+            if let Some(seat) = self.seats().take_over(request, Instant::now()) {
+                return self.ticket(seat);
+            }
+            wait = LOOKS_AGAIN;
+        }
+    }
+
+    fn ticket(&self, seat: u64) -> Ticket<'_> {
+        Ticket { pool: self, seat }
+    }
+
+    fn seats(&self) -> MutexGuard<'_, Seats> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seats {
+    fn held_by(&self, account: u64) -> usize {
+        self.of_accounts.get(&account).copied().unwrap_or(0)
+    }
+
+    fn add(&mut self, request: &Arc<Pulse>) -> u64 {
+        let seat = self.next;
+        self.next += 1;
+        self.taken.insert(seat, Arc::clone(request));
+        *self.of_accounts.entry(request.account).or_default() += 1;
+        seat
+    }
+
+    fn remove(&mut self, seat: u64) -> Option<Arc<Pulse>> {
+        let request = self.taken.remove(&seat)?;
+        let left = self.held_by(request.account).saturating_sub(1);
+        if left > 0 {
+            self.of_accounts.insert(request.account, left);
+        } else {
+            self.of_accounts.remove(&request.account);
+        }
+        Some(request)
+    }
+
+    /// The place of an idle request for one who waits, where that makes what the two accounts hold more equal. An account
+    /// that holds none goes before any that is idle.
+    fn take_over(&mut self, waiting: &Arc<Pulse>, now: Instant) -> Option<u64> {
+        if now < self.all_bring_until {
+            return None;
+        }
+        let (mut soonest, mut most) = (now + PATIENCE, None);
+        for (seat, request) in &self.taken {
+            match request.idle_from() {
+                Some(from) if from <= now => {
+                    let held = self.held_by(request.account);
+                    if most.is_none_or(|(_, most)| held > most) {
+                        most = Some((*seat, held));
+                    }
+                }
+                from => soonest = soonest.min(from.unwrap_or(soonest)),
+            }
+        }
+        let Some((seat, held)) = most else {
+            self.all_bring_until = soonest;
+            return None;
+        };
+        let own = self.held_by(waiting.account);
+        if own > 0 && held <= own + 1 {
+            return None;
+        }
+        self.remove(seat)?.lost.notify_one();
+        Some(self.add(waiting))
+    }
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        if self.pool.seats().remove(self.seat).is_some() {
+            self.pool.free.add_permits(1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use futures::future::join_all;
+    use tokio::time::{advance, sleep};
+
+    use super::*;
+
+    fn sent(account: u64) -> Arc<Pulse> {
+        let request = Pulse::of(account);
+        request.beat();
+        request
+    }
+
+    fn is_lost(request: &Pulse) -> bool {
+        request.lost().now_or_never().is_some()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_place_is_taken_from_the_oldest_idle_request_of_the_account_that_holds_the_most() {
+        let pool = Pool::new(3);
+        let few = sent(1);
+        let _few = pool.take(&few).await;
+        let many = [sent(2), sent(2)];
+        let held = join_all(many.iter().map(|request| pool.take(request))).await;
+
+        let other = sent(3);
+        let start = Instant::now();
+        let _other = timeout(PATIENCE * 5, pool.take(&other)).await.expect("a place of an idle one");
+        assert!(start.elapsed() >= PATIENCE, "until then all of them may bring something");
+        assert_eq!([&few, &many[0], &many[1]].map(|request| is_lost(request)), [false, true, false]);
+
+        drop(held);
+        let two = [sent(4), sent(4)];
+        let taken = timeout(LOOKS_AGAIN / 2, join_all(two.iter().map(|request| pool.take(request)))).await;
+        assert!(taken.is_err(), "the place that was taken is not free a second time");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn accounts_that_hold_as_much_as_others_take_nothing_from_them() {
+        let pool = Pool::new(4);
+        let held: Vec<_> = [1, 1, 2, 2].map(sent).into();
+        let _tickets = join_all(held.iter().map(|request| pool.take(request))).await;
+        advance(PATIENCE).await;
+        assert!(timeout(PATIENCE * 5, pool.take(&sent(1))).await.is_err());
+        assert!(!held.iter().any(|request| is_lost(request)));
+        timeout(PATIENCE, pool.take(&sent(3))).await.expect("one that holds none");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_brings_something_or_waits_for_us_keeps_its_place() {
+        let pool = Pool::new(2);
+        let (brings, rests) = (sent(1), sent(1));
+        let _tickets = (pool.take(&brings).await, pool.take(&rests).await);
+        rests.rest();
+        let beating = async {
+            for _ in 0..20 {
+                sleep(PATIENCE / 2).await;
+                brings.beat();
+            }
+        };
+        let other = sent(2);
+        let (taken, ()) = tokio::join!(timeout(PATIENCE * 10, pool.take(&other)), beating);
+        assert!(taken.is_err() && !is_lost(&brings) && !is_lost(&rests));
+
+        rests.beat();
+        timeout(PATIENCE * 3, pool.take(&other)).await.expect("both bring nothing any more");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_that_is_dropped_leaves_nothing_taken() {
+        let pool = Pool::new(1);
+        let first = sent(1);
+        let ticket = pool.take(&first).await;
+        let waits = Pulse::of(2);
+        assert!(timeout(Duration::from_millis(10), pool.take(&waits)).await.is_err());
+        drop(ticket);
+        assert!(timeout(Duration::ZERO, pool.take(&waits)).await.is_ok());
+        assert!(pool.seats().taken.is_empty() && pool.seats().of_accounts.is_empty());
+    }
+}
