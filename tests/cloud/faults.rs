@@ -61,6 +61,23 @@ async fn a_cloud_that_stays_ill_is_asked_four_times() {
 }
 
 #[tokio::test]
+async fn a_503_that_asks_for_a_long_wait_is_asked_again_with_the_next_cycle() {
+    let fake = Fake::with(|seen| {
+        is_page(&seen.path).then(|| Reply::Http(503, vec![("retry-after", "600".to_owned())], Vec::new()))
+    })
+    .await;
+    let account = Account::at(&fake);
+    for cycle in 1..=3 {
+        assert_eq!(account.collect().await, Err(CloudError::Status(503)));
+        assert_eq!(fake.count("/v1/services/"), cycle, "once a cycle, and no more often");
+    }
+    assert!(
+        account.metric(&["api_throttled_total"]).abs() < 0.1,
+        "503 may be of one instance: the account is not slowed"
+    );
+}
+
+#[tokio::test]
 async fn a_cloud_that_never_answers_or_drips_costs_its_deadline_and_no_more() {
     for drip in [false, true] {
         let fake = Fake::with(move |seen| {
