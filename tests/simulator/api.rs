@@ -324,6 +324,91 @@ async fn accounts_have_worlds_of_their_own_and_may_not_read_each_others() {
 }
 
 #[tokio::test]
+async fn what_the_official_client_asks_is_answered_with_all_that_it_reads() {
+    let account = AccountSettings { applications: 2, ..AccountSettings::new("acme") };
+    let cloud = cloud(Settings { accounts: vec![account], ..Settings::default() }).await;
+    let (login, url) = (cloud.credentials().remove(0), cloud.url());
+    let form = [("username", &*login.username), ("password", &*login.password)];
+    let answer =
+        client().post(format!("{url}generate-api-token/")).form(&form).send().await.expect("an answer");
+    let token: Value = answer.json().await.expect("JSON");
+    let authorization = format!("Token {}", token["token"].as_str().expect("a token"));
+    // It sends this with every request, also where there is no body.
+    let ask = async |path: &str| {
+        let request = client().get(format!("{url}{path}")).header("Content-type", "application/json");
+        let answer = request.header("Authorization", &authorization).send().await.expect("an answer");
+        assert_eq!(answer.status(), 200, "{path}");
+        answer.json::<Value>().await.expect("JSON")
+    };
+    let has = |value: &Value, names: &[&str]| {
+        for name in names {
+            assert!(value.get(name).is_some(), "{name} of {value}");
+        }
+    };
+
+    // `service ps`: a page, then each of its services; those of an application, as it writes the query.
+    for query in ["?page=1", "?page=1?application=shop"] {
+        let page = ask(&format!("services/acme/{query}")).await;
+        let services = page["results"].as_array().expect("services");
+        assert!(!services.is_empty(), "{query}");
+        for service in services {
+            let application = service["application"].as_str();
+            let of = application.map(|name| format!("?application={name}")).unwrap_or_default();
+            let service =
+                ask(&format!("services/acme/{}{of}", service["service_name"].as_str().expect("a name")))
+                    .await;
+            has(
+                &service,
+                &[
+                    "service_name",
+                    "image_name",
+                    "image_tag",
+                    "target_num_instances",
+                    "instance_size",
+                    "namespace",
+                ],
+            );
+            has(&service, &["run_command", "current_status", "linked_to_apps", "instances"]);
+            has(&service["region"], &["IaaS", "name"]);
+            let ports = service["instance_ports"].as_array().expect("ports");
+            if !ports.is_empty() {
+                let variables = service["instance_envvars"].as_str().expect("a text");
+                let variables: Value = serde_json::from_str(variables).expect("JSON in it");
+                has(&variables, &["__DEFAULT_DOMAIN_NAME__"]);
+            }
+            for port in ports {
+                has(
+                    port,
+                    &[
+                        "service_port",
+                        "container_port",
+                        "protocol",
+                        "endpoint_type",
+                        "ipaddress",
+                        "default_domain",
+                    ],
+                );
+            }
+        }
+    }
+
+    // `service instances`, `instance inspect` and `instance metrics`.
+    let instances = ask("services/acme/kibana/instances/").await;
+    let instances = instances.as_array().expect("instances");
+    for instance in instances {
+        let uuid = instance["uuid"].as_str().expect("a uuid");
+        let one = ask(&format!("services/acme/kibana/instances/{uuid}")).await;
+        assert_eq!(&one, instance);
+        has(&one, &["instance_name", "uuid", "started_at", "instance_ports"]);
+        let window = format!("start_time={}&end_time={}&point_per_period=1m", NOW - 900.0, NOW);
+        let metrics = ask(&format!("services/acme/kibana/instances/{uuid}/metrics?{window}")).await;
+        has(&metrics, &["name", "columns", "points"]);
+    }
+    assert_eq!(instances.len(), 5);
+    cloud.stop().await;
+}
+
+#[tokio::test]
 async fn without_inline_instances_they_have_a_call_of_their_own() {
     let cloud = cloud(Settings { inline_instances: false, ..Settings::default() }).await;
     let user = User::of(&cloud).await;
