@@ -102,6 +102,34 @@ async fn a_client_that_takes_nothing_of_its_answer_is_let_go() {
 }
 
 #[tokio::test]
+async fn a_client_that_takes_its_answer_in_drips_is_let_go() {
+    // One place, and nobody makes room; some bytes move all the time.
+    let limits = Limits {
+        connections: 1,
+        quiet: NEVER,
+        write_stall: NEVER,
+        answer: Duration::from_secs(2),
+        ..Limits::default()
+    };
+    let served = serve(routes(), limits).await;
+    let mut slow = asking(served.address, "/large").await;
+    let drip = async {
+        let mut drips = tokio::time::interval(Duration::from_millis(10));
+        loop {
+            drips.tick().await;
+            slow.read_exact(&mut [0; 100]).await.expect("far more than that was sent at once");
+        }
+    };
+
+    tokio::select! {
+        word = hello(served.address) => assert_eq!(word, "hello"),
+        () = drip => {}
+    }
+
+    assert!(rest(&mut slow).await.len() < LARGE / 2);
+}
+
+#[tokio::test]
 async fn a_connection_whose_answer_is_taken_makes_room_at_once() {
     // One place that nobody loses by being quiet, and far more clients than that, each of which keeps its connection.
     let limits = Limits { connections: 1, quiet: NEVER, ..Limits::default() };

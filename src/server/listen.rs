@@ -41,6 +41,9 @@ pub struct Limits {
     pub request: Duration,
     /// How long a client may take none of its answer's bytes.
     pub write_stall: Duration,
+    /// How long an answer may take from its request to its last byte. Above the longest scrape; whoever takes a few bytes
+    /// at a time would else keep in memory for hours what was newest when it asked.
+    pub answer: Duration,
     /// How long answers under way may take to end after a stop.
     pub grace: Duration,
 }
@@ -52,6 +55,7 @@ impl Default for Limits {
             quiet: Duration::from_secs(1),
             request: Duration::from_secs(75),
             write_stall: Duration::from_secs(15),
+            answer: Duration::from_secs(120),
             grace: Duration::from_secs(10),
         }
     }
@@ -177,6 +181,7 @@ async fn connection(stream: TcpStream, slot: Slot, router: Router, limits: Limit
             }
         }
         () = slot.lost() => tracing::debug!("a quiet connection made room for a new one"),
+        () = slot.overdue(limits.answer) => tracing::debug!("an answer was not taken in time"),
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// The places for connections.
@@ -34,6 +34,8 @@ struct Taken {
 #[derive(Debug)]
 struct Place {
     stage: Stage,
+    /// When it was asked last; before that, when it was made.
+    asked: Instant,
     /// When the connection last did something useful.
     since: Instant,
     close: CancellationToken,
@@ -82,7 +84,8 @@ impl Slots {
         }
         let (id, close) = (taken.next, CancellationToken::new());
         taken.next += 1;
-        let place = Place { stage: Stage::AtWork, since: Instant::now(), close: close.clone() };
+        let now = Instant::now();
+        let place = Place { stage: Stage::AtWork, asked: now, since: now, close: close.clone() };
         taken.by.insert(id, place);
         Some(Slot { slots: Arc::clone(self), id, close })
     }
@@ -104,8 +107,8 @@ impl Slot {
     /// A whole request came. False where the place is lost already, and nothing of an answer should go.
     pub(super) fn asked(&self) -> bool {
         self.update(|place| {
-            place.stage = Stage::AtWork;
-            place.since = Instant::now();
+            let now = Instant::now();
+            (place.stage, place.asked, place.since) = (Stage::AtWork, now, now);
         })
         .is_some()
     }
@@ -143,6 +146,17 @@ impl Slot {
     /// Resolves when the place is given to another connection.
     pub(super) async fn lost(&self) {
         self.close.cancelled().await;
+    }
+
+    /// Resolves when not all of an answer went so long after it was asked for, or the place is lost.
+    pub(super) async fn overdue(&self, longest: Duration) {
+        loop {
+            let now = Instant::now();
+            // One that is answered may be asked again at any time from now on.
+            let asked = self.update(|place| if place.stage == Stage::Answered { now } else { place.asked });
+            let Some(asked) = asked.filter(|asked| now < *asked + longest) else { return };
+            sleep_until(asked + longest).await;
+        }
     }
 }
 
@@ -216,7 +230,7 @@ impl AsyncWrite for Watched {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::advance;
+    use tokio::time::{advance, sleep};
 
     use super::*;
 
@@ -253,6 +267,40 @@ mod tests {
 
         assert_eq!(started.elapsed(), Duration::ZERO);
         assert!(first.close.is_cancelled() && !first.asked(), "what is asked too late is not answered");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_has_a_deadline_however_it_is_taken_and_its_connection_has_none() {
+        let longest = Duration::from_secs(100);
+        let slots = Slots::new(1, QUIET);
+        let slot = slots.take().await;
+        let overdue = async {
+            slot.overdue(longest).await;
+            Instant::now()
+        };
+        let answers = async {
+            for _ in 0..10 {
+                sleep(longest * 3 / 4).await;
+                assert!(slot.asked());
+                sleep(longest * 3 / 4).await;
+                slot.made();
+                slot.sent_all();
+            }
+            sleep(longest * 10).await;
+            assert!(slot.asked());
+            let asked = Instant::now();
+            loop {
+                slot.wrote();
+                sleep(QUIET).await;
+                if asked.elapsed() > longest * 2 {
+                    return asked;
+                }
+            }
+        };
+
+        let (ended, asked) = tokio::join!(overdue, answers);
+
+        assert_eq!(ended, asked + longest);
     }
 
     #[tokio::test(start_paused = true)]
