@@ -5,7 +5,7 @@ use super::Account;
 use super::{AccountId, Problem, Target, resolve, targets};
 use crate::api::{CaasAccount, Reason};
 
-/// An account that cannot be collected, or should not.
+/// An account that cannot be collected, should not, or not yet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Uncollected {
     /// Namespace and name.
@@ -24,6 +24,16 @@ impl Uncollected {
         let id = resolve::id(account);
         let targets = targets(&id, &account.spec);
         Self { id, provider: account.spec.provider.name(), problem, targets }
+    }
+
+    /// The account before its Secrets were read.
+    pub fn unread(account: &CaasAccount) -> Self {
+        let id = resolve::id(account);
+        let message = format!(
+            "Secret {}/{} has not been read yet: wait for its turn, or see the operator's log for an error of the API server.",
+            id.namespace, account.spec.credentials.secret_ref.name,
+        );
+        Self::new(account, Problem::new(Reason::Pending, message))
     }
 
     /// Whether somebody wants it so: then Prometheus is not led to it either.

@@ -49,7 +49,7 @@ pub struct Entry {
 pub enum Listed {
     /// One that is looked after.
     Collected(Entry),
-    /// One that cannot be collected.
+    /// One that is not collected, for a reason.
     Uncollected(Arc<Uncollected>),
 }
 

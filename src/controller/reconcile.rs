@@ -120,6 +120,10 @@ async fn bring(scoped: &Scoped, account: &CaasAccount, id: &AccountId) -> Result
         context.forget_secrets(id);
         Dereferenced::default()
     } else {
+        if scoped.stands(account, id) && context.registry.listed(id).is_none() {
+            // Its turn may be far, or the API server ill: meanwhile nobody should take it for unknown.
+            context.supervisor.leave_out(Uncollected::unread(account));
+        }
         dereference(context, account, id, failing).await?
     };
     if let (None, Some(turn)) = (&secrets.reading, secrets.turn) {

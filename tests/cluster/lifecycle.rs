@@ -97,7 +97,7 @@ async fn deleted_while_their_secret_is_read_accounts_are_never_collected() -> an
     futures::future::try_join_all(made).await?;
     until(PATIENCE, "the first to be collected", async || {
         let (_, listed) = scene.operator.scrape("/accounts").await?;
-        ensure!(listed.contains("short-lived"), "{listed}");
+        ensure!(listed.contains("\"Collected\""), "{listed}");
         Ok(())
     })
     .await;

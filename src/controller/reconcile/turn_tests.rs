@@ -1,4 +1,4 @@
-//! What a reconcile does while the account's turn to read its Secrets is far, on an API server of a few lines.
+//! What a reconcile does while an account's Secrets are not read, on an API server of a few lines.
 
 use std::convert::Infallible;
 use std::sync::Mutex;
@@ -49,6 +49,7 @@ impl House {
         let heard = Arc::clone(&calls);
         let api_server = tower::service_fn(move |request: Request<Body>| {
             let call = format!("{} {}", request.method(), request.uri().path());
+            let code = if call.ends_with("/secrets/unreadable") { 500 } else { 200 };
             let answer = if call.contains("/secrets/") {
                 // "acme", twice
                 json!({"metadata": {"name": "acme"}, "data": {"username": "YWNtZQ==", "password": "YWNtZQ=="}})
@@ -56,9 +57,8 @@ impl House {
                 account("acme", "30s", 1)
             };
             heard.lock().unwrap().push(call);
-            std::future::ready(Ok::<_, Infallible>(Response::new(Body::from(
-                answer.to_string().into_bytes(),
-            ))))
+            let answer = Body::from(answer.to_string().into_bytes());
+            std::future::ready(Ok::<_, Infallible>(Response::builder().status(code).body(answer).unwrap()))
         });
         let client = Client::new(api_server, "default");
         let (metrics, registry) = (Metrics::new(), Arc::new(Registry::default()));
@@ -94,12 +94,25 @@ impl House {
 
     /// Reconciles an account as its object is now. Returns what came of it and how many Secrets were read.
     async fn reconcile(&mut self, account: serde_json::Value) -> (Action, usize) {
+        let action = self.outcome(account).await.unwrap();
+        let reads = self.calls.lock().unwrap().iter().filter(|call| call.contains("/secrets/")).count();
+        (action, reads)
+    }
+
+    /// The same where it may fail.
+    async fn outcome(&mut self, account: serde_json::Value) -> Result<Action, Error> {
         let object: Guarded = serde_json::from_value(account).unwrap();
         self.writer.apply_watcher_event(&watcher::Event::Apply(object.clone()));
         self.calls.lock().unwrap().clear();
-        let action = reconcile(Arc::new(object), Arc::clone(&self.scoped)).await.unwrap();
-        let reads = self.calls.lock().unwrap().iter().filter(|call| call.contains("/secrets/")).count();
-        (action, reads)
+        reconcile(Arc::new(object), Arc::clone(&self.scoped)).await
+    }
+
+    /// Gives a thousand others their turns first.
+    fn busy(&self) {
+        for number in 0..1000 {
+            let other = AccountId::new("team-b", &number.to_string());
+            let _ = self.scoped.context.turns.come(&other, false).now_or_never();
+        }
     }
 
     /// To reconcile an account again when its turn has come, which is not soon.
@@ -139,10 +152,7 @@ async fn no_reconcile_waits_in_its_slot_for_a_far_turn() {
     let (_, reads) = house.reconcile(account("acme", "30s", 1)).await;
     assert_eq!((reads, house.interval("acme")), (1, Some(Duration::from_secs(30))));
 
-    for number in 0..1000 {
-        let other = AccountId::new("team-b", &number.to_string());
-        let _ = house.scoped.context.turns.come(&other, false).now_or_never();
-    }
+    house.busy();
     let before = Instant::now();
     // With the last reading all is done that needs no other.
     let (action, reads) = house.reconcile(account("acme", "10s", 2)).await;
@@ -158,6 +168,36 @@ async fn no_reconcile_waits_in_its_slot_for_a_far_turn() {
         let (_, reads) = house.reconcile(account(name, &format!("{interval}s"), 2)).await;
         assert_eq!((reads, house.interval(name)), (1, Some(Duration::from_secs(interval))), "{name}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_whose_secret_is_not_read_yet_is_listed_as_pending() {
+    let mut house = House::new();
+    let listed = |house: &House, name: &str| {
+        let account = house.scoped.context.registry.listed(&AccountId::new("team-a", name))?;
+        Some((account.reason(), account.message()))
+    };
+    let naming_another = |name: &str, generation| {
+        let mut account = account(name, "30s", generation);
+        account["spec"]["credentials"]["secretRef"]["name"] = json!("unreadable");
+        account
+    };
+    house.reconcile(account("acme", "30s", 1)).await;
+    house.outcome(naming_another("unreadable", 1)).await.unwrap_err();
+    house.busy();
+    house.reconcile(account("late", "30s", 1)).await;
+
+    for (name, secret) in [("unreadable", "team-a/unreadable"), ("late", "team-a/acme")] {
+        let (reason, message) = listed(&house, name).unwrap();
+        assert_eq!(reason, "Pending", "{name}");
+        assert!(message.starts_with(&format!("Secret {secret} has not been read yet: ")), "{message}");
+    }
+
+    house.reconcile(naming_another("acme", 2)).await;
+    assert!(
+        house.interval("acme").is_some(),
+        "one that is collected is so until there is something new to say"
+    );
 }
 
 #[tokio::test(start_paused = true)]
