@@ -53,7 +53,7 @@ async fn in_a_cluster() -> anyhow::Result<()> {
 
     let up = format!("caas_account_up{{account_namespace=\"{}\",account=\"acme\"}} 1", team.name());
     assert!(body.contains(&up), "{body}");
-    team.kubectl(&["wait", "caas/acme", "--for=condition=Ready", "--timeout=50s"]).await?.expect_ok();
+    team.kubectl(&["wait", "caas/acme", "--for=condition=Ready", "--timeout=200s"]).await?.expect_ok();
     assert_eq!(root.files(), files, "nothing was written");
     program.ends_as_it_should();
     Ok(())
