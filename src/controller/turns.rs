@@ -3,7 +3,7 @@
 //! A turn is a time. Whoever has to wait long for it comes back then, so that nobody keeps others from being
 //! reconciled meanwhile. Knows times only, neither Secrets nor Kubernetes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,16 +28,62 @@ pub(super) struct Turns(Mutex<Book>);
 struct Book {
     accounts: HashMap<AccountId, Place>,
     load: Load,
-    urgent: Free,
-    usual: Free,
+    lines: Lines,
     door: Free,
 }
 
-/// What one account adds to the load, and when its turn comes where it waits for one.
+/// What one account adds to the load, and its turn where it waits for one.
 #[derive(Default)]
 struct Place {
     standing: Standing,
-    turn: Option<Instant>,
+    turn: Option<Turn>,
+}
+
+/// A time in one of the lines.
+#[derive(Clone, Copy)]
+struct Turn {
+    at: Instant,
+    urgent: bool,
+}
+
+#[derive(Default)]
+struct Lines {
+    urgent: Line,
+    usual: Line,
+}
+
+impl Lines {
+    fn of(&mut self, urgent: bool) -> &mut Line {
+        if urgent { &mut self.urgent } else { &mut self.usual }
+    }
+
+    /// Leaves a turn to whoever asks next: else an account that comes and goes would lengthen the line each time.
+    fn give_up(&mut self, turn: Turn) {
+        self.of(turn.urgent).given_up.insert(turn.at);
+    }
+}
+
+/// The turns that nobody has: some in between, and all from a time on.
+#[derive(Default)]
+struct Line {
+    given_up: BTreeSet<Instant>,
+    free: Free,
+}
+
+impl Line {
+    /// The first of them from this time on. What is before is of no use to anybody any more.
+    fn first(&mut self, from: Instant) -> Instant {
+        while self.given_up.first().is_some_and(|turn| *turn < from) {
+            self.given_up.pop_first();
+        }
+        self.given_up.first().copied().unwrap_or_else(|| self.free.from(from))
+    }
+
+    /// Takes the first from this time on; at the end of the line it lasts so long.
+    fn take(&mut self, from: Instant, lasts: Duration) -> Instant {
+        let first = self.first(from);
+        if self.given_up.remove(&first) { first } else { self.free.take(first, lasts) }
+    }
 }
 
 /// The time from which on something is free; at the beginning it is.
@@ -70,6 +116,9 @@ impl Turns {
         let mut book = self.book();
         if let Some(place) = book.accounts.remove(id) {
             book.load.change(place.standing, Standing::default());
+            if let Some(turn) = place.turn {
+                book.lines.give_up(turn);
+            }
         }
     }
 
@@ -101,22 +150,33 @@ impl Book {
         let place = self.accounts.entry(id.clone()).or_default();
         let reads = place.standing.secrets.max(1);
         // At the door the urgent go first: the others are turned away while it has much to do.
-        let (line, a_second, patience) = if urgent {
-            (&mut self.urgent, f64::from(URGENT_A_SECOND), 2 * NEAR)
+        let (a_second, patience) = if urgent {
+            (f64::from(URGENT_A_SECOND), 2 * NEAR)
         } else {
-            (&mut self.usual, f64::from(READS_A_SECOND) - self.load.urgent_a_second(), NEAR)
+            (f64::from(READS_A_SECOND) - self.load.urgent_a_second(), NEAR)
         };
         let lasts = Duration::from_secs_f64(f64::from(reads) / a_second);
-        // Who has become urgent may have had a sooner turn all the same.
-        let free = line.from(now);
-        let mut turn = place.turn.filter(|turn| *turn <= free).unwrap_or_else(|| line.take(free, lasts));
+        let first = self.lines.of(urgent).first(now);
+        let mut turn = match place.turn.take() {
+            // Who has become urgent may have had a sooner turn all the same.
+            Some(turn) if turn.at <= first => turn,
+            later => {
+                let at = self.lines.of(urgent).take(now, lasts);
+                if let Some(later) = later {
+                    self.lines.give_up(later);
+                }
+                Turn { at, urgent }
+            }
+        };
         let door = self.door.from(now);
-        if turn <= now + NEAR && door > now + patience {
-            turn = line.take(line.from(door), lasts);
+        if turn.at <= now + NEAR && door > now + patience {
+            turn = Turn { at: self.lines.of(urgent).take(door, lasts), urgent };
         }
-        let is_near = turn <= now + NEAR;
-        place.turn = (!is_near).then_some(turn);
-        if is_near { Ok(turn) } else { Err(Later(turn)) }
+        if turn.at <= now + NEAR {
+            return Ok(turn.at);
+        }
+        place.turn = Some(turn);
+        Err(Later(turn.at))
     }
 }
 

@@ -168,3 +168,29 @@ async fn a_turn_is_kept_until_it_comes_and_given_up_for_a_sooner_one_only() {
     let Err(Later(usual)) = turns.come(&beta, false).await else { panic!("it waited") };
     assert_eq!(turns.come(&beta, true).await, Err(Later(usual)), "the urgent line is longer");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_nobody_has_any_more_is_the_next_ones_that_asks() {
+    let turns = Turns::default();
+    let start = Instant::now();
+    for (other, _) in accounts("other", WELL, 100) {
+        let _ = futures::FutureExt::now_or_never(turns.come(&other, false));
+    }
+    let acme = AccountId::new("team-a", "acme");
+    for _ in 0..1000 {
+        let came = turns.come(&acme, false).await;
+        assert_eq!(came, Err(Later(start + 10 * SECOND)), "who comes and goes keeps nobody waiting");
+        turns.forget(&acme);
+    }
+    turns.forget(&AccountId::new("other", "50"));
+    assert_eq!(turns.come(&acme, false).await, Err(Later(start + 5 * SECOND)));
+    // It needs that one no more.
+    assert_eq!(turns.come(&acme, true).await, Ok(()));
+    let beta = AccountId::new("team-a", "beta");
+    assert_eq!(turns.come(&beta, false).await, Err(Later(start + 5 * SECOND)));
+
+    turns.forget(&beta);
+    tokio::time::sleep(6 * SECOND).await;
+    let came = turns.come(&beta, false).await;
+    assert_eq!(came, Err(Later(start + 10 * SECOND)), "what has passed is nobody's");
+}
