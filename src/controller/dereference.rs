@@ -12,13 +12,13 @@ use super::turns::Later;
 use crate::account::resolve::keys_of;
 use crate::account::{AccountId, SecretData, SecretRead};
 use crate::api::spec::{Credentials, Tls};
-use crate::api::{CaasAccount, CaasAccountSpec};
+use crate::api::{CaasAccount, CaasAccountSpec, Provider};
 
 /// What the Secrets of an account held when they were read.
 #[derive(Debug, Clone)]
 pub(super) struct Reading {
-    /// Of the object with this UID, which named these Secrets.
-    of: (Option<String>, Credentials, Option<Tls>),
+    /// Of the object with this UID, which named these Secrets for this cloud: another is not sent what they held before.
+    of: (Option<String>, Provider, Credentials, Option<Tls>),
     /// Who changes a spec expects that all of it is looked at anew.
     generation: Option<i64>,
     /// When it was begun.
@@ -54,7 +54,8 @@ pub(super) async fn dereference(
     failing: bool,
 ) -> Result<Dereferenced, Error> {
     let period = context.turns.note(id, standing(account, failing));
-    let of = (account.uid(), account.spec.credentials.clone(), account.spec.tls.clone());
+    let spec = &account.spec;
+    let of = (account.uid(), spec.provider.clone(), spec.credentials.clone(), spec.tls.clone());
     let generation = account.metadata.generation;
     let (last, doubted) =
         context.known().get(id).map_or((None, None), |known| (known.reading.clone(), known.doubted));

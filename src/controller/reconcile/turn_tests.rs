@@ -107,14 +107,6 @@ impl House {
         reconcile(Arc::new(object), Arc::clone(&self.scoped)).await
     }
 
-    /// Gives a thousand others their turns first.
-    fn busy(&self) {
-        for number in 0..1000 {
-            let other = AccountId::new("team-b", &number.to_string());
-            let _ = self.scoped.context.turns.come(&other, false).now_or_never();
-        }
-    }
-
     /// To reconcile an account again when its turn has come, which is not soon.
     async fn at_its_turn(&self, name: &str) -> Action {
         let Err(Later(turn)) = self.scoped.context.turns.come(&AccountId::new("team-a", name), false).await
@@ -122,6 +114,20 @@ impl House {
             panic!("the turn of {name} is near")
         };
         Action::requeue(turn - Instant::now())
+    }
+
+    /// The cloud that is asked for an account, where it is collected.
+    fn cloud(&self, name: &str) -> Option<String> {
+        let entry = self.scoped.context.registry.get(&AccountId::new("team-a", name))?;
+        Some(entry.account.provider.endpoint().to_string())
+    }
+
+    /// Keeps the usual line busy for as many tenths of a second.
+    fn others_come(&self, count: usize) {
+        for number in 0..count {
+            let other = AccountId::new("team-b", &number.to_string());
+            let _ = self.scoped.context.turns.come(&other, false).now_or_never();
+        }
     }
 
     /// The interval at which an account is collected, where it is.
@@ -152,7 +158,7 @@ async fn no_reconcile_waits_in_its_slot_for_a_far_turn() {
     let (_, reads) = house.reconcile(account("acme", "30s", 1)).await;
     assert_eq!((reads, house.interval("acme")), (1, Some(Duration::from_secs(30))));
 
-    house.busy();
+    house.others_come(1000);
     let before = Instant::now();
     // With the last reading all is done that needs no other.
     let (action, reads) = house.reconcile(account("acme", "10s", 2)).await;
@@ -184,7 +190,7 @@ async fn an_account_whose_secret_is_not_read_yet_is_listed_as_pending() {
     };
     house.reconcile(account("acme", "30s", 1)).await;
     house.outcome(naming_another("unreadable", 1)).await.unwrap_err();
-    house.busy();
+    house.others_come(1000);
     house.reconcile(account("late", "30s", 1)).await;
 
     for (name, secret) in [("unreadable", "team-a/unreadable"), ("late", "team-a/acme")] {
@@ -198,6 +204,25 @@ async fn an_account_whose_secret_is_not_read_yet_is_listed_as_pending() {
         house.interval("acme").is_some(),
         "one that is collected is so until there is something new to say"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_cloud_is_never_sent_what_a_secret_held_before_the_account_named_it() {
+    let mut house = House::new();
+    house.reconcile(account("acme", "30s", 1)).await;
+    let first = house.cloud("acme");
+    assert!(first.is_some());
+
+    house.others_come(100);
+    let another = "https://another.example.com/v1/";
+    let mut moved = account("acme", "30s", 2);
+    moved["spec"]["provider"]["alauda"]["endpoint"] = json!(another);
+    let (_, reads) = house.reconcile(moved.clone()).await;
+    assert_eq!((reads, house.cloud("acme")), (0, first), "it waits for its turn to read");
+
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    let (_, reads) = house.reconcile(moved).await;
+    assert_eq!((reads, house.cloud("acme").as_deref()), (1, Some(another)));
 }
 
 #[tokio::test(start_paused = true)]
