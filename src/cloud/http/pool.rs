@@ -50,6 +50,8 @@ impl Pulse {
 
     /// From when on others may have its places, unless it brings something.
     fn idle_from(&self) -> Option<Instant> {
+        #[cfg(test)]
+        tests::LOOKS.with(|looks| looks.set(looks.get() + 1));
         let age = Some(self.idle_from.load(Ordering::Relaxed)).filter(|age| *age < NEVER)?;
         self.since.checked_add(Duration::from_millis(age))
     }
@@ -66,8 +68,11 @@ struct Seats {
     next: u64,
     taken: BTreeMap<u64, Arc<Pulse>>,
     of_accounts: HashMap<u64, usize>,
-    /// Nobody was found idle, and nobody can be before.
-    all_bring_until: Instant,
+    /// The most places that an account with an idle request held at the last look; 0 where nobody was idle.
+    most_idle: usize,
+    /// Until then no other request can be idle, so that those who wait in vain need not all look. An account that is given
+    /// more meanwhile is found with the next look.
+    known_until: Instant,
 }
 
 /// A place; free again when dropped, unless somebody else has taken it.
@@ -82,7 +87,8 @@ impl Pool {
             next: 0,
             taken: BTreeMap::new(),
             of_accounts: HashMap::new(),
-            all_bring_until: Instant::now(),
+            most_idle: 0,
+            known_until: Instant::now(),
         };
         Self { free: Semaphore::new(places.min(Semaphore::MAX_PERMITS)), seats: Mutex::new(seats) }
     }
@@ -145,29 +151,25 @@ impl Seats {
     /// The place of an idle request for one who waits, where that makes what the two accounts hold more equal. An account
     /// that holds none goes before any that is idle.
     fn take_over(&mut self, waiting: &Arc<Pulse>, now: Instant) -> Option<u64> {
-        if now < self.all_bring_until {
+        let own = self.held_by(waiting.account);
+        let enough = if own == 0 { 0 } else { own + 1 };
+        if now < self.known_until && self.most_idle <= enough {
             return None;
         }
-        let (mut soonest, mut most) = (now + PATIENCE, None);
+        let (mut found, mut most, mut soonest) = (None, 0, now + PATIENCE);
         for (seat, request) in &self.taken {
             match request.idle_from() {
                 Some(from) if from <= now => {
                     let held = self.held_by(request.account);
-                    if most.is_none_or(|(_, most)| held > most) {
-                        most = Some((*seat, held));
+                    if held > most {
+                        (found, most) = (Some(*seat), held);
                     }
                 }
                 from => soonest = soonest.min(from.unwrap_or(soonest)),
             }
         }
-        let Some((seat, held)) = most else {
-            self.all_bring_until = soonest;
-            return None;
-        };
-        let own = self.held_by(waiting.account);
-        if own > 0 && held <= own + 1 {
-            return None;
-        }
+        (self.most_idle, self.known_until) = (most, soonest);
+        let seat = found.filter(|_| most > enough)?;
         self.remove(seat)?.lost.notify_one();
         Some(self.add(waiting))
     }
@@ -183,11 +185,18 @@ impl Drop for Ticket<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use futures::FutureExt;
     use futures::future::join_all;
     use tokio::time::{advance, sleep};
 
     use super::*;
+
+    thread_local! {
+        /// How often it was asked whether a request is idle: what those who wait cost.
+        pub(super) static LOOKS: Cell<usize> = const { Cell::new(0) };
+    }
 
     fn sent(account: u64) -> Arc<Pulse> {
         let request = Pulse::of(account);
@@ -228,6 +237,21 @@ mod tests {
         assert!(timeout(PATIENCE * 5, pool.take(&sent(1))).await.is_err());
         assert!(!held.iter().any(|request| is_lost(request)));
         timeout(PATIENCE, pool.take(&sent(3))).await.expect("one that holds none");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_who_wait_in_vain_do_not_all_look_at_all_who_hold_places() {
+        let pool = Pool::new(64);
+        let held: Vec<_> = (0..64).map(|number| sent(number % 8)).collect();
+        let _tickets = join_all(held.iter().map(|request| pool.take(request))).await;
+        advance(PATIENCE).await;
+        let waiting: Vec<_> = (0..1_000).map(|number| sent(number % 8)).collect();
+        LOOKS.set(0);
+        assert!(
+            timeout(PATIENCE * 2, join_all(waiting.iter().map(|request| pool.take(request)))).await.is_err()
+        );
+        assert!(LOOKS.get() <= 3 * 64, "{} looks", LOOKS.get());
+        timeout(Duration::ZERO, pool.take(&sent(8))).await.expect("one that holds none need not wait");
     }
 
     #[tokio::test(start_paused = true)]
