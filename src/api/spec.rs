@@ -160,7 +160,7 @@ pub struct Collection {
     /// The longest that one request to the cloud may take, from 1s to 5m, counted from when it is first sent: its
     /// retries and all that they wait for are included, waiting for its turn before that is not. Where the connections,
     /// or the memory for large answers, of all accounts together are used up, one that has brought nothing of note for 2s
-    /// ends sooner. Default: 10s.
+    /// to 8s ends sooner. Default: 10s.
     #[schemars(extend("x-kubernetes-validations" = cel::between("1s", "5m")))]
     pub request_timeout: Duration,
 

@@ -33,7 +33,7 @@ pub struct AccountLimits {
     /// The longest that one request may take, from when it is first sent: its retries, and whatever they wait for, are
     /// counted; waiting for its turn before that is not. A request that has brought nothing for 2 s, or next to nothing,
     /// ends sooner where all accounts together have used up the process's sockets or the memory for bodies, this account
-    /// has most of them, and another needs one.
+    /// has most of them, and another needs one; after 8 s also where the two have about as much.
     pub request_timeout: Duration,
     /// Requests in flight at once.
     pub max_concurrent: usize,

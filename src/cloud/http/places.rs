@@ -20,7 +20,7 @@ pub struct Bounds {
     /// Requests that were sent a moment ago or are being answered. More of them make a cycle no faster.
     pub busy: usize,
     /// Requests under way in all, those that only wait for a silent cloud included: each is a socket. Where none is left,
-    /// an account that has fewer takes that of a request that has brought nothing for 2 s.
+    /// an account that has fewer takes that of a request that has brought nothing for 2 s, or 8 s if it has not much fewer.
     pub open: usize,
     /// Bodies of more than 64 KiB that are held at once; taken from one that drips as sockets are.
     pub medium_bodies: usize,

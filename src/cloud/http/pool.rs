@@ -9,8 +9,11 @@ use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, timeout};
 
-/// For how long a request may bring nothing before others may have its places.
+/// For how long a request may bring nothing before others may have its places, where its account holds much more than they.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+/// The same among accounts that hold about as much, where taking from each other gains little: a cloud that is slow for all
+/// of them would never come to answer anybody.
+const LONG_PATIENCE: Duration = Duration::from_secs(8);
 /// How soon one who waits looks again whether there is a place to take.
 const LOOKS_AGAIN: Duration = Duration::from_secs(1);
 /// While it is not the cloud's turn, nothing is expected of it.
@@ -20,27 +23,27 @@ const NEVER: u64 = u64::MAX;
 pub(super) struct Pulse {
     account: u64,
     since: Instant,
-    /// From when on it counts as one that brings nothing, in milliseconds of its life.
-    idle_from: AtomicU64,
+    /// When it brought something last, in milliseconds of its life.
+    brought: AtomicU64,
     lost: Notify,
 }
 
 impl Pulse {
     /// Of a request of this account that was not sent yet.
     pub(super) fn of(account: u64) -> Arc<Self> {
-        let (since, idle_from) = (Instant::now(), AtomicU64::new(NEVER));
-        Arc::new(Self { account, since, idle_from, lost: Notify::new() })
+        let (since, brought) = (Instant::now(), AtomicU64::new(NEVER));
+        Arc::new(Self { account, since, brought, lost: Notify::new() })
     }
 
     /// The request was sent, or brought something.
     pub(super) fn beat(&self) {
-        let age = self.since.elapsed() + PATIENCE;
-        self.idle_from.store(u64::try_from(age.as_millis()).unwrap_or(NEVER), Ordering::Relaxed);
+        let age = self.since.elapsed().as_millis();
+        self.brought.store(u64::try_from(age).unwrap_or(NEVER), Ordering::Relaxed);
     }
 
     /// The request waits for us and not for its cloud.
     pub(super) fn rest(&self) {
-        self.idle_from.store(NEVER, Ordering::Relaxed);
+        self.brought.store(NEVER, Ordering::Relaxed);
     }
 
     /// Waits until somebody took a place of the request, which has to end then.
@@ -48,11 +51,11 @@ impl Pulse {
         self.lost.notified().await;
     }
 
-    /// From when on others may have its places, unless it brings something.
-    fn idle_from(&self) -> Option<Instant> {
+    /// Since when it has brought nothing, if anything is expected of it.
+    fn silent_since(&self) -> Option<Instant> {
         #[cfg(test)]
         tests::LOOKS.with(|looks| looks.set(looks.get() + 1));
-        let age = Some(self.idle_from.load(Ordering::Relaxed)).filter(|age| *age < NEVER)?;
+        let age = Some(self.brought.load(Ordering::Relaxed)).filter(|age| *age < NEVER)?;
         self.since.checked_add(Duration::from_millis(age))
     }
 }
@@ -68,11 +71,9 @@ struct Seats {
     next: u64,
     taken: BTreeMap<u64, Arc<Pulse>>,
     of_accounts: HashMap<u64, usize>,
-    /// The most places that an account with an idle request held at the last look; 0 where nobody was idle.
-    most_idle: usize,
-    /// Until then no other request can be idle, so that those who wait in vain need not all look. An account that is given
-    /// more meanwhile is found with the next look.
-    known_until: Instant,
+    /// Until when who holds so many places, or more, looks in vain: the many who wait need not all look. An account that is
+    /// given more meanwhile is found with the next look.
+    in_vain: (usize, Instant),
 }
 
 /// A place; free again when dropped, unless somebody else has taken it.
@@ -87,8 +88,7 @@ impl Pool {
             next: 0,
             taken: BTreeMap::new(),
             of_accounts: HashMap::new(),
-            most_idle: 0,
-            known_until: Instant::now(),
+            in_vain: (0, Instant::now()),
         };
         Self { free: Semaphore::new(places.min(Semaphore::MAX_PERMITS)), seats: Mutex::new(seats) }
     }
@@ -148,30 +148,41 @@ impl Seats {
         Some(request)
     }
 
-    /// The place of an idle request for one who waits, where that makes what the two accounts hold more equal. An account
-    /// that holds none goes before any that is idle.
+    /// The place of a request that brings nothing for one who waits: the oldest of the account that holds the most.
     fn take_over(&mut self, waiting: &Arc<Pulse>, now: Instant) -> Option<u64> {
         let own = self.held_by(waiting.account);
-        let enough = if own == 0 { 0 } else { own + 1 };
-        if now < self.known_until && self.most_idle <= enough {
+        if own >= self.in_vain.0 && now < self.in_vain.1 {
             return None;
         }
         let (mut found, mut most, mut soonest) = (None, 0, now + PATIENCE);
         for (seat, request) in &self.taken {
-            match request.idle_from() {
-                Some(from) if from <= now => {
-                    let held = self.held_by(request.account);
-                    if held > most {
-                        (found, most) = (Some(*seat), held);
-                    }
-                }
-                from => soonest = soonest.min(from.unwrap_or(soonest)),
+            let held = self.held_by(request.account);
+            let Some((since, patience)) = request.silent_since().zip(patience(own, held)) else { continue };
+            if since + patience > now {
+                soonest = soonest.min(since + patience);
+            } else if held > most {
+                (found, most) = (Some(*seat), held);
             }
         }
-        (self.most_idle, self.known_until) = (most, soonest);
-        let seat = found.filter(|_| most > enough)?;
+        let Some(seat) = found else {
+            self.in_vain = (own, soonest);
+            return None;
+        };
         self.remove(seat)?.lost.notify_one();
         Some(self.add(waiting))
+    }
+}
+
+/// For how long a request may bring nothing before one whose account holds `own` places may have one of its account's
+/// `held`: never where that does not make it more equal, but one who holds none need not wait for ever. Who holds more
+/// has no better chance.
+fn patience(own: usize, held: usize) -> Option<Duration> {
+    if held >= 2 * (own + 1) {
+        Some(PATIENCE)
+    } else if own == 0 || held > own + 1 {
+        Some(LONG_PATIENCE)
+    } else {
+        None
     }
 }
 
@@ -237,6 +248,23 @@ mod tests {
         assert!(timeout(PATIENCE * 5, pool.take(&sent(1))).await.is_err());
         assert!(!held.iter().any(|request| is_lost(request)));
         timeout(PATIENCE, pool.take(&sent(3))).await.expect("one that holds none");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn accounts_at_a_slow_cloud_do_not_take_from_each_other_before_it_answers() {
+        let pool = Pool::new(4);
+        let asking = (0..16).map(async |account| {
+            let request = Pulse::of(account);
+            let _ticket = pool.take(&request).await;
+            request.beat();
+            timeout(PATIENCE * 2, request.lost()).await.is_ok()
+        });
+        assert!(!join_all(asking).await.contains(&true), "all were answered");
+
+        let silent = [1, 2, 3, 4].map(sent);
+        let _tickets = join_all(silent.iter().map(|request| pool.take(request))).await;
+        timeout(LONG_PATIENCE * 2, pool.take(&sent(5))).await.expect("one of those that are silent for long");
+        assert!(is_lost(&silent[0]));
     }
 
     #[tokio::test(start_paused = true)]
