@@ -15,10 +15,10 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
+use super::guard::Policy;
+
 /// The most lookups under way at once: half of the threads that the runtime has for what blocks.
 const MOST_LOOKUPS: usize = 256;
-
-use super::guard::Policy;
 
 /// Looks a host's name up.
 pub trait Lookup: Send + Sync {
