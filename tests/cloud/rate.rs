@@ -92,7 +92,7 @@ async fn a_limit_that_does_not_end_stops_the_cycle_within_one_deadline() {
         _ => None,
     })
     .await;
-    let limits = AccountLimits { requests_per_second: 50, ..timeout_of(1_000) };
+    let limits = AccountLimits { requests_per_second: 50, ..timeout_of(3_000) };
     let collection = Account::limited(&fake, limits).collect().await.unwrap();
 
     assert!(matches!(collection.failures(), (500, Some(CloudError::RateLimited { .. }))), "{collection:?}");
