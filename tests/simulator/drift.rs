@@ -41,45 +41,6 @@ async fn services_of_all_years_stand_side_by_side() {
     cloud.stop().await;
 }
 
-/// The sizes that the official client of 2015 knows; to a service of any other it answers with an error of its own.
-const SIZES: [&str; 20] = [
-    "XXS",
-    "XS",
-    "S",
-    "M",
-    "L",
-    "XL",
-    "AWS-XXS",
-    "AWS-XS",
-    "AWS-S",
-    "AWS-S+",
-    "AWS-M",
-    "AWS-L",
-    "AWS-XL",
-    "AZURE-XXS",
-    "AZURE-XS",
-    "AZURE-S",
-    "AZURE-S+",
-    "AZURE-M",
-    "AZURE-L",
-    "AZURE-XL",
-];
-
-#[tokio::test]
-async fn every_instance_size_is_one_that_the_official_client_knows() {
-    let account = AccountSettings { services: 500, instances: 0, ..AccountSettings::new("acme") };
-    let cloud =
-        cloud(Settings { accounts: vec![account], page_size: 500, drift: true, ..Settings::default() }).await;
-    let page = User::of(&cloud).await.json("services/acme/").await;
-    let services = page["results"].as_array().expect("services");
-    let sizes: HashSet<_> = services.iter().filter_map(|service| service["instance_size"].as_str()).collect();
-    assert!(sizes.iter().all(|size| SIZES.contains(size)), "{sizes:?}");
-    for kind in ["AWS-", "AZURE-", "X"] {
-        assert!(sizes.iter().any(|size| size.starts_with(kind)), "{sizes:?}");
-    }
-    cloud.stop().await;
-}
-
 #[tokio::test]
 async fn metrics_of_all_years_hold_the_same_values_under_their_columns() {
     let account = AccountSettings { services: 1, instances: 60, ..AccountSettings::new("acme") };

@@ -7,6 +7,7 @@
 mod api;
 mod drift;
 mod faults;
+mod official;
 mod running;
 
 use std::sync::Once;
