@@ -14,7 +14,7 @@ use crate::servers::server;
 /// Far more than anything takes that is asked here, so that a busy machine fails no test.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// What `kubectl` printed and how it ended.
+/// What `kubectl`, or another program that people run, printed and how it ended.
 #[derive(Debug)]
 pub(crate) struct Ran {
     /// Exit code 0.
@@ -25,13 +25,23 @@ pub(crate) struct Ran {
     pub(crate) stderr: String,
 }
 
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            ok: output.status.success(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
 impl Ran {
     /// What it printed.
     ///
     /// # Panics
     /// Where it failed, with what it complained of.
     pub(crate) fn expect_ok(self) -> String {
-        assert!(self.ok, "kubectl failed: {}{}", self.stderr, self.stdout);
+        assert!(self.ok, "it failed: {}{}", self.stderr, self.stdout);
         self.stdout
     }
 }
@@ -43,12 +53,7 @@ impl Ran {
 pub(crate) async fn kubectl(kubeconfig: &Kubeconfig, args: &[&str], input: &str) -> Ran {
     let run = run(kubeconfig, args, input);
     let output = timeout(LIMIT, run).await.unwrap_or_else(|_| panic!("kubectl {args:?} took over {LIMIT:?}"));
-    let output = output.unwrap_or_else(|error| panic!("kubectl {args:?}: {error:#}"));
-    Ran {
-        ok: output.status.success(),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
+    output.unwrap_or_else(|error| panic!("kubectl {args:?}: {error:#}")).into()
 }
 
 async fn run(kubeconfig: &Kubeconfig, args: &[&str], input: &str) -> anyhow::Result<Output> {

@@ -39,9 +39,5 @@ pub(crate) async fn helm(
         .output()
         .await
         .context("starting helm")?;
-    Ok(Ran {
-        ok: output.status.success(),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    })
+    Ok(output.into())
 }

@@ -44,9 +44,5 @@ pub(crate) async fn typed(kubeconfig: &Kubeconfig, commands: &str, folder: &Path
         .output()
         .await
         .context("starting sh")?;
-    Ok(Ran {
-        ok: output.status.success(),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    })
+    Ok(output.into())
 }
