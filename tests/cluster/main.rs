@@ -3,6 +3,9 @@
 //! They carry `#[ignore]`, since they need the real servers: `make test` builds those and runs these too.
 
 #[cfg(test)]
+#[path = "../support/authority.rs"]
+mod authority;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 #[path = "../support/servers.rs"]
@@ -28,6 +31,8 @@ mod malice;
 mod monitors;
 #[cfg(test)]
 mod offline;
+#[cfg(test)]
+mod own_ca;
 #[cfg(test)]
 mod permissions;
 #[cfg(test)]
