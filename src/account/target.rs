@@ -50,11 +50,15 @@ pub fn targets(id: &AccountId, spec: &CaasAccountSpec) -> Vec<Target> {
 fn target(id: &AccountId, spec: &CaasAccountSpec, path: String, legacy: bool) -> Target {
     let interval = spec.collection.interval.clamp(INTERVAL.0.into(), AT_LEAST_EACH);
     let timeout = spec.service_monitor.scrape_timeout.unwrap_or(TIMEOUT);
-    let ours = [
+    let mut ours = vec![
         ("namespace", id.namespace.to_string()),
         ("instance", id.to_string()),
         ("job", if legacy { LEGACY_JOB } else { JOB }.to_owned()),
     ];
+    if legacy {
+        // Their own `instance` takes the place of ours, and two accounts of a namespace may each have a `kibana`.
+        ours.push(("account", id.name.to_string()));
+    }
     // An object may be older than the rules on its labels' names.
     let constant = spec.metrics.labels.iter().filter(|(label, _)| cel::is_free_label_name(label));
     Target {
@@ -64,7 +68,7 @@ fn target(id: &AccountId, spec: &CaasAccountSpec, path: String, legacy: bool) ->
         timeout: timeout.clamp(LEAST_TIMEOUT, interval),
         labels: constant
             .map(|(label, value)| (label.clone(), value.clone()))
-            .chain(ours.map(|(label, value)| (label.to_owned(), value)))
+            .chain(ours.into_iter().map(|(label, value)| (label.to_owned(), value)))
             .collect(),
     }
 }
@@ -77,6 +81,10 @@ mod tests {
 
     /// What is scraped of `team-a/acme`. Its object is read as it is: it may be older than the rules.
     fn of(spec: &Value) -> Vec<Target> {
+        of_account("acme", spec)
+    }
+
+    fn of_account(name: &str, spec: &Value) -> Vec<Target> {
         let mut document = json!({
             "provider": {"alauda": {"endpoint": "https://caas.example.com/v1/"}},
             "credentials": {"secretRef": {"name": "acme-alauda"}},
@@ -84,7 +92,7 @@ mod tests {
         for (field, value) in spec.as_object().unwrap() {
             document[field] = value.clone();
         }
-        targets(&AccountId::new("team-a", "acme"), &serde_json::from_value(document).unwrap())
+        targets(&AccountId::new("team-a", name), &serde_json::from_value(document).unwrap())
     }
 
     fn labels(target: &Target) -> Vec<(&str, &str)> {
@@ -101,10 +109,19 @@ mod tests {
             ("both", vec![(path, false, "caas"), (&legacy, true, "caas-legacy")]),
         ] {
             let targets = of(&json!({"metrics": {"names": names}}));
-            let seen: Vec<_> =
-                targets.iter().map(|it| (&*it.path, it.legacy, labels(it).pop().unwrap().1)).collect();
+            let job = |target| labels(target).into_iter().find(|(label, _)| *label == "job").unwrap().1;
+            let seen: Vec<_> = targets.iter().map(|it| (&*it.path, it.legacy, job(it))).collect();
             assert_eq!(seen, expected, "{names}");
         }
+    }
+
+    #[test]
+    fn two_accounts_of_a_namespace_are_told_apart_also_where_series_bring_their_own_instance() {
+        let kept = |name| {
+            let target = of_account(name, &json!({"metrics": {"names": "legacy"}})).remove(1);
+            target.labels.into_iter().filter(|(label, _)| label != "instance").collect::<Vec<_>>()
+        };
+        assert_ne!(kept("acme"), kept("globex"));
     }
 
     #[test]
@@ -138,15 +155,17 @@ mod tests {
             constant[name] = json!("mine");
         }
         let targets = of(&json!({"metrics": {"names": "both", "labels": constant}}));
-        for (target, job) in targets.iter().zip(["caas", "caas-legacy"]) {
-            let expected = [
+        let expected = |job| {
+            [
                 ("team", "checkout"),
                 ("zone", "a"),
                 ("namespace", "team-a"),
                 ("instance", "team-a/acme"),
                 ("job", job),
-            ];
-            assert_eq!(labels(target), expected);
-        }
+            ]
+        };
+        assert_eq!(labels(&targets[0]), expected("caas"));
+        let account = [("account", "acme")];
+        assert_eq!(labels(&targets[1]), [&expected("caas-legacy")[..], &account].concat());
     }
 }

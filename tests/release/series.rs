@@ -151,6 +151,7 @@ pub(crate) async fn the_articles_questions_are_answered_by_names_of_both_times(w
         ("__name__", "memory_usage"),
         ("namespace", namespace),
         ("job", "caas-legacy"),
+        ("account", "acme"),
         ("service", "kibana"),
         ("instance", "kibana.0"),
     ];

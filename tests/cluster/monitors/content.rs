@@ -16,12 +16,14 @@ fn relabelings(stage: &Stage, job: &str, labels: &[(&str, &str)]) -> Value {
         |label: &str, value: &str| json!({"action": "replace", "targetLabel": label, "replacement": value});
     let namespace = stage.namespace.name();
     let mut rules: Vec<_> = labels.iter().map(|(label, value)| set(label, value)).collect();
+    let id = format!("{namespace}/acme");
+    rules.extend([set("namespace", namespace), set("instance", &id), set("job", job)]);
+    if job == "caas-legacy" {
+        rules.push(set("account", "acme"));
+    }
     rules.extend([
-        set("namespace", namespace),
-        set("instance", &format!("{namespace}/acme")),
-        set("job", job),
         set("__address__", "caas-operator.caas-system.svc:8080"),
-        set("__tmp_hash", &format!("{namespace}/acme")),
+        set("__tmp_hash", &id),
         json!({"action": "labeldrop", "regex": "pod|container|node|service|endpoint"}),
     ]);
     Value::Array(rules)
