@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::api::Api;
+use kube::api::{Api, DeleteParams};
 use tokio::sync::OnceCell;
 
 use super::audit::POLICY;
@@ -93,8 +93,7 @@ impl ControlPlane {
         let etcd = Process::start(&scratch, &programs::etcd(&scratch, ports))?;
         let mut plane = Self { cluster, ports, etcd, api_server: None, controller_manager: None };
         plane.start_api_server().await?;
-        plane.controller_manager = Some(Process::start(&scratch, &programs::controller_manager(&scratch))?);
-        plane.controllers_run().await?;
+        plane.start_controllers().await?;
         Ok(plane)
     }
 
@@ -178,8 +177,7 @@ impl ControlPlane {
         copy_folder(&snapshot.data, &scratch.file(ETCD_DATA))?;
         self.etcd = Process::start(&scratch, &programs::etcd(&scratch, self.ports))?;
         self.start_api_server().await?;
-        self.controller_manager = Some(Process::start(&scratch, &programs::controller_manager(&scratch))?);
-        Ok(())
+        self.start_controllers().await
     }
 
     /// Names, process ids and resident memory in KiB of the servers that run.
@@ -216,10 +214,18 @@ impl ControlPlane {
         }
     }
 
-    /// The controllers work once they have made a namespace's first `ServiceAccount`.
-    async fn controllers_run(&mut self) -> anyhow::Result<()> {
+    /// Starts the controllers and waits until they work, since an API server that goes away while they start ends them: they
+    /// have made the `ServiceAccount` of a namespace, where one from before them was taken away.
+    async fn start_controllers(&mut self) -> anyhow::Result<()> {
+        let scratch = self.cluster.scratch();
+        let process = Process::start(scratch, &programs::controller_manager(scratch))?;
+        let manager = self.controller_manager.insert(process);
         let accounts: Api<ServiceAccount> = Api::namespaced(self.cluster.client().await?, "default");
-        let manager = self.controller_manager.as_mut().context("the controller manager was not started")?;
+        match accounts.delete("default", &DeleteParams::default()).await {
+            Ok(_) => {}
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            Err(error) => return Err(error.into()),
+        }
         let end = Instant::now() + READY_WITHIN;
         while accounts.get_opt("default").await?.is_none() {
             let ended = manager.exited()?;
