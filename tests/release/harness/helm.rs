@@ -1,5 +1,6 @@
 //! The real Helm, as a person runs it.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -30,14 +31,24 @@ pub(crate) async fn helm(
     if takes_values {
         command.arg("--values").arg(file.path());
     }
+    as_user(kubeconfig, &mut command, []).await.context("running helm")
+}
+
+/// Runs a program as the user of a kubeconfig, with these variables besides and nothing of the developer's own.
+pub(crate) async fn as_user(
+    kubeconfig: &Kubeconfig,
+    command: &mut Command,
+    variables: impl IntoIterator<Item = (&'static str, OsString)>,
+) -> anyhow::Result<Ran> {
+    let home = kubeconfig.path().parent().context("a kubeconfig lies in a folder")?;
     let output = command
         .env_clear()
+        .envs(variables)
         .env("HOME", home)
         .env("KUBECONFIG", kubeconfig.path())
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output()
-        .await
-        .context("starting helm")?;
+        .await?;
     Ok(output.into())
 }

@@ -1,11 +1,11 @@
 //! Commands of a page of `docs/`, typed as they stand there.
 
 use std::path::Path;
-use std::process::Stdio;
 
 use anyhow::Context;
 use tokio::process::Command;
 
+use super::helm::as_user;
 use crate::control::kubeconfig::Kubeconfig;
 use crate::control::kubectl::Ran;
 use crate::servers::server;
@@ -26,23 +26,12 @@ pub(crate) fn commands(page: &str, section: &str) -> String {
 
 /// Types commands in a folder, as the user of a kubeconfig; the first that fails ends it.
 pub(crate) async fn typed(kubeconfig: &Kubeconfig, commands: &str, folder: &Path) -> anyhow::Result<Ran> {
-    let home = kubeconfig.path().parent().context("a kubeconfig lies in a folder")?;
     let mut path = std::env::var_os("PATH").unwrap_or_default();
     for tool in ["helm", "kubectl"] {
         let folders = server(tool).parent().map(Path::to_path_buf).into_iter();
         path = std::env::join_paths(folders.chain(std::env::split_paths(&path)))?;
     }
-    let output = Command::new("sh")
-        .args(["-e", "-c", commands])
-        .current_dir(folder)
-        .env_clear()
-        .env("PATH", path)
-        .env("HOME", home)
-        .env("KUBECONFIG", kubeconfig.path())
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .context("starting sh")?;
-    Ok(output.into())
+    let mut shell = Command::new("sh");
+    shell.args(["-e", "-c", commands]).current_dir(folder);
+    as_user(kubeconfig, &mut shell, [("PATH", path)]).await.context("running sh")
 }
