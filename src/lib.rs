@@ -1,7 +1,7 @@
 //! A cloud account's containers as Prometheus metrics.
 //!
 //! The floors of the house, lowest first; a module uses only what stands below it
-//! (`tests/architecture.rs` reads the `use` lines and fails on an arrow that runs up):
+//! (`tests/architecture` reads the `use` lines and fails on an arrow that runs up):
 //!
 //! 1. [`telemetry`] own metrics and logs; [`api`] the custom resource; [`cloud`] providers' HTTP APIs;
 //!    [`simulator`] simulated clouds, the other side of the wire
