@@ -18,6 +18,7 @@ pub mod collector;
 pub mod controller;
 pub mod exposition;
 pub mod server;
+#[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod standalone;
 pub mod telemetry;

@@ -2,11 +2,13 @@
 
 mod check;
 mod crd;
+#[cfg(feature = "simulator")]
 mod demo;
 mod house;
 mod options;
 mod run;
 mod signals;
+#[cfg(feature = "simulator")]
 mod simulate;
 mod standalone;
 mod variables;
@@ -20,12 +22,20 @@ use tokio::runtime::Runtime;
 
 use crate::telemetry::logs::{self, LogFormat};
 
+#[cfg(feature = "simulator")]
 const EXAMPLES: &str = "Examples:
   caas-operator demo
   caas-operator check account.yaml
   caas-operator crd | kubectl apply -f -
 
 Each command has more: caas-operator demo --help";
+
+#[cfg(not(feature = "simulator"))]
+const EXAMPLES: &str = "Examples:
+  caas-operator check account.yaml
+  caas-operator crd | kubectl apply -f -
+
+Each command has more: caas-operator check --help";
 
 /// Turns Container-as-a-Service APIs into Prometheus metrics.
 #[derive(Parser)]
@@ -51,8 +61,10 @@ enum Command {
     /// Collect without a cluster: a folder of manifests, or one Alauda account
     Standalone(standalone::Args),
     /// Show everything on simulated clouds, on this machine alone
+    #[cfg(feature = "simulator")]
     Demo(demo::Args),
     /// Run a simulated cloud to try things on
+    #[cfg(feature = "simulator")]
     Simulate(simulate::Args),
     /// Validate manifests as an API server would, log in, collect once and print what would be exposed
     Check(check::Args),
@@ -93,7 +105,9 @@ async fn run(command: Command) -> ExitCode {
     match command {
         Command::Run(args) => exit(run::run(args).await),
         Command::Standalone(args) => exit(standalone::run(args).await),
+        #[cfg(feature = "simulator")]
         Command::Demo(args) => exit(demo::run(args).await),
+        #[cfg(feature = "simulator")]
         Command::Simulate(args) => exit(simulate::run(args).await),
         Command::Check(args) => exit(check::run(args).await),
         Command::Crd => exit(crd::run(std::io::stdout())),

@@ -1,6 +1,9 @@
 //! Which part of the Alauda v1 API a path and query ask for. Pure.
 
+use std::borrow::Cow;
+
 use http::Method;
+use percent_encoding::percent_decode_str;
 
 use crate::simulator::counts::Counted;
 use crate::simulator::faults::Operation;
@@ -104,21 +107,9 @@ fn plain(name: &str) -> String {
     name.split('\n').next().unwrap_or_default().to_owned()
 }
 
-/// Undoes percent-encoding; `None` where it is broken or hides no UTF-8.
+/// Undoes percent-encoding; `None` where the result is not UTF-8.
 fn percent_decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        rest = after;
-        if *first == b'%' {
-            let digits = std::str::from_utf8(after.get(..2)?).ok()?;
-            bytes.push(u8::from_str_radix(digits, 16).ok()?);
-            rest = &after[2..];
-        } else {
-            bytes.push(*first);
-        }
-    }
-    String::from_utf8(bytes).ok()
+    percent_decode_str(text).decode_utf8().ok().map(Cow::into_owned)
 }
 
 /// The parameters of a query.

@@ -262,7 +262,7 @@ impl fmt::Display for RetryAfter {
 impl fmt::Display for FaultKind {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Latency(latency) => write!(out, "latency={}", duration::format(*latency)),
+            Self::Latency(latency) => write!(out, "latency={latency:?}"),
             Self::SlowBody => out.write_str("slow-body"),
             Self::TooManyRequests(after) => write!(out, "429={after}"),
             Self::Status(status @ (500 | 502 | 503 | 504), after) => write!(out, "{status}={after}"),
