@@ -139,7 +139,7 @@ pub(crate) fn task(arguments: &[&str]) -> Result<()> {
         let clouds = Arc::new(simulated::clouds(&metrics)?);
         let (transitions, _) = mpsc::channel(1);
         let supervisor = Supervisor::new(clouds, Arc::default(), Arc::clone(&metrics), transitions);
-        let cycles = || metrics.renders.with_label_values(&["text"]).get();
+        let cycles = || metrics.renders("text");
         supervisor.put(account);
         while cycles() < 3 {
             tokio::time::sleep(Duration::from_millis(5)).await;

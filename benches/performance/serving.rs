@@ -101,7 +101,7 @@ pub(crate) fn ours() -> Result<()> {
         let supervisor =
             Supervisor::new(Arc::new(LargeClouds), Arc::clone(&registry), Arc::clone(&metrics), transitions);
         supervisor.put(account);
-        let cycles = || metrics.renders.with_label_values(&["text"]).get();
+        let cycles = || metrics.renders("text");
         while cycles() < CYCLES as u64 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -70,7 +70,8 @@ pub(crate) fn cycle(arguments: &[&str]) -> Result<()> {
     let cloud = simulated::clouds(&metrics)?.connect(&account)?;
     let work = async move {
         cloud.collect().await?;
-        let requests = || metrics.api_requests_of(&account.id.namespace, &account.id.name);
+        let meter = metrics.account(&account.id.namespace, &account.id.name);
+        let requests = || meter.api_requests();
         let (before, started) = (requests(), Instant::now());
         for _ in 0..3 {
             let collection = cloud.collect().await?;

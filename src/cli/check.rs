@@ -127,11 +127,12 @@ struct Checked {
 
 async fn collect(http: &Http, account: Account) -> Checked {
     let (id, metrics) = (account.id.clone(), Metrics::new());
+    let meter = metrics.account(&id.namespace, &id.name);
     let clouds = Arc::new(HttpClouds::new(http.clone(), Arc::clone(&metrics)));
     let started = Instant::now();
     let snapshot = collect_once(clouds, Arc::new(account), &metrics).await;
     let took = started.elapsed();
-    let requests = metrics.api_requests_of(&id.namespace, &id.name);
+    let requests = meter.api_requests();
     let Some(snapshot) = snapshot else {
         return Checked { well: false, text: format!("{id}: nothing could be rendered; see the log\n") };
     };

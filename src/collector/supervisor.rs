@@ -94,7 +94,7 @@ impl Supervisor {
     pub fn remove(&self, id: &AccountId) {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         self.registry.remove(id);
-        self.wind_up(&mut slots, id);
+        Self::wind_up(&mut slots, id);
     }
 
     /// Sees that this account is not collected, as if it were removed, and listed with the reason.
@@ -102,7 +102,7 @@ impl Supervisor {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let id = account.id.clone();
         self.registry.leave_out(account);
-        self.wind_up(&mut slots, &id);
+        Self::wind_up(&mut slots, &id);
     }
 
     /// Sees that exactly these accounts are collected, and exactly those others listed.
@@ -177,7 +177,7 @@ impl Supervisor {
 
     /// Cancels an account's task, if there is one; its slot stays until it has ended, so that a successor starts only
     /// after it.
-    fn wind_up(&self, slots: &mut Slots, id: &AccountId) {
+    fn wind_up(slots: &mut Slots, id: &AccountId) {
         let Some(slot) = slots.by_id.remove(id) else { return };
         slots.leave(slot.account.as_deref());
         if slot.account.is_none() {
@@ -185,10 +185,8 @@ impl Supervisor {
             return;
         }
         slot.cancel.cancel();
-        let (metrics, id_gone) = (Arc::clone(&self.metrics), id.clone());
         let handle = tokio::spawn(async move {
             let _ = slot.task.await;
-            metrics.forget_account(&id_gone.namespace, &id_gone.name);
             None
         });
         slots.by_id.retain(|_, slot| slot.account.is_some() || !slot.task.is_finished());

@@ -1,10 +1,12 @@
-//! What the program tells of itself: its own metrics and its logs.
+//! What the program reports about itself: its own metrics and its logs.
 //!
-//! The lowest piece of the house: it knows nothing of clouds, accounts or Kubernetes.
+//! The lowest layer: it knows nothing of clouds, accounts' settings or Kubernetes.
 
+mod account;
 pub mod logs;
 pub mod metrics;
 mod registrar;
 
-pub use metrics::{AccountMeter, Metrics};
+pub use account::{AccountMeter, InFlight};
+pub use metrics::Metrics;
 pub use registrar::Described;

@@ -1,4 +1,4 @@
-//! Registers families and remembers what they are: a registry itself tells nothing of a family without series.
+//! Registers families and remembers their descriptions, since a registry does not report a family without series.
 
 use std::cell::RefCell;
 
@@ -6,14 +6,14 @@ use prometheus::core::Collector;
 use prometheus::proto::MetricType;
 use prometheus::{Registry, Result};
 
-/// What is known of an own family before it has a series.
+/// The description of an own family, known before it has a series.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Described {
     /// The family's name.
     pub name: String,
     /// `counter`, `gauge` or `histogram`.
     pub kind: &'static str,
-    /// One sentence for people.
+    /// One sentence.
     pub help: String,
     /// The names of its labels.
     pub labels: Vec<String>,

@@ -1,0 +1,387 @@
+//! Own metrics about accounts: each account counts for itself, and a scrape reads the accounts that are alive.
+//!
+//! An account's series exist for as long as somebody holds its [`AccountMeter`], so removing an account costs nothing
+//! that depends on how many others there are. Counting takes that account's own lock only.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::{Counter, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::{HistogramVec, IntCounterVec, IntGauge};
+
+/// A family of counters about accounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Family {
+    ApiRequests,
+    ApiRetries,
+    ApiThrottled,
+    LoginFailures,
+    CollectionErrors,
+    SkippedCycles,
+    DroppedSeries,
+    CutLabelValues,
+}
+
+/// Name, help and the labels after the account's own, in the order in which [`Family`] lists them.
+const FAMILIES: [(Family, &str, &str, &[&str]); 8] = [
+    (
+        Family::ApiRequests,
+        "caas_operator_api_requests_total",
+        "Requests to clouds by account, operation and status code, or the reason there is no code.",
+        &["operation", "code"],
+    ),
+    (
+        Family::ApiRetries,
+        "caas_operator_api_retries_total",
+        "Requests to clouds that were sent once more, by account and reason.",
+        &["reason"],
+    ),
+    (
+        Family::ApiThrottled,
+        "caas_operator_api_throttled_total",
+        "Answers in which a cloud asked to slow down (429), by account.",
+        &[],
+    ),
+    (
+        Family::LoginFailures,
+        "caas_operator_login_failures_total",
+        "Logins that a cloud refused, by account.",
+        &[],
+    ),
+    (
+        Family::CollectionErrors,
+        "caas_operator_collection_errors_total",
+        "Failures inside and of collection cycles, by account and reason.",
+        &["reason"],
+    ),
+    (
+        Family::SkippedCycles,
+        "caas_operator_skipped_cycles_total",
+        "Collection cycles left out because the one before was still running, by account.",
+        &[],
+    ),
+    (
+        Family::DroppedSeries,
+        "caas_operator_dropped_series_total",
+        "Series left out of a rendered body, summed over the cycles, by account and reason (duplicate, max_series).",
+        &["reason"],
+    ),
+    (
+        Family::CutLabelValues,
+        "caas_operator_cut_label_values_total",
+        "Label values that a cloud made longer than is exposed, counted when first seen, by account.",
+        &[],
+    ),
+];
+
+/// Namespace and name.
+type Key = (Arc<str>, Arc<str>);
+
+/// What meters count without naming their account.
+pub(super) struct Totals {
+    /// How long a request took, by operation.
+    pub(super) api_request_duration: HistogramVec,
+    /// Requests under way.
+    pub(super) api_in_flight: IntGauge,
+    /// Bodies rendered, by format.
+    pub(super) renders: IntCounterVec,
+    /// Bytes of rendered bodies, by format and encoding.
+    pub(super) body_bytes: IntCounterVec,
+}
+
+/// The accounts whose series exist.
+pub(super) struct LiveAccounts {
+    pub(super) totals: Totals,
+    by_key: Mutex<BTreeMap<Key, Weak<Counters>>>,
+    /// How many accounts were read, which tests hold against what an operation may cost.
+    #[cfg(test)]
+    read: std::sync::atomic::AtomicUsize,
+}
+
+/// What is counted for one account.
+struct Counters {
+    key: Key,
+    live: Arc<LiveAccounts>,
+    /// An account has few series, so looking through all of them is as good as a map.
+    series: Mutex<Vec<Series>>,
+}
+
+struct Series {
+    family: Family,
+    /// The values of the family's labels, without the account's; a family with fewer than two leaves the rest empty.
+    labels: (&'static str, Box<str>),
+    count: u64,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl LiveAccounts {
+    /// No accounts yet.
+    pub(super) fn new(totals: Totals) -> Arc<Self> {
+        Arc::new(Self {
+            totals,
+            by_key: Mutex::default(),
+            #[cfg(test)]
+            read: std::sync::atomic::AtomicUsize::default(),
+        })
+    }
+
+    /// The counters of this account: those that somebody holds, or new ones.
+    fn counters(self: &Arc<Self>, namespace: &str, name: &str) -> Arc<Counters> {
+        let key: Key = (namespace.into(), name.into());
+        let mut by_key = lock(&self.by_key);
+        if let Some(counters) = by_key.get(&key).and_then(Weak::upgrade) {
+            return counters;
+        }
+        let counters =
+            Arc::new(Counters { key: key.clone(), live: Arc::clone(self), series: Mutex::default() });
+        by_key.insert(key, Arc::downgrade(&counters));
+        counters
+    }
+}
+
+impl Drop for Counters {
+    fn drop(&mut self) {
+        let mut by_key = lock(&self.live.by_key);
+        // Whoever asked for the account since the last holder let go has made new counters, which stay.
+        if by_key.get(&self.key).is_some_and(|counters| counters.strong_count() == 0) {
+            by_key.remove(&self.key);
+        }
+    }
+}
+
+/// Reads the live accounts at each scrape.
+pub(super) struct AccountCollector {
+    live: Arc<LiveAccounts>,
+    descriptions: Vec<Desc>,
+}
+
+impl AccountCollector {
+    /// A collector over `live`, which fails only if a family of this file is malformed.
+    pub(super) fn new(live: Arc<LiveAccounts>) -> prometheus::Result<Self> {
+        let describe = |(_, name, help, labels): &(Family, &str, &str, &[&str])| {
+            let labels = ["account_namespace", "account"].iter().chain(*labels);
+            let labels = labels.map(|label| (*label).to_owned()).collect();
+            Desc::new((*name).to_owned(), (*help).to_owned(), labels, std::collections::HashMap::new())
+        };
+        Ok(Self { live, descriptions: FAMILIES.iter().map(describe).collect::<Result<_, _>>()? })
+    }
+}
+
+impl Collector for AccountCollector {
+    fn desc(&self) -> Vec<&Desc> {
+        self.descriptions.iter().collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let mut families = FAMILIES.map(|(_, name, help, _)| {
+            let mut family = MetricFamily::default();
+            family.set_name(name.to_owned());
+            family.set_help(help.to_owned());
+            family.set_field_type(MetricType::COUNTER);
+            family
+        });
+        // Held until the end and outside the lock: dropping the last holder takes that lock.
+        let accounts: Vec<Arc<Counters>> =
+            lock(&self.live.by_key).values().filter_map(Weak::upgrade).collect();
+        for account in &accounts {
+            #[cfg(test)]
+            self.live.read.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            for series in lock(&account.series).iter() {
+                families[series.family as usize].mut_metric().push(account.metric(series));
+            }
+        }
+        families.into()
+    }
+}
+
+impl Counters {
+    fn add(&self, family: Family, first: &'static str, second: &str, count: u64) {
+        let mut series = lock(&self.series);
+        let known = series
+            .iter_mut()
+            .find(|known| known.family == family && known.labels.0 == first && *known.labels.1 == *second);
+        match known {
+            Some(known) => known.count += count,
+            None => series.push(Series { family, labels: (first, second.into()), count }),
+        }
+    }
+
+    fn metric(&self, series: &Series) -> Metric {
+        let (_, _, _, labels) = FAMILIES[series.family as usize];
+        let values = [series.labels.0, &series.labels.1];
+        let account = [("account_namespace", &*self.key.0), ("account", &*self.key.1)];
+        let mut pairs: Vec<LabelPair> = account
+            .into_iter()
+            .chain(labels.iter().copied().zip(values))
+            .map(|(name, value)| {
+                let mut pair = LabelPair::default();
+                pair.set_name(name.to_owned());
+                pair.set_value(value.to_owned());
+                pair
+            })
+            .collect();
+        pairs.sort_by(|one, other| one.name().cmp(other.name()));
+        let mut counter = Counter::default();
+        counter.set_value(series.count as f64);
+        let mut metric = Metric::from_label(pairs);
+        metric.set_counter(counter);
+        metric
+    }
+}
+
+/// Counts what happens for one account; the account's series are exposed until its last meter is dropped.
+#[derive(Clone)]
+pub struct AccountMeter(Arc<Counters>);
+
+/// A request under way; counts until dropped.
+pub struct InFlight(IntGauge);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl AccountMeter {
+    pub(super) fn new(live: &Arc<LiveAccounts>, namespace: &str, name: &str) -> Self {
+        Self(live.counters(namespace, name))
+    }
+
+    fn totals(&self) -> &Totals {
+        &self.0.live.totals
+    }
+
+    /// How many requests to clouds were made for this account.
+    pub fn api_requests(&self) -> u64 {
+        let series = lock(&self.0.series);
+        series.iter().filter(|series| series.family == Family::ApiRequests).map(|series| series.count).sum()
+    }
+
+    /// Counts a request as under way until the returned value is dropped.
+    pub fn in_flight(&self) -> InFlight {
+        self.totals().api_in_flight.inc();
+        InFlight(self.totals().api_in_flight.clone())
+    }
+
+    /// Counts one request, sent and answered or failed; `code` is its status or the reason it has none.
+    pub fn request(&self, operation: &'static str, code: &str, took: Duration) {
+        self.0.add(Family::ApiRequests, operation, code, 1);
+        self.totals().api_request_duration.with_label_values(&[operation]).observe(took.as_secs_f64());
+    }
+
+    /// Counts a request sent once more.
+    pub fn retry(&self, reason: &'static str) {
+        self.0.add(Family::ApiRetries, reason, "", 1);
+    }
+
+    /// Counts an answer that asks us to slow down.
+    pub fn throttled(&self) {
+        self.0.add(Family::ApiThrottled, "", "", 1);
+    }
+
+    /// Counts a refused login.
+    pub fn login_failure(&self) {
+        self.0.add(Family::LoginFailures, "", "", 1);
+    }
+
+    /// Counts a failure of or inside a cycle.
+    pub fn collection_error(&self, reason: &'static str) {
+        self.0.add(Family::CollectionErrors, reason, "", 1);
+    }
+
+    /// Counts cycles left out.
+    pub fn skipped_cycles(&self, count: u64) {
+        self.0.add(Family::SkippedCycles, "", "", count);
+    }
+
+    /// Counts series left out of a body.
+    pub fn dropped_series(&self, reason: &'static str, count: u64) {
+        if count > 0 {
+            self.0.add(Family::DroppedSeries, reason, "", count);
+        }
+    }
+
+    /// Counts label values that were cut.
+    pub fn cut_label_values(&self, count: u64) {
+        if count > 0 {
+            self.0.add(Family::CutLabelValues, "", "", count);
+        }
+    }
+
+    /// Counts a rendered body and its bytes in each encoding.
+    pub fn render(&self, format: &'static str, identity: usize, gzip: usize) {
+        self.totals().renders.with_label_values(&[format]).inc();
+        self.totals().body_bytes.with_label_values(&[format, "identity"]).inc_by(identity as u64);
+        self.totals().body_bytes.with_label_values(&[format, "gzip"]).inc_by(gzip as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::telemetry::Metrics;
+
+    #[test]
+    fn families_are_listed_in_the_order_of_their_numbers() {
+        for (place, (family, ..)) in FAMILIES.iter().enumerate() {
+            assert_eq!(*family as usize, place);
+        }
+    }
+
+    #[test]
+    fn an_account_without_a_meter_has_no_series_and_its_neighbours_keep_theirs() {
+        let metrics = Metrics::new();
+        let (gone, stays) = (metrics.account("team-a", "acme"), metrics.account("team-b", "acme"));
+        for meter in [&gone, &stays] {
+            meter.request("services", "200", Duration::from_millis(3));
+            meter.retry("status");
+            meter.dropped_series("duplicate", 2);
+        }
+
+        drop(gone);
+
+        let text = metrics.render();
+        assert!(!text.contains("team-a"), "{text}");
+        assert!(text.contains(r#"account_namespace="team-b",code="200",operation="services"} 1"#), "{text}");
+        assert!(text.contains(r#"account_namespace="team-b",reason="duplicate"} 2"#), "{text}");
+    }
+
+    #[test]
+    fn counts_are_kept_for_as_long_as_one_meter_of_the_account_is() {
+        let metrics = Metrics::new();
+        let before = metrics.account("team-a", "acme");
+        before.request("login", "200", Duration::ZERO);
+        let after = metrics.account("team-a", "acme");
+        drop(before);
+        after.request("login", "200", Duration::ZERO);
+        after.request("services", "timeout", Duration::ZERO);
+        assert_eq!(after.api_requests(), 3);
+
+        drop(after);
+        assert_eq!(metrics.account("team-a", "acme").api_requests(), 0, "a new account starts from zero");
+    }
+
+    #[test]
+    fn removing_an_account_reads_no_other() {
+        let metrics = Metrics::new();
+        let account = |number: usize| metrics.account("team-a", &number.to_string());
+        let mut meters: Vec<AccountMeter> = (0..1000).map(account).collect();
+        meters.iter().for_each(AccountMeter::throttled);
+        let read = || metrics.live_accounts().read.load(Ordering::Relaxed);
+        let before = read();
+
+        meters.truncate(500);
+
+        assert_eq!(read(), before, "accounts were read to remove others");
+        assert_eq!(lock(&metrics.live_accounts().by_key).len(), 500);
+        metrics.render();
+        assert_eq!(read(), before + 500, "a scrape reads those that are left");
+    }
+}
