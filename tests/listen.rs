@@ -1,6 +1,6 @@
-//! What the listener bears: slow, stuck and many clients, panics, a stop (F8, F30).
+//! The listener under slow, stuck and many clients, panics, and a stop (F8, F30).
 
-// Clippy's leave to unwrap, expect and panic in tests does not reach the helpers of an integration test.
+// Clippy allows unwrap, expect and panic in tests, but not in the helpers of an integration test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "support/http.rs"]
@@ -18,16 +18,16 @@ use futures::stream;
 use http_support::{client, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// Far longer than anything here takes, and short enough to end a test that hangs.
 const DEADLINE: Duration = Duration::from_secs(120);
-/// For what must not happen during a test.
+/// For deadlines that must not pass during a test.
 const NEVER: Duration = Duration::from_secs(3600);
 /// More than the buffers of two sockets hold.
 const LARGE: usize = 64 << 20;
 
-/// `/` a word, `/large` more than a client that does not read can be sent, `/whole` the same in one piece, `/panic` a bug.
+/// `/` is a word, `/large` a stream that does not fit into buffers, `/whole` as much in one chunk, `/panic` a bug.
 fn routes() -> Router {
     const CHUNK: usize = 1 << 14;
     let chunks = || {
@@ -45,79 +45,79 @@ async fn hello(address: SocketAddr) -> String {
     response.await.expect("served in time").unwrap().text().await.unwrap()
 }
 
-/// A connection that has asked for `path` and reads nothing yet.
-async fn asking(address: SocketAddr, path: &str) -> TcpStream {
+/// A connection that has requested `path` and has read nothing yet.
+async fn request(address: SocketAddr, path: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(format!("GET {path} HTTP/1.0\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
     stream
 }
 
-/// All that still comes, up to the end of the connection, however it ends.
+/// All bytes up to the end of the connection, however it ends.
 async fn rest(stream: &mut TcpStream) -> Vec<u8> {
     let mut all = Vec::new();
-    // An end by force is an error here, and what came before it counts.
+    // A reset is an error; the bytes before it count.
     let _ = timeout(DEADLINE, stream.read_to_end(&mut all)).await.expect("the connection ends in time");
     all
 }
 
 #[tokio::test]
 async fn many_idle_connections_and_a_stuck_scraper_do_not_stop_the_others() {
-    // Fewer places than connections, as 512 are for 1,000; both ends of each are files of this process, which may have
-    // no more than 1,024 in all.
-    let limits = Limits {
-        connections: 64,
-        quiet: Duration::from_millis(50),
-        request: NEVER,
-        write_stall: NEVER,
-        ..Limits::default()
-    };
+    // Fewer permits than connections, as 512 are for 1,000. This process holds both ends of each connection and may have
+    // no more than 1,024 open files.
+    let limits =
+        Limits { connections: 64, head: Duration::from_millis(100), response: NEVER, ..Limits::default() };
     let served = serve(routes(), limits).await;
-    let stuck = asking(served.address, "/large").await;
+    let stuck = request(served.address, "/large").await;
     let mut idle = Vec::new();
     for _ in 0..600 {
         let connected = timeout(DEADLINE, TcpStream::connect(served.address)).await;
-        idle.push(connected.expect("accepted in time").unwrap());
+        idle.push(connected.expect("connected in time").unwrap());
     }
     for _ in 0..3 {
         assert_eq!(hello(served.address).await, "hello");
     }
-    assert!(rest(&mut idle[0]).await.is_empty(), "the one idle for longest had to go");
+    assert!(rest(&mut idle[0]).await.is_empty(), "idle connections are closed");
     drop(stuck);
 }
 
 #[tokio::test]
-async fn a_client_that_takes_nothing_of_its_answer_is_let_go() {
-    // One place, and nobody makes room: the second client is served only when the first is gone.
-    let limits =
-        Limits { connections: 1, quiet: NEVER, write_stall: Duration::from_secs(2), ..Limits::default() };
+async fn a_crowd_of_keep_alive_clients_is_served_without_waiting_for_idle_connections() {
+    // Idle connections are not closed here, and there are far more clients than permits.
+    let limits = Limits { connections: 8, head: NEVER, ..Limits::default() };
     let served = serve(routes(), limits).await;
-    let mut stuck = asking(served.address, "/large").await;
-    // Its answer has begun, so the place is taken.
+    let clients: Vec<_> = (0..40).map(|_| client()).collect();
+    for round in ["first", "second"] {
+        for client in &clients {
+            let response =
+                timeout(DEADLINE, client.get(served.url("/")).send()).await.expect("served in time");
+            assert_eq!(response.unwrap().text().await.unwrap(), "hello", "{round}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_reads_nothing_of_its_response_is_disconnected() {
+    let limits = Limits { connections: 1, response: Duration::from_secs(1), ..Limits::default() };
+    let served = serve(routes(), limits).await;
+    let mut stuck = request(served.address, "/large").await;
+    // Its response has begun, so it holds the only permit.
     stuck.read_exact(&mut [0; 100]).await.unwrap();
 
-    // The waiting place is looked at only when one is freed, or after a quarter of `quiet`.
     assert_eq!(hello(served.address).await, "hello");
 
     assert!(rest(&mut stuck).await.len() < LARGE);
 }
 
 #[tokio::test]
-async fn a_client_that_takes_its_answer_in_drips_is_let_go() {
-    // One place, and nobody makes room; some bytes move all the time.
-    let limits = Limits {
-        connections: 1,
-        quiet: NEVER,
-        write_stall: NEVER,
-        answer: Duration::from_secs(2),
-        ..Limits::default()
-    };
+async fn a_client_that_reads_its_response_in_drips_is_disconnected() {
+    let limits = Limits { connections: 1, response: Duration::from_secs(1), ..Limits::default() };
     let served = serve(routes(), limits).await;
-    let mut slow = asking(served.address, "/large").await;
+    let mut slow = request(served.address, "/large").await;
     let drip = async {
         let mut drips = tokio::time::interval(Duration::from_millis(10));
         loop {
             drips.tick().await;
-            slow.read_exact(&mut [0; 100]).await.expect("far more than that was sent at once");
+            slow.read_exact(&mut [0; 100]).await.expect("far more than that is buffered");
         }
     };
 
@@ -130,42 +130,23 @@ async fn a_client_that_takes_its_answer_in_drips_is_let_go() {
 }
 
 #[tokio::test]
-async fn a_connection_whose_answer_is_taken_makes_room_at_once() {
-    // One place that nobody loses by being quiet, and far more clients than that, each of which keeps its connection.
-    let limits = Limits { connections: 1, quiet: NEVER, ..Limits::default() };
+async fn a_response_that_is_read_slowly_is_sent_completely_while_others_wait() {
+    let limits = Limits { connections: 1, response: NEVER, ..Limits::default() };
     let served = serve(routes(), limits).await;
-    let mut kept = Vec::new();
-    for _ in 0..20 {
-        let client = client();
-        let response = timeout(DEADLINE, client.get(served.url("/")).send()).await.expect("served in time");
-        assert_eq!(response.unwrap().text().await.unwrap(), "hello");
-        kept.push(client);
-    }
-    for client in kept {
-        let again = timeout(DEADLINE, client.get(served.url("/")).send()).await.expect("served in time");
-        assert_eq!(again.expect("a kept connection that was let go is made anew").status(), 200);
-    }
-}
-
-#[tokio::test]
-async fn an_answer_that_is_made_and_not_taken_yet_keeps_its_place() {
-    let limits = Limits { connections: 1, quiet: NEVER, write_stall: NEVER, ..Limits::default() };
-    let served = serve(routes(), limits).await;
-    let mut slow = asking(served.address, "/whole").await;
+    let mut slow = request(served.address, "/whole").await;
     slow.read_exact(&mut [0; 100]).await.unwrap();
     let other = tokio::spawn(hello(served.address));
-    // Accepted, and waiting for the one place.
-    let mut further = asking(served.address, "/").await;
+    let mut further = request(served.address, "/").await;
 
-    assert!(rest(&mut slow).await.len() > LARGE - 100, "nothing of it is cut off");
+    assert!(rest(&mut slow).await.len() > LARGE - 100, "nothing is cut off");
 
     assert_eq!(other.await.unwrap(), "hello");
     assert!(rest(&mut further).await.ends_with(b"hello"));
 }
 
 #[tokio::test]
-async fn a_client_that_asks_nothing_is_let_go() {
-    let limits = Limits { request: Duration::from_millis(50), ..Limits::default() };
+async fn a_client_that_requests_nothing_is_disconnected() {
+    let limits = Limits { head: Duration::from_millis(50), ..Limits::default() };
     let served = serve(routes(), limits).await;
     let mut silent = TcpStream::connect(served.address).await.unwrap();
     let mut halfway = TcpStream::connect(served.address).await.unwrap();
@@ -179,20 +160,40 @@ async fn a_client_that_asks_nothing_is_let_go() {
 }
 
 #[tokio::test]
-async fn a_head_that_does_not_end_is_refused() {
+async fn a_connection_that_is_never_idle_ends_between_two_responses() {
+    let age = Duration::from_millis(300);
+    let served = serve(routes(), Limits { response: age, ..Limits::default() }).await;
+    let begun = Instant::now();
+    let mut stream = TcpStream::connect(served.address).await.unwrap();
+    loop {
+        assert!(begun.elapsed() < DEADLINE, "it is still open");
+        let mut response = [0; 1024];
+        let sent = stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        // An error here means that the server closed the connection before it read the request.
+        let length = if sent.is_ok() { stream.read(&mut response).await.unwrap_or(0) } else { 0 };
+        if length == 0 {
+            break;
+        }
+        assert!(response[..length].ends_with(b"hello"), "a whole response");
+    }
+    assert!(begun.elapsed() >= age);
+}
+
+#[tokio::test]
+async fn a_head_that_never_ends_is_refused() {
     let served = serve(routes(), Limits::default()).await;
     for head in [format!("x: {}\r\n", "y".repeat(100_000)), "x: y\r\n".repeat(1000)] {
         let mut stream = TcpStream::connect(served.address).await.unwrap();
-        // The server may hang up before it has read all, which the answer tells.
+        // The server may close the connection before it has read everything, which the response shows.
         let _ = stream.write_all(format!("GET / HTTP/1.1\r\nhost: x\r\n{head}\r\n").as_bytes()).await;
-        let answer = rest(&mut stream).await;
-        assert!(!answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+        let response = rest(&mut stream).await;
+        assert!(!response.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&response));
     }
     assert_eq!(hello(served.address).await, "hello");
 }
 
 #[tokio::test]
-async fn a_panic_costs_its_request_only() {
+async fn a_panic_fails_its_own_request_only() {
     let served = serve(routes(), Limits::default()).await;
     let response = client().get(served.url("/panic")).send().await.unwrap();
     assert_eq!(response.status(), 500);
@@ -201,9 +202,9 @@ async fn a_panic_costs_its_request_only() {
 }
 
 #[tokio::test]
-async fn a_scrape_under_way_ends_after_the_stop_and_nothing_new_begins() {
-    let served = serve(routes(), Limits { grace: NEVER, ..Limits::default() }).await;
-    let mut scrape = asking(served.address, "/large").await;
+async fn a_scrape_under_way_finishes_after_the_stop_and_no_new_one_begins() {
+    let served = serve(routes(), Limits { grace: NEVER, response: NEVER, ..Limits::default() }).await;
+    let mut scrape = request(served.address, "/large").await;
     scrape.read_exact(&mut [0; 100]).await.unwrap();
     let mut kept_alive = TcpStream::connect(served.address).await.unwrap();
     kept_alive.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
@@ -212,20 +213,18 @@ async fn a_scrape_under_way_ends_after_the_stop_and_nothing_new_begins() {
     served.stop.cancel();
 
     rest(&mut kept_alive).await;
-    assert!(TcpStream::connect(served.address).await.is_err(), "the address is given up at once");
+    assert!(TcpStream::connect(served.address).await.is_err(), "the address is released at once");
     assert!(!served.ended.is_finished());
     assert!(rest(&mut scrape).await.len() > LARGE - 100);
     timeout(DEADLINE, served.ended).await.expect("then the server ends").unwrap();
 }
 
 #[tokio::test]
-async fn a_scrape_that_is_stuck_does_not_hold_up_the_shutdown_for_longer_than_the_grace() {
-    let served = serve(
-        routes(),
-        Limits { grace: Duration::from_millis(100), write_stall: NEVER, ..Limits::default() },
-    )
-    .await;
-    let mut stuck = asking(served.address, "/large").await;
+async fn a_stuck_scrape_delays_the_shutdown_by_no_more_than_the_grace_period() {
+    let served =
+        serve(routes(), Limits { grace: Duration::from_millis(100), response: NEVER, ..Limits::default() })
+            .await;
+    let mut stuck = request(served.address, "/large").await;
     stuck.read_exact(&mut [0; 100]).await.unwrap();
     served.stop.cancel();
     timeout(DEADLINE, served.ended).await.expect("the server ends").unwrap();

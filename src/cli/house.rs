@@ -86,7 +86,11 @@ impl House {
         let (close, serving) = (CancellationToken::new(), TaskTracker::new());
         serving.spawn(listeners.main.serve(server::router(context), close.clone()));
         if let Some(health) = listeners.health {
-            serving.spawn(health.serve(server::health_router(self.readiness.clone()), close.clone()));
+            serving.spawn(
+                health
+                    .with_limits(server::Limits::health())
+                    .serve(server::health_router(self.readiness.clone()), close.clone()),
+            );
         }
         serving.close();
 

@@ -1,8 +1,7 @@
-//! HTTP: hands out what the registry holds, and never triggers work.
+//! The HTTP server: serves what the registry holds and never triggers work.
 //!
-//! Two listeners: accounts, discovery, own metrics and the page on one; health on the other.
+//! Two listeners: one for accounts, discovery, own metrics and the HTML page; one for health.
 
-mod answer;
 mod detail;
 mod discovery;
 mod health;
@@ -12,7 +11,6 @@ mod page;
 mod readiness;
 mod routes;
 mod scrape;
-mod slots;
 mod views;
 
 pub use health::health_router;

@@ -187,6 +187,33 @@ async fn health_is_served_where_it_is_asked_for() {
 }
 
 #[tokio::test]
+async fn a_full_metrics_port_does_not_slow_down_the_health_port() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [&standalone(folder.path())[..], &["--listen-health", "127.0.0.1:0"]].concat();
+    let mut process = Process::start(program(&arguments));
+    let (metrics, health) = (served(&mut process).await, logged(&mut process, "/livez").await);
+    // As many connections as the port accepts at once, and some that wait.
+    let address = metrics.strip_prefix("http://").unwrap();
+    let mut idle = Vec::new();
+    for _ in 0..530 {
+        idle.push(tokio::net::TcpStream::connect(address).await.unwrap());
+    }
+    let livez = format!("{health}/livez");
+    let mut scrape = std::pin::pin!(ask(&metrics));
+
+    for _ in 0..5 {
+        tokio::select! {
+            biased;
+            _ = &mut scrape => panic!("the metrics port is not full"),
+            alive = ask(&livez) => assert_eq!(alive.unwrap().0, 200),
+        }
+    }
+
+    assert_eq!(scrape.await.unwrap().0, 200, "idle connections are closed in time for a scrape");
+    drop(idle);
+}
+
+#[tokio::test]
 async fn what_cannot_run_says_why_in_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing");
