@@ -1,5 +1,5 @@
-//! Prometheus' `http_sd`: every path of every account as a target group. Those of an account that cannot be collected are
-//! among them, so that Prometheus sees them fail; those of one that is suspended are not.
+//! Prometheus' `http_sd`: each metrics path of each account as a target group. Accounts that cannot be collected are
+//! included, so Prometheus sees their targets fail; suspended accounts are not.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +8,14 @@ use serde::Serialize;
 use crate::account::Target;
 use crate::collector::registry::Listed;
 
-/// One element of the answer.
+/// One target group.
 #[derive(Debug, PartialEq, Serialize)]
 pub(super) struct Group {
     targets: [String; 1],
     labels: BTreeMap<String, String>,
 }
 
-/// The target groups; `host` is this server as the asking Prometheus reaches it.
+/// The target groups; `host` is the address at which the requesting Prometheus reaches this server.
 pub(super) fn targets(accounts: &[Listed], host: &str) -> Vec<Group> {
     let scraped = |account: &&Listed| match account {
         Listed::Collected(_) => true,
@@ -26,11 +26,11 @@ pub(super) fn targets(accounts: &[Listed], host: &str) -> Vec<Group> {
 }
 
 fn group(target: &Target, host: &str) -> Group {
-    let how = [
+    let settings = [
         ("__metrics_path__", target.path.clone()),
         ("__scrape_interval__", target.interval.to_string()),
         ("__scrape_timeout__", target.timeout.to_string()),
     ];
-    let how = how.map(|(label, value)| (label.to_owned(), value));
-    Group { targets: [host.to_owned()], labels: target.labels.iter().cloned().chain(how).collect() }
+    let settings = settings.map(|(label, value)| (label.to_owned(), value));
+    Group { targets: [host.to_owned()], labels: target.labels.iter().cloned().chain(settings).collect() }
 }

@@ -1,4 +1,4 @@
-//! The health port: whether the process lives, and whether it is ready.
+//! The health port: liveness and readiness.
 
 use axum::Router;
 use axum::extract::State;
@@ -14,7 +14,7 @@ pub fn health_router(readiness: Readiness) -> Router {
     let routes = Router::new()
         .route("/livez", get(async || line(StatusCode::OK, "alive")))
         .route("/readyz", get(ready));
-    with_fallbacks(routes, "no such path: there are /livez and /readyz").with_state(readiness)
+    with_fallbacks(routes, "no such path: only /livez and /readyz exist").with_state(readiness)
 }
 
 async fn ready(State(readiness): State<Readiness>) -> Response {

@@ -1,35 +1,35 @@
-//! Which format and which encoding a client asked for. Pure: headers in, a choice out.
+//! Content negotiation: the format and encoding that a client prefers. Pure functions of the request headers.
 
 use http::HeaderMap;
 use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderName};
 
-/// The formats that an account is served in.
+/// The exposition formats of an account's metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     Text,
     OpenMetrics,
 }
 
-/// The format that the client likes better. Text where it does not care or names neither: every reader of metrics
-/// takes it, and an answer is of more use than a 406.
+/// The format that the client prefers. Text if it has no preference or names neither: every scraper reads it, and a
+/// response is more useful than a 406.
 pub(super) fn format(headers: &HeaderMap) -> Format {
-    let wish = |name, version| {
+    let preference = |name, version| {
         elements(headers, &ACCEPT)
-            .filter_map(|element| Some((element.fits(name, version)?, element.quality)))
+            .filter_map(|element| Some((element.specificity(name, version)?, element.quality)))
             .max()
-            // The most precise element decides the quality; only then are qualities compared.
-            .map(|(precision, quality)| (quality, precision))
+            // The most specific element decides the quality; only then are qualities compared.
+            .map(|(specificity, quality)| (quality, specificity))
             .filter(|(quality, _)| *quality > 0)
     };
-    if wish("application/openmetrics-text", "1.0.0") > wish("text/plain", "0.0.4") {
+    if preference("application/openmetrics-text", "1.0.0") > preference("text/plain", "0.0.4") {
         Format::OpenMetrics
     } else {
         Format::Text
     }
 }
 
-/// Whether the client takes gzip, and does not like the plain form better.
-pub(super) fn takes_gzip(headers: &HeaderMap) -> bool {
+/// Whether the client accepts gzip and does not prefer the plain form.
+pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
     let quality = |names: &[&str]| {
         let named = |element: &Element<'_>| names.iter().any(|name| element.name.eq_ignore_ascii_case(name));
         elements(headers, &ACCEPT_ENCODING).filter(named).map(|element| element.quality).max()
@@ -42,13 +42,13 @@ pub(super) fn takes_gzip(headers: &HeaderMap) -> bool {
 struct Element<'a> {
     name: &'a str,
     version: Option<&'a str>,
-    /// In thousandths, the most that the syntax can tell apart (RFC 9110, 12.4.2).
+    /// In thousandths, the finest steps of the syntax (RFC 9110, 12.4.2).
     quality: u16,
 }
 
 impl Element<'_> {
-    /// How precisely the element names this media type in this version; `None` if it means another one.
-    fn fits(&self, name: &str, version: &str) -> Option<u8> {
+    /// How specifically the element names this media type in this version; `None` if it does not match.
+    fn specificity(&self, name: &str, version: &str) -> Option<u8> {
         let group = name.split('/').next().unwrap_or_default();
         let whole_group = self.name.strip_suffix("/*").is_some_and(|range| range.eq_ignore_ascii_case(group));
         match self.version {
@@ -56,12 +56,12 @@ impl Element<'_> {
             _ if whole_group => Some(1),
             _ if !self.name.eq_ignore_ascii_case(name) => None,
             None => Some(2),
-            Some(wanted) => (wanted == version).then_some(3),
+            Some(requested) => (requested == version).then_some(3),
         }
     }
 }
 
-/// The elements of a header, over all its lines. One whose quality cannot be read is left out.
+/// The elements of a header in all its lines. Elements with an invalid quality are skipped.
 fn elements<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = Element<'a>> {
     let lines = headers.get_all(name).iter().filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| line.split(',')).filter_map(element)
@@ -94,16 +94,16 @@ mod tests {
 
     use super::*;
 
-    fn asked(accept: &'static str) -> Format {
+    fn chosen(accept: &'static str) -> Format {
         format(&HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]))
     }
 
     fn gzip(accept_encoding: &'static str) -> bool {
-        takes_gzip(&HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static(accept_encoding))]))
+        accepts_gzip(&HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static(accept_encoding))]))
     }
 
     #[test]
-    fn prometheus_gets_openmetrics_as_it_asks() {
+    fn prometheus_gets_openmetrics_by_default() {
         for accept in [
             "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;\
              version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,\
@@ -113,7 +113,7 @@ mod tests {
             "application/openmetrics-text; version=1.0.0,application/openmetrics-text; version=0.0.1;q=0.75,\
              text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
         ] {
-            assert_eq!(asked(accept), Format::OpenMetrics, "{accept}");
+            assert_eq!(chosen(accept), Format::OpenMetrics, "{accept}");
         }
     }
 
@@ -121,11 +121,11 @@ mod tests {
     fn prometheus_that_prefers_text_gets_text() {
         let accept =
             "text/plain;version=0.0.4;q=0.6,application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.2";
-        assert_eq!(asked(accept), Format::Text);
+        assert_eq!(chosen(accept), Format::Text);
     }
 
     #[test]
-    fn who_does_not_care_or_asks_for_the_impossible_gets_text() {
+    fn a_client_without_a_preference_or_with_an_impossible_one_gets_text() {
         assert_eq!(format(&HeaderMap::new()), Format::Text);
         for accept in [
             "*/*",
@@ -141,12 +141,12 @@ mod tests {
             "",
             ";;,,=",
         ] {
-            assert_eq!(asked(accept), Format::Text, "{accept}");
+            assert_eq!(chosen(accept), Format::Text, "{accept}");
         }
     }
 
     #[test]
-    fn openmetrics_is_found_however_it_is_written() {
+    fn openmetrics_is_recognized_in_every_notation() {
         for accept in [
             "application/openmetrics-text",
             "Application/OpenMetrics-Text",
@@ -155,12 +155,12 @@ mod tests {
             "text/plain;q=0.5, application/openmetrics-text;q=0.501",
             "text/plain;q=0,*/*",
         ] {
-            assert_eq!(asked(accept), Format::OpenMetrics, "{accept}");
+            assert_eq!(chosen(accept), Format::OpenMetrics, "{accept}");
         }
     }
 
     #[test]
-    fn header_lines_add_up() {
+    fn several_header_lines_are_read_as_one() {
         let mut headers = HeaderMap::new();
         headers.append(ACCEPT, HeaderValue::from_static("text/plain;q=0.5"));
         headers.append(ACCEPT, HeaderValue::from_static("application/openmetrics-text"));
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn gzip_is_taken_where_it_is_welcome() {
+    fn gzip_is_used_if_the_client_accepts_it() {
         for yes in ["gzip", "deflate, gzip;q=0.5", "GZIP", "x-gzip", "*", "br;q=1, *;q=0.1", "gzip, identity"]
         {
             assert!(gzip(yes), "{yes}");
@@ -176,6 +176,6 @@ mod tests {
         for no in ["", "identity", "gzip;q=0", "gzip;q=0.0, *", "*;q=0", "br", "identity, gzip;q=0.5"] {
             assert!(!gzip(no), "{no}");
         }
-        assert!(!takes_gzip(&HeaderMap::new()));
+        assert!(!accepts_gzip(&HeaderMap::new()));
     }
 }

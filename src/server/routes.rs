@@ -1,4 +1,4 @@
-//! Which path is what on the main port.
+//! The paths of the main port and their handlers.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -10,21 +10,21 @@ use axum::{Json, Router};
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST};
 use http::{HeaderMap, StatusCode};
 
-use super::negotiate::{Format, format, takes_gzip};
+use super::negotiate::{Format, accepts_gzip, format};
 use super::{detail, discovery, page, scrape, views};
 use crate::account::{AccountId, Uncollected};
 use crate::collector::registry::{Listed, Registry};
 use crate::exposition::{openmetrics, text};
 use crate::telemetry::Metrics;
 
-/// What the server reads.
+/// What the handlers read.
 #[derive(Clone)]
 pub struct Context {
     /// The accounts with their newest snapshots.
     pub registry: Arc<Registry>,
     /// The process's own metrics.
     pub metrics: Arc<Metrics>,
-    /// An account whose series `/metrics` serves too, after the own ones: `standalone` with its one account.
+    /// An account whose series `/metrics` serves after the process's own: the one account of `standalone`.
     pub append_account: Option<AccountId>,
 }
 
@@ -41,20 +41,20 @@ pub fn router(context: Context) -> Router {
     with_fallbacks(routes, "no such path: / lists all").with_state(context)
 }
 
-/// Answers with a line of text where path or method are unknown.
+/// Adds one-line responses for unknown paths and methods.
 pub(super) fn with_fallbacks<S: Clone + Send + Sync + 'static>(
     routes: Router<S>,
     no_such_path: &'static str,
 ) -> Router<S> {
     routes
         .fallback(async move || line(StatusCode::NOT_FOUND, no_such_path))
-        // The header Allow comes with it.
+        // axum adds the header Allow.
         .method_not_allowed_fallback(async || {
-            line(StatusCode::METHOD_NOT_ALLOWED, "this path takes GET and HEAD only")
+            line(StatusCode::METHOD_NOT_ALLOWED, "this path supports GET and HEAD only")
         })
 }
 
-/// An answer of one line.
+/// A response of one line.
 pub(super) fn line(status: StatusCode, text: &str) -> Response {
     (status, format!("{text}\n")).into_response()
 }
@@ -76,7 +76,7 @@ fn uncollected(account: &Uncollected) -> Response {
 
 async fn index(State(context): State<Context>) -> Response {
     let accounts = views::accounts(&context.registry.all(), SystemTime::now());
-    ([(CONTENT_SECURITY_POLICY, page::POLICY)], Html(page::html(&accounts))).into_response()
+    ([(CONTENT_SECURITY_POLICY, page::POLICY)], Html(page::page(&accounts).into_string())).into_response()
 }
 
 async fn accounts(State(context): State<Context>) -> Json<views::Accounts> {
@@ -108,7 +108,7 @@ async fn account_metrics(
         Format::Text => (&snapshot.bodies.text, text::CONTENT_TYPE),
         Format::OpenMetrics => (&snapshot.bodies.openmetrics, openmetrics::CONTENT_TYPE),
     };
-    scrape::answer(body, content_type, takes_gzip(&headers), "Accept, Accept-Encoding")
+    scrape::response(body, content_type, accepts_gzip(&headers), "Accept, Accept-Encoding")
 }
 
 async fn legacy_metrics(
@@ -129,7 +129,7 @@ async fn legacy_metrics(
         return uncollected(account);
     }
     match account.snapshot().and_then(|snapshot| snapshot.bodies.legacy.as_ref()) {
-        Some(body) => scrape::answer(body, text::CONTENT_TYPE, takes_gzip(&headers), "Accept-Encoding"),
+        Some(body) => scrape::response(body, text::CONTENT_TYPE, accepts_gzip(&headers), "Accept-Encoding"),
         None => not_collected_yet(),
     }
 }
@@ -137,28 +137,30 @@ async fn legacy_metrics(
 async fn targets(State(context): State<Context>, headers: HeaderMap) -> Response {
     match headers.get(HOST).and_then(|host| host.to_str().ok()).filter(|host| !host.is_empty()) {
         Some(host) => Json(discovery::targets(&context.registry.all(), host)).into_response(),
-        None => line(StatusCode::BAD_REQUEST, "targets are named after the header Host, which is missing"),
+        None => {
+            line(StatusCode::BAD_REQUEST, "the request has no Host header, which the targets are named after")
+        }
     }
 }
 
 async fn own_metrics(State(context): State<Context>) -> Response {
     let appended = context.append_account.as_ref().and_then(|id| context.registry.get(id)?.snapshot);
     let headers = [(CONTENT_TYPE, text::CONTENT_TYPE)];
-    // Several series an account: too much for the threads that serve the others.
-    let made = tokio::task::spawn_blocking(move || {
+    // Several series for each account: too much work for the threads that serve other requests.
+    let rendered = tokio::task::spawn_blocking(move || {
         context.metrics.set_accounts(&context.registry.states());
         context.metrics.render()
     });
-    let own = match made.await {
+    let own = match rendered.await {
         Ok(own) => own,
         Err(error) => {
-            tracing::error!(%error, "the own metrics were not made");
+            tracing::error!(%error, "the own metrics were not rendered");
             return line(StatusCode::INTERNAL_SERVER_ERROR, "internal error");
         }
     };
     match appended {
         None => (headers, own).into_response(),
-        // Own families begin with caas_operator_ and process_, an account's do not: none stands twice.
+        // Own families begin with caas_operator_ or process_, those of an account do not: none is duplicated.
         Some(snapshot) => {
             let bodies = std::iter::once(&snapshot.bodies.text).chain(&snapshot.bodies.legacy);
             (headers, scrape::plain_after(own.into(), bodies)).into_response()

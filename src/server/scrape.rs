@@ -1,6 +1,6 @@
-//! A finished body on its way to the client: compressed as it is kept, or taken apart on the way.
+//! Responses with rendered bodies: compressed as stored, or decompressed while they are sent.
 //!
-//! What is made on the way is made as fast as the client reads it, here and in [`super::detail`].
+//! Streams, here and in [`super::detail`], are produced only as fast as the client reads them.
 
 use std::io;
 
@@ -14,11 +14,11 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, VARY};
 use crate::exposition::Body;
 use crate::exposition::gzip::Inflate;
 
-/// How much of a body is made at once: bounds what a slow client holds in memory.
+/// How much of a body is produced at once: bounds the memory that a slow client costs.
 pub(super) const CHUNK_BYTES: usize = 256 << 10;
 
-/// The answer to a scrape; `vary` names the request's headers that it depends on.
-pub(super) fn answer(body: &Body, content_type: &'static str, gzip: bool, vary: &'static str) -> Response {
+/// The response to a scrape; `vary` names the request headers that it depends on.
+pub(super) fn response(body: &Body, content_type: &'static str, gzip: bool, vary: &'static str) -> Response {
     let headers = [(CONTENT_TYPE, content_type), (VARY, vary)];
     if gzip {
         return (headers, [(CONTENT_ENCODING, "gzip")], body.gzip.clone()).into_response();
@@ -27,30 +27,30 @@ pub(super) fn answer(body: &Body, content_type: &'static str, gzip: bool, vary: 
     (headers, length, HttpBody::from_stream(inflated(body.gzip.clone()))).into_response()
 }
 
-/// The plain forms of bodies, one after the other, after a first piece.
+/// A first chunk followed by the decompressed bodies.
 pub(super) fn plain_after<'a>(first: Bytes, bodies: impl Iterator<Item = &'a Body>) -> HttpBody {
     let first: Chunks = stream::once(async { Ok(first) }).boxed();
     let bodies = bodies.map(|body| inflated(body.gzip.clone()));
-    let pieces: Vec<_> = std::iter::once(first).chain(bodies).collect();
-    HttpBody::from_stream(stream::iter(pieces).flatten())
+    let chunks: Vec<_> = std::iter::once(first).chain(bodies).collect();
+    HttpBody::from_stream(stream::iter(chunks).flatten())
 }
 
-/// A body in pieces.
+/// A body as a stream of chunks.
 pub(super) type Chunks = BoxStream<'static, io::Result<Bytes>>;
 
-/// Takes a body apart as fast as the client reads it.
+/// Decompresses a body as fast as the client reads it.
 fn inflated(gzip: Bytes) -> Chunks {
     as_read(Inflate::new(gzip), |inflate| inflate.next_chunk(CHUNK_BYTES))
 }
 
-/// Makes a body as fast as the client reads it, chunk by chunk on threads made for work; `next` makes none at the end.
+/// Produces a body chunk by chunk on blocking threads, as fast as the client reads it; `next` returns `None` at the end.
 pub(super) fn as_read<M: Send + 'static>(
-    maker: M,
+    producer: M,
     next: impl Fn(&mut M) -> io::Result<Option<Bytes>> + Copy + Send + 'static,
 ) -> Chunks {
-    let next = move |mut maker: M| async move {
-        let work = move || Ok(next(&mut maker)?.map(|chunk| (chunk, maker)));
+    let next = move |mut producer: M| async move {
+        let work = move || Ok(next(&mut producer)?.map(|chunk| (chunk, producer)));
         tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
     };
-    stream::try_unfold(maker, next).boxed()
+    stream::try_unfold(producer, next).boxed()
 }
