@@ -107,14 +107,14 @@ pub(crate) fn cycles(arguments: &[&str]) -> Result<()> {
     let cloud = simulated::clouds(&metrics)?.connect(&account)?;
     let work = async move {
         // The first cycle logs in and connects. It counts as a cycle for requests, for times it does not.
-        cloud.collect().await?;
+        cloud.collect(&account.selection).await?;
         let (mut times, started, cpu) = (Vec::new(), Instant::now(), cpu_seconds()?);
         while started.elapsed() < REPEAT {
             if paced {
                 tokio::time::sleep(PAUSE).await;
             }
             let begun = Instant::now();
-            let collection = cloud.collect().await?;
+            let collection = cloud.collect(&account.selection).await?;
             times.push(begun.elapsed().as_secs_f64());
             ensure!(collection.failures().0 == 0, "a cycle had failures");
         }

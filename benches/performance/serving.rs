@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::routing::get;
 use caas_operator::account::Account;
-use caas_operator::cloud::{Cloud, CloudError, Collection};
+use caas_operator::cloud::{Cloud, CloudError, Collection, ServiceFilter};
 use caas_operator::collector::{Connect, Registry, Supervisor};
 use caas_operator::server;
 use caas_operator::telemetry::Metrics;
@@ -73,7 +73,7 @@ fn scraped(work: &str, path: &str, times: usize) -> Result<(f64, f64)> {
 struct Large(AtomicUsize);
 
 impl Cloud for Large {
-    fn collect(&self) -> BoxFuture<'_, Result<Collection, CloudError>> {
+    fn collect<'a>(&'a self, _: &'a ServiceFilter) -> BoxFuture<'a, Result<Collection, CloudError>> {
         if self.0.fetch_add(1, Ordering::Relaxed) < CYCLES {
             async { Ok(series::collection()) }.boxed()
         } else {

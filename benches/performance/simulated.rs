@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use caas_operator::account::{Account, AccountId, Collection, Metrics, Names, Provider};
-use caas_operator::cloud::http::{Http, Policy};
+use caas_operator::account::{self, Account, AccountId, Exposition, Names, Provider, Schedule};
+use caas_operator::cloud::http::{AccountLimits, Http, Policy};
 use caas_operator::cloud::{Credentials, ServiceFilter, alauda};
 use caas_operator::collector::HttpClouds;
 use caas_operator::telemetry;
@@ -81,26 +81,27 @@ pub(crate) fn account(endpoint: &str, number: usize, pace: Pace) -> Result<Accou
     Ok(Account {
         id: AccountId::new("bench", &format!("account-{number}")),
         uid: format!("00000000-0000-4000-8000-{number:012}"),
-        provider: Provider::Alauda(alauda::Settings {
-            endpoint: endpoint.parse().context("the endpoint")?,
-            namespace: USER.to_owned(),
-            metrics_window: Duration::from_secs(100),
-            metrics_lag: Duration::from_secs(30),
-        }),
-        credentials: Credentials::Password {
-            username: USER.to_owned(),
-            password: PASSWORD.to_owned().into(),
+        connection: account::Connection {
+            provider: Provider::Alauda(alauda::Settings {
+                endpoint: endpoint.parse().context("the endpoint")?,
+                namespace: USER.to_owned(),
+                metrics_window: Duration::from_secs(100),
+                metrics_lag: Duration::from_secs(30),
+            }),
+            credentials: Credentials::Password {
+                username: USER.to_owned(),
+                password: PASSWORD.to_owned().into(),
+            },
+            ca_bundle: None,
+            limits: AccountLimits {
+                request_timeout: Duration::from_secs(60),
+                max_concurrent: pace.in_flight,
+                requests_per_second: pace.per_second,
+            },
         },
-        ca_bundle: None,
-        collection: Collection {
-            interval: pace.interval,
-            stale_after: Duration::from_secs(300),
-            request_timeout: Duration::from_secs(60),
-            max_concurrent_requests: pace.in_flight,
-            requests_per_second: pace.per_second,
-        },
-        filter: ServiceFilter::default(),
-        metrics: Metrics { names: Names::Modern, source_timestamps: false, max_series: 10_000_000 },
+        schedule: Schedule { interval: pace.interval, stale_after: Duration::from_secs(300) },
+        selection: ServiceFilter::default(),
+        exposition: Exposition { names: Names::Modern, source_timestamps: false, max_series: 10_000_000 },
         targets: Vec::new(),
     })
 }

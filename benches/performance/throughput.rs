@@ -69,12 +69,12 @@ pub(crate) fn cycle(arguments: &[&str]) -> Result<()> {
     let metrics = Metrics::new();
     let cloud = simulated::clouds(&metrics)?.connect(&account)?;
     let work = async move {
-        cloud.collect().await?;
+        cloud.collect(&account.selection).await?;
         let meter = metrics.account(&account.id.namespace, &account.id.name);
         let requests = || meter.api_requests();
         let (before, started) = (requests(), Instant::now());
         for _ in 0..3 {
-            let collection = cloud.collect().await?;
+            let collection = cloud.collect(&account.selection).await?;
             ensure!(collection.failures().0 == 0, "a cycle had failures");
         }
         found("rate", (requests() - before) as f64 / started.elapsed().as_secs_f64());

@@ -15,6 +15,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::api::{ConditionType, Finding, Reason};
+use crate::cloud::http::AccountLimits;
 use crate::cloud::{Credentials, ServiceFilter};
 
 pub use resolve::resolve;
@@ -49,35 +50,46 @@ impl fmt::Display for AccountId {
     }
 }
 
-/// One account, ready to be collected.
+/// One account, ready to be collected, in parts that are compared apart: a change of one leaves alone what the others
+/// carry.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Account {
     /// Namespace and name.
     pub id: AccountId,
     /// The object's UID: a new object of the same name is another account.
     pub uid: String,
-    /// Which cloud, where, as whom.
-    pub provider: Provider,
-    /// What proves it.
-    pub credentials: Credentials,
-    /// Certificates to trust in PEM form, in place of the system's.
-    pub ca_bundle: Option<Arc<[u8]>>,
-    /// When and how hard to collect.
-    pub collection: Collection,
-    /// Which services.
-    pub filter: ServiceFilter,
+    /// How to reach the cloud. While it stays equal, so does the client with its session and rate.
+    pub connection: Connection,
+    /// When to collect.
+    pub schedule: Schedule,
+    /// Which services to collect.
+    pub selection: ServiceFilter,
     /// What to expose.
-    pub metrics: Metrics,
-    /// What of it Prometheus scrapes, for whoever tells it to.
+    pub exposition: Exposition,
+    /// What Prometheus scrapes, as the ServiceMonitor or the list at `/sd` says.
     pub targets: Vec<Target>,
 }
 
 impl Account {
-    /// Whether the values that were collected for `before` are this account's too: it is the same object, and asks the
+    /// Whether the values collected for `before` also belong to this account: it is the same object, and it queries the
     /// same account of the same cloud.
     pub fn inherits_from(&self, before: &Self) -> bool {
-        self.uid == before.uid && self.provider.cloud_account() == before.provider.cloud_account()
+        self.uid == before.uid
+            && self.connection.provider.cloud_account() == before.connection.provider.cloud_account()
     }
+}
+
+/// All that a cloud's client is made of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Connection {
+    /// Which cloud, and where.
+    pub provider: Provider,
+    /// The user and password, or the token.
+    pub credentials: Credentials,
+    /// Certificates to trust in PEM form, in place of the system's.
+    pub ca_bundle: Option<Arc<[u8]>>,
+    /// How hard the cloud may be queried.
+    pub limits: AccountLimits,
 }
 
 /// The provider with its settings.
@@ -135,24 +147,18 @@ impl From<Problem> for Finding {
     }
 }
 
-/// When and how hard to collect.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Collection {
+/// When to collect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Schedule {
     /// From the start of one cycle to the start of the next.
     pub interval: Duration,
     /// How long the last values stay when they cannot be fetched again.
     pub stale_after: Duration,
-    /// The longest that one request may take, with its retries.
-    pub request_timeout: Duration,
-    /// Requests in flight at once.
-    pub max_concurrent_requests: usize,
-    /// Requests a second.
-    pub requests_per_second: u32,
 }
 
 /// What to expose of an account.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Metrics {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exposition {
     /// Which families.
     pub names: Names,
     /// Whether samples carry the cloud's own timestamps.

@@ -13,10 +13,13 @@ use url::Url;
 
 use self::keys::Keys;
 use super::secret::CREDENTIALS;
-use super::{Account, AccountId, Collection, Metrics, Names, Problem, Provider, SecretRead, targets};
+use super::{
+    Account, AccountId, Connection, Exposition, Names, Problem, Provider, Schedule, SecretRead, targets,
+};
 use crate::api::spec::{MetricNames, Timestamps};
 use crate::api::{self, CaasAccount, CaasAccountSpec, Reason};
 use crate::cloud::error::Refusal;
+use crate::cloud::http::AccountLimits;
 use crate::cloud::{ServiceFilter, alauda};
 
 /// The shortest and longest interval, as in the definition's rule.
@@ -61,12 +64,10 @@ pub fn resolve(
     let provider = provider(&id, &spec.provider, &keys, allow)?;
     Ok(Account {
         uid: account.uid().unwrap_or_else(|| id.to_string()),
-        provider,
-        credentials,
-        ca_bundle,
-        collection: collection(spec),
-        filter: ServiceFilter::new(&spec.services.include, &spec.services.exclude),
-        metrics: metrics(spec),
+        connection: Connection { provider, credentials, ca_bundle, limits: limits(spec) },
+        schedule: schedule(spec),
+        selection: ServiceFilter::new(&spec.services.include, &spec.services.exclude),
+        exposition: exposition(spec),
         targets: targets(&id, spec),
         id,
     })
@@ -136,23 +137,26 @@ fn is_segment(text: &str) -> bool {
     !matches!(text, "" | "." | "..") && !text.contains(forbidden)
 }
 
-fn collection(spec: &CaasAccountSpec) -> Collection {
-    let clamp = |duration: api::Duration, (least, greatest): (Duration, Duration)| {
-        Duration::from(duration).clamp(least, greatest)
-    };
+fn schedule(spec: &CaasAccountSpec) -> Schedule {
+    let interval = clamp(spec.collection.interval, INTERVAL);
+    Schedule { interval, stale_after: spec.collection.effective_stale_after().max(interval) }
+}
+
+fn limits(spec: &CaasAccountSpec) -> AccountLimits {
     let collection = &spec.collection;
-    let interval = clamp(collection.interval, INTERVAL);
-    Collection {
-        interval,
-        stale_after: collection.effective_stale_after().max(interval),
+    AccountLimits {
         request_timeout: clamp(collection.request_timeout, REQUEST_TIMEOUT),
-        max_concurrent_requests: positive(collection.max_concurrent_requests) as usize,
+        max_concurrent: positive(collection.max_concurrent_requests) as usize,
         requests_per_second: positive(collection.requests_per_second),
     }
 }
 
-fn metrics(spec: &CaasAccountSpec) -> Metrics {
-    Metrics {
+fn clamp(duration: api::Duration, (least, greatest): (Duration, Duration)) -> Duration {
+    Duration::from(duration).clamp(least, greatest)
+}
+
+fn exposition(spec: &CaasAccountSpec) -> Exposition {
+    Exposition {
         names: match spec.metrics.names {
             MetricNames::Modern => Names::Modern,
             MetricNames::Legacy => Names::Legacy,

@@ -48,6 +48,6 @@ impl Uncollected {
     pub(crate) fn without_secret(account: &Account) -> Self {
         let problem = Problem::new(Reason::SecretNotFound, "The Secret does not exist: create it.");
         let (id, targets) = (account.id.clone(), account.targets.clone());
-        Self { id, provider: account.provider.name(), problem, targets }
+        Self { id, provider: account.connection.provider.name(), problem, targets }
     }
 }

@@ -213,7 +213,7 @@ mod tests {
         let desired = manifests::desired(&files, |_| Ok(()));
         assert_eq!((desired.problems, desired.faults), (vec![], vec![]));
         let users: Vec<&str> =
-            desired.accounts.iter().filter_map(|account| account.credentials.username()).collect();
+            desired.accounts.iter().filter_map(|account| account.connection.credentials.username()).collect();
         assert_eq!(users, USERS.map(|(user, ..)| user));
         for (_, text) in MANIFESTS {
             assert!(text.contains(ENDPOINT));

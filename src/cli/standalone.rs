@@ -113,7 +113,7 @@ impl Args {
 /// The account, and the policy with its endpoint allowed: who starts the program chose it.
 fn chosen(environment: &Environment, mut policy: Policy) -> Result<(Account, Policy), StandaloneError> {
     let account = environment::account(environment, |_| Ok(()))?;
-    let endpoint = account.provider.endpoint();
+    let endpoint = account.connection.provider.endpoint();
     if endpoint.scheme() == "http" {
         if !is_here(endpoint) {
             tracing::warn!(%endpoint, "the password goes over plain http and can be read on the way; use https");
@@ -139,7 +139,7 @@ fn is_here(url: &Url) -> bool {
 async fn one_account(account: Account, policy: Policy, listeners: Listeners, stop: CancellationToken) {
     let (house, _) = House::new(policy);
     let id = account.id.clone();
-    tracing::info!(address = %listeners.address(), endpoint = %account.provider.endpoint(), "serving /metrics");
+    tracing::info!(address = %listeners.address(), endpoint = %account.connection.provider.endpoint(), "serving /metrics");
     house.supervisor.put(account);
     house.run(listeners, Some(id), stop.clone(), stop.cancelled()).await;
 }

@@ -1,16 +1,16 @@
-//! From an account to the cloud that answers for it: the one place that makes a provider's client.
+//! Makes the client of an account's cloud.
 
 use std::sync::Arc;
 
-use crate::account::{Account, Provider};
+use crate::account::{Account, Connection, Provider};
 use crate::cloud::error::Unreachable;
-use crate::cloud::http::{AccountLimits, Http};
+use crate::cloud::http::Http;
 use crate::cloud::{Cloud, CloudError, alauda::Alauda};
 use crate::telemetry::Metrics;
 
-/// Makes the cloud of an account. A seam, so that a task can be tested under virtual time.
+/// Makes the client of an account's cloud. A trait, since tests of a task under virtual time need a client without HTTP.
 pub trait Connect: Send + Sync {
-    /// The cloud of this account; nothing is sent yet.
+    /// The client of this account's cloud; nothing is sent yet.
     fn connect(&self, account: &Account) -> Result<Arc<dyn Cloud>, CloudError>;
 }
 
@@ -29,23 +29,16 @@ impl HttpClouds {
 
 impl Connect for HttpClouds {
     fn connect(&self, account: &Account) -> Result<Arc<dyn Cloud>, CloudError> {
-        let limits = AccountLimits {
-            request_timeout: account.collection.request_timeout,
-            max_concurrent: account.collection.max_concurrent_requests,
-            requests_per_second: account.collection.requests_per_second,
-        };
+        let Connection { provider, credentials, ca_bundle, limits } = &account.connection;
         let meter = self.metrics.account(&account.id.namespace, &account.id.name);
-        let client = self.http.account(limits, account.ca_bundle.as_deref(), meter).map_err(|problem| {
+        let client = self.http.account(*limits, ca_bundle.as_deref(), meter).map_err(|problem| {
             tracing::error!(account = %account.id, %problem, "there is no HTTP client for the account");
             CloudError::from(Unreachable::Tls)
         })?;
-        Ok(match &account.provider {
-            Provider::Alauda(settings) => Arc::new(Alauda::new(
-                settings.clone(),
-                account.filter.clone(),
-                account.credentials.clone(),
-                client,
-            )),
+        Ok(match provider {
+            Provider::Alauda(settings) => {
+                Arc::new(Alauda::new(settings.clone(), credentials.clone(), client))
+            }
         })
     }
 }

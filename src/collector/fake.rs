@@ -11,8 +11,9 @@ use tokio::sync::mpsc;
 use super::connect::Connect;
 use super::registry::{Registry, Snapshot};
 use super::supervisor::{Supervisor, Transition};
-use crate::account::{Account, AccountId, Collection as Settings, Metrics as Exposed, Names, Provider};
+use crate::account::{Account, AccountId, Connection, Exposition, Names, Provider, Schedule};
 use crate::cloud::alauda;
+use crate::cloud::http::AccountLimits;
 use crate::cloud::model::{Instance, InstanceFacts, Reading, Sample, Service, ServiceFacts};
 use crate::cloud::{Cloud, CloudError, Collection, Credentials, ServiceFilter};
 use crate::telemetry::Metrics;
@@ -55,7 +56,7 @@ impl Connect for Shared {
 }
 
 impl Cloud for FakeCloud {
-    fn collect(&self) -> BoxFuture<'_, Result<Collection, CloudError>> {
+    fn collect<'a>(&'a self, _: &'a ServiceFilter) -> BoxFuture<'a, Result<Collection, CloudError>> {
         async {
             let (takes, result) = (self.0.answer)(self.0.started.fetch_add(1, Ordering::SeqCst));
             tokio::time::sleep(takes).await;
@@ -110,23 +111,24 @@ pub(super) fn account(uid: &str) -> Account {
     Account {
         id: id(),
         uid: uid.into(),
-        provider: Provider::Alauda(alauda::Settings {
-            endpoint: "https://caas.example.com/v1/".parse().unwrap(),
-            namespace: "acme".into(),
-            metrics_window: Duration::from_secs(100),
-            metrics_lag: Duration::from_secs(30),
-        }),
-        credentials: Credentials::Token("t".into()),
-        ca_bundle: None,
-        collection: Settings {
-            interval: Duration::from_secs(30),
-            stale_after: Duration::from_secs(90),
-            request_timeout: Duration::from_secs(10),
-            max_concurrent_requests: 4,
-            requests_per_second: 50,
+        connection: Connection {
+            provider: Provider::Alauda(alauda::Settings {
+                endpoint: "https://caas.example.com/v1/".parse().unwrap(),
+                namespace: "acme".into(),
+                metrics_window: Duration::from_secs(100),
+                metrics_lag: Duration::from_secs(30),
+            }),
+            credentials: Credentials::Token("t".into()),
+            ca_bundle: None,
+            limits: AccountLimits {
+                request_timeout: Duration::from_secs(10),
+                max_concurrent: 4,
+                requests_per_second: 50,
+            },
         },
-        filter: ServiceFilter::default(),
-        metrics: Exposed { names: Names::Modern, source_timestamps: false, max_series: 1000 },
+        schedule: Schedule { interval: Duration::from_secs(30), stale_after: Duration::from_secs(90) },
+        selection: ServiceFilter::default(),
+        exposition: Exposition { names: Names::Modern, source_timestamps: false, max_series: 1000 },
         targets: Vec::new(),
     }
 }

@@ -89,7 +89,7 @@ impl Listed {
     /// The provider's key under `spec.provider`.
     pub fn provider(&self) -> &'static str {
         match self {
-            Self::Collected(entry) => entry.account.provider.name(),
+            Self::Collected(entry) => entry.account.connection.provider.name(),
             Self::Uncollected(account) => account.provider,
         }
     }

@@ -81,7 +81,12 @@ impl Supervisor {
     pub fn twin_of(&self, id: &AccountId) -> Option<AccountId> {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let account = slots.by_id.get(id)?.account.as_ref()?;
-        slots.by_cloud.get(&account.provider.cloud_account())?.iter().find(|other| *other != id).cloned()
+        slots
+            .by_cloud
+            .get(&account.connection.provider.cloud_account())?
+            .iter()
+            .find(|other| *other != id)
+            .cloned()
     }
 
     /// The UID of the object that is collected under this name.
@@ -167,7 +172,7 @@ impl Supervisor {
             };
             Some(task.run(left.filter(|_| heir).unwrap_or(fresh)).await)
         });
-        let twins = slots.by_cloud.entry(account.provider.cloud_account()).or_default();
+        let twins = slots.by_cloud.entry(account.connection.provider.cloud_account()).or_default();
         if let Some(twin) = twins.iter().find(|other| **other != account.id) {
             tracing::warn!(account = %account.id, %twin, "both accounts ask the same account of the same cloud");
         }
@@ -200,7 +205,7 @@ impl Slots {
     /// Takes an account out of those that ask its cloud.
     fn leave(&mut self, account: Option<&Account>) {
         let Some(account) = account else { return };
-        let cloud = account.provider.cloud_account();
+        let cloud = account.connection.provider.cloud_account();
         if let Some(twins) = self.by_cloud.get_mut(&cloud) {
             twins.remove(&account.id);
             if twins.is_empty() {

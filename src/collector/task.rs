@@ -95,7 +95,7 @@ impl Task {
 
     async fn cycles(&self, memory: &mut Memory) {
         let cloud = self.connect.connect(&self.account);
-        let schedule = Schedule::new(&self.account.uid, self.account.collection.interval, Instant::now());
+        let schedule = Schedule::new(&self.account.uid, self.account.schedule.interval, Instant::now());
         loop {
             let started = Instant::now();
             // A bug that panics on one account's data must not end its collection silently.
@@ -121,7 +121,7 @@ impl Task {
     async fn cycle(&self, cloud: Result<&dyn Cloud, &CloudError>, memory: &mut Memory) -> Instant {
         let started = Instant::now();
         let result = match cloud {
-            Ok(cloud) => self.meanwhile(memory, cloud.collect()).await,
+            Ok(cloud) => self.meanwhile(memory, cloud.collect(&self.account.selection)).await,
             Err(error) => Err(error.clone()),
         };
         let ended = Instant::now();
@@ -135,12 +135,12 @@ impl Task {
         if let Err(error) = &collected {
             self.count_errors(std::iter::once(error));
         }
-        memory.values.expire(Patience::of(self.account.collection.stale_after), ended);
+        memory.values.expire(Patience::of(self.account.schedule.stale_after), ended);
         self.meter.cut_label_values(memory.values.take_cut_labels());
 
         let judge = |dropped| match &collected {
             Ok((failures, first)) => {
-                Health::of_collection(*failures, first.as_ref(), dropped, self.account.metrics.max_series)
+                Health::of_collection(*failures, first.as_ref(), dropped, self.account.exposition.max_series)
             }
             Err(error) => Health::Failed(error.clone()),
         };
@@ -160,7 +160,7 @@ impl Task {
     /// Waits for something; values that go stale while it keeps us waiting leave the registry meanwhile.
     async fn meanwhile<T>(&self, memory: &mut Memory, awaited: impl Future<Output = T>) -> T {
         let mut awaited = pin!(awaited);
-        let patience = Patience::of(self.account.collection.stale_after).sparing(memory.spared);
+        let patience = Patience::of(self.account.schedule.stale_after).sparing(memory.spared);
         while let Some(expiry) = memory.values.next_expiry(patience) {
             tokio::select! {
                 // What comes at the last moment comes in time.
@@ -182,8 +182,8 @@ impl Task {
     /// What a cycle confirmed when it ended must not be gone before the next one, due at `due`, has had its time,
     /// however short `stale_after` is.
     fn spared(&self, ended: Instant, due: Instant) -> (Instant, Instant) {
-        let settings = &self.account.collection;
-        (ended, due.max(ended + settings.interval) + settings.request_timeout)
+        let Account { connection, schedule, .. } = &*self.account;
+        (ended, due.max(ended + schedule.interval) + connection.limits.request_timeout)
     }
 
     /// Renders what is known now and puts it into the registry.
@@ -193,12 +193,12 @@ impl Task {
             gauges: memory.gauges,
             services: memory.values.entries(),
         };
-        let metrics = &self.account.metrics;
+        let exposition = &self.account.exposition;
         let options = Options {
-            modern: metrics.names.modern(),
-            legacy: metrics.names.legacy(),
-            source_timestamps: metrics.source_timestamps,
-            max_series: metrics.max_series,
+            modern: exposition.names.modern(),
+            legacy: exposition.names.legacy(),
+            source_timestamps: exposition.source_timestamps,
+            max_series: exposition.max_series,
         };
         let mut tools = std::mem::take(&mut memory.renderer);
         let work = tokio::task::spawn_blocking(move || {

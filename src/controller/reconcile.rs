@@ -211,7 +211,7 @@ async fn tell(
     let last = context.known().get(id).and_then(|known| known.counts_written);
     let news = News {
         findings: known,
-        endpoint: entry.as_ref().map(|entry| entry.account.provider.endpoint().to_string()),
+        endpoint: entry.as_ref().map(|entry| entry.account.connection.provider.endpoint().to_string()),
         counts: entry.and_then(|entry| entry.snapshot).map(|snapshot| snapshot.counts()),
         counts_due: last.is_none_or(|last| last.elapsed() >= COUNTS_EVERY),
     };

@@ -105,10 +105,10 @@ mod tests {
     fn the_articles_variables_make_an_account_with_the_articles_metrics() {
         let account = account(&environment("acme\n", "https://caas.example.com/v1"), |_| Ok(())).unwrap();
 
-        let Provider::Alauda(settings) = &account.provider;
+        let Provider::Alauda(settings) = &account.connection.provider;
         assert_eq!(settings.endpoint.as_str(), "https://caas.example.com/v1/");
         assert_eq!(settings.namespace, "acme");
-        assert_eq!(account.metrics.names, Names::Both);
+        assert_eq!(account.exposition.names, Names::Both);
         assert_eq!(account.id.to_string(), "default/alauda");
     }
 

@@ -300,6 +300,7 @@ async fn read_request(stream: &mut (impl AsyncBufReadExt + Unpin)) -> Option<See
 /// An account under test, with its own metrics.
 pub(crate) struct Account {
     pub(crate) cloud: Alauda,
+    selection: ServiceFilter,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -366,12 +367,12 @@ impl Account {
     ) -> Self {
         let metrics = Metrics::new();
         let client = http.account(limits, ca, metrics.account("team-a", "acme")).unwrap();
-        Self { cloud: Alauda::new(settings(endpoint), filter, credentials, client), metrics }
+        Self { cloud: Alauda::new(settings(endpoint), credentials, client), selection: filter, metrics }
     }
 
     pub(crate) async fn collect(&self) -> Result<Collection, CloudError> {
         use caas_operator::cloud::Cloud;
-        self.cloud.collect().await
+        self.cloud.collect(&self.selection).await
     }
 
     /// The value of the first series that has all of this in its line.

@@ -88,12 +88,12 @@ fn exposed(snapshot: &Snapshot) -> BTreeMap<String, i64> {
 async fn churning(services: usize, instances: usize, window: Duration) -> (Collected, Arc<AtomicI64>) {
     let (cloud, time) = cloud_with_clock(services, instances, 1.0).await;
     let collected = Collected::of(cloud, |account| {
-        let Provider::Alauda(settings) = &mut account.provider;
+        let Provider::Alauda(settings) = &mut account.connection.provider;
         settings.metrics_window = window;
         settings.metrics_lag = Duration::ZERO;
-        account.collection.interval = Duration::from_millis(20);
+        account.schedule.interval = Duration::from_millis(20);
         // All that goes has to go because the list says so, not because it is old.
-        account.collection.stale_after = Duration::from_secs(3600);
+        account.schedule.stale_after = Duration::from_secs(3600);
     });
     (collected, time)
 }

@@ -5,8 +5,8 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
-use caas_operator::account::{Account, AccountId, Collection, Metrics as Exposed, Names, Provider};
-use caas_operator::cloud::http::{Http, Policy};
+use caas_operator::account::{Account, AccountId, Connection, Exposition, Names, Provider, Schedule};
+use caas_operator::cloud::http::{AccountLimits, Http, Policy};
 use caas_operator::cloud::{Credentials, ServiceFilter, alauda};
 use caas_operator::collector::registry::Snapshot;
 use caas_operator::collector::{HttpClouds, Registry, Supervisor};
@@ -36,23 +36,27 @@ pub(crate) fn account(name: &str, cloud: &Running) -> Account {
     Account {
         id: AccountId::new("team-a", name),
         uid: format!("uid-of-{name}"),
-        provider: Provider::Alauda(alauda::Settings {
-            endpoint: cloud.url().parse().unwrap(),
-            namespace: "acme".into(),
-            metrics_window: Duration::from_secs(100),
-            metrics_lag: Duration::from_secs(30),
-        }),
-        credentials: Credentials::Password { username: "acme".into(), password: PASSWORD.to_owned().into() },
-        ca_bundle: None,
-        collection: Collection {
-            interval: INTERVAL,
-            stale_after: Duration::from_secs(2),
-            request_timeout: Duration::from_secs(1),
-            max_concurrent_requests: 8,
-            requests_per_second: 100_000,
+        connection: Connection {
+            provider: Provider::Alauda(alauda::Settings {
+                endpoint: cloud.url().parse().unwrap(),
+                namespace: "acme".into(),
+                metrics_window: Duration::from_secs(100),
+                metrics_lag: Duration::from_secs(30),
+            }),
+            credentials: Credentials::Password {
+                username: "acme".into(),
+                password: PASSWORD.to_owned().into(),
+            },
+            ca_bundle: None,
+            limits: AccountLimits {
+                request_timeout: Duration::from_secs(1),
+                max_concurrent: 8,
+                requests_per_second: 100_000,
+            },
         },
-        filter: ServiceFilter::default(),
-        metrics: Exposed { names: Names::Both, source_timestamps: false, max_series: 100_000 },
+        schedule: Schedule { interval: INTERVAL, stale_after: Duration::from_secs(2) },
+        selection: ServiceFilter::default(),
+        exposition: Exposition { names: Names::Both, source_timestamps: false, max_series: 100_000 },
         targets: Vec::new(),
     }
 }

@@ -43,7 +43,7 @@ async fn a_fault_of_one_services_measurements_costs_these_alone_and_is_counted_b
         let collected = Collected::with(&format!("metrics:{fault}@service=kibana"), |account| {
             // All retries fit in, save where it is the time that runs out: there only ordinary answers do.
             let seconds = if reason == "timeout" { 5 } else { 20 };
-            account.collection.request_timeout = Duration::from_secs(seconds);
+            account.connection.limits.request_timeout = Duration::from_secs(seconds);
         })
         .await;
         // On a busy machine another service's answer may be late for one cycle.
@@ -95,7 +95,7 @@ async fn instances_are_asked_for_where_the_pages_leave_them_out() {
 async fn a_cycle_costs_one_request_a_page_and_one_an_instance_and_the_first_one_login() {
     let cloud = cloud_with(PASSWORD, 20, 5, Settings::default()).await;
     // The next cycle may begin after half an interval: long after the counts were read.
-    let collected = Collected::of(cloud, |account| account.collection.interval = Duration::from_secs(20));
+    let collected = Collected::of(cloud, |account| account.schedule.interval = Duration::from_secs(20));
     collected.until_reason("Collected").await;
     let counts = collected.cloud.counts();
     assert_eq!((counts.login, counts.services_page, counts.metrics, counts.total), (1, 1, 100, 102));
@@ -112,7 +112,7 @@ async fn a_cycle_costs_one_request_a_page_and_one_an_instance_and_the_first_one_
 #[tokio::test]
 async fn a_slow_cloud_costs_cycles_that_are_counted_and_never_more_requests_than_allowed() {
     let collected =
-        Collected::with("latency=60ms", |account| account.collection.max_concurrent_requests = 2).await;
+        Collected::with("latency=60ms", |account| account.connection.limits.max_concurrent = 2).await;
     assert_eq!(samples(&*collected.until_reason("Collected").await), 8);
     until("cycles are left out and counted", async || {
         (collected.house.count(&["caas_operator_skipped_cycles_total", "acme"]) >= 2.0).then_some(())
@@ -126,7 +126,7 @@ async fn a_slow_cloud_costs_cycles_that_are_counted_and_never_more_requests_than
 async fn too_many_requests_silence_the_account_say_so_and_heal() {
     join_all(["429=1", "429=date:1", "429=none"].map(|fault| async move {
         let collected =
-            Collected::well(|account| account.collection.stale_after = Duration::from_secs(60)).await;
+            Collected::well(|account| account.schedule.stale_after = Duration::from_secs(60)).await;
         collected.fault(fault);
         let snapshot = collected.until_reason("RateLimited").await;
         assert_eq!(samples(&snapshot), 8, "{fault}: the last values are kept");
@@ -149,8 +149,8 @@ async fn too_many_requests_silence_the_account_say_so_and_heal() {
 async fn a_short_limit_is_waited_out_inside_the_cycle() {
     for fault in ["429=0@x1", "429=none@x1", "503=0@x1", "metrics:429=none@x2"] {
         let collected = Collected::with(fault, |account| {
-            account.collection.interval = Duration::from_secs(3600);
-            account.collection.request_timeout = Duration::from_secs(10);
+            account.schedule.interval = Duration::from_secs(3600);
+            account.connection.limits.request_timeout = Duration::from_secs(10);
         })
         .await;
         let snapshot = collected.until(fault, |_| true).await;
@@ -164,7 +164,7 @@ async fn a_short_limit_is_waited_out_inside_the_cycle() {
 async fn a_revoked_token_logs_in_once_and_loses_nothing() {
     for fault in ["revoked-token@x1", "metrics:revoked-token@x1", "services:revoked-token=after-use@x1"] {
         let collected =
-            Collected::with(fault, |account| account.collection.interval = Duration::from_secs(3600)).await;
+            Collected::with(fault, |account| account.schedule.interval = Duration::from_secs(3600)).await;
         let snapshot = collected.until(fault, |_| true).await;
         assert_eq!((snapshot.health.reason(), samples(&snapshot)), ("Collected", 8), "{fault}");
         assert_eq!(collected.cloud.counts().login, 2, "{fault}");
@@ -176,7 +176,7 @@ async fn a_revoked_token_logs_in_once_and_loses_nothing() {
 async fn pages_that_form_a_circle_are_read_once_and_reported() {
     let faults = vec!["page-cycle".parse().unwrap()];
     let cloud = cloud_with(PASSWORD, 4, 2, Settings { page_size: 2, faults, ..Settings::default() }).await;
-    let collected = Collected::of(cloud, |account| account.collection.interval = Duration::from_secs(3600));
+    let collected = Collected::of(cloud, |account| account.schedule.interval = Duration::from_secs(3600));
     let snapshot = collected.until_reason("PartiallyCollected").await;
     assert_eq!((snapshot.counts(), samples(&snapshot)), ((4, 8), 8));
     assert_eq!((collected.cloud.counts().services_page, collected.cloud.counts().metrics), (2, 8));
@@ -188,7 +188,7 @@ async fn pages_that_form_a_circle_are_read_once_and_reported() {
 async fn pages_that_never_end_are_bounded_and_reported() {
     let faults = vec!["endless-pages".parse().unwrap()];
     let cloud = cloud_with(PASSWORD, 4, 2, Settings { page_size: 2, faults, ..Settings::default() }).await;
-    let collected = Collected::of(cloud, |account| account.collection.interval = Duration::from_secs(3600));
+    let collected = Collected::of(cloud, |account| account.schedule.interval = Duration::from_secs(3600));
     let snapshot = collected.until_reason("PartiallyCollected").await;
     assert_eq!(
         (snapshot.counts(), samples(&snapshot)),

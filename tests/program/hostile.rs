@@ -73,7 +73,7 @@ async fn names_with_newlines_quotes_and_megabytes_are_escaped_cut_and_counted() 
 #[tokio::test]
 async fn a_flood_of_series_is_cut_at_the_limit_with_the_oldest_kept_and_says_so() {
     let cloud = cloud_with(PASSWORD, 40, 10, Settings::default()).await;
-    let collected = Collected::of(cloud, |account| account.metrics.max_series = 500);
+    let collected = Collected::of(cloud, |account| account.exposition.max_series = 500);
     let snapshot = collected.until_reason("TooManySeries").await;
     // The legacy body has a part of them.
     let exposed: usize = families(&snapshot).iter().map(|family| family.samples.len()).sum();

@@ -31,8 +31,8 @@ async fn an_ill_clouds_last_values_stay_until_they_are_stale_then_go_and_come_ba
     join_all(cases.map(|(fault, reason)| async move {
         // Several cycles fit in before the values are stale, however long one that fails takes.
         let collected = Collected::well(|account| {
-            account.collection.request_timeout = Duration::from_millis(500);
-            account.collection.stale_after = Duration::from_secs(30);
+            account.connection.limits.request_timeout = Duration::from_millis(500);
+            account.schedule.stale_after = Duration::from_secs(30);
         })
         .await;
         collected.fault(fault);
@@ -71,7 +71,7 @@ async fn a_hanging_cloud_costs_its_own_account_only() {
     let well = cloud_with(PASSWORD, 4, 2, Settings::default()).await;
     let house = House::new();
     let mut patient = account("hanging", &hanging);
-    patient.collection.request_timeout = Duration::from_secs(3600);
+    patient.connection.limits.request_timeout = Duration::from_secs(3600);
     house.supervisor.put(patient);
     house.supervisor.put(account("well", &well));
 
@@ -98,7 +98,7 @@ async fn refused_credentials_are_tried_once_then_left_alone_and_new_ones_used_at
     assert!((collected.house.count(&["caas_operator_login_failures_total", "acme"]) - 1.0).abs() < 0.1);
 
     let mut rotated = account("acme", &collected.cloud);
-    rotated.credentials =
+    rotated.connection.credentials =
         Credentials::Password { username: "acme".into(), password: "rotated".to_owned().into() };
     collected.house.supervisor.put(rotated);
     assert_eq!(samples(&*collected.until_reason("Collected").await), 8);

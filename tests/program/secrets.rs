@@ -284,7 +284,7 @@ fn a_panic_with_an_account_in_its_message_shows_no_secret() {
     assert!(desired.accounts.len() >= 4 && !desired.problems.is_empty() && !desired.faults.is_empty());
     let good = AccountId::new("team-a", "good");
     let good: &Account = desired.accounts.iter().find(|account| account.id == good).unwrap();
-    let messages = [format!("{desired:?} {files:?}"), format!("{good:#?} {:?}", good.credentials)];
+    let messages = [format!("{desired:?} {files:?}"), format!("{good:#?} {:?}", good.connection.credentials)];
     for message in messages {
         let panicked = std::panic::catch_unwind(AssertUnwindSafe(|| std::panic::panic_any(message)));
         let message = *panicked.unwrap_err().downcast::<String>().unwrap();

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use caas_operator::account::{
-    Account, AccountId, Collection, Metrics, Names, Problem, Provider, Uncollected, targets,
+    Account, AccountId, Connection, Exposition, Names, Problem, Provider, Schedule, Uncollected, targets,
 };
 use caas_operator::api::CaasAccountSpec;
+use caas_operator::cloud::http::AccountLimits;
 use caas_operator::cloud::{Credentials, ServiceFilter, alauda};
 use serde_json::json;
 
@@ -15,23 +16,24 @@ pub(crate) fn account(namespace: &str, name: &str, names: Names) -> Arc<Account>
     Arc::new(Account {
         id: AccountId::new(namespace, name),
         uid: format!("uid-of-{namespace}-{name}"),
-        provider: Provider::Alauda(alauda::Settings {
-            endpoint: "https://caas.example.com/v1/".parse().unwrap(),
-            namespace: name.into(),
-            metrics_window: Duration::from_secs(100),
-            metrics_lag: Duration::from_secs(30),
-        }),
-        credentials: Credentials::Token("canary-token".to_owned().into()),
-        ca_bundle: None,
-        collection: Collection {
-            interval: Duration::from_secs(30),
-            stale_after: Duration::from_secs(90),
-            request_timeout: Duration::from_secs(10),
-            max_concurrent_requests: 32,
-            requests_per_second: 50,
+        connection: Connection {
+            provider: Provider::Alauda(alauda::Settings {
+                endpoint: "https://caas.example.com/v1/".parse().unwrap(),
+                namespace: name.into(),
+                metrics_window: Duration::from_secs(100),
+                metrics_lag: Duration::from_secs(30),
+            }),
+            credentials: Credentials::Token("canary-token".to_owned().into()),
+            ca_bundle: None,
+            limits: AccountLimits {
+                request_timeout: Duration::from_secs(10),
+                max_concurrent: 32,
+                requests_per_second: 50,
+            },
         },
-        filter: ServiceFilter::default(),
-        metrics: Metrics { names, source_timestamps: false, max_series: 100_000 },
+        schedule: Schedule { interval: Duration::from_secs(30), stale_after: Duration::from_secs(90) },
+        selection: ServiceFilter::default(),
+        exposition: Exposition { names, source_timestamps: false, max_series: 100_000 },
         targets: targets(&AccountId::new(namespace, name), &spec(names)),
     })
 }

@@ -44,7 +44,7 @@ fn problem(credentials: &SecretRead) -> Problem {
 }
 
 fn alauda(account: &Account) -> &alauda::Settings {
-    let Provider::Alauda(settings) = &account.provider;
+    let Provider::Alauda(settings) = &account.connection.provider;
     settings
 }
 
@@ -55,18 +55,18 @@ fn an_account_holds_the_defaults_a_normal_endpoint_and_the_users_namespace() {
     assert_eq!(account.id.metrics_path(), "/accounts/team-a/acme/metrics");
     assert_eq!(alauda(&account).endpoint.as_str(), "https://caas.example.com/v1/");
     assert_eq!(alauda(&account).namespace, "acme");
-    assert_eq!(account.collection.interval, Duration::from_secs(30));
-    assert_eq!(account.collection.stale_after, Duration::from_secs(90));
-    assert_eq!(account.collection.max_concurrent_requests, 32);
-    assert_eq!((account.metrics.max_series, account.metrics.names), (100_000, Names::Modern));
-    assert!(!account.metrics.source_timestamps && account.filter.wants("anything"));
+    assert_eq!(account.schedule.interval, Duration::from_secs(30));
+    assert_eq!(account.schedule.stale_after, Duration::from_secs(90));
+    assert_eq!(account.connection.limits.max_concurrent, 32);
+    assert_eq!((account.exposition.max_series, account.exposition.names), (100_000, Names::Modern));
+    assert!(!account.exposition.source_timestamps && account.selection.wants("anything"));
 }
 
 #[test]
 fn values_stay_for_three_intervals_at_most_five_minutes_and_at_least_one_interval() {
     for (interval, stale_after) in [("10s", 30), ("2m", 300), ("10m", 600)] {
         let account = resolved(&json!({"collection": {"interval": interval}}), &user()).unwrap();
-        assert_eq!(account.collection.stale_after, Duration::from_secs(stale_after), "{interval}");
+        assert_eq!(account.schedule.stale_after, Duration::from_secs(stale_after), "{interval}");
     }
 }
 
@@ -166,7 +166,7 @@ fn a_value_that_is_longer_than_anything_of_its_kind_is_not_kept_and_named() {
 fn newlines_at_the_end_of_a_value_are_no_part_of_it() {
     let account =
         resolved(&json!({}), &secret(&[("username", b"acme\n"), ("password", b" pass word\r\n\n")])).unwrap();
-    let Credentials::Password { username, password } = &account.credentials else { panic!() };
+    let Credentials::Password { username, password } = &account.connection.credentials else { panic!() };
     assert_eq!((username.as_str(), password.expose_secret()), ("acme", " pass word"));
 }
 
@@ -174,7 +174,7 @@ fn newlines_at_the_end_of_a_value_are_no_part_of_it() {
 fn a_password_may_have_several_lines() {
     let account =
         resolved(&json!({}), &secret(&[("username", b"acme"), ("password", b"one\ntwo\n")])).unwrap();
-    let Credentials::Password { password, .. } = &account.credentials else { panic!() };
+    let Credentials::Password { password, .. } = &account.connection.credentials else { panic!() };
     assert_eq!(password.expose_secret(), "one\ntwo");
 }
 
@@ -182,7 +182,7 @@ fn a_password_may_have_several_lines() {
 fn a_token_goes_before_a_password_and_the_username_beside_it_is_the_namespace() {
     let both = secret(&[("token", b"0123abcd\n"), ("username", b"acme"), ("password", b"x")]);
     let account = resolved(&json!({}), &both).unwrap();
-    assert_eq!(account.credentials, Credentials::Token("0123abcd".into()));
+    assert_eq!(account.connection.credentials, Credentials::Token("0123abcd".into()));
     assert_eq!(alauda(&account).namespace, "acme");
 }
 
@@ -218,7 +218,7 @@ fn credentials_bound_to_an_endpoint_go_nowhere_else() {
 fn a_cloud_of_alaudas_own_stands_for_its_endpoint() {
     let provider = json!({"provider": {"alauda": {"cloud": "cn"}}});
     let account = resolved(&provider, &user()).unwrap();
-    assert_eq!(account.provider.endpoint().as_str(), "https://api.alauda.cn/v1/");
+    assert_eq!(account.connection.provider.endpoint().as_str(), "https://api.alauda.cn/v1/");
     let elsewhere =
         secret(&[("username", b"a"), ("password", b"x"), ("endpoint", b"https://api.alauda.io/v1/")]);
     assert_eq!(resolved(&provider, &elsewhere).unwrap_err().reason, Reason::EndpointMismatch);
@@ -264,7 +264,7 @@ fn a_ca_bundle_is_taken_only_when_all_of_it_can_be_trusted() {
     let pem = CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap().pem();
 
     let account = with(Some(&secret(&[("ca.crt", pem.as_bytes())]))).unwrap();
-    assert!(account.ca_bundle.is_some());
+    assert!(account.connection.ca_bundle.is_some());
 
     let broken = format!("{pem}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
     for (bundle, reason) in [

@@ -8,7 +8,7 @@ use futures::stream::FuturesUnordered;
 
 use super::cycle::{Answer, Ask, Cycle};
 use super::{Alauda, PAGES, points, wire};
-use crate::cloud::{CloudError, Collection};
+use crate::cloud::{CloudError, Collection, ServiceFilter};
 
 /// The most bytes of a page of services.
 pub(super) const MOST_PAGE_BYTES: usize = 16 << 20;
@@ -18,7 +18,7 @@ const MOST_LIST_BYTES: usize = 4 << 20;
 const MOST_POINTS_BYTES: usize = 1 << 20;
 
 /// Runs one cycle. Dropping the future drops the requests under way.
-pub(super) async fn collect(cloud: &Alauda) -> Result<Collection, CloudError> {
+pub(super) async fn collect(cloud: &Alauda, filter: &ServiceFilter) -> Result<Collection, CloudError> {
     let settings = &cloud.settings;
     cloud.client.policy().check_endpoint(&settings.endpoint)?;
     let first = wire::services_url(&settings.endpoint, &settings.namespace)?;
@@ -30,7 +30,7 @@ pub(super) async fn collect(cloud: &Alauda) -> Result<Collection, CloudError> {
         while running.len() < at_once
             && let Some(ask) = cycle.next()
         {
-            running.push(run(cloud, ask));
+            running.push(run(cloud, filter, ask));
         }
         let Some(answer) = running.next().await else { break None };
         if let Err(error) = cycle.take(answer) {
@@ -42,10 +42,10 @@ pub(super) async fn collect(cloud: &Alauda) -> Result<Collection, CloudError> {
     cycle.finish(stopped)
 }
 
-async fn run(cloud: &Alauda, ask: Ask) -> Answer {
+async fn run(cloud: &Alauda, filter: &ServiceFilter, ask: Ask) -> Answer {
     match ask {
         Ask::Page(url, room) => {
-            let read = |body: &[u8]| wire::services(body, |name| cloud.filter.wants(name), room);
+            let read = |body: &[u8]| wire::services(body, |name| filter.wants(name), room);
             let page = cloud.ask(PAGES, url.clone(), MOST_PAGE_BYTES, read).await;
             Answer::Page(url, page)
         }

@@ -46,7 +46,6 @@ pub struct Settings {
 /// One account at an Alauda cloud. Lives as long as its settings and credentials; changed ones make a new value.
 pub struct Alauda {
     settings: Settings,
-    filter: ServiceFilter,
     session: Session,
     client: AccountClient,
 }
@@ -72,14 +71,9 @@ impl From<CloudError> for Failure {
 }
 
 impl Alauda {
-    /// An account that asks with this client for the services that the filter wants. Sends nothing yet.
-    pub fn new(
-        settings: Settings,
-        filter: ServiceFilter,
-        credentials: Credentials,
-        client: AccountClient,
-    ) -> Self {
-        Self { settings, filter, session: Session::new(credentials), client }
+    /// An account that is queried with this client. Sends nothing yet.
+    pub fn new(settings: Settings, credentials: Credentials, client: AccountClient) -> Self {
+        Self { settings, session: Session::new(credentials), client }
     }
 
     /// Asks with the session's token; where the cloud does not take it, once more with a new one. What is refused to
@@ -184,7 +178,7 @@ impl Alauda {
 }
 
 impl Cloud for Alauda {
-    fn collect(&self) -> BoxFuture<'_, Result<Collection, CloudError>> {
-        Box::pin(collect::collect(self))
+    fn collect<'a>(&'a self, filter: &'a ServiceFilter) -> BoxFuture<'a, Result<Collection, CloudError>> {
+        Box::pin(collect::collect(self, filter))
     }
 }

@@ -26,7 +26,7 @@ async fn a_changed_account_is_collected_anew_and_keeps_its_values_meanwhile() {
     house.until(|snapshot| memory(snapshot) == Some(0.0)).await;
 
     let mut changed = account("uid-1");
-    changed.credentials = Credentials::Token("rotated".into());
+    changed.connection.credentials = Credentials::Token("rotated".into());
     assert!(house.supervisor.put(changed));
     assert_eq!(house.snapshot().as_deref().and_then(memory), Some(0.0));
     tokio::time::sleep(SECOND).await;
@@ -82,7 +82,7 @@ async fn an_account_that_asks_another_cloud_account_serves_none_of_the_old_value
     let house = House::new(|cycle| (20 * SECOND, Ok(kibana(f64::from(u32::try_from(cycle).unwrap())))));
     let elsewhere = |change: fn(&mut Settings)| {
         let mut account = account("uid-1");
-        let Provider::Alauda(settings) = &mut account.provider;
+        let Provider::Alauda(settings) = &mut account.connection.provider;
         change(settings);
         account
     };

@@ -50,8 +50,8 @@ async fn between_two_failed_cycles_values_go_when_they_are_stale() {
     let minute = 60 * SECOND;
     let mut house = House::new(|cycle| (SECOND, if cycle == 0 { Ok(kibana(7.0)) } else { Err(timeout()) }));
     let mut account = account("uid-1");
-    account.collection.interval = 60 * minute;
-    account.collection.stale_after = 90 * minute;
+    account.schedule.interval = 60 * minute;
+    account.schedule.stale_after = 90 * minute;
     house.supervisor.put(account);
     house.until(|snapshot| memory(snapshot) == Some(7.0)).await;
     let collected = Instant::now();
@@ -141,7 +141,7 @@ async fn nothing_is_said_of_a_changed_account_before_its_own_first_cycle_has_end
     house.supervisor.put(account("uid-1"));
     house.until(|snapshot| snapshot.health.credentials_rejected()).await;
     let mut changed = account("uid-1");
-    changed.credentials = Credentials::Token("rotated".into());
+    changed.connection.credentials = Credentials::Token("rotated".into());
     house.supervisor.put(changed);
 
     let stale = house.until(|snapshot| snapshot.counts() == (0, 0)).await;
@@ -154,7 +154,7 @@ async fn a_short_stale_after_leaves_no_gap_between_cycles_in_time() {
     // The second cycle comes half an interval to one and a half after the first, as the UID wants it.
     for uid in 0..20 {
         let mut account = account(&format!("uid-{uid}"));
-        account.collection.stale_after = account.collection.interval;
+        account.schedule.stale_after = account.schedule.interval;
         house.supervisor.put(account);
         house.until(|snapshot| memory(snapshot) == Some(7.0)).await;
 
@@ -190,7 +190,7 @@ async fn a_task_that_was_replaced_publishes_nothing_more() {
 
     // A task that has just had its answer when it is cancelled goes on to where it waits next.
     let mut rotated = account("uid-1");
-    rotated.credentials = Credentials::Token("rotated".into());
+    rotated.connection.credentials = Credentials::Token("rotated".into());
     registry.put(Arc::new(rotated));
     memory.told.health = Health::Pending;
     task.cycle(Ok(&*cloud), &mut memory).await;
@@ -264,7 +264,7 @@ async fn a_cycle_that_panics_is_counted_and_followed_by_the_next() {
 async fn more_series_than_allowed_are_said_and_the_oldest_kept() {
     let house = House::new(|_| (SECOND, Ok(kibana(1.0))));
     let mut account = account("uid-1");
-    account.metrics.max_series = 7;
+    account.exposition.max_series = 7;
     house.supervisor.put(account);
     let snapshot = house.until(|_| true).await;
     assert_eq!(snapshot.health.reason(), "TooManySeries");

@@ -119,7 +119,7 @@ impl House {
     /// The cloud that is asked for an account, where it is collected.
     fn cloud(&self, name: &str) -> Option<String> {
         let entry = self.scoped.context.registry.get(&AccountId::new("team-a", name))?;
-        Some(entry.account.provider.endpoint().to_string())
+        Some(entry.account.connection.provider.endpoint().to_string())
     }
 
     /// Keeps the usual line busy for as many tenths of a second.
@@ -133,7 +133,7 @@ impl House {
     /// The interval at which an account is collected, where it is.
     fn interval(&self, name: &str) -> Option<Duration> {
         let entry = self.scoped.context.registry.get(&AccountId::new("team-a", name))?;
-        Some(entry.account.collection.interval)
+        Some(entry.account.schedule.interval)
     }
 }
 

@@ -39,7 +39,7 @@ fn accounts_and_secrets_of_all_files_meet() {
     assert_eq!((names(&desired), faults(&desired)), (vec!["team-a/acme".to_owned()], vec![]));
     let expected =
         crate::cloud::Credentials::Password { username: "acme".into(), password: "canary-password".into() };
-    assert_eq!(desired.accounts[0].credentials, expected, "stringData goes before data");
+    assert_eq!(desired.accounts[0].connection.credentials, expected, "stringData goes before data");
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn a_refused_account_is_reported_with_the_sentences_of_admission() {
 fn of_two_objects_of_one_name_the_first_counts_and_the_second_is_reported() {
     let other = ACCOUNT.replace("https://caas", "https://other");
     let desired = desired(&[("a.yaml", ACCOUNT), ("b.yaml", &other), ("s.yaml", SECRET)]);
-    assert_eq!(desired.accounts[0].provider.endpoint().host_str(), Some("caas.example.com"));
+    assert_eq!(desired.accounts[0].connection.provider.endpoint().host_str(), Some("caas.example.com"));
     assert_eq!(
         faults(&desired),
         [

@@ -136,7 +136,8 @@ async fn files_that_come_change_and_go_are_followed_until_cancelled() {
     fs::write(path("b.yml"), account("b")).unwrap();
     until(&mut changes, |desired| names(desired) == ["a", "b"]).await;
     fs::write(path("secret.yaml"), SECRET.replace("acme", "else")).unwrap();
-    until(&mut changes, |desired| desired.accounts[0].credentials.username() == Some("else")).await;
+    until(&mut changes, |desired| desired.accounts[0].connection.credentials.username() == Some("else"))
+        .await;
     fs::remove_file(path("a.yaml")).unwrap();
     until(&mut changes, |desired| names(desired) == ["b"]).await;
 
