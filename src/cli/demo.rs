@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
-use super::house::{House, Listeners};
+use super::runtime::{Listeners, Runtime};
 use super::signals::stop_token;
 use super::standalone::{self, StandaloneError};
 use crate::account::AccountId;
@@ -91,10 +91,10 @@ pub(super) async fn run(args: Args) -> Result<(), DemoError> {
     let address = reachable(cloud.addr);
     let endpoint = format!("http://{address}/v1/");
     let folder = manifests(&endpoint)?;
-    let (house, _) = House::new(policy(address.ip()));
+    let (runtime, _) = Runtime::new(policy(address.ip()));
     let greeting = greeting(&endpoint, folder.path(), listeners.address());
-    let greeted = greet_when_collected(&house, greeting, &stop);
-    let collecting = standalone::from_folder(&house, folder.path().to_owned(), listeners, stop.clone());
+    let greeted = greet_when_collected(&runtime, greeting, &stop);
+    let collecting = standalone::from_folder(&runtime, folder.path().to_owned(), listeners, stop.clone());
     let (collected, greeted) = tokio::join!(collecting, greeted);
     cloud.stop().await;
     collected?;
@@ -151,10 +151,14 @@ fn manifests(endpoint: &str) -> io::Result<TempDir> {
 }
 
 /// Says where to look once there is something to see.
-async fn greet_when_collected(house: &House, greeting: String, stop: &CancellationToken) -> io::Result<()> {
+async fn greet_when_collected(
+    runtime: &Runtime,
+    greeting: String,
+    stop: &CancellationToken,
+) -> io::Result<()> {
     let wanted = [AccountId::new("team-a", "acme"), AccountId::new("team-b", "globex")];
     let collected =
-        || wanted.iter().all(|id| house.registry.get(id).is_some_and(|entry| entry.snapshot.is_some()));
+        || wanted.iter().all(|id| runtime.registry.get(id).is_some_and(|entry| entry.snapshot.is_some()));
     while !collected() {
         let tick = tokio::time::sleep(Duration::from_millis(50));
         if stop.run_until_cancelled(tick).await.is_none() {

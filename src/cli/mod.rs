@@ -1,12 +1,12 @@
-//! The command line: a file each command, thin, which wires the rest together.
+//! The command line. Each command has a thin file that wires the other modules together.
 
 mod check;
 mod crd;
 #[cfg(feature = "simulator")]
 mod demo;
-mod house;
 mod options;
 mod run;
+mod runtime;
 mod signals;
 #[cfg(feature = "simulator")]
 mod simulate;
@@ -28,7 +28,7 @@ const EXAMPLES: &str = "Examples:
   caas-operator check account.yaml
   caas-operator crd | kubectl apply -f -
 
-Each command has more: caas-operator demo --help";
+More examples: caas-operator COMMAND --help";
 
 #[cfg(not(feature = "simulator"))]
 const EXAMPLES: &str = "Examples:
@@ -47,7 +47,7 @@ Each command has more: caas-operator check --help";
     after_help = EXAMPLES
 )]
 struct Cli {
-    /// How log lines on stderr look; `RUST_LOG` sets the level
+    /// Format of the log on stderr; `RUST_LOG` sets the level
     #[arg(long, global = true, value_enum, default_value = "text", env = "CAAS_OPERATOR_LOG_FORMAT")]
     log_format: LogFormat,
     #[command(subcommand)]
@@ -58,17 +58,17 @@ struct Cli {
 enum Command {
     /// Run the operator, in a pod or with a kubeconfig
     Run(run::Args),
-    /// Collect without a cluster: a folder of manifests, or one Alauda account
+    /// Collect without a cluster, from a folder of manifests or for a single Alauda account
     Standalone(standalone::Args),
-    /// Show everything on simulated clouds, on this machine alone
+    /// Try everything on this machine with a simulated cloud
     #[cfg(feature = "simulator")]
     Demo(demo::Args),
-    /// Run a simulated cloud to try things on
+    /// Run a simulated cloud for tests and experiments
     #[cfg(feature = "simulator")]
     Simulate(simulate::Args),
-    /// Validate manifests as an API server would, log in, collect once and print what would be exposed
+    /// Validate manifests as an API server would, log in, collect once and print a summary
     Check(check::Args),
-    /// Print the definition of the custom resource
+    /// Print the custom resource definition (CRD)
     #[command(after_help = crd::EXAMPLES)]
     Crd,
 }
@@ -78,9 +78,9 @@ pub fn command() -> clap::Command {
     Cli::command()
 }
 
-/// Runs the program; errors are one line on stderr.
+/// Runs the program. An error is one line on stderr.
 pub fn main() -> ExitCode {
-    let mut command = variables::read(Cli::command());
+    let mut command = variables::lenient(Cli::command());
     let cli = command.try_get_matches_from_mut(std::env::args_os());
     let cli = cli.and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = cli.unwrap_or_else(|error| error.format(&mut command).exit());
@@ -89,12 +89,12 @@ pub fn main() -> ExitCode {
     }
     match Runtime::new() {
         Ok(runtime) => complete(runtime, run(cli.command)),
-        Err(error) => failed(format!("the threads cannot be started: {error}")),
+        Err(error) => failed(format!("the async runtime cannot be started: {error}")),
     }
 }
 
-/// Runs to the future's end and not further: a lookup or a folder that does not answer keeps no process alive, as it
-/// would if the runtime were dropped.
+/// Runs the future to its end without waiting for blocking threads, as dropping the runtime would: a DNS lookup or a file
+/// system that hangs must not keep the process alive.
 fn complete<T>(runtime: Runtime, work: impl Future<Output = T>) -> T {
     let done = runtime.block_on(work);
     runtime.shutdown_background();
@@ -119,7 +119,7 @@ fn exit<E: Display>(result: Result<(), E>) -> ExitCode {
 }
 
 fn failed(error: impl Display) -> ExitCode {
-    // Where stderr takes nothing, the exit code still tells.
+    // If stderr is closed, the exit code still reports the failure.
     let _ = writeln!(std::io::stderr(), "error: {error}");
     ExitCode::FAILURE
 }
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_end_waits_for_no_thread_that_is_stuck() {
+    fn a_stuck_thread_does_not_delay_the_exit() {
         let (stuck, wait) = mpsc::channel::<()>();
         let (done, is_done) = mpsc::channel();
         std::thread::spawn(move || {

@@ -11,8 +11,8 @@ use kube::config::{InferConfigError, KubeConfigOptions};
 use thiserror::Error;
 use tokio::sync::watch;
 
-use super::house::{House, Listeners};
 use super::options::PolicyOptions;
+use super::runtime::{Listeners, Runtime};
 use super::signals::stop_token;
 use crate::account::admission::is_label;
 use crate::controller::{self, Scope, ScrapeService, Settings};
@@ -107,24 +107,24 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
     let service = args.service(&config);
     let client = controller::client(config).map_err(Box::new)?;
     let listeners = Listeners::bind(args.listen, Some(args.listen_health)).await?;
-    let (house, transitions) = House::new(args.policy.policy());
+    let (runtime, transitions) = Runtime::new(args.policy.policy());
     let settings = Settings {
         client,
         scopes: Scope::of(&args.namespaces),
         watch_secrets: args.watch_secrets,
         service,
-        policy: house.policy.clone(),
+        policy: runtime.policy.clone(),
         // One replica, which owns all.
         owns: Arc::new(|_| true),
         // A pod's host name is its own name.
         instance: std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty()),
-        supervisor: Arc::clone(&house.supervisor),
-        registry: Arc::clone(&house.registry),
-        metrics: Arc::clone(&house.metrics),
+        supervisor: Arc::clone(&runtime.supervisor),
+        registry: Arc::clone(&runtime.registry),
+        metrics: Arc::clone(&runtime.metrics),
         transitions,
     };
     tracing::info!(address = %listeners.address(), namespaces = ?args.namespaces, "the operator starts");
-    let listed = house.readiness.expect("the CaasAccounts are listed");
+    let listed = runtime.readiness.expect("the CaasAccounts are listed");
     let (synced, mut is_synced) = watch::channel(false);
     let ready = async {
         if is_synced.wait_for(|synced| *synced).await.is_ok() {
@@ -134,7 +134,7 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
     let work = async {
         tokio::join!(Box::pin(controller::run(settings, synced, stop.clone())), ready);
     };
-    house.run(listeners, None, stop.clone(), work).await;
+    runtime.run(listeners, None, stop.clone(), work).await;
     Ok(())
 }
 

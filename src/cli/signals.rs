@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM as one token. A second signal ends the process at once.
+//! SIGINT and SIGTERM as a cancellation token. A second signal ends the process at once.
 
 use std::io;
 
@@ -19,7 +19,7 @@ pub(super) fn stop_token() -> io::Result<CancellationToken> {
             if !first {
                 std::process::exit(130);
             }
-            tracing::info!("stopping; a second signal ends at once");
+            tracing::info!("stopping; a second signal exits at once");
             cancel.cancel();
         }
     });

@@ -1,4 +1,4 @@
-//! `caas-operator standalone`: no cluster; a folder of manifests, or one Alauda account as the article ran it.
+//! `caas-operator standalone`: collects without a cluster, from a folder of manifests or for a single Alauda account.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -10,8 +10,8 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
 
-use super::house::{House, Listeners};
 use super::options::PolicyOptions;
+use super::runtime::{Listeners, Runtime};
 use super::signals::stop_token;
 use crate::account::Account;
 use crate::cloud::http::Policy;
@@ -23,25 +23,25 @@ use crate::standalone::{Desired, watch};
 #[derive(ClapArgs)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Folder with CaasAccount and Secret manifests; changes are picked up while running
+    /// Folder with CaasAccount and Secret manifests; changes are picked up at runtime
     #[arg(long, value_name = "DIR", env = "CAAS_OPERATOR_MANIFESTS")]
     manifests: Option<PathBuf>,
-    /// Base URL of the API of one Alauda account, whose user and password are in the environment
+    /// Base URL of the Alauda API, to collect a single account; its user and password are read from the environment
     #[arg(long, value_name = "URL", env = "CAAS_OPERATOR_ALAUDA_ENDPOINT", conflicts_with = "manifests")]
     alauda_endpoint: Option<String>,
-    /// User or organization whose services are collected. Default: the user
+    /// User or organization whose services are collected. Default: the user that logs in
     #[arg(long, value_name = "NAME", env = "CAAS_OPERATOR_ALAUDA_NAMESPACE", requires = "alauda_endpoint")]
     alauda_namespace: Option<String>,
-    /// The account's user
+    /// User of the Alauda account
     #[arg(long, value_name = "NAME", env = "ALAUDA_USERNAME")]
     alauda_username: Option<String>,
-    /// The account's password; better in the environment than on the command line, where others see it
+    /// Password of the Alauda account. Prefer the environment: other users of the machine can see command lines
     #[arg(long, value_name = "PASSWORD", env = "ALAUDA_PASSWORD", hide_env_values = true)]
     alauda_password: Option<SecretString>,
-    /// Where metrics, accounts and /sd are served
+    /// Address to serve metrics, accounts and /sd on
     #[arg(long, value_name = "ADDRESS", env = "CAAS_OPERATOR_LISTEN", default_value = "0.0.0.0:9104")]
     listen: SocketAddr,
-    /// Where /livez and /readyz are served. Default: nowhere
+    /// Address to serve /livez and /readyz on. Default: not served
     #[arg(long, value_name = "ADDRESS", env = "CAAS_OPERATOR_LISTEN_HEALTH")]
     listen_health: Option<SocketAddr>,
     #[command(flatten)]
@@ -52,33 +52,33 @@ const EXAMPLES: &str = "Examples:
   ALAUDA_USERNAME=acme ALAUDA_PASSWORD=... caas-operator standalone --alauda-endpoint https://caas.example.com/v1/
   caas-operator standalone --manifests ./accounts --allow-cidr 10.20.0.0/16
 
-With --alauda-endpoint, /metrics has the program's own metrics and the account's, with modern and legacy names.
-The endpoint is then allowed, whatever its address, since who starts the program chose it.";
+With --alauda-endpoint, /metrics serves the program's own metrics and those of the account, under modern
+and legacy names. That endpoint is always allowed, even with a private address or plain HTTP.";
 
 /// Why the program does not run.
 #[derive(Debug, Error)]
 pub(super) enum StandaloneError {
     /// Neither a folder nor an endpoint.
     #[error(
-        "there is nothing to collect: give --manifests DIR, or --alauda-endpoint URL with ALAUDA_USERNAME and ALAUDA_PASSWORD in the environment"
+        "nothing to collect: set --manifests DIR, or --alauda-endpoint URL with ALAUDA_USERNAME and ALAUDA_PASSWORD in the environment"
     )]
     Nothing,
-    /// The variables give no account.
+    /// The variables do not describe an account.
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
-    /// An address is taken.
+    /// An address cannot be bound.
     #[error(transparent)]
     Listen(#[from] ListenError),
     /// The folder cannot be read.
-    #[error("the folder of manifests {} cannot be read: {error}; check --manifests", folder.display())]
+    #[error("cannot read the folder of manifests {}: {error}; check --manifests", folder.display())]
     Folder {
-        /// Which.
+        /// Its path.
         folder: PathBuf,
-        /// What the system says.
+        /// The system's error.
         error: io::Error,
     },
-    /// Signals cannot be had.
-    #[error("signals cannot be received: {0}")]
+    /// Signals cannot be received.
+    #[error("cannot receive signals: {0}")]
     Signals(io::Error),
 }
 
@@ -87,19 +87,19 @@ pub(super) async fn run(args: Args) -> Result<(), StandaloneError> {
     let stop = stop_token().map_err(StandaloneError::Signals)?;
     let policy = args.policy.clone().policy();
     if let Some(environment) = args.environment() {
-        let (account, policy) = chosen(&environment, policy)?;
+        let (account, policy) = single_account(&environment, policy)?;
         let listeners = Listeners::bind(args.listen, args.listen_health).await?;
-        one_account(account, policy, listeners, stop).await;
+        run_single_account(account, policy, listeners, stop).await;
         return Ok(());
     }
     let folder = args.manifests.ok_or(StandaloneError::Nothing)?;
     let listeners = Listeners::bind(args.listen, args.listen_health).await?;
-    let (house, _) = House::new(policy);
-    from_folder(&house, folder, listeners, stop).await
+    let (runtime, _) = Runtime::new(policy);
+    from_folder(&runtime, folder, listeners, stop).await
 }
 
 impl Args {
-    /// The one account that the arguments name; a user or password that is not there is as good as an empty one.
+    /// The single account that the arguments describe. A missing user or password counts as an empty one.
     fn environment(&self) -> Option<Environment> {
         Some(Environment {
             endpoint: self.alauda_endpoint.clone()?,
@@ -110,24 +110,27 @@ impl Args {
     }
 }
 
-/// The account, and the policy with its endpoint allowed: who starts the program chose it.
-fn chosen(environment: &Environment, mut policy: Policy) -> Result<(Account, Policy), StandaloneError> {
+/// The account, and a policy that allows its endpoint and no other: the person who starts the program chose it.
+fn single_account(
+    environment: &Environment,
+    mut policy: Policy,
+) -> Result<(Account, Policy), StandaloneError> {
     let account = environment::account(environment, |_| Ok(()))?;
     let endpoint = account.connection.provider.endpoint();
     if endpoint.scheme() == "http" {
-        if !is_here(endpoint) {
-            tracing::warn!(%endpoint, "the password goes over plain http and can be read on the way; use https");
+        if !is_local(endpoint) {
+            tracing::warn!(%endpoint, "the password is sent over plain HTTP and can be intercepted; use https");
         }
         policy.allow_http = true;
     }
-    // Any address, but of this one endpoint only.
+    // Any address, but only for this endpoint.
     policy.allow_cidrs = ["0.0.0.0/0", "::/0"].iter().filter_map(|all| all.parse().ok()).collect();
     policy.allow_endpoints = endpoint.as_str().parse().into_iter().collect();
     Ok((account, policy))
 }
 
 /// Whether the URL's host is this machine.
-fn is_here(url: &Url) -> bool {
+fn is_local(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
@@ -136,23 +139,23 @@ fn is_here(url: &Url) -> bool {
     }
 }
 
-async fn one_account(account: Account, policy: Policy, listeners: Listeners, stop: CancellationToken) {
-    let (house, _) = House::new(policy);
+async fn run_single_account(account: Account, policy: Policy, listeners: Listeners, stop: CancellationToken) {
+    let (runtime, _) = Runtime::new(policy);
     let id = account.id.clone();
     tracing::info!(address = %listeners.address(), endpoint = %account.connection.provider.endpoint(), "serving /metrics");
-    house.supervisor.put(account);
-    house.run(listeners, Some(id), stop.clone(), stop.cancelled()).await;
+    runtime.supervisor.put(account);
+    runtime.run(listeners, Some(id), stop.clone(), stop.cancelled()).await;
 }
 
-/// Collects what the folder's manifests ask for until `stop`.
+/// Collects the accounts of the folder's manifests until `stop`.
 pub(super) async fn from_folder(
-    house: &House,
+    runtime: &Runtime,
     folder: PathBuf,
     listeners: Listeners,
     stop: CancellationToken,
 ) -> Result<(), StandaloneError> {
     tracing::info!(address = %listeners.address(), folder = %folder.display(), "serving the folder's accounts");
-    let read = house.readiness.expect("the manifests are read");
+    let manifests_read = runtime.readiness.expect("the manifests are read");
     let apply = |desired: Desired| {
         tracing::info!(
             accounts = desired.accounts.len(),
@@ -160,17 +163,17 @@ pub(super) async fn from_folder(
             faults = desired.faults.len(),
             "manifests read"
         );
-        house.supervisor.put_all(desired.accounts, desired.problems);
-        read.set(true);
+        runtime.supervisor.put_all(desired.accounts, desired.problems);
+        manifests_read.set(true);
     };
     let watching = watch::watch(
         folder.clone(),
         watch::PERIOD,
-        |url| house.policy.check_endpoint(url),
+        |url| runtime.policy.check_endpoint(url),
         apply,
         stop.clone(),
     );
-    let done = house.run(listeners, None, stop.clone(), watching).await;
+    let done = runtime.run(listeners, None, stop.clone(), watching).await;
     done.map_err(|error| StandaloneError::Folder { folder, error })
 }
 
@@ -188,12 +191,14 @@ mod tests {
     }
 
     #[test]
-    fn the_endpoint_of_the_command_line_is_allowed_and_no_other() {
-        let (_, policy) = chosen(&environment("http://127.0.0.1:8500/v1/"), Policy::default()).unwrap();
+    fn only_the_endpoint_of_the_command_line_is_allowed() {
+        let (_, policy) =
+            single_account(&environment("http://127.0.0.1:8500/v1/"), Policy::default()).unwrap();
         assert_eq!(policy.check_endpoint(&"http://127.0.0.1:8500/v1/".parse().unwrap()), Ok(()));
         assert!(policy.check_endpoint(&"http://127.0.0.1:9999/v1/".parse().unwrap()).is_err());
 
-        let (_, policy) = chosen(&environment("https://caas.example.com/v1/"), Policy::default()).unwrap();
+        let (_, policy) =
+            single_account(&environment("https://caas.example.com/v1/"), Policy::default()).unwrap();
         assert!(policy.check_endpoint(&"http://caas.example.com/v1/".parse().unwrap()).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! What every command that collects is made of: registry, supervisor and server, started and stopped in order.
+//! The runtime of every command that collects: registry, supervisor and servers, started and stopped in order.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use crate::collector::{HttpClouds, Registry, Supervisor, Transition};
 use crate::server::{self, Bound, ListenError, Readiness};
 use crate::telemetry::Metrics;
 
-/// Transitions that may wait; a collector that finds the channel full tells again after its next cycle.
+/// The capacity of the channel of transitions. A collector that finds it full reports again after its next cycle.
 const TRANSITIONS: usize = 1024;
 
 /// The parts of a collecting process.
-pub(super) struct House {
+pub(super) struct Runtime {
     pub(super) registry: Arc<Registry>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) supervisor: Arc<Supervisor>,
@@ -25,14 +25,14 @@ pub(super) struct House {
     pub(super) policy: Policy,
 }
 
-/// Addresses that are taken, and not served yet.
+/// The bound addresses, not served yet.
 pub(super) struct Listeners {
     main: Bound,
     health: Option<Bound>,
 }
 
 impl Listeners {
-    /// Takes both addresses, or says which option to change.
+    /// Binds both addresses; an error names the option to change.
     pub(super) async fn bind(main: SocketAddr, health: Option<SocketAddr>) -> Result<Self, ListenError> {
         let main = server::bind(main, "--listen").await?;
         let health = match health {
@@ -51,26 +51,26 @@ impl Listeners {
     }
 }
 
-impl House {
-    /// A house without accounts, and what its collectors will tell.
+impl Runtime {
+    /// A runtime without accounts, and the transitions that its collectors will report.
     pub(super) fn new(policy: Policy) -> (Self, mpsc::Receiver<Transition>) {
         let (registry, metrics) = (Arc::new(Registry::default()), Metrics::new());
         let clouds = HttpClouds::new(Http::new(policy.clone()), Arc::clone(&metrics));
         let (sender, transitions) = mpsc::channel(TRANSITIONS);
         let supervisor =
             Supervisor::new(Arc::new(clouds), Arc::clone(&registry), Arc::clone(&metrics), sender);
-        let house = Self {
+        let runtime = Self {
             registry,
             metrics,
             supervisor: Arc::new(supervisor),
             readiness: Readiness::default(),
             policy,
         };
-        (house, transitions)
+        (runtime, transitions)
     }
 
-    /// Serves and runs `work` until `stop`: then readiness goes first, the collectors end, and scrapes under way
-    /// finish. `append_account` is served on `/metrics` as well. Returns what `work` returned.
+    /// Serves and runs `work` until `stop`. Then the process becomes unready, the collectors end, and scrapes under way
+    /// finish, in this order. `/metrics` also serves `append_account`. Returns the output of `work`.
     pub(super) async fn run<T>(
         &self,
         listeners: Listeners,
@@ -94,20 +94,20 @@ impl House {
         }
         serving.close();
 
-        let unready_first = async {
+        let become_unready = async {
             stop.cancelled().await;
             self.readiness.stop();
         };
         let ended = async {
-            let done = work.await;
-            // Work that ends by itself, as by an error, ends the house as well.
+            let output = work.await;
+            // Work that ends early, for example by an error, stops the rest as well.
             stop.cancel();
-            done
+            output
         };
-        let (done, ()) = tokio::join!(ended, unready_first);
+        let (output, ()) = tokio::join!(ended, become_unready);
         self.supervisor.stop().await;
         close.cancel();
         serving.wait().await;
-        done
+        output
     }
 }
