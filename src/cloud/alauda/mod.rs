@@ -16,12 +16,12 @@ mod wire;
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::future::BoxFuture;
+use reqwest::header::AUTHORIZATION;
 use tokio::time::Instant;
 use url::Url;
 
-use super::http::{AccountClient, Call};
+use super::http::{AccountClient, ApiRequest};
 use super::{Cloud, CloudError, Collection, Credentials, ServiceFilter};
 use crate::cloud::error::AnswerProblem;
 use refusals::Verdict;
@@ -87,7 +87,7 @@ impl Alauda {
         read: impl Fn(&[u8]) -> Result<T, AnswerProblem>,
     ) -> Result<T, Failure> {
         let endpoint = &self.settings.endpoint;
-        let mut call = Call { operation, url, authorization: None, form: None::<Bytes>, most_bytes };
+        let mut call = ApiRequest::new(operation, url, most_bytes);
         let mut token = self.session.token(&self.client, endpoint).await.map_err(Failure::Account)?;
         match self.ask_with(&mut call, &token, &read).await {
             Err(CloudError::Status(401)) => {}
@@ -142,7 +142,7 @@ impl Alauda {
         let answered = match wire::services_url(endpoint, namespace) {
             Ok(url) if self.session.is_current(token).await => {
                 let most_bytes = collect::MOST_PAGE_BYTES;
-                let mut call = Call { operation: PAGES, url, authorization: None, form: None, most_bytes };
+                let mut call = ApiRequest::new(PAGES, url, most_bytes);
                 self.ask_with(&mut call, token, &|_: &[u8]| Ok(())).await
             }
             _ => Err(CloudError::Status(401)),
@@ -164,11 +164,11 @@ impl Alauda {
 
     async fn ask_with<T>(
         &self,
-        call: &mut Call,
+        call: &mut ApiRequest,
         token: &Token,
         read: &impl Fn(&[u8]) -> Result<T, AnswerProblem>,
     ) -> Result<T, CloudError> {
-        call.authorization = Some(token.header.clone());
+        call.headers.insert(AUTHORIZATION, token.header.clone());
         let answered = self.client.fetch(call, read).await;
         if answered.is_ok() {
             self.session.accepted(token).await;

@@ -7,7 +7,6 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use reqwest::header::HeaderValue;
 use secrecy::ExposeSecret;
 use tokio::sync::Mutex;
@@ -17,7 +16,7 @@ use url::form_urlencoded::Serializer;
 
 use super::refusals::Refusals;
 use super::wire;
-use crate::cloud::http::{AccountClient, Call};
+use crate::cloud::http::{AccountClient, ApiRequest, RequestBody};
 use crate::cloud::{CloudError, Credentials};
 
 /// The silence after the first refusal; doubled with each further one.
@@ -166,13 +165,7 @@ impl Session {
             .append_pair("username", username)
             .append_pair("password", password.expose_secret())
             .finish();
-        let call = Call {
-            operation: "login",
-            url,
-            authorization: None,
-            form: Some(Bytes::from(form)),
-            most_bytes: MOST_LOGIN_BYTES,
-        };
+        let call = ApiRequest::new("login", url, MOST_LOGIN_BYTES).with_body(RequestBody::Form(form.into()));
         match client.fetch(&call, wire::login).await {
             Err(CloudError::Status(400 | 401 | 403)) => Err(CloudError::LoginRejected),
             other => other,

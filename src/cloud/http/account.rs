@@ -1,22 +1,20 @@
 //! One account's way to its cloud: each request is checked, budgeted, sent, limited, counted and, where that helps,
 //! sent once more. Knows no provider.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use reqwest::{Method, Request, Response, StatusCode};
+use reqwest::{Response, StatusCode};
 use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
-use url::Url;
 
 use super::budget::Budget;
 use super::clients::Client;
 use super::guard::Policy;
 use super::places::{Held, Own, Place, Places};
 use super::pool::PATIENCE;
+use super::request::ApiRequest;
 use super::retry::{self, Decision};
 use super::{limits, reset};
 use crate::cloud::CloudError;
@@ -39,34 +37,6 @@ pub struct AccountLimits {
     pub max_concurrent: usize,
     /// Requests a second.
     pub requests_per_second: u32,
-}
-
-/// One request. Everything that a provider sends is a GET, or a POST of a form. `Debug` shows neither the form nor the
-/// authorization, for both are credentials.
-#[derive(Clone)]
-pub struct Call {
-    /// Which operation it is, for metrics: `login`, `services`…
-    pub operation: &'static str,
-    /// Where to.
-    pub url: Url,
-    /// The `Authorization` header; mark it sensitive.
-    pub authorization: Option<HeaderValue>,
-    /// A form that makes it a POST.
-    pub form: Option<Bytes>,
-    /// The most bytes to take of the answer, decompressed.
-    pub most_bytes: usize,
-}
-
-impl fmt::Debug for Call {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { operation, url, authorization: _, form: _, most_bytes } = self;
-        formatter
-            .debug_struct("Call")
-            .field("operation", operation)
-            .field("url", &url.as_str())
-            .field("most_bytes", most_bytes)
-            .finish_non_exhaustive()
-    }
 }
 
 /// The client of one account: shares connections with all accounts, and its budget with none.
@@ -115,7 +85,7 @@ impl AccountClient {
     /// Dropping the future cancels the request and frees what it held.
     pub async fn fetch<T>(
         &self,
-        call: &Call,
+        call: &ApiRequest,
         read: impl Fn(&[u8]) -> Result<T, AnswerProblem>,
     ) -> Result<T, CloudError> {
         self.policy.check_request(&call.url)?;
@@ -177,7 +147,7 @@ impl AccountClient {
     /// Sends the request once and counts it.
     async fn attempt<T>(
         &self,
-        call: &Call,
+        call: &ApiRequest,
         mut place: Place<'_>,
         left: Duration,
         read: &impl Fn(&[u8]) -> Result<T, AnswerProblem>,
@@ -219,7 +189,7 @@ impl AccountClient {
         read(&answered?).map_err(|problem| CloudError::from(problem).into())
     }
 
-    fn count(&self, call: &Call, status: u16, took: Duration) {
+    fn count(&self, call: &ApiRequest, status: u16, took: Duration) {
         // A cloud may answer with any number, and each would be a series.
         let is_known = StatusCode::from_u16(status).is_ok_and(|status| status.canonical_reason().is_some());
         let mut digits = itoa::Buffer::new();
@@ -229,30 +199,16 @@ impl AccountClient {
 
     async fn answer(
         &self,
-        call: &Call,
+        call: &ApiRequest,
         status: &mut Option<u16>,
         held: &mut Held<'_>,
     ) -> Result<Bytes, Failed> {
         let response =
-            self.client.http.execute(request(call)).await.map_err(|error| limits::failure(&error))?;
+            self.client.http.execute(call.to_http()).await.map_err(|error| limits::failure(&error))?;
         *status = Some(response.status().as_u16());
         refuse_unless_ok(&response)?;
-        Ok(limits::body(response, call.most_bytes, held).await?)
+        Ok(limits::body(response, call.max_bytes, held).await?)
     }
-}
-
-fn request(call: &Call) -> Request {
-    let method = if call.form.is_some() { Method::POST } else { Method::GET };
-    let mut request = Request::new(method, call.url.clone());
-    if let Some(authorization) = &call.authorization {
-        request.headers_mut().insert(AUTHORIZATION, authorization.clone());
-    }
-    if let Some(form) = &call.form {
-        let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
-        request.headers_mut().insert(CONTENT_TYPE, form_type);
-        *request.body_mut() = Some(form.clone().into());
-    }
-    request
 }
 
 /// Turns every status but 2xx into a failure. The body of such an answer is not read.
@@ -303,18 +259,5 @@ mod tests {
             drop(first);
         });
         assert!(second.is_ok() && start.elapsed() >= Duration::from_secs(6), "{:?}", start.elapsed());
-    }
-
-    #[test]
-    fn a_call_shows_neither_its_form_nor_its_authorization() {
-        let call = Call {
-            operation: "login",
-            url: "https://caas.example.com/v1/".parse().unwrap(),
-            authorization: Some(HeaderValue::from_static("Token canary")),
-            form: Some(Bytes::from_static(b"password=canary")),
-            most_bytes: 1,
-        };
-        let shown = format!("{call:?}");
-        assert!(shown.contains("caas.example.com") && !shown.contains("canary"), "{shown}");
     }
 }

@@ -102,7 +102,7 @@ mod tests {
     use super::super::budget::Budget;
     use super::super::places::Places;
     use super::super::resolve::SystemLookup;
-    use super::super::{AccountClient, AccountLimits, Bounds, Call};
+    use super::super::{AccountClient, AccountLimits, ApiRequest, Bounds};
     use super::*;
     use crate::cloud::CloudError;
     use crate::cloud::error::Unreachable;
@@ -151,13 +151,7 @@ mod tests {
             budget: Budget::new(1, 1),
             meter: Metrics::new().account("team-a", "acme"),
         };
-        let call = Call {
-            operation: "services",
-            url: "https://caas.example.com/v1/".parse().unwrap(),
-            authorization: None,
-            form: None,
-            most_bytes: 1,
-        };
+        let call = ApiRequest::new("services", "https://caas.example.com/v1/".parse().unwrap(), 1);
         let asked = account.fetch(&call, |_| Ok(())).await;
         assert_eq!(asked, Err(CloudError::Unreachable(Unreachable::NoRoots)));
     }

@@ -8,6 +8,7 @@ pub mod guard;
 pub mod limits;
 mod places;
 mod pool;
+mod request;
 mod reset;
 pub mod resolve;
 mod retry;
@@ -15,10 +16,11 @@ pub mod tls;
 
 use std::sync::Arc;
 
-pub use account::{AccountClient, AccountLimits, Call};
+pub use account::{AccountClient, AccountLimits};
 pub use clients::ClientProblem;
 pub use guard::{Policy, Prefix};
 pub use places::Bounds;
+pub use request::{ApiRequest, RequestBody};
 pub use tls::{CaBundleProblem, check_ca_bundle};
 
 use crate::telemetry::AccountMeter;
