@@ -157,14 +157,13 @@ pub struct Collection {
     #[schemars(extend("x-kubernetes-validations" = cel::between("5s", "24h")))]
     pub stale_after: Option<Duration>,
 
-    /// The longest that one request to the cloud may take, from 1s to 5m, counted from when it is first sent: its
-    /// retries and all that they wait for are included, waiting for its turn before that is not. Where the connections,
-    /// or the memory for large answers, of all accounts together are used up, one that has brought nothing of note for 2s
-    /// to 8s ends sooner. Default: 10s.
+    /// The longest that one request to the cloud may take, from 1s to 5m. It starts when the request is first sent and
+    /// includes retries and the waits between them. Default: 10s.
     #[schemars(extend("x-kubernetes-validations" = cel::between("1s", "5m")))]
     pub request_timeout: Duration,
 
-    /// The most requests that are under way to the cloud at once, from 1 to 256. Default: 32.
+    /// The most requests that are in flight to the cloud at once, from 1 to 256. All accounts of one namespace together
+    /// have at most 256. Default: 32.
     #[schemars(range(min = 1, max = 256))]
     pub max_concurrent_requests: i32,
 

@@ -31,10 +31,12 @@ impl Connect for HttpClouds {
     fn connect(&self, account: &Account) -> Result<Arc<dyn Cloud>, CloudError> {
         let Connection { provider, credentials, ca_bundle, limits } = &account.connection;
         let meter = self.metrics.account(&account.id.namespace, &account.id.name);
-        let client = self.http.account(*limits, ca_bundle.as_deref(), meter).map_err(|problem| {
-            tracing::error!(account = %account.id, %problem, "there is no HTTP client for the account");
-            CloudError::from(Unreachable::Tls)
-        })?;
+        let client = self.http.account(&account.id.namespace, *limits, ca_bundle.as_deref(), meter).map_err(
+            |problem| {
+                tracing::error!(account = %account.id, %problem, "there is no HTTP client for the account");
+                CloudError::from(Unreachable::Tls)
+            },
+        )?;
         Ok(match provider {
             Provider::Alauda(settings) => {
                 Arc::new(Alauda::new(settings.clone(), credentials.clone(), client))

@@ -1,17 +1,15 @@
 //! Clouds that fail, hang, break off and answer nonsense.
 
 use std::net::TcpStream;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use caas_operator::cloud::error::{AnswerProblem, Unreachable};
-use caas_operator::cloud::http::Bounds;
 use caas_operator::cloud::model::Reading;
 use caas_operator::cloud::{CloudError, Credentials};
 
 use crate::support::{
-    Account, Fake, POINTS, Reply, json, large_page, lenient, limits, password, status, timeout_of, until,
+    Account, Fake, POINTS, Reply, json, lenient, limits, password, status, timeout_of, until,
 };
 
 fn raw(head: &str, body: &[u8]) -> Reply {
@@ -93,66 +91,6 @@ async fn a_cloud_that_never_answers_or_drips_costs_its_deadline_and_no_more() {
         assert!(took >= Duration::from_millis(290) && took < Duration::from_secs(60), "{took:?}");
         assert!((account.metric(&["api_requests_total", "services", "timeout"]) - 1.0).abs() < 0.1);
     }
-}
-
-#[tokio::test]
-async fn clouds_that_hang_leave_room_for_the_others() {
-    let http = lenient().bounded(Bounds { busy: 4, ..Bounds::default() });
-    let hanging = Fake::with(|seen| match &*seen.path {
-        "/v1/services/acme/" => Some(json(large_page(8))),
-        path if path.contains("/metrics") => Some(Reply::Hang),
-        _ => None,
-    })
-    .await;
-    let fine = Fake::healthy().await;
-    let account = Account::new(&http, &hanging.endpoint(), timeout_of(600_000), None, password());
-    let _hanging = tokio::spawn(async move { account.collect().await });
-    until("more hang than may be busy", || hanging.count("/metrics") > 4).await;
-
-    let account = Account::new(&http, &fine.endpoint(), limits(), None, password());
-    let collected = tokio::time::timeout(Duration::from_secs(120), account.collect()).await;
-    assert_eq!(collected.expect("long before the other's deadline").unwrap().failures(), (0, None));
-}
-
-#[tokio::test]
-async fn clouds_that_hang_give_sockets_back_when_others_need_them() {
-    for reply in [|| Reply::Hang, || Reply::Drip(0)] {
-        let http = lenient().bounded(Bounds { open: 4, ..Bounds::default() });
-        let hanging = Fake::with(move |seen| match &*seen.path {
-            "/v1/services/acme/" => Some(json(large_page(40))),
-            path if path.contains("/metrics") => Some(reply()),
-            _ => None,
-        })
-        .await;
-        let fine = Fake::healthy().await;
-        let account =
-            Arc::new(Account::new(&http, &hanging.endpoint(), timeout_of(600_000), None, password()));
-        let holds = Arc::clone(&account);
-        let _holds = tokio::spawn(async move { holds.collect().await });
-        until("it holds all sockets", || hanging.count("/metrics") == 4).await;
-
-        let other = Account::new(&http, &fine.endpoint(), limits(), None, password());
-        let collected = tokio::time::timeout(Duration::from_secs(120), other.collect()).await;
-        assert_eq!(collected.expect("long before the other's deadline").unwrap().failures(), (0, None));
-        let timeouts = account.metric(&["api_requests_total", "metrics", "timeout"]);
-        assert!(timeouts > 0.5, "they are told as what they are");
-    }
-}
-
-#[tokio::test]
-async fn no_more_requests_are_under_way_than_all_accounts_together_may_have() {
-    let http = lenient().bounded(Bounds { open: 3, ..Bounds::default() });
-    let fake = Fake::with(|seen| match &*seen.path {
-        "/v1/services/acme/" => Some(json(large_page(16))),
-        path if path.contains("/metrics") => Some(Reply::Late(Duration::from_millis(20), POINTS.to_owned())),
-        _ => None,
-    })
-    .await;
-    let account = || Account::new(&http, &fake.endpoint(), timeout_of(600_000), None, password());
-    let accounts: Vec<_> = std::iter::repeat_with(account).take(4).collect();
-    let collected = futures::future::join_all(accounts.iter().map(Account::collect)).await;
-    assert!(collected.iter().all(|one| one.as_ref().is_ok_and(|one| one.failures().0 == 0)), "{collected:?}");
-    assert_eq!(fake.most_at_once.load(Ordering::SeqCst), 3);
 }
 
 #[tokio::test]

@@ -2,15 +2,13 @@
 
 use std::io::Write;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use caas_operator::cloud::error::{AnswerProblem, Unreachable};
-use caas_operator::cloud::http::Bounds;
-use caas_operator::cloud::{CloudError, Credentials};
+use caas_operator::cloud::CloudError;
+use caas_operator::cloud::error::AnswerProblem;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::support::{Account, Fake, POINTS, Reply, json, large_page, lenient, timeout_of, until};
+use crate::support::{Account, Fake, POINTS, Reply, json};
 
 fn gzip(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
@@ -77,59 +75,4 @@ async fn json_nested_a_hundred_thousand_deep_is_refused_wherever_it_stands() {
     let page = format!(r#"{{"results": [{{"service_name": "a", "instances": {deep}}}]}}"#);
     let fake = Fake::with(move |seen| (seen.path == "/v1/services/acme/").then(|| json(page.clone()))).await;
     assert_eq!(Account::at(&fake).collect().await, Err(AnswerProblem::TooDeep.into()));
-}
-
-#[tokio::test]
-async fn large_bodies_of_all_accounts_take_turns() {
-    // Space is JSON as well.
-    let page = format!("{}{}", " ".repeat(2 << 20), large_page(4));
-    let fake = Fake::with(move |seen| (seen.path == "/v1/services/acme/").then(|| json(page.clone()))).await;
-    let collect = async |bounds: Bounds, accounts: usize, millis| {
-        let http = lenient().bounded(bounds);
-        let account = || {
-            let token = Credentials::Token("given".to_owned().into());
-            Account::new(&http, &fake.endpoint(), timeout_of(millis), None, token)
-        };
-        let accounts: Vec<_> = std::iter::repeat_with(account).take(accounts).collect();
-        futures::future::join_all(accounts.iter().map(Account::collect)).await
-    };
-    let one = Bounds { medium_bodies: 2, large_bodies: 1, ..Bounds::default() };
-    let collected = collect(one, 8, 100_000).await;
-    assert!(collected.iter().all(|one| one.as_ref().is_ok_and(|one| one.failures().0 == 0)), "{collected:?}");
-
-    let none = Bounds { large_bodies: 0, ..Bounds::default() };
-    assert_eq!(collect(none, 1, 500).await, [Err(Unreachable::Timeout.into())]);
-}
-
-#[tokio::test]
-async fn clouds_that_drip_give_memory_back_when_others_need_it() {
-    // Of medium and of large bodies all places are taken by one account.
-    for (bytes, bounds) in [
-        (100 << 10, Bounds { medium_bodies: 1, ..Bounds::default() }),
-        (2 << 20, Bounds { large_bodies: 1, ..Bounds::default() }),
-    ] {
-        let http = lenient().bounded(bounds);
-        let is_page = |path: &str| path == "/v1/services/acme/";
-        let dripping = Fake::with(move |seen| is_page(&seen.path).then_some(Reply::Drip(bytes))).await;
-        let page = format!("{}{}", " ".repeat(bytes), large_page(4));
-        let fine = Fake::with(move |seen| is_page(&seen.path).then(|| json(page.clone()))).await;
-        let account = |fake: &Fake| {
-            let token = Credentials::Token("given".to_owned().into());
-            Account::new(&http, &fake.endpoint(), timeout_of(600_000), None, token)
-        };
-        let (holds, waits) = (account(&dripping), account(&fine));
-        let holding = holds.collect();
-        tokio::pin!(holding);
-        // Its cloud says so where the body lies with us and not in a socket's buffer.
-        tokio::select! {
-            _ = &mut holding => panic!("it drips"),
-            () = until("it drips", || dripping.dripped.load(Ordering::Relaxed) > 10) => {}
-        }
-        let collecting = async { tokio::join!(waits.collect(), &mut holding) };
-        let (collected, held) = tokio::time::timeout(Duration::from_secs(120), collecting)
-            .await
-            .expect("long before the deadline of the one that drips");
-        assert_eq!(collected.unwrap().failures(), (0, None), "{bytes}");
-        assert_eq!(held, Err(Unreachable::Timeout.into()), "{bytes}");
-    }
 }

@@ -10,5 +10,6 @@ mod limits;
 mod logs;
 mod rate;
 mod session;
+mod shares;
 mod support;
 mod tls;

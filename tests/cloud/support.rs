@@ -39,6 +39,8 @@ pub(crate) enum Reply {
     Hang,
     /// The head of an answer and so many bytes of it, then a byte every 50 ms.
     Drip(usize),
+    /// This start, then this piece every 50 ms: a head that does not end.
+    DripHead(&'static str, &'static str),
     /// The head of a gzip answer, then this piece again and again, until the client has enough.
     Endless(Vec<u8>, Vec<u8>),
 }
@@ -263,6 +265,14 @@ impl Parts {
                 }
                 false
             }
+            Reply::DripHead(start, piece) => {
+                let _ = stream.write_all(start.as_bytes()).await;
+                let mut ticks = tokio::time::interval(Duration::from_millis(50));
+                while stream.write_all(piece.as_bytes()).await.is_ok() && stream.flush().await.is_ok() {
+                    ticks.tick().await;
+                }
+                false
+            }
             Reply::Endless(start, piece) => {
                 let head = b"HTTP/1.1 200 X\r\ncontent-encoding: gzip\r\nconnection: close\r\n\r\n";
                 let _ = stream.write_all(head).await;
@@ -366,8 +376,16 @@ impl Account {
         filter: ServiceFilter,
     ) -> Self {
         let metrics = Metrics::new();
-        let client = http.account(limits, ca, metrics.account("team-a", "acme")).unwrap();
+        let client = http.account("team-a", limits, ca, metrics.account("team-a", "acme")).unwrap();
         Self { cloud: Alauda::new(settings(endpoint), credentials, client), selection: filter, metrics }
+    }
+
+    /// An account of this namespace that has a token, so that the services are its first request.
+    pub(crate) fn in_namespace(namespace: &str, http: &Http, fake: &Fake, limits: AccountLimits) -> Self {
+        let (metrics, token) = (Metrics::new(), Credentials::Token("given".to_owned().into()));
+        let client = http.account(namespace, limits, None, metrics.account(namespace, "acme")).unwrap();
+        let settings = settings(&fake.endpoint());
+        Self { cloud: Alauda::new(settings, token, client), selection: ServiceFilter::default(), metrics }
     }
 
     pub(crate) async fn collect(&self) -> Result<Collection, CloudError> {

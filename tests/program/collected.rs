@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use caas_operator::account::{Account, AccountId, Connection, Exposition, Names, Provider, Schedule};
-use caas_operator::cloud::http::{AccountLimits, Http, Policy};
+use caas_operator::cloud::http::{AccountLimits, Capacity, Http, Policy};
 use caas_operator::cloud::{Credentials, ServiceFilter, alauda};
 use caas_operator::collector::registry::Snapshot;
 use caas_operator::collector::{HttpClouds, Registry, Supervisor};
@@ -64,6 +64,11 @@ pub(crate) fn account(name: &str, cloud: &Running) -> Account {
 impl House {
     /// No accounts yet.
     pub(crate) fn new() -> Self {
+        Self::with_capacity(Capacity::default())
+    }
+
+    /// The same where all accounts together may hold no more than this.
+    pub(crate) fn with_capacity(capacity: Capacity) -> Self {
         // Makes the process's TLS provider known.
         let _ = client();
         let policy = Policy {
@@ -72,7 +77,8 @@ impl House {
             ..Policy::default()
         };
         let (registry, metrics) = (Arc::new(Registry::default()), Metrics::new());
-        let connect = Arc::new(HttpClouds::new(Http::new(policy), Arc::clone(&metrics)));
+        let connect =
+            Arc::new(HttpClouds::new(Http::new(policy).with_capacity(capacity), Arc::clone(&metrics)));
         // Nobody hears of transitions here.
         let (transitions, _) = tokio::sync::mpsc::channel(1);
         let supervisor = Supervisor::new(connect, Arc::clone(&registry), Arc::clone(&metrics), transitions);

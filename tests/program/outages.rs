@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use caas_operator::cloud::Credentials;
+use caas_operator::cloud::http::Capacity;
 use caas_operator::simulator::Settings;
 use futures::future::join_all;
 
 use crate::collected::{Collected, House, PASSWORD, account, samples, series, value};
+use crate::process::until;
 use crate::support::cloud_with;
 
 /// The account's own series: they stay when all else has gone.
@@ -78,6 +80,30 @@ async fn a_hanging_cloud_costs_its_own_account_only() {
     house.until_reason("well", "Collected").await;
     house.cycles("well", 5).await;
     assert_eq!(hanging.counts().in_flight, 1, "it hangs all the while");
+    house.supervisor.stop().await;
+    hanging.stop().await;
+    well.stop().await;
+}
+
+#[tokio::test]
+async fn many_accounts_at_hung_clouds_in_one_namespace_do_not_stop_other_namespaces() {
+    let faults = vec!["metrics:hang".parse().unwrap()];
+    let hanging = cloud_with(PASSWORD, 4, 2, Settings { faults, ..Settings::default() }).await;
+    let well = cloud_with(PASSWORD, 4, 2, Settings::default()).await;
+    let house = House::with_capacity(Capacity { requests: 24, ..Capacity::default() });
+    for number in 0..8 {
+        let mut tenant = account(&format!("hanging-{number}"), &hanging);
+        tenant.id.namespace = "tenant".into();
+        tenant.connection.limits.request_timeout = Duration::from_secs(3600);
+        house.supervisor.put(tenant);
+    }
+    // 8 accounts of 8 requests each would hang, were there no share.
+    until("its share hangs", async || (hanging.counts().in_flight >= 8).then_some(())).await;
+
+    house.supervisor.put(account("well", &well));
+    house.until_reason("well", "Collected").await;
+    house.cycles("well", 5).await;
+    assert_eq!(hanging.counts().in_flight, 8, "all the while it has a third of 24 and no more");
     house.supervisor.stop().await;
     hanging.stop().await;
     well.stop().await;

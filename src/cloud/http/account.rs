@@ -1,5 +1,5 @@
-//! One account's way to its cloud: each request is checked, budgeted, sent, limited, counted and, where that helps,
-//! sent once more. Knows no provider.
+//! The HTTP client of one account: checks each request, waits for its turn, sends it, bounds the answer, counts it and
+//! retries where that helps. Knows no provider.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -9,11 +9,10 @@ use reqwest::{Response, StatusCode};
 use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::budget::Budget;
+use super::budget::RequestBudget;
 use super::clients::Client;
+use super::global_limits::{AccountQuota, BodyPermit, RequestPermit};
 use super::guard::Policy;
-use super::places::{Held, Own, Place, Places};
-use super::pool::PATIENCE;
 use super::request::ApiRequest;
 use super::retry::{self, Decision};
 use super::{limits, reset};
@@ -21,17 +20,11 @@ use crate::cloud::CloudError;
 use crate::cloud::error::{AnswerProblem, Unreachable};
 use crate::telemetry::AccountMeter;
 
-/// How long a request keeps its place among the busy ones of all accounts. After that it only waits for its cloud, and a
-/// cloud that never answers must not keep the places of all the others.
-const HOLDS_PLACE: Duration = PATIENCE;
-
-/// How hard one account may ask.
+/// How many requests one account may send, and how long each may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccountLimits {
-    /// The longest that one request may take, from when it is first sent: its retries, and whatever they wait for, are
-    /// counted; waiting for its turn before that is not. A request that has brought nothing for 2 s, or next to nothing,
-    /// ends sooner where all accounts together have used up the process's sockets or the memory for bodies, this account
-    /// has most of them, and another needs one; after 8 s also where the two have about as much.
+    /// The longest that one request may take, counted from when it is first sent. Includes its retries and their waits, not
+    /// the wait for its first turn.
     pub request_timeout: Duration,
     /// Requests in flight at once.
     pub max_concurrent: usize,
@@ -39,27 +32,41 @@ pub struct AccountLimits {
     pub requests_per_second: u32,
 }
 
-/// The client of one account: shares connections with all accounts, and its budget with none.
+/// The client of one account. Shares connections with all accounts, and its rate with none.
+///
+/// A slowdown that the cloud asked for lasts as long as this value: keep it while the account's connection is the same.
 pub struct AccountClient {
     pub(super) policy: Arc<Policy>,
     pub(super) client: Arc<Client>,
-    pub(super) places: Arc<Places>,
-    pub(super) own: Own,
+    pub(super) quota: AccountQuota,
     pub(super) limits: AccountLimits,
-    pub(super) budget: Budget,
+    pub(super) budget: RequestBudget,
     pub(super) meter: AccountMeter,
 }
 
-/// A failed attempt, with what is needed to decide on the next.
+/// A complete answer. Its memory stays accounted for until it is dropped.
+struct Received<'a> {
+    status: StatusCode,
+    body: Bytes,
+    _memory: BodyPermit<'a>,
+}
+
+/// A failed attempt, with what decides on the next one.
 struct Failed {
     error: CloudError,
     /// The wait that the cloud asked for.
-    asked: Option<Duration>,
+    requested_wait: Option<Duration>,
+    /// The status of the answer, where there was one.
+    status: Option<StatusCode>,
 }
 
 impl From<CloudError> for Failed {
     fn from(error: CloudError) -> Self {
-        Self { error, asked: None }
+        let requested_wait = match &error {
+            CloudError::RateLimited { retry_after } => *retry_after,
+            _ => None,
+        };
+        Self { error, requested_wait, status: None }
     }
 }
 
@@ -79,176 +86,159 @@ impl AccountClient {
         &self.meter
     }
 
-    /// Sends the request until it succeeds, cannot succeed, or its time is spent; `read` makes something of the body.
+    /// Sends the request until it succeeds, cannot succeed, or its time is over; `read` parses the body.
     ///
-    /// An answer that `read` calls no JSON is asked for once more, since proxies answer HTML with status 200.
-    /// Dropping the future cancels the request and frees what it held.
-    pub async fn fetch<T>(
+    /// `read` also judges errors that an API reports inside an answer of status 200: a [`CloudError`] from it is treated like
+    /// the same error from a status. `NotJson` is retried, since proxies answer HTML with status 200.
+    /// Dropping the future cancels the request and releases its permits.
+    pub async fn fetch<T, E: Into<CloudError>>(
         &self,
-        call: &ApiRequest,
-        read: impl Fn(&[u8]) -> Result<T, AnswerProblem>,
+        request: &ApiRequest,
+        read: impl Fn(&[u8]) -> Result<T, E>,
     ) -> Result<T, CloudError> {
-        self.policy.check_request(&call.url)?;
-        if call.url.scheme() == "https" && !self.client.has_roots {
+        self.policy.check_request(&request.url)?;
+        if request.url.scheme() == "https" && !self.client.has_roots {
             return Err(Unreachable::NoRoots.into());
         }
-        let (mut slot, mut place) = self.enter(self.limits.request_timeout).await?;
+        let (mut slot, mut permit) = self.enter(self.limits.request_timeout).await?;
         let deadline = Instant::now() + self.limits.request_timeout;
         let left = || deadline.saturating_duration_since(Instant::now());
         let mut attempt = 1;
         loop {
             let sent = Instant::now();
-            let failed = match self.attempt(call, place, left(), &read).await {
-                Ok(value) => return Ok(value),
-                Err(failed) => failed,
-            };
+            let Failed { error, requested_wait, .. } =
+                match self.attempt(request, permit, left(), &read).await {
+                    Ok(value) => return Ok(value),
+                    Err(failed) => failed,
+                };
             drop(slot);
             let dice = fastrand::f64();
-            let limited = matches!(failed.error, CloudError::RateLimited { .. });
-            if limited {
+            let is_limited = matches!(error, CloudError::RateLimited { .. });
+            if is_limited {
                 self.meter.throttled();
-                self.budget.throttle(sent, retry::pause(failed.asked, attempt, dice));
+                self.budget.throttle(sent, retry::pause(requested_wait, attempt, dice));
             }
-            match retry::decide(&failed.error, failed.asked, attempt, left(), dice) {
-                Decision::GiveUp => return Err(failed.error),
+            match retry::decide(&error, requested_wait, attempt, left(), dice) {
+                Decision::GiveUp => return Err(error),
                 Decision::RetryAfter(wait) => {
-                    // After a 429 the account's budget waits, for all its requests.
-                    if !limited {
+                    // After a 429 the budget keeps the whole account silent.
+                    if !is_limited {
                         sleep(wait).await;
                     }
-                    // A limit that does not end slows the account down further and further: its queue counts as well.
+                    // The deadline includes this wait: a limit that does not end makes it longer and longer.
                     match timeout_at(deadline, self.enter(left())).await {
-                        Ok(Ok(entered)) => (slot, place) = entered,
-                        Ok(Err(_)) | Err(_) => return Err(failed.error),
+                        Ok(Ok(entered)) => (slot, permit) = entered,
+                        Ok(Err(_)) | Err(_) => return Err(error),
                     }
-                    self.meter.retry(failed.error.reason());
+                    self.meter.retry(error.reason());
                     attempt += 1;
                 }
             }
         }
     }
 
-    /// Waits for a slot of the account's own and for a place among the requests of all; not while the cloud wants silence
-    /// for longer than `patience`.
+    /// Waits until the account may send one more request, and then until its namespace and the process may.
+    ///
+    /// Fails at once while the cloud asks for silence for longer than `patience`.
     async fn enter(
         &self,
         patience: Duration,
-    ) -> Result<(Option<SemaphorePermit<'_>>, Place<'_>), CloudError> {
+    ) -> Result<(Option<SemaphorePermit<'_>>, RequestPermit<'_>), CloudError> {
         loop {
             let slot = self.budget.admit(patience).await?;
-            let place = self.places.enter(&self.own).await;
-            // While it waited for a place another request may have been told to be silent.
+            let permit = self.quota.request().await;
+            // The cloud may have asked for silence meanwhile.
             if !self.budget.is_silent() {
-                return Ok((slot, place));
+                return Ok((slot, permit));
             }
         }
     }
 
     /// Sends the request once and counts it.
-    async fn attempt<T>(
+    async fn attempt<T, E: Into<CloudError>>(
         &self,
-        call: &ApiRequest,
-        mut place: Place<'_>,
+        request: &ApiRequest,
+        permit: RequestPermit<'_>,
         left: Duration,
-        read: &impl Fn(&[u8]) -> Result<T, AnswerProblem>,
+        read: &impl Fn(&[u8]) -> Result<T, E>,
     ) -> Result<T, Failed> {
         let _in_flight = self.meter.in_flight();
         let started = Instant::now();
-        let mut status = None;
-        // Until the body was read, not only until it came.
-        let mut held = self.places.hold(&self.own, &place);
-        place.sent();
-        let answered = {
-            let answering = timeout(left, self.answer(call, &mut status, &mut held));
-            tokio::pin!(answering);
-            tokio::select! {
-                answered = &mut answering => answered.ok(),
-                () = sleep(HOLDS_PLACE) => {
-                    place.only_waits();
-                    tokio::select! {
-                        answered = &mut answering => answered.ok(),
-                        () = place.lost() => None,
-                    }
-                }
-            }
-        };
-        let answered = answered.unwrap_or_else(|| Err(CloudError::from(Unreachable::Timeout).into()));
+        let received = timeout(left, self.receive(request))
+            .await
+            .unwrap_or_else(|_| Err(CloudError::from(Unreachable::Timeout).into()));
         let took = started.elapsed();
-        match (&answered, status) {
-            // Whatever came of reading the body, unless it never came whole.
-            (Ok(_), Some(status)) => self.count(call, status, took),
-            (Err(failed), status) => match (&failed.error, status) {
-                (CloudError::Unreachable(_), _) | (_, None) => {
-                    self.meter.request(call.operation, failed.error.reason(), took);
-                }
-                (_, Some(status)) => self.count(call, status, took),
-            },
-            (Ok(_), None) => {}
+        drop(permit);
+        self.count(request.operation, &received, took);
+        let received = received?;
+        read(&received.body).map_err(|error| error.into().into())
+    }
+
+    /// Sends the request and receives its answer; every status but 2xx is a failure.
+    async fn receive(&self, request: &ApiRequest) -> Result<Received<'_>, Failed> {
+        let executing = self.client.http.execute(request.to_http());
+        let response = executing.await.map_err(|error| limits::failure(&error))?;
+        let status = response.status();
+        check_status(&response)?;
+        let mut memory = self.quota.body();
+        match limits::body(response, request.max_bytes, &mut memory).await {
+            Ok(body) => Ok(Received { status, body, _memory: memory }),
+            Err(error) => Err(Failed { status: Some(status), ..error.into() }),
         }
-        drop(place);
-        read(&answered?).map_err(|problem| CloudError::from(problem).into())
     }
 
-    fn count(&self, call: &ApiRequest, status: u16, took: Duration) {
-        // A cloud may answer with any number, and each would be a series.
-        let is_known = StatusCode::from_u16(status).is_ok_and(|status| status.canonical_reason().is_some());
-        let mut digits = itoa::Buffer::new();
-        let code = if is_known { digits.format(status) } else { "other" };
-        self.meter.request(call.operation, code, took);
-    }
-
-    async fn answer(
-        &self,
-        call: &ApiRequest,
-        status: &mut Option<u16>,
-        held: &mut Held<'_>,
-    ) -> Result<Bytes, Failed> {
-        let response =
-            self.client.http.execute(call.to_http()).await.map_err(|error| limits::failure(&error))?;
-        *status = Some(response.status().as_u16());
-        refuse_unless_ok(&response)?;
-        Ok(limits::body(response, call.max_bytes, held).await?)
+    /// Counts an attempt by its status, or by its error where no complete answer came.
+    fn count(&self, operation: &'static str, received: &Result<Received<'_>, Failed>, took: Duration) {
+        let status = match received {
+            Ok(received) => received.status,
+            Err(Failed { error, status, .. }) => match status {
+                Some(status) if !matches!(error, CloudError::Unreachable(_)) => *status,
+                _ => return self.meter.request(operation, error.reason(), took),
+            },
+        };
+        // A cloud may answer with any number, and each would be a series of its own.
+        let is_known = status.canonical_reason().is_some();
+        self.meter.request(operation, if is_known { status.as_str() } else { "other" }, took);
     }
 }
 
 /// Turns every status but 2xx into a failure. The body of such an answer is not read.
-fn refuse_unless_ok(response: &Response) -> Result<(), Failed> {
+fn check_status(response: &Response) -> Result<(), Failed> {
     let status = response.status();
     if status.is_success() {
         return Ok(());
     }
-    if status.is_redirection() {
-        return Err(CloudError::from(AnswerProblem::Redirect).into());
-    }
-    let limited = status.as_u16() == 429;
-    let asked = reset::asked_wait(limited, response.headers(), SystemTime::now());
-    let error = if limited {
-        CloudError::RateLimited { retry_after: asked.map(|asked| asked.min(retry::LONGEST_ASKED)) }
+    let is_limited = status == StatusCode::TOO_MANY_REQUESTS;
+    let requested_wait = reset::requested_wait(is_limited, response.headers(), SystemTime::now());
+    let error = if status.is_redirection() {
+        AnswerProblem::Redirect.into()
+    } else if is_limited {
+        CloudError::RateLimited { retry_after: requested_wait.map(|wait| wait.min(retry::LONGEST_REQUESTED)) }
     } else {
         CloudError::Status(status.as_u16())
     };
-    Err(Failed { error, asked })
+    Err(Failed { error, requested_wait, status: Some(status) })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::places::Bounds;
-    use super::super::{Http, Policy};
+    use super::super::{Capacity, Http, Policy};
     use super::*;
     use crate::telemetry::Metrics;
 
     #[tokio::test(start_paused = true)]
-    async fn a_silence_that_begins_while_a_request_waits_for_a_place_is_kept() {
+    async fn a_silence_that_begins_while_a_request_waits_for_its_namespace_is_kept() {
         let limits = AccountLimits {
             request_timeout: Duration::from_secs(10),
             max_concurrent: 2,
             requests_per_second: 10,
         };
-        let http = Http::new(Policy::default()).bounded(Bounds { busy: 1, ..Bounds::default() });
+        let http =
+            Http::new(Policy::default()).with_capacity(Capacity { requests: 1, ..Capacity::default() });
         let meter = Metrics::new().account("team-a", "acme");
-        // A bundle of its own: the system's certificates are of no interest here.
+        // A bundle of its own: the system's certificates do not matter here.
         let ca = rcgen::generate_simple_self_signed(vec!["a.example.com".to_owned()]).unwrap().cert.pem();
-        let account = http.account(limits, Some(ca.as_bytes()), meter).unwrap();
+        let account = http.account("team-a", limits, Some(ca.as_bytes()), meter).unwrap();
 
         let patience = limits.request_timeout;
         let first = account.enter(patience).await.unwrap();

@@ -18,14 +18,14 @@ const SLOWEST: f64 = 1.0 / 64.0;
 const BURST: Duration = Duration::from_millis(100);
 
 /// An account's budget of requests.
-pub(super) struct Budget {
+pub(super) struct RequestBudget {
     slots: Semaphore,
     /// Held while waiting for a token: whoever came first goes first.
     turnstile: Mutex<()>,
     rate: StdMutex<Rate>,
 }
 
-impl Budget {
+impl RequestBudget {
     pub(super) fn new(requests_per_second: u32, most_at_once: usize) -> Self {
         Self {
             slots: Semaphore::new(most_at_once.clamp(1, Semaphore::MAX_PERMITS)),
@@ -159,13 +159,13 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(10);
 
-    async fn admit(budget: &Budget) -> Result<(), CloudError> {
+    async fn admit(budget: &RequestBudget) -> Result<(), CloudError> {
         budget.admit(PATIENCE).await.map(|_| ())
     }
 
     #[tokio::test(start_paused = true)]
     async fn requests_keep_to_the_rate_after_a_small_burst() {
-        let budget = Budget::new(50, 32);
+        let budget = RequestBudget::new(50, 32);
         let start = Instant::now();
         join_all((0..105).map(|_| admit(&budget))).await;
         let took = start.elapsed();
@@ -174,11 +174,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_429_silences_halves_and_the_rate_comes_back() {
-        let budget = Budget::new(50, 32);
+        let budget = RequestBudget::new(50, 32);
         let sent = Instant::now();
         advance(Duration::from_millis(20)).await;
         budget.throttle(sent, Duration::from_secs(5));
-        let is_slow = |budget: &Budget| budget.rate().current(Instant::now()) < 50.0;
+        let is_slow = |budget: &RequestBudget| budget.rate().current(Instant::now()) < 50.0;
         assert!(budget.is_silent() && is_slow(&budget));
 
         let start = Instant::now();
@@ -196,7 +196,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn thirty_two_429s_of_requests_sent_together_halve_once() {
-        let budget = Budget::new(64, 32);
+        let budget = RequestBudget::new(64, 32);
         let sent = Instant::now();
         advance(Duration::from_millis(20)).await;
         for _ in 0..32 {
@@ -212,7 +212,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_429_that_asks_for_less_does_not_end_a_longer_silence() {
-        let budget = Budget::new(50, 32);
+        let budget = RequestBudget::new(50, 32);
         budget.throttle(Instant::now(), Duration::from_secs(8));
         advance(Duration::from_secs(1)).await;
         budget.throttle(Instant::now(), Duration::from_secs(1));
@@ -223,7 +223,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn however_often_it_is_slowed_it_never_stops() {
-        let budget = Budget::new(64, 1);
+        let budget = RequestBudget::new(64, 1);
         for _ in 0..100 {
             advance(Duration::from_millis(10)).await;
             budget.throttle(Instant::now(), Duration::from_millis(1));
@@ -233,7 +233,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_long_silence_refuses_at_once_instead_of_queueing() {
-        let budget = Budget::new(50, 4);
+        let budget = RequestBudget::new(50, 4);
         budget.throttle(Instant::now(), Duration::from_secs(60));
         let start = Instant::now();
         let refused = join_all((0..100).map(|_| admit(&budget))).await;
@@ -245,7 +245,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_more_than_the_slots_at_once_and_a_dropped_wait_takes_none() {
-        let budget = Budget::new(1_000, 2);
+        let budget = RequestBudget::new(1_000, 2);
         let first = budget.admit(PATIENCE).await.unwrap();
         let _second = budget.admit(PATIENCE).await.unwrap();
         assert!(timeout(Duration::from_secs(1), admit(&budget)).await.is_err(), "both slots are taken");
@@ -256,7 +256,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_wait_for_a_token_that_is_dropped_lets_the_next_one_in() {
-        let budget = Budget::new(1, 8);
+        let budget = RequestBudget::new(1, 8);
         admit(&budget).await.unwrap();
         assert!(timeout(Duration::from_millis(100), admit(&budget)).await.is_err());
         let start = Instant::now();

@@ -99,10 +99,10 @@ impl Clients {
 
 #[cfg(test)]
 mod tests {
-    use super::super::budget::Budget;
-    use super::super::places::Places;
+    use super::super::budget::RequestBudget;
+    use super::super::global_limits::{Capacity, GlobalLimits};
     use super::super::resolve::SystemLookup;
-    use super::super::{AccountClient, AccountLimits, ApiRequest, Bounds};
+    use super::super::{AccountClient, AccountLimits, ApiRequest};
     use super::*;
     use crate::cloud::CloudError;
     use crate::cloud::error::Unreachable;
@@ -141,18 +141,16 @@ mod tests {
             max_concurrent: 1,
             requests_per_second: 1,
         };
-        let places = Arc::new(Places::new(Bounds::default()));
         let account = AccountClient {
             policy: Arc::default(),
             client: Arc::new(client),
-            own: places.account(),
-            places,
+            quota: Arc::new(GlobalLimits::new(Capacity::default())).account("team-a"),
             limits,
-            budget: Budget::new(1, 1),
+            budget: RequestBudget::new(1, 1),
             meter: Metrics::new().account("team-a", "acme"),
         };
-        let call = ApiRequest::new("services", "https://caas.example.com/v1/".parse().unwrap(), 1);
-        let asked = account.fetch(&call, |_| Ok(())).await;
-        assert_eq!(asked, Err(CloudError::Unreachable(Unreachable::NoRoots)));
+        let request = ApiRequest::new("services", "https://caas.example.com/v1/".parse().unwrap(), 1);
+        let fetched = account.fetch(&request, |_| Ok::<(), CloudError>(())).await;
+        assert_eq!(fetched, Err(CloudError::Unreachable(Unreachable::NoRoots)));
     }
 }

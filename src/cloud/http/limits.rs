@@ -10,7 +10,7 @@ use reqwest::Response;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 use serde::Deserialize;
 
-use super::places::Held;
+use super::global_limits::BodyPermit;
 use super::resolve::AllRefused;
 use crate::cloud::CloudError;
 use crate::cloud::error::{AnswerProblem, Refusal, Unreachable};
@@ -18,29 +18,31 @@ use crate::cloud::error::{AnswerProblem, Refusal, Unreachable};
 /// The deepest JSON that is taken; what clouds send is not deeper than ten.
 const DEEPEST: usize = 64;
 
-/// Reads a body while it comes and stops at the limit, so that a small bomb cannot become a large buffer. Where the
-/// bodies of all accounts hold too much memory together, it waits.
+/// Reads a body piece by piece and stops at the limit, so that a small bomb never becomes a large buffer. Waits while
+/// there is no memory for it.
 pub(super) async fn body(
     mut response: Response,
-    most_bytes: usize,
-    held: &mut Held<'_>,
+    max_bytes: usize,
+    memory: &mut BodyPermit<'_>,
 ) -> Result<Bytes, CloudError> {
-    // A known encoding is undone by now and its header gone.
+    // The client has decoded a known encoding and removed its header.
     if !is_plain(response.headers()) {
         return Err(AnswerProblem::Encoding.into());
     }
-    if response.content_length().is_some_and(|length| length > most_bytes as u64) {
-        return Err(AnswerProblem::TooLarge.into());
-    }
+    let at_most = match response.content_length() {
+        Some(length) if length > max_bytes as u64 => return Err(AnswerProblem::TooLarge.into()),
+        Some(length) => usize::try_from(length).unwrap_or(max_bytes),
+        None => max_bytes,
+    };
     let mut body = Bytes::new();
     let mut gathered = BytesMut::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error))? {
         let length = body.len() + gathered.len() + chunk.len();
-        if length > most_bytes {
+        if length > max_bytes {
             return Err(AnswerProblem::TooLarge.into());
         }
-        held.grow_to(length).await;
-        // Most answers come in one piece, which is passed on as it is.
+        memory.grow_to(length, at_most).await;
+        // Most answers come in one piece, which is passed on without a copy.
         if body.is_empty() && gathered.is_empty() {
             body = chunk;
         } else {

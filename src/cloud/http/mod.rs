@@ -1,13 +1,12 @@
-//! The wire that all providers share: which addresses may be asked ([`guard`]), whom to trust ([`tls`]), how much of an
-//! answer is taken ([`limits`]), what is sent again, how fast and how much at once. Knows no provider.
+//! The guarded HTTP client that all providers share: which addresses may be dialled ([`guard`]), which certificates are
+//! trusted ([`tls`]), how much of an answer is taken ([`limits`]), retries, rates and concurrency. Knows no provider.
 
 pub mod account;
 mod budget;
 pub mod clients;
+mod global_limits;
 pub mod guard;
 pub mod limits;
-mod places;
-mod pool;
 mod request;
 mod reset;
 pub mod resolve;
@@ -18,42 +17,42 @@ use std::sync::Arc;
 
 pub use account::{AccountClient, AccountLimits};
 pub use clients::ClientProblem;
+pub use global_limits::Capacity;
 pub use guard::{Policy, Prefix};
-pub use places::Bounds;
 pub use request::{ApiRequest, RequestBody};
 pub use tls::{CaBundleProblem, check_ca_bundle};
 
 use crate::telemetry::AccountMeter;
-use budget::Budget;
+use budget::RequestBudget;
 use clients::Clients;
-use places::Places;
+use global_limits::GlobalLimits;
 use resolve::{Lookup, SystemLookup};
 
-/// What all accounts of the process share on the wire. Cheap to clone.
+/// What the requests of all accounts share. Cheap to clone.
 #[derive(Clone)]
 pub struct Http {
     policy: Arc<Policy>,
     clients: Arc<Clients>,
-    places: Arc<Places>,
+    limits: Arc<GlobalLimits>,
 }
 
 impl Http {
-    /// The process's wire, under the administrator's policy.
+    /// A stack under the administrator's policy.
     pub fn new(policy: Policy) -> Self {
         Self::with_lookup(policy, Arc::new(SystemLookup))
     }
 
-    /// As [`Self::new`], resolving names in another way than the system's.
+    /// As [`Self::new`], with another resolver than the system's.
     pub fn with_lookup(policy: Policy, lookup: Arc<dyn Lookup>) -> Self {
         let policy = Arc::new(policy);
         let clients = Arc::new(Clients::new(Arc::clone(&policy), lookup));
-        Self { policy, clients, places: Arc::new(Places::new(Bounds::default())) }
+        Self { policy, clients, limits: Arc::new(GlobalLimits::new(Capacity::default())) }
     }
 
-    /// The same with other bounds.
+    /// The same with another capacity.
     #[must_use]
-    pub fn bounded(self, bounds: Bounds) -> Self {
-        Self { places: Arc::new(Places::new(bounds)), ..self }
+    pub fn with_capacity(self, capacity: Capacity) -> Self {
+        Self { limits: Arc::new(GlobalLimits::new(capacity)), ..self }
     }
 
     /// What the administrator allows.
@@ -61,9 +60,11 @@ impl Http {
         &self.policy
     }
 
-    /// A client for one account, which trusts its own bundle (PEM) alone or, without one, the system's certificates.
+    /// A client for one account of this namespace. It trusts its own CA bundle (PEM) alone or, without one, the system's
+    /// certificates.
     pub fn account(
         &self,
+        namespace: &str,
         limits: AccountLimits,
         ca_bundle: Option<&[u8]>,
         meter: AccountMeter,
@@ -71,10 +72,9 @@ impl Http {
         Ok(AccountClient {
             policy: Arc::clone(&self.policy),
             client: self.clients.get(ca_bundle)?,
-            places: Arc::clone(&self.places),
-            own: self.places.account(),
+            quota: self.limits.account(namespace),
             limits,
-            budget: Budget::new(limits.requests_per_second, limits.max_concurrent),
+            budget: RequestBudget::new(limits.requests_per_second, limits.max_concurrent),
             meter,
         })
     }

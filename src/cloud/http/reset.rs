@@ -17,7 +17,7 @@ const RESETS: [&str; 3] = ["ratelimit-reset", "x-ratelimit-reset", "x-rate-limit
 /// How long an answer with these headers asks us to wait, if it says so in a dialect we know.
 ///
 /// Of an answer that is no 429 only `Retry-After` is meant for us: of the limit many clouds tell with every answer.
-pub(super) fn asked_wait(limited: bool, headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+pub(super) fn requested_wait(limited: bool, headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let retry_after =
         text(RETRY_AFTER.as_str()).and_then(|value| seconds(value, now).or_else(|| date(value, now)));
@@ -69,7 +69,7 @@ mod tests {
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()))
             .collect();
-        asked_wait(limited, &headers, UNIX_EPOCH + Duration::from_secs(NOW)).map(|wait| wait.as_secs())
+        requested_wait(limited, &headers, UNIX_EPOCH + Duration::from_secs(NOW)).map(|wait| wait.as_secs())
     }
 
     #[test]
@@ -114,7 +114,7 @@ mod tests {
         ) {
             if let Ok(value) = HeaderValue::from_bytes(&value) {
                 let headers = HeaderMap::from_iter([(HeaderName::from_static(name), value)]);
-                let _ = asked_wait(true, &headers, UNIX_EPOCH + Duration::from_secs(NOW));
+                let _ = requested_wait(true, &headers, UNIX_EPOCH + Duration::from_secs(NOW));
             }
         }
 

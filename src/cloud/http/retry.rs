@@ -15,7 +15,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(8);
 /// The first pause after a 429 that does not say how long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest wait that a cloud may ask for. Whatever it says, it is asked again after that.
-pub(super) const LONGEST_ASKED: Duration = Duration::from_secs(15 * 60);
+pub(super) const LONGEST_REQUESTED: Duration = Duration::from_secs(15 * 60);
 
 /// What to do after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub(super) fn decide(
 pub(super) fn pause(asked: Option<Duration>, attempt: u32, dice: f64) -> Duration {
     match asked {
         // A reset of 0 s is a clock's rounding, not an invitation.
-        Some(asked) if !asked.is_zero() => asked.min(LONGEST_ASKED),
+        Some(asked) if !asked.is_zero() => asked.min(LONGEST_REQUESTED),
         _ => backoff(FIRST_PAUSE, attempt, dice),
     }
 }
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn what_a_cloud_asks_for_is_honoured_and_capped() {
         assert_eq!(pause(Some(Duration::from_secs(20)), 1, 0.0), Duration::from_secs(20));
-        assert_eq!(pause(Some(Duration::from_secs(99_999_999)), 1, 0.0), LONGEST_ASKED);
+        assert_eq!(pause(Some(Duration::from_secs(99_999_999)), 1, 0.0), LONGEST_REQUESTED);
         assert_eq!(pause(Some(Duration::ZERO), 1, 1.0), FIRST_PAUSE);
         assert_eq!(pause(None, 3, 1.0), 4 * FIRST_PAUSE);
     }
