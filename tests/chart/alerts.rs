@@ -106,7 +106,7 @@ fn every_alert_tells_what_happened_and_leads_to_its_runbook() {
         let page = fs::read_to_string(project(runbook)).unwrap();
         assert!(
             page.starts_with(&format!("# {name}\n"))
-                && page.contains("## Look")
+                && page.contains("## Diagnosis")
                 && page.contains("## Causes"),
             "{runbook}"
         );
