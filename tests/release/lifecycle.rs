@@ -236,7 +236,7 @@ async fn uid(world: &World) -> String {
 pub(crate) async fn a_definition_that_kubectl_installed_is_taken_over_and_upgraded(world: &'static World) {
     let folder = tempfile::tempdir().unwrap();
     let page = "upgrade.md";
-    let take_over = commands(page, "Taking over a definition that kubectl installed");
+    let take_over = commands(page, "Adopting a CRD that kubectl installed");
     let upgrade = "helm upgrade caas-operator charts/caas-operator -n caas-system --reset-then-reuse-values";
     assert!(fs::read_to_string(project().join("docs").join(page)).unwrap().contains(upgrade));
     let later = folder.path().join("charts/caas-operator");

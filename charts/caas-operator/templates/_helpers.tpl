@@ -70,7 +70,7 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{/* What the operator may do with accounts, wherever it looks after them: each rule with its reason. */}}
+{{/* Permissions of the operator in the namespaces it watches: each rule with its reason. */}}
 {{- define "caas-operator.rules" -}}
 # Which accounts there are, and their changes.
 - apiGroups: [caas-operator.io]
@@ -102,7 +102,7 @@ annotations:
   verbs: [create, patch]
 {{- end }}
 
-{{/* The selector of the accounts' series in alerts: those that this release looks after. */}}
+{{/* Selector of the accounts' series in alerts: the accounts that this release collects. */}}
 {{- define "caas-operator.accountSelector" -}}
 {{- if .Values.prometheusRule.accountSelector -}}
 {{ .Values.prometheusRule.accountSelector }}
