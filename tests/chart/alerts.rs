@@ -23,7 +23,7 @@ fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
         .unwrap_or_else(|| panic!("{pointer} is missing in {value}"))
 }
 
-/// Has `promtool` run tests on the rules that the chart renders with further arguments.
+/// Runs `promtool test rules` on the rules that the chart renders with additional arguments.
 fn promtool_passes(arguments: &[&str], tests: &[PathBuf]) {
     let folder = tempfile::tempdir().unwrap();
     let objects = render(&[&ENABLED, arguments].concat());
@@ -49,7 +49,7 @@ fn every_alert_fires_and_resolves() {
 
 #[test]
 #[ignore = "needs the real servers: run make test"]
-fn the_pages_values_for_long_intervals_suit_accounts_that_are_collected_every_hour() {
+fn the_documented_values_for_long_intervals_suit_accounts_collected_every_hour() {
     let page = fs::read_to_string(project("docs/alerts.md")).unwrap();
     let (_, section) = page.split_once("## Long intervals").unwrap();
     let values = section.split("```").nth(1).and_then(|block| block.strip_prefix("yaml")).unwrap();
@@ -58,7 +58,7 @@ fn the_pages_values_for_long_intervals_suit_accounts_that_are_collected_every_ho
     promtool_passes(&["--values", file.path().to_str().unwrap()], &[project("tests/chart/hourly.yaml")]);
 }
 
-/// Whether one of the tests of a file has the alert fire and then expects none.
+/// Whether a test in a file makes the alert fire and then expects it to resolve.
 fn resolves(file: &Value) -> bool {
     file["tests"].as_array().unwrap().iter().any(|test| {
         let mut expected =
@@ -92,7 +92,7 @@ fn every_alert_has_a_test_in_which_it_fires_and_then_resolves() {
 
 #[test]
 #[ignore = "needs the real servers: run make test"]
-fn every_alert_tells_what_happened_and_leads_to_its_runbook() {
+fn every_alert_has_a_summary_a_description_and_a_runbook() {
     let objects = render(&ENABLED);
     let alerts_page = fs::read_to_string(project("docs/alerts.md")).unwrap();
     let alerts = alerts(only(&objects, "PrometheusRule"));
@@ -151,7 +151,7 @@ fn thresholds_labels_and_selectors_come_from_values() {
 
 #[test]
 #[ignore = "needs the real servers: run make test"]
-fn a_release_for_some_namespaces_alerts_for_their_accounts_only() {
+fn a_release_for_some_namespaces_alerts_only_on_their_accounts() {
     let objects = render(&[&ENABLED[..], &["--set=namespaces={team-a,team-b}"]].concat());
     let rule = only(&objects, "PrometheusRule");
     let memory = alerts(rule).into_iter().find(|alert| alert["alert"] == "CaasInstanceMemoryHigh").unwrap();

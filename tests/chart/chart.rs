@@ -1,4 +1,4 @@
-//! Runs helm on the chart. Knows nothing of what the chart should say.
+//! Runs helm on the chart. Knows nothing of what it should render.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -26,12 +26,12 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Runs one of the tools and gives what came of it.
+/// Runs one of the tools and returns its result.
 pub(crate) fn run<I: AsRef<OsStr>>(tool: &str, arguments: impl IntoIterator<Item = I>) -> Output {
     Command::new(server(tool)).args(arguments).env("HELM_NO_PLUGINS", "1").output().unwrap()
 }
 
-/// What a tool wrote to its errors.
+/// What a tool wrote to stderr.
 pub(crate) fn errors(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }

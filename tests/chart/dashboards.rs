@@ -1,4 +1,4 @@
-//! The dashboards: every panel explains itself, and every query is well formed and asks for metrics that exist.
+//! The dashboards: every panel has a description, and every query is valid and uses metrics that exist.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -38,7 +38,7 @@ fn queries(dashboard: &Value) -> Vec<String> {
     of_panels.chain(of_variables).map(str::to_owned).collect()
 }
 
-/// A query with a word for every variable.
+/// A query with every variable replaced by a word.
 fn filled(query: &str, dashboard: &Value) -> String {
     let names = variables(dashboard).iter().map(|variable| variable["name"].as_str().unwrap());
     grafana::filled(query, names.map(|name| (name, "x")))
@@ -93,7 +93,7 @@ fn every_panel_has_a_title_a_description_and_a_unit() {
 }
 
 #[test]
-fn every_dashboard_can_be_told_which_prometheus_to_ask() {
+fn every_dashboard_has_a_data_source_variable() {
     let mut identities = BTreeSet::new();
     for (name, dashboard) in dashboards() {
         assert!(identities.insert(dashboard["uid"].as_str().unwrap().to_owned()), "{name}");
@@ -108,7 +108,7 @@ fn every_dashboard_can_be_told_which_prometheus_to_ask() {
 }
 
 #[test]
-fn every_rate_looks_back_over_several_scrapes_also_where_they_are_a_minute_apart() {
+fn every_rate_spans_several_scrapes_even_a_minute_apart() {
     // Accounts are scraped each 30 seconds by default, and at least each minute. Without a minimal step, Grafana would take
     // four times the interval of its data source, in which there may be one scrape or none.
     let (mut rates, mut fixed) = (0, 0);

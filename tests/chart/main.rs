@@ -1,6 +1,6 @@
-//! The chart as people get it: which values it refuses, what it renders, which alerts fire, what its dashboards ask for.
+//! The chart: which values it rejects, what it renders, which alerts fire, what its dashboards query.
 
-// Clippy's leave to unwrap and panic in tests does not reach the helpers of an integration test.
+// Clippy allows unwrap and panic in test functions, but not in helpers of an integration test.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod alerts;

@@ -1,4 +1,4 @@
-//! What the chart renders, over all the ways in which people install it (`tests/chart/values`).
+//! What the chart renders, for all the ways in which people install it (`tests/chart/values`).
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -36,7 +36,7 @@ fn set<const N: usize>(words: [&str; N]) -> BTreeSet<&str> {
 
 #[test]
 #[ignore = "needs the real servers: run make test"]
-fn helm_finds_nothing_to_complain_of() {
+fn helm_lint_finds_nothing() {
     for way in ways() {
         let chart = folder();
         let mut arguments = vec!["lint", "--strict", "--quiet", chart.to_str().unwrap()];
@@ -62,7 +62,7 @@ fn the_templates_unit_tests_pass() {
 
 #[test]
 #[ignore = "needs the real servers: run make test"]
-fn every_object_says_what_it_is_and_where_it_belongs() {
+fn every_object_has_the_standard_labels_and_a_namespace() {
     for way in ways() {
         for object in render_way(way.as_deref()) {
             let (kind, metadata) = (object["kind"].as_str().unwrap(), &object["metadata"]);
@@ -78,7 +78,7 @@ fn every_object_says_what_it_is_and_where_it_belongs() {
 
 #[test]
 #[ignore = "needs the real servers: run make test"]
-fn no_pod_needs_more_than_the_restricted_standard_allows() {
+fn every_pod_meets_the_restricted_pod_security_standard() {
     for way in ways() {
         let objects = render_way(way.as_deref());
         let pod = &only(&objects, "Deployment")["spec"]["template"]["spec"];
@@ -97,7 +97,7 @@ fn no_pod_needs_more_than_the_restricted_standard_allows() {
 
 #[test]
 #[ignore = "needs the real servers: run make test"]
-fn the_operator_may_do_what_it_needs_and_no_more() {
+fn the_operators_role_grants_exactly_what_it_needs() {
     let objects = render(&[]);
     let role =
         of_kind(&objects, "ClusterRole").find(|role| role["metadata"]["name"] == "caas-operator").unwrap();
@@ -112,7 +112,7 @@ fn the_operator_may_do_what_it_needs_and_no_more() {
 
 #[test]
 #[ignore = "needs the real servers: run make test"]
-fn secrets_are_listed_only_where_they_are_watched() {
+fn secrets_are_listed_only_if_they_are_watched() {
     let objects = render(&["--set", "watchSecrets=true"]);
     let role =
         of_kind(&objects, "ClusterRole").find(|role| role["metadata"]["name"] == "caas-operator").unwrap();
@@ -151,7 +151,7 @@ fn with_namespaces_the_rules_are_those_of_the_cluster_role() {
 
 #[test]
 #[ignore = "needs the real servers: run make test"]
-fn the_service_that_accounts_are_scraped_through_is_the_one_the_operator_names() {
+fn accounts_are_scraped_through_the_charts_service() {
     for way in ways() {
         let objects = render_way(way.as_deref());
         let service = only(&objects, "Service");
@@ -177,7 +177,7 @@ fn the_service_that_accounts_are_scraped_through_is_the_one_the_operator_names()
 
 #[test]
 #[ignore = "needs the real servers: run make test"]
-fn the_definition_is_kept_unless_that_is_not_wanted() {
+fn the_crd_is_kept_unless_crds_keep_is_false() {
     let policy = |objects: &[Value]| {
         only(objects, "CustomResourceDefinition")["metadata"]["annotations"]["helm.sh/resource-policy"]
             .clone()
@@ -194,7 +194,7 @@ fn the_definition_is_kept_unless_that_is_not_wanted() {
 
 #[test]
 #[ignore = "needs the real servers: run make test"]
-fn the_chart_brings_the_definition_as_the_program_prints_it() {
+fn the_charts_crd_is_the_one_that_the_program_prints() {
     let printed = fs::read_to_string(project("crds/caasaccounts.yaml")).unwrap();
     assert!(fs::read_to_string(folder().join("files/crd.yaml")).unwrap() == printed, "run make generate");
     let printed: Value = serde_saphyr::from_str(&printed).unwrap();
@@ -236,7 +236,7 @@ fn every_value_has_a_comment_in_the_readme() {
 }
 
 #[test]
-fn links_between_pages_lead_somewhere() {
+fn links_between_pages_resolve() {
     let mut pages: Vec<_> =
         ["docs", "docs/runbooks"].iter().flat_map(|folder| crate::chart::files(&project(folder))).collect();
     pages.push(folder().join("README.md"));

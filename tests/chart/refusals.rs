@@ -1,8 +1,8 @@
-//! Values that the chart refuses, each with a message that names the value.
+//! Values that the chart rejects, each with a message that names the value.
 
 use crate::chart::{errors, template};
 
-/// What is set, and what the message has to say.
+/// What is set, and what the message has to contain.
 const REFUSED: [(&str, &[&str]); 54] = [
     ("replicaz=2", &["additional properties 'replicaz' not allowed"]),
     ("image.tagg=1", &["at '/image'", "'tagg' not allowed"]),
@@ -119,7 +119,7 @@ const REFUSED: [(&str, &[&str]); 54] = [
 
 #[test]
 #[ignore = "needs the real servers: run make test"]
-fn a_value_that_does_not_fit_is_refused_by_its_name() {
+fn an_invalid_value_is_rejected_by_name() {
     for (value, says) in REFUSED {
         // Text as it is: `--set` would take braces for a list.
         let flag = if value.contains('{') { "--set-literal" } else { "--set" };

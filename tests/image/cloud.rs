@@ -1,4 +1,4 @@
-//! A simulated cloud behind TLS, and the one name server that knows its name.
+//! A simulated cloud behind TLS, and the only name server that resolves its name.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -13,7 +13,7 @@ const NAME: &str = "cloud.caas.test";
 /// The password of its user, `acme`.
 pub(crate) const PASSWORD: &str = "secret";
 
-/// A running cloud, and the endpoint that leads to it by name.
+/// A running cloud, and its endpoint by name.
 pub(crate) async fn start(authority: &Authority) -> (Running, String) {
     let user = AccountSettings { password: Some(PASSWORD.into()), ..AccountSettings::new("acme") };
     let settings = Settings {

@@ -1,10 +1,10 @@
-//! What `docker build .` is sent of this folder, as `.dockerignore` has it.
+//! The build context of `docker build .`, as `.dockerignore` defines it.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// The files and folders that are let through. Everything else is held back, by the first rule.
+/// The files and folders that are included. The first rule excludes everything else.
 fn sent(project: &Path) -> Vec<String> {
     let text = fs::read_to_string(project.join(".dockerignore")).unwrap();
     let mut rules = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -19,7 +19,7 @@ fn sent(project: &Path) -> Vec<String> {
 
 #[test]
 #[ignore = "builds the program once more: run make test"]
-fn what_docker_is_sent_is_all_that_the_build_reads() {
+fn the_docker_build_context_contains_everything_the_build_reads() {
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
     // One place for every run, and files as old as they are: where nothing changed, nothing is built.
     let built = Path::new(env!("CARGO_TARGET_TMPDIR"));
@@ -35,7 +35,7 @@ fn what_docker_is_sent_is_all_that_the_build_reads() {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["test", "--no-run", "--locked", "--offline", "--bin", "caas-operator", "--target-dir"]);
     cargo.arg(built.parent().unwrap()).current_dir(&context);
-    // What cargo told this process of our package would have those be built anew that look at theirs.
+    // The variables that cargo set for this process would cause rebuilds.
     for (name, _) in std::env::vars_os().filter(|(name, _)| {
         let name = name.to_string_lossy();
         ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|prefix| name.starts_with(prefix))

@@ -1,4 +1,4 @@
-//! A test once more, in namespaces of its own. Knows nothing of what it tests.
+//! Runs a test again in its own namespaces. Knows nothing of what it tests.
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
@@ -6,15 +6,15 @@ use std::process::{Command, ExitStatus, Output};
 
 use crate::namespaces::{is_root, missing, possible, unshare};
 
-/// Tells the test inside that it is, and whether it is the machine's root, who may be any user.
+/// Tells the test that it runs inside, and whether it is the machine's root, who may become any user.
 const INSIDE: &str = "CAAS_TEST_INSIDE";
 
-/// Whether processes may be given another user.
+/// Whether processes may run as another user.
 pub(crate) fn may_change_users() -> bool {
     std::env::var(INSIDE).as_deref() == Ok("root")
 }
 
-/// Runs `test` inside; outside, starts the test of this full name there, waits for it, and sees that it left no temporary
+/// Runs `test` inside; outside, starts the test of this full name there, waits for it, and checks that it left no temporary
 /// file.
 pub(crate) fn run(name: &str, test: impl Future<Output = ()>) {
     if std::env::var_os(INSIDE).is_some() {
@@ -42,7 +42,7 @@ pub(crate) fn run(name: &str, test: impl Future<Output = ()>) {
 }
 
 #[test]
-fn what_keeps_a_program_out_of_namespaces_is_said_in_a_sentence() {
+fn a_missing_permission_for_namespaces_is_reported_in_a_sentence() {
     let trial = |code: i32, says: &str| {
         let status = ExitStatus::from_raw(code << 8);
         missing(Ok(Output { status, stdout: Vec::new(), stderr: format!("{says}\n").into_bytes() }))

@@ -1,8 +1,8 @@
-//! The image: what it is built from, and its file system, tested as such: the static binary in an empty root with CA
+//! The image: its build context and its file system: the static binary in an empty root with CA
 //! certificates only, read-only, as user 65532, with a name server of its own. Needs Linux, util-linux and
 //! `target/static` (`make static`).
 //!
-//! A test of the file system starts itself once more in namespaces of its own, where it may mount, and where port 53 is
+//! A test of the file system starts itself again in its own namespaces, where it may mount, and where port 53 is
 //! free.
 
 // Helpers of tests, outside test functions: what cannot be set up fails the test, as it should.
@@ -38,7 +38,7 @@ const PT_INTERP: u32 = 3;
 
 #[test]
 #[ignore = "needs the static binary: run make test"]
-fn the_binary_asks_for_no_dynamic_loader() {
+fn the_binary_needs_no_dynamic_loader() {
     let elf = fs::read(binary()).unwrap();
     assert_eq!(&elf[..4], b"\x7fELF");
     let number = |at: usize, bytes: usize| {

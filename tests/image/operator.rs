@@ -55,7 +55,7 @@ async fn in_a_cluster() -> anyhow::Result<()> {
     assert!(body.contains(&up), "{body}");
     team.kubectl(&["wait", "caas/acme", "--for=condition=Ready", "--timeout=200s"]).await?.expect_ok();
     assert_eq!(root.files(), files, "nothing was written");
-    program.ends_as_it_should();
+    program.exits_cleanly();
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! The image's root with the program in it, running. Knows no command of the program.
+//! The image's root file system with the program running in it. Knows no command of the program.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -13,10 +13,10 @@ use crate::authority::Authority;
 use crate::binary;
 use crate::inside::may_change_users;
 
-/// As for other tests of the program: far more than it takes, so that a busy machine fails none.
+/// Far more than it takes, so that a busy machine fails no test.
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// What the image holds, and what every container runtime puts into one.
+/// What the image contains, and what every container runtime adds.
 pub(crate) struct Root(TempDir);
 
 impl Root {
@@ -31,7 +31,7 @@ impl Root {
         root
     }
 
-    /// One file more.
+    /// Adds a file.
     pub(crate) fn write(&self, path: &str, content: &str) {
         let path = self.0.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -82,7 +82,7 @@ impl Root {
 pub(crate) struct Program(Child);
 
 impl Program {
-    /// Asks an address until it answers as wanted; shows the program's log where that never comes.
+    /// Requests an address until the response is as expected; shows the program's log if it never is.
     pub(crate) async fn until_answers(&mut self, url: &str, wanted: impl Fn(u16, &str) -> bool) -> String {
         let started = Instant::now();
         loop {
@@ -100,8 +100,8 @@ impl Program {
         }
     }
 
-    /// It runs as the image's user, and SIGTERM ends it with 0.
-    pub(crate) fn ends_as_it_should(mut self) {
+    /// Asserts that it runs as the image's user, and that SIGTERM ends it with 0.
+    pub(crate) fn exits_cleanly(mut self) {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
         let uid = status.lines().find(|line| line.starts_with("Uid:")).unwrap();
         if may_change_users() {

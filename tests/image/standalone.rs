@@ -26,5 +26,5 @@ async fn in_an_empty_root() {
     assert!(body.contains("caas_account_up{account_namespace=\"default\",account=\"alauda\"} 1"), "{body}");
     assert!(body.contains("memory_usage{service=\"kibana\""), "{body}");
     assert_eq!(root.files(), files, "nothing was written");
-    program.ends_as_it_should();
+    program.exits_cleanly();
 }

@@ -1,4 +1,4 @@
-//! An alert of the chart in the live Prometheus. That each alert fires and resolves by its rule is shown in `tests/chart`.
+//! An alert of the chart in the live Prometheus. `tests/chart` shows that each alert rule fires and resolves.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Every dashboard as Grafana would show it: each variable has values, each query an answer.
+//! Every dashboard as Grafana would show it: each variable has values, and each query returns data.
 
 use anyhow::{Context, ensure};
 use caas_operator::simulator::world::{Service, Status};
@@ -49,7 +49,7 @@ pub(crate) async fn every_variable_and_every_query_of_every_dashboard_has_an_ans
     assert!(queries > 160);
 }
 
-/// A cloud whose clock stands at a moment when a service has fewer instances than it should.
+/// A cloud whose clock is fixed at a time when a service has fewer instances than desired.
 async fn deploying(hosts: &Hosts) -> Cloud {
     let settings = Settings { accounts: vec![user("acme", 20)], churn: 1.0, ..Settings::default() };
     let cloud = Cloud::start_as(hosts, "deploying", 13, settings.clone()).await.unwrap();
@@ -60,14 +60,14 @@ async fn deploying(hosts: &Hosts) -> Cloud {
     cloud.restart_as(Settings { clock: Clock::fixed(moment), ..settings }).await.unwrap()
 }
 
-/// What stands in a variable that may stand for all.
+/// The value of a variable that matches everything.
 #[derive(Clone, Copy, PartialEq)]
 enum Chosen {
     All,
     One,
 }
 
-/// The variables with the values that Grafana would offer; ours where it is among them.
+/// The variables with the values that Grafana would offer; ours if it is among them.
 async fn variables(
     prometheus: &Prometheus,
     dashboard: &Value,

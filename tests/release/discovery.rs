@@ -1,4 +1,4 @@
-//! Without Prometheus Operator: a Prometheus that asks the operator itself what to scrape.
+//! Without Prometheus Operator: a Prometheus that discovers its targets from the operator.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use crate::harness::prometheus::Prometheus;
 use crate::harness::tenant::Tenant;
 use crate::harness::world::World;
 
-/// The configuration of `docs/prometheus.md`, asking more often.
+/// The configuration of `docs/prometheus.md` with a shorter refresh interval.
 fn configuration() -> String {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/prometheus.md");
     let page = fs::read_to_string(page).unwrap();

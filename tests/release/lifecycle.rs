@@ -1,4 +1,4 @@
-//! Releases that come, change and go. Each test begins without a release and without our definition.
+//! Releases that are installed, changed and removed. Each test starts without a release and without our CRD.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,14 +15,14 @@ use crate::harness::tenant::Tenant;
 use crate::harness::world::{NAMESPACE, World};
 use crate::harness::{PATIENCE, timeout};
 
-const DEFINITION: &str = "caasaccounts.caas-operator.io";
+const CRD: &str = "caasaccounts.caas-operator.io";
 
-/// What every release here is given.
+/// Values of every release in this file.
 fn values() -> Value {
     json!({"clouds": {"allowedCIDRs": [NETWORK]}, "log": {"level": "info,caas_operator=debug", "format": "text"}})
 }
 
-/// Uninstalls what an earlier test has left.
+/// Uninstalls what an earlier test left behind.
 async fn clean(world: &World) {
     let releases =
         world.helm(&["list", "--all-namespaces", "--output", "json"], &Value::Null).await.expect_ok();
@@ -31,7 +31,7 @@ async fn clean(world: &World) {
         let (name, namespace) = (release["name"].as_str().unwrap(), release["namespace"].as_str().unwrap());
         world.helm(&["uninstall", name, "--namespace", namespace, "--wait"], &Value::Null).await.expect_ok();
     }
-    kubectl(world, &["delete", "crd", DEFINITION, "--ignore-not-found", &timeout()]).await;
+    kubectl(world, &["delete", "crd", CRD, "--ignore-not-found", &timeout()]).await;
 }
 
 fn project() -> PathBuf {
@@ -61,7 +61,7 @@ async fn has_series(prometheus: &Prometheus, team: &Tenant) {
     prometheus.until(&query, |series| !series.is_empty()).await;
 }
 
-pub(crate) async fn prometheus_operator_may_come_after_the_operator(world: &'static World) {
+pub(crate) async fn prometheus_operator_may_be_installed_after_the_operator(world: &'static World) {
     clean(world).await;
     install(world, &values()).await;
     let team = Tenant::new(world, "early").await;
@@ -79,7 +79,7 @@ pub(crate) async fn prometheus_operator_may_come_after_the_operator(world: &'sta
     assert_eq!(pods(world).await, before, "nothing was restarted");
 }
 
-pub(crate) async fn an_operator_of_some_namespaces_leaves_the_others_alone(world: &'static World) {
+pub(crate) async fn an_operator_of_some_namespaces_ignores_the_others(world: &'static World) {
     clean(world).await;
     let prometheus = world.prometheus().await;
     let (ours, also, elsewhere) = (
@@ -113,7 +113,7 @@ pub(crate) async fn an_operator_of_some_namespaces_leaves_the_others_alone(world
     assert!(!bindings.contains("teams-caas-operator"), "a ClusterRole is bound to it");
 }
 
-/// A copy of the chart as another version of it might be: other numbers, and another definition.
+/// A copy of the chart as another version: other version numbers and another CRD.
 fn chart_as(copied: PathBuf, version: &str, change: impl FnOnce(&mut Value)) -> PathBuf {
     copy(&chart(), &copied);
     let file = copied.join("Chart.yaml");
@@ -124,13 +124,13 @@ fn chart_as(copied: PathBuf, version: &str, change: impl FnOnce(&mut Value)) -> 
     }
     fs::write(&file, about.to_string()).unwrap();
     let file = copied.join("files/crd.yaml");
-    let mut definition: Value = serde_saphyr::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
-    change(&mut definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]);
-    fs::write(&file, definition.to_string()).unwrap();
+    let mut crd: Value = serde_saphyr::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    change(&mut crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]);
+    fs::write(&file, crd.to_string()).unwrap();
     copied
 }
 
-/// Takes a field of `spec.metrics` out of the definition.
+/// Removes a field of `spec.metrics` from the CRD.
 fn without(spec: &mut Value, field: &str) {
     let metrics = &mut spec["properties"]["metrics"];
     metrics["properties"].as_object_mut().unwrap().remove(field).unwrap();
@@ -139,7 +139,7 @@ fn without(spec: &mut Value, field: &str) {
     }
 }
 
-/// The version before, whose definition lacks one of the fields.
+/// The previous version, whose CRD lacks one of the fields.
 fn chart_before(folder: &Path) -> PathBuf {
     chart_as(folder.join("before/caas-operator"), "0.0.9", |spec| without(spec, "timestamps"))
 }
@@ -156,7 +156,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Seconds between scrapes of the account that lives through an upgrade.
+/// Seconds between scrapes of the account that is scraped during an upgrade.
 const INTERVAL: f64 = 15.0;
 
 /// How many scrapes brought nothing, from the first that did: those that failed, and those that never were since the
@@ -214,15 +214,15 @@ pub(crate) async fn an_upgrade_keeps_accounts_and_series_with_at_most_one_scrape
     let empty = all[first..].iter().find(|(time, up)| *up > 0.0 && !brought.contains(time));
     assert_eq!(empty, None, "a scrape that brought nothing of the account: {brought:?}");
     assert_eq!(field(&team, "acme", ".metadata.uid").await, uid);
-    let version = kubectl(world, &["get", "crd", DEFINITION, "-o", "jsonpath={.metadata.labels}"]).await;
+    let version = kubectl(world, &["get", "crd", CRD, "-o", "jsonpath={.metadata.labels}"]).await;
     assert!(version.contains(env!("CARGO_PKG_VERSION")), "{version}");
-    // A field that the older definition did not have is taken.
+    // A field that the older CRD did not have is taken.
     team.apply_and_wait("acme", &world.cloud, "acme", timestamps).await;
     assert_eq!(field(&team, "acme", ".spec.metrics.timestamps").await, "source");
     world.no_complaints();
 }
 
-/// An account that nobody looks after yet.
+/// An account that no operator reconciles yet.
 const ACCOUNT: &str = r#"{"apiVersion": "v1", "kind": "List", "items": [
     {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "taken-over"}},
     {"apiVersion": "caas-operator.io/v1alpha1", "kind": "CaasAccount", "metadata": {"name": "acme", "namespace": "taken-over"},
@@ -233,7 +233,7 @@ async fn uid(world: &World) -> String {
         .await
 }
 
-pub(crate) async fn a_definition_that_kubectl_installed_is_taken_over_and_upgraded(world: &'static World) {
+pub(crate) async fn a_crd_that_kubectl_installed_is_adopted_and_upgraded(world: &'static World) {
     let folder = tempfile::tempdir().unwrap();
     let page = "upgrade.md";
     let take_over = commands(page, "Adopting a CRD that kubectl installed");
@@ -245,14 +245,14 @@ pub(crate) async fn a_definition_that_kubectl_installed_is_taken_over_and_upgrad
     let (older, same) = (chart_before(folder.path()).join("files/crd.yaml"), chart().join("files/crd.yaml"));
     let fields = async || {
         let path = "{.spec.versions[0].schema.openAPIV3Schema.properties.spec.properties.metrics.properties}";
-        kubectl(world, &["get", "crd", DEFINITION, "-o", &format!("jsonpath={path}")]).await
+        kubectl(world, &["get", "crd", CRD, "-o", &format!("jsonpath={path}")]).await
     };
     for installed in [older, same] {
         for way in [&["--server-side"][..], &[]] {
             clean(world).await;
             let file = installed.display().to_string();
             kubectl(world, &[&["apply", "-f", &file], way].concat()).await;
-            kubectl(world, &["wait", "crd", DEFINITION, "--for=condition=Established", &timeout()]).await;
+            kubectl(world, &["wait", "crd", CRD, "--for=condition=Established", &timeout()]).await;
             // By the administrator: what lets teams use accounts comes with the release.
             world.plane.apply(ACCOUNT).await.unwrap();
             let account = uid(world).await;
@@ -272,9 +272,7 @@ pub(crate) async fn a_definition_that_kubectl_installed_is_taken_over_and_upgrad
     }
 }
 
-pub(crate) async fn an_uninstalled_release_leaves_accounts_and_a_new_one_picks_them_up(
-    world: &'static World,
-) {
+pub(crate) async fn an_uninstalled_release_leaves_accounts_and_a_new_one_adopts_them(world: &'static World) {
     clean(world).await;
     let prometheus = world.prometheus().await;
     install(world, &values()).await;
@@ -321,7 +319,7 @@ pub(crate) async fn an_uninstalled_release_leaves_accounts_and_a_new_one_picks_t
     world.no_complaints();
 }
 
-pub(crate) async fn nothing_stays_where_definitions_are_not_kept(world: &'static World) {
+pub(crate) async fn nothing_remains_if_the_crd_is_not_kept(world: &'static World) {
     clean(world).await;
     world.prometheus().await;
     let mut values = values();
@@ -335,9 +333,9 @@ pub(crate) async fn nothing_stays_where_definitions_are_not_kept(world: &'static
         .await
         .expect_ok();
 
-    until(PATIENCE, "the definition and the ServiceMonitor to be gone", async || {
+    until(PATIENCE, "the CRD and the ServiceMonitor to be gone", async || {
         let left = kubectl(world, &["get", "crds", "-o", "name"]).await;
-        ensure!(!left.contains(DEFINITION), "the definition is there");
+        ensure!(!left.contains(CRD), "the CRD exists");
         let left =
             kubectl(world, &["--namespace", &team.namespace, "get", "servicemonitors", "-o", "name"]).await;
         ensure!(left.is_empty(), "{left}");

@@ -1,7 +1,7 @@
 //! The chart installed by the real Helm into a real control plane, its Pods run as processes, its ServiceMonitors turned
-//! into configuration by the real Prometheus Operator, and the questions answered by the real Prometheus.
+//! into configuration by the real Prometheus Operator, and the queries answered by the real Prometheus.
 //!
-//! All of it lives in a network namespace of its own, so that addresses are free to choose and nothing outlives the
+//! All of it runs in its own network namespace: addresses can be chosen freely, and nothing outlives the
 //! tests. They need the real servers, root (or a user namespace) and iproute2: `make test` runs them.
 
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! What the chart renders, shown to a real API server that knows every kind in it. Nothing is written.
+//! What the chart renders, validated by a real API server that knows every kind in it, as a dry run.
 
 use serde_json::json;
 

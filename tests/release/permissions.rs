@@ -1,4 +1,4 @@
-//! What the operator and people may do, against what they did: the chart's roles and the API server's audit log.
+//! Permissions of the operator and of users: the chart's roles compared with the API server's audit log.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::harness::tenant::Tenant;
 use crate::harness::trials::others_are_over;
 use crate::harness::world::{NAMESPACE, World};
 
-/// What the API server asks of itself: an apply that makes an object needs `create`, and is one call, `patch`.
+/// An apply that creates an object requires `create`, but the audit log shows one call, `patch`.
 const INDIRECT: [(&str, &str); 1] = [("servicemonitors.monitoring.coreos.com", "create")];
 
 /// Resource and verb, as in the audit log.
@@ -33,7 +33,7 @@ fn granted(role: &ClusterRole) -> BTreeSet<Verb> {
     verbs
 }
 
-pub(crate) async fn the_operator_uses_what_it_is_granted_and_asks_for_nothing_more(world: &'static World) {
+pub(crate) async fn the_operator_uses_every_permission_and_requests_no_other(world: &'static World) {
     let (prometheus, team) = (world.released().await, Tenant::new(world, "verbs").await);
     team.apply_and_wait("acme", &world.cloud, "acme", json!({})).await;
     let up = format!("up{{namespace=\"{}\"}}", team.namespace);
@@ -83,7 +83,9 @@ pub(crate) async fn the_operator_uses_what_it_is_granted_and_asks_for_nothing_mo
     );
 }
 
-pub(crate) async fn teams_look_after_their_own_accounts_and_viewers_only_look(world: &'static World) {
+pub(crate) async fn editors_manage_the_accounts_of_their_namespace_and_viewers_only_read_them(
+    world: &'static World,
+) {
     world.released().await;
     let (mine, other) = (Tenant::new(world, "mine").await, Tenant::new(world, "other").await);
     let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",

@@ -1,4 +1,4 @@
-//! Which Prometheus takes an account: labels that tenants set, and shards.
+//! Which Prometheus scrapes an account: labels that tenants set, and shards.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::harness::prometheus::{self, Prometheus};
 use crate::harness::tenant::Tenant;
 use crate::harness::world::World;
 
-pub(crate) async fn a_tenants_release_label_is_what_a_prometheus_selects_by(world: &'static World) {
+pub(crate) async fn a_prometheus_selects_accounts_by_the_label_that_a_tenant_sets(world: &'static World) {
     let (all, team) = (world.released().await, Tenant::new(world, "labels").await);
     let selector = json!({"serviceMonitorSelector": {"matchLabels": {"release": "picky"}}});
     prometheus::install(world, "picky", selector).await.unwrap();
@@ -83,7 +83,7 @@ pub(crate) async fn a_prometheus_in_two_shards_scrapes_each_account_once(world: 
     assert_eq!(self::owners(shards).await.unwrap(), owners);
 }
 
-pub(crate) async fn each_shard_knows_the_operator_so_that_none_takes_it_for_down(world: &'static World) {
+pub(crate) async fn each_shard_scrapes_the_operator_and_none_alerts_that_it_is_down(world: &'static World) {
     let shards = shards(world).await;
     let team = Tenant::named(world, "everywhere").await;
     // By their names, the first belongs to one shard and the second to the other.

@@ -1,4 +1,4 @@
-//! From a cloud to the answer of a query: what people see in the Prometheus that their Prometheus Operator runs.
+//! From a cloud to the result of a query: what users see in the Prometheus that their Prometheus Operator runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ fn truth(cloud: &Cloud, user: &str) -> Vec<(Service, Instance)> {
         .collect()
 }
 
-/// Prints a question with its answer.
+/// Prints a query with its result.
 fn show(query: &str, answer: &[Series]) {
     println!("{query}");
     for series in answer {
@@ -28,7 +28,7 @@ fn show(query: &str, answer: &[Series]) {
     }
 }
 
-pub(crate) async fn an_account_becomes_series_with_exactly_the_documented_labels(world: &'static World) {
+pub(crate) async fn an_account_has_series_with_exactly_the_documented_labels(world: &'static World) {
     let (prometheus, team) = (world.released().await, Tenant::new(world, "team").await);
     team.apply_and_wait("acme", &world.cloud, "acme", json!({"metrics": {"labels": {"cost": "42"}}})).await;
 
@@ -59,7 +59,7 @@ pub(crate) async fn an_account_becomes_series_with_exactly_the_documented_labels
     assert_eq!(prometheus.query(&query).await.unwrap(), []);
 }
 
-pub(crate) async fn values_are_those_of_the_cloud(world: &'static World) {
+pub(crate) async fn values_equal_those_of_the_cloud(world: &'static World) {
     let (prometheus, team) = (world.released().await, Tenant::new(world, "exact").await);
     team.apply_and_wait("globex", &world.cloud, "globex", json!({})).await;
     let counters =
@@ -113,7 +113,7 @@ pub(crate) async fn values_are_those_of_the_cloud(world: &'static World) {
     );
 }
 
-pub(crate) async fn the_articles_questions_are_answered_by_names_of_both_times(world: &'static World) {
+pub(crate) async fn the_queries_of_2015_are_answered_under_modern_and_legacy_names(world: &'static World) {
     let (prometheus, team) = (world.released().await, Tenant::new(world, "both").await);
     team.apply_and_wait("acme", &world.cloud, "acme", json!({"metrics": {"names": "both"}})).await;
     let namespace = &team.namespace;
@@ -159,7 +159,7 @@ pub(crate) async fn the_articles_questions_are_answered_by_names_of_both_times(w
     assert_eq!(series.into_iter().map(|it| it.labels).collect::<Vec<_>>(), [expected]);
 }
 
-pub(crate) async fn a_service_new_in_the_cloud_appears_and_one_that_is_gone_goes(world: &'static World) {
+pub(crate) async fn a_new_service_appears_and_a_removed_one_disappears(world: &'static World) {
     let (prometheus, team) = (world.released().await, Tenant::new(world, "changing").await);
     let cloud = Cloud::start(&world.hosts, "changing", 11, vec![user("acme", 3)]).await.unwrap();
     team.apply_and_wait("acme", &cloud, "acme", json!({})).await;
@@ -183,7 +183,7 @@ pub(crate) async fn a_service_new_in_the_cloud_appears_and_one_that_is_gone_goes
     assert_eq!(prometheus.query_at(&query, told).await.unwrap().len(), 2);
 }
 
-pub(crate) async fn a_deleted_account_is_scraped_no_more(world: &'static World) {
+pub(crate) async fn a_deleted_account_is_no_longer_scraped(world: &'static World) {
     let (prometheus, team) = (world.released().await, Tenant::new(world, "leaving").await);
     team.apply_and_wait("initech", &world.cloud, "initech", json!({})).await;
     let query = format!("up{{namespace=\"{}\"}}", team.namespace);

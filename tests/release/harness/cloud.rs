@@ -13,14 +13,14 @@ use crate::authority::Authority;
 /// The password of every user.
 pub(crate) const PASSWORD: &str = "open sesame";
 
-/// What the clouds' addresses have in common, for the administrator to allow.
+/// The network of all clouds' addresses, for the administrator to allow.
 pub(crate) const NETWORK: &str = "203.0.113.0/24";
 
 /// A simulated cloud.
 pub(crate) struct Cloud {
-    /// The endpoint that accounts name.
+    /// The endpoint for accounts.
     pub(crate) endpoint: String,
-    /// The simulator, for its truth and its faults.
+    /// The simulator, to compare with its state and to set faults.
     pub(crate) running: Running,
     address: Ipv4Addr,
     tls: Arc<rustls::ServerConfig>,
@@ -37,7 +37,7 @@ pub(crate) fn user(name: &str, services: usize) -> AccountSettings {
 }
 
 impl Cloud {
-    /// Starts one at `203.0.113.<number>`, called `<name>.example.com`.
+    /// Starts one at `203.0.113.<number>` with the name `<name>.example.com`.
     pub(crate) async fn start(
         hosts: &Hosts,
         name: &str,
@@ -62,7 +62,7 @@ impl Cloud {
         Ok(Self { endpoint: format!("https://{name}/v1/"), running, address, tls })
     }
 
-    /// Stops it and starts it with other users' services. Tokens are forgotten.
+    /// Restarts it with other users' services. Tokens become invalid.
     pub(crate) async fn restart(self, users: Vec<AccountSettings>) -> anyhow::Result<Self> {
         self.restart_as(Settings { accounts: users, ..Settings::default() }).await
     }
@@ -86,7 +86,7 @@ async fn begin(
     Simulator::start(settings).await.context("a simulated cloud")
 }
 
-/// Signs the certificates of all clouds. Accounts name it in `spec.tls`.
+/// Signs the certificates of all clouds. Accounts reference it in `spec.tls`.
 pub(crate) fn authority() -> &'static Authority {
     static SHARED: OnceLock<Authority> = OnceLock::new();
     SHARED.get_or_init(|| Authority::new().expect("an authority"))

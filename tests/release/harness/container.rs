@@ -11,7 +11,7 @@ while [ "$1" != -- ]; do mkdir -p "$2"; mount --bind "$1" "$2"; mount -o remount
 shift
 exec "$@""#;
 
-/// A program with what surrounds it.
+/// A program with its environment.
 pub(crate) struct Container {
     /// Names its log; unique.
     pub(crate) name: String,

@@ -34,7 +34,7 @@ pub(crate) async fn helm(
     as_user(kubeconfig, &mut command, []).await.context("running helm")
 }
 
-/// Runs a program as the user of a kubeconfig, with these variables besides and nothing of the developer's own.
+/// Runs a program as the user of a kubeconfig, with these additional variables and none of the developer's environment.
 pub(crate) async fn as_user(
     kubeconfig: &Kubeconfig,
     command: &mut Command,

@@ -1,4 +1,4 @@
-//! Names in `/etc/hosts`, which is our own here. Knows nothing of who is named.
+//! Entries in `/etc/hosts`, which is private to the test's namespace.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -18,7 +18,7 @@ pub(crate) struct Hosts {
 }
 
 impl Hosts {
-    /// Puts `/etc/hosts` in place for all processes in here, and takes every name server away.
+    /// Mounts `/etc/hosts` for all processes of the namespace, and removes all name servers.
     pub(crate) fn begin(folder: &Path) -> anyhow::Result<Self> {
         let file = folder.join("hosts");
         let hosts = Self { file, names: Mutex::default() };
@@ -58,7 +58,7 @@ impl Hosts {
     }
 }
 
-/// Puts one file in another's place.
+/// Bind-mounts one file over another.
 pub(crate) fn mount_over(source: &Path, target: &Path) -> anyhow::Result<()> {
     let output =
         Command::new("mount").arg("--bind").args([source, target]).output().context("starting mount")?;
@@ -71,7 +71,7 @@ pub(crate) fn mount_over(source: &Path, target: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// An empty place at `target`, in memory.
+/// An empty folder at `target`, in memory.
 pub(crate) fn mount_empty(target: &Path) -> anyhow::Result<()> {
     let output = Command::new("mount").args(["-t", "tmpfs", "tmpfs"]).arg(target).output()?;
     ensure!(output.status.success(), "mount: {}", String::from_utf8_lossy(&output.stderr));

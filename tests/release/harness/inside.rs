@@ -1,4 +1,4 @@
-//! This program once more, in namespaces of its own: network, processes, mounts. Knows nothing of the tests.
+//! Runs this program again in its own namespaces: network, processes, mounts. Knows nothing of the tests.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -7,23 +7,23 @@ use anyhow::Context;
 
 use crate::namespaces::{is_root, unshare};
 
-/// Tells the program inside which world it is.
+/// Tells the program inside which environment it runs.
 const WORLD: &str = "CAAS_TEST_WORLD";
 
-/// Tells it whether it is the machine's root, who may be any user.
+/// Tells it whether it is the machine's root, who may become any user.
 const ROOT: &str = "CAAS_TEST_ROOT";
 
-/// The world that this process is in, if it is inside.
+/// The environment that this process runs in, if it is inside.
 pub(crate) fn world() -> Option<String> {
     std::env::var(WORLD).ok()
 }
 
-/// Whether processes may be given another user.
+/// Whether processes may run as another user.
 pub(crate) fn may_change_users() -> bool {
     std::env::var_os(ROOT).is_some()
 }
 
-/// Starts this program inside, with the same arguments, and waits for it. With it ends all that it started.
+/// Starts this program inside, with the same arguments, and waits for it. Everything it started ends with it.
 pub(crate) fn enter(world: &str) -> anyhow::Result<ExitCode> {
     let mut unshare = unshare();
     if is_root() {

@@ -1,4 +1,4 @@
-//! The node: binds each Pod to itself and lets it live. Knows which Pods there are, nothing of how one runs.
+//! The node: binds each Pod to itself and runs it. Knows which Pods exist, not how one runs.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::pod::{Life, Surroundings};
 
 const NODE_NAME: &str = "node";
 
-/// Makes the node and looks after its Pods for as long as the process lives.
+/// Creates the node and runs its Pods for as long as the process lives.
 pub(crate) async fn start(surroundings: Surroundings) -> anyhow::Result<()> {
     let nodes: Api<Node> = Api::all(surroundings.client.clone());
     let node = serde_json::from_value(json!({"metadata": {"name": NODE_NAME}}))?;
@@ -65,7 +65,7 @@ async fn look_after(surroundings: Arc<Surroundings>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a scheduler does.
+/// Does the work of a scheduler.
 async fn bind(client: &Client, pod: &Pod) -> anyhow::Result<()> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
     let binding = json!({

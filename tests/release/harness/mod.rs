@@ -1,12 +1,12 @@
-//! What a cluster has beside its control plane, for the tests of a release: a kubelet, a network, Services that lead to
-//! Pods, Helm, Prometheus Operator, Prometheus, and a simulated cloud. Knows nothing of the operator's insides: it sees
+//! What a cluster has besides its control plane, for the tests of a release: a kubelet, a network, Services that route to
+//! Pods, Helm, Prometheus Operator, Prometheus, and a simulated cloud. Knows nothing of the operator's internals: it sees
 //! a chart, a program, a custom resource and HTTP.
 //!
 //! - [`world::World`]: all of it, once a process
 //! - [`kubelet`], [`pod`], [`container`], [`volumes`], [`probes`], [`status`]: Pods as processes
 //! - [`network`], [`services`], [`hosts`]: addresses, Services and names
-//! - [`helm`], [`shell`], [`operators`], [`prometheus`], [`tenant`], [`cloud`]: who uses it
-//! - [`inside`], [`trials`]: how the tests come to run in a namespace of their own
+//! - [`helm`], [`shell`], [`operators`], [`prometheus`], [`tenant`], [`cloud`]: what uses it
+//! - [`inside`], [`trials`]: how the tests are run in their own namespace
 
 pub(crate) mod cloud;
 mod container;

@@ -10,18 +10,18 @@ use tokio::process::Command;
 /// The node's address, where the API server listens.
 pub(crate) const NODE: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 1);
 
-/// Takes loopback up and gives it the node's address.
+/// Brings loopback up and adds the node's address.
 pub(crate) async fn begin() -> anyhow::Result<()> {
     ip("link set lo up").await?;
     add_address(NODE).await
 }
 
-/// Gives this machine an address.
+/// Adds an address to this machine.
 pub(crate) async fn add_address(address: Ipv4Addr) -> anyhow::Result<()> {
     ip(&format!("address replace {address}/32 dev lo")).await
 }
 
-/// Takes it away.
+/// Removes it.
 pub(crate) async fn remove_address(address: Ipv4Addr) -> anyhow::Result<()> {
     ip(&format!("address delete {address}/32 dev lo")).await
 }
@@ -55,7 +55,7 @@ impl PodNetwork {
         Ok(Self { name, address })
     }
 
-    /// Takes it away. Its interfaces go with the namespace, that with its last process.
+    /// Removes it. Its interfaces go with the namespace, that with its last process.
     pub(crate) async fn remove(&self) -> anyhow::Result<()> {
         ip(&format!("link delete {}", self.name)).await?;
         ip(&format!("netns delete {}", self.name)).await

@@ -1,4 +1,4 @@
-//! Something that many tests share and the first one starts. Where that fails it fails for all of them, at once.
+//! A resource that many tests share and the first one starts. If that fails, it fails for all of them at once.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -7,7 +7,7 @@ use std::time::Instant;
 use futures::FutureExt;
 use tokio::sync::OnceCell;
 
-/// See the module.
+/// See the module documentation.
 pub(crate) struct Once<T>(OnceCell<Result<T, String>>);
 
 impl<T> Once<T> {
@@ -16,10 +16,10 @@ impl<T> Once<T> {
         Self(OnceCell::const_new())
     }
 
-    /// The thing; `start` makes it for the first who asks.
+    /// The resource; the first caller starts it with `start`.
     ///
     /// # Panics
-    /// Where it did not start, in every test that asks.
+    /// If it did not start, in every test that needs it.
     pub(crate) async fn get(&self, what: &str, start: impl AsyncFnOnce() -> anyhow::Result<T>) -> &T {
         let attempt = async || {
             let begun = Instant::now();

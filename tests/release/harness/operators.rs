@@ -1,4 +1,4 @@
-//! The real Prometheus Operator, beside the cluster rather than in it. Knows nothing of what it is given to do.
+//! The real Prometheus Operator, beside the cluster rather than in it.
 
 use anyhow::Context;
 use tokio::net::TcpStream;
@@ -9,7 +9,7 @@ use crate::control::process::{Process, Program};
 use crate::control::{ControlPlane, until};
 use crate::servers::server;
 
-/// It has no flag for a kubeconfig, so `kubectl proxy` lends it the administrator's rights here.
+/// It has no flag for a kubeconfig, so it uses the administrator's rights through `kubectl proxy`.
 const PROXY_PORT: u16 = 8001;
 
 /// Prometheus Operator, running.
@@ -18,15 +18,14 @@ pub(crate) struct PrometheusOperator {
     _operator: Process,
 }
 
-/// What it needs to run a Prometheus. It has five more, of things that nothing here uses, and does without them.
-const DEFINITIONS: [&str; 5] =
-    ["prometheuses", "servicemonitors", "podmonitors", "probes", "prometheusrules"];
+/// What it needs to run a Prometheus. Its other five CRDs are not used here, and it runs without them.
+const CRDS: [&str; 5] = ["prometheuses", "servicemonitors", "podmonitors", "probes", "prometheusrules"];
 
-/// Installs its definitions.
+/// Installs its CRDs.
 pub(crate) async fn install_definitions(plane: &ControlPlane) -> anyhow::Result<()> {
     let client = plane.client().await?;
-    for definition in DEFINITIONS {
-        let file = format!("monitoring.coreos.com_{definition}.yaml");
+    for crd in CRDS {
+        let file = format!("monitoring.coreos.com_{crd}.yaml");
         crds::install(&client, &server("prometheus-operator-crds").join(file)).await?;
     }
     Ok(())

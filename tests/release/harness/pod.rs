@@ -1,4 +1,4 @@
-//! One Pod's life: started, probed, started anew where it ends, stopped when it is deleted. Knows one Pod and one container.
+//! The lifecycle of one Pod with one container: started, probed, restarted when it exits, stopped when it is deleted.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,19 +19,19 @@ use super::volumes::Volumes;
 use crate::control::process::Process;
 use crate::control::scratch::Scratch;
 
-/// How often a container is looked at.
+/// How often a container is checked.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Before a container that has ended is started anew.
+/// Delay before a container that has exited is restarted.
 const RESTART_AFTER: Duration = Duration::from_secs(1);
 
-/// What every Pod's life needs.
+/// What every Pod needs.
 pub(crate) struct Surroundings {
     pub(crate) client: Client,
     pub(crate) scratch: Arc<Scratch>,
     /// The program in the operator's image.
     pub(crate) binary: PathBuf,
-    /// What went wrong on this node that Kubernetes would heal.
+    /// Failures on this node that Kubernetes would hide by a restart.
     pub(crate) complaints: Arc<Mutex<Vec<String>>>,
 }
 
@@ -50,7 +50,7 @@ pub(crate) struct Life {
     restarts: i32,
 }
 
-/// A container that runs, with its probes.
+/// A running container with its probes.
 struct Running {
     process: Process,
     health: watch::Receiver<Health>,
@@ -64,7 +64,7 @@ impl Drop for Running {
 }
 
 impl Life {
-    /// Of a Pod that has this node's name; the Pod's changes come on the channel.
+    /// Runs a Pod that is bound to this node; the channel delivers changes of the Pod.
     pub(crate) fn new(
         surroundings: Arc<Surroundings>,
         pod: watch::Receiver<Pod>,
@@ -73,7 +73,7 @@ impl Life {
         Self { surroundings, pod, network, restarts: 0 }
     }
 
-    /// Lives until the Pod is deleted, then takes the object away.
+    /// Runs until the Pod is deleted, then removes the object.
     pub(crate) async fn live(mut self) {
         if let Err(error) = self.try_live().await {
             let message = format!("{error:#}");

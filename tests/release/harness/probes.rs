@@ -1,5 +1,4 @@
-//! A container's probes over HTTP, as the kubelet runs them: start-up first, then liveness and readiness. Knows nothing of
-//! what follows from them.
+//! A container's probes over HTTP, as the kubelet runs them: startup first, then liveness and readiness. Only reports their results.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -10,14 +9,14 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
-/// What the probes say of a container.
+/// The result of a container's probes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Health {
     /// It has started.
     pub(crate) started: bool,
-    /// It may be asked.
+    /// It is ready for requests.
     pub(crate) ready: bool,
-    /// It has to be started anew.
+    /// It has to be restarted.
     pub(crate) dead: bool,
 }
 
@@ -105,7 +104,7 @@ impl Check {
         .await;
     }
 
-    /// Tells each change of mind, by the thresholds, until told that it is enough.
+    /// Reports each change of the result, by the thresholds, until stopped.
     async fn run(&self, mut enough: impl FnMut(bool) -> bool) {
         tokio::time::sleep(self.delay).await;
         let mut ticks = interval(self.period);

@@ -1,5 +1,4 @@
-//! A real Prometheus that runs what Prometheus Operator generates for one of its shards, and follows it. Knows nothing of
-//! what is scraped.
+//! A real Prometheus that runs what Prometheus Operator generates for one of its shards, and follows its changes.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -30,7 +29,7 @@ pub(crate) const NAMESPACE: &str = "monitoring";
 /// Where Prometheus Operator expects the rules in a Prometheus' Pod.
 const RULES: &str = "/etc/prometheus/rules/";
 
-/// How soon a new configuration is seen.
+/// How often the configuration is checked for changes.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// Namespace, `ServiceAccount` and rights of every Prometheus, as Prometheus Operator documents them.
@@ -61,7 +60,7 @@ pub(crate) struct Series {
 }
 
 impl Series {
-    /// A label, or nothing.
+    /// A label's value, or nothing.
     pub(crate) fn label(&self, name: &str) -> &str {
         self.labels.get(name).map_or("", String::as_str)
     }
@@ -72,7 +71,7 @@ pub(crate) async fn install_rights(world: &World) -> anyhow::Result<()> {
     world.plane.apply(RIGHTS).await
 }
 
-/// Makes a Prometheus object that takes ServiceMonitors and rules of all namespaces, with `more` in its spec.
+/// Creates a Prometheus object that selects ServiceMonitors and rules of all namespaces, with `more` in its spec.
 pub(crate) async fn install(world: &World, name: &str, more: Value) -> anyhow::Result<()> {
     let mut spec = json!({
         "serviceAccountName": "prometheus", "serviceDiscoveryRole": "EndpointSlice",
@@ -107,7 +106,7 @@ impl Prometheus {
                 match source.update().await {
                     Ok(false) => {}
                     Ok(true) => reload(&http, &url).await,
-                    // The API server is away, say; the next look tells.
+                    // For example, the API server is away; the next check tries again.
                     Err(error) => eprintln!("Prometheus {}: {error:#}", source.name),
                 }
             }
@@ -115,7 +114,7 @@ impl Prometheus {
         Ok(prometheus)
     }
 
-    /// Runs one with a configuration that somebody wrote.
+    /// Runs one with a given configuration.
     pub(crate) async fn plain(world: &World, name: &str, configuration: &str) -> anyhow::Result<Self> {
         let folder = world.plane.scratch().file(&format!("prometheus-{name}"));
         std::fs::create_dir_all(&folder)?;
@@ -162,12 +161,12 @@ impl Prometheus {
         Ok(prometheus)
     }
 
-    /// What PromQL says now.
+    /// The result of a PromQL query now.
     pub(crate) async fn query(&self, query: &str) -> anyhow::Result<Vec<Series>> {
         self.vector(&[("query", query)]).await
     }
 
-    /// What it says of a time, in seconds since the epoch.
+    /// The result at a time, in seconds since the epoch.
     pub(crate) async fn query_at(&self, query: &str, time: f64) -> anyhow::Result<Vec<Series>> {
         self.vector(&[("query", query), ("time", &time.to_string())]).await
     }
@@ -180,10 +179,10 @@ impl Prometheus {
         data.result.into_iter().map(parse).collect()
     }
 
-    /// What PromQL says as soon as it is what one waits for.
+    /// Waits until the result of a query is as expected, and returns it.
     ///
     /// # Panics
-    /// Where that never comes, with what it says instead.
+    /// If it never is, with the last result.
     pub(crate) async fn until(&self, query: &str, holds: impl Fn(&[Series]) -> bool) -> Vec<Series> {
         until(PATIENCE, query, async || {
             let series = self.query(query).await?;
@@ -193,7 +192,7 @@ impl Prometheus {
         .await
     }
 
-    /// Waits until it scrapes nothing for a ServiceMonitor any more.
+    /// Waits until it no longer scrapes anything for a ServiceMonitor.
     pub(crate) async fn until_no_job(&self, namespace: &str, monitor: &str) {
         let job = json!(format!("serviceMonitor/{namespace}/{monitor}/0"));
         until(PATIENCE, &format!("no job {job}"), async || {
@@ -204,7 +203,7 @@ impl Prometheus {
         .await;
     }
 
-    /// All values of a range of time, oldest first, such as `up[1m]`.
+    /// All values of a range vector, oldest first, such as `up[1m]`.
     pub(crate) async fn values(
         &self,
         query: &str,
@@ -251,7 +250,7 @@ async fn reload(http: &reqwest::Client, url: &str) {
     }
 }
 
-/// The configuration that Prometheus Operator writes, and where it goes.
+/// The configuration that Prometheus Operator writes, and its destination.
 struct Source {
     client: Client,
     name: String,
@@ -261,7 +260,7 @@ struct Source {
 }
 
 impl Source {
-    /// Writes configuration and rules, if they are others than before; says whether.
+    /// Writes configuration and rules if they changed; returns whether they did.
     async fn update(&mut self) -> anyhow::Result<bool> {
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), NAMESPACE);
         let Some(secret) = secrets.get_opt(&format!("prometheus-{}", self.name)).await? else {

@@ -1,5 +1,5 @@
-//! What kube-proxy and the cluster's DNS do: each Service's address leads to a ready endpoint, and its name to that
-//! address. Knows TCP and IPv4.
+//! What kube-proxy and the cluster's DNS do: each Service's address forwards to a ready endpoint, and its name resolves to that
+//! address. Supports TCP over IPv4.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -20,7 +20,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::hosts::Hosts;
 use super::network;
 
-/// By which a slice names its Service.
+/// The label with which an EndpointSlice names its Service.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
 /// Follows Services and their endpoints for as long as the process lives.
@@ -113,7 +113,7 @@ async fn forward(
 async fn accept(listener: TcpListener, backend: Arc<Backend>) {
     while let Ok((mut client, _)) = listener.accept().await {
         let backend = Arc::clone(&backend);
-        // A connection that stands outlives its Service, as it does with kube-proxy.
+        // An established connection outlives its Service, as with kube-proxy.
         tokio::spawn(async move {
             // Without an endpoint the client's connection ends, as it would be refused by kube-proxy.
             let Some(address) = backend.choose() else { return };
@@ -134,7 +134,7 @@ struct Backend {
 }
 
 impl Backend {
-    /// A ready endpoint, each in its turn.
+    /// The next ready endpoint, round robin.
     fn choose(&self) -> Option<SocketAddr> {
         let ready = self.ready();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Commands of a page of `docs/`, typed as they stand there.
+//! Runs the commands of a page of `docs/` exactly as written there.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use crate::servers::server;
 /// The commands of a page's section: its indented lines.
 ///
 /// # Panics
-/// Where there is no such section, or none in it.
+/// If there is no such section, or it has no commands.
 pub(crate) fn commands(page: &str, section: &str) -> String {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page);
     let page = std::fs::read_to_string(page).expect("the page");
@@ -24,7 +24,7 @@ pub(crate) fn commands(page: &str, section: &str) -> String {
     lines.join("\n")
 }
 
-/// Types commands in a folder, as the user of a kubeconfig; the first that fails ends it.
+/// Runs commands in a folder, as the user of a kubeconfig; stops at the first that fails.
 pub(crate) async fn typed(kubeconfig: &Kubeconfig, commands: &str, folder: &Path) -> anyhow::Result<Ran> {
     let mut path = std::env::var_os("PATH").unwrap_or_default();
     for tool in ["helm", "kubectl"] {

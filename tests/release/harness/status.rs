@@ -1,4 +1,4 @@
-//! What is told of a Pod. Pure.
+//! The status of a Pod. Pure.
 
 use std::net::Ipv4Addr;
 
@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use super::network::NODE;
 use super::probes::Health;
 
-/// How a Pod's container is.
+/// The state of a Pod's container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     /// It cannot be started, for this reason.
     Waiting(String),
     /// It runs.
     Running(Health),
-    /// It has ended with this code.
+    /// It has exited with this code.
     Ended(i32),
 }
 

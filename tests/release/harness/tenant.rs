@@ -1,5 +1,4 @@
-//! A team with a namespace of its own: it has the rights of `edit` there and no others, and applies what the documentation
-//! tells it to.
+//! A team with its own namespace and only the rights of `edit` there. It applies what the documentation says.
 
 use serde_json::{Value, json};
 
@@ -8,7 +7,7 @@ use super::timeout;
 use super::world::World;
 use crate::control::kubectl::{Ran, kubectl};
 
-/// See the module.
+/// See the module documentation.
 pub(crate) struct Tenant {
     /// Its namespace.
     pub(crate) namespace: String,
@@ -16,12 +15,12 @@ pub(crate) struct Tenant {
 }
 
 impl Tenant {
-    /// A new one, whose namespace begins with `hint`.
+    /// A new tenant whose namespace starts with `hint`.
     pub(crate) async fn new(world: &'static World, hint: &str) -> Self {
         Self::named(world, &world.plane.unique(hint)).await
     }
 
-    /// One with a namespace of this very name.
+    /// A tenant with a namespace of exactly this name.
     pub(crate) async fn named(world: &'static World, namespace: &str) -> Self {
         let objects = json!({"apiVersion": "v1", "kind": "List", "items": [
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}},
@@ -34,7 +33,7 @@ impl Tenant {
         Self { namespace: namespace.to_owned(), world }
     }
 
-    /// Applies a Secret and an account of that name for the cloud's user, with `more` laid over its spec, and does not wait.
+    /// Applies a Secret and an account of that name for the cloud's user, with `more` merged into its spec, without waiting.
     pub(crate) async fn apply(&self, account: &str, cloud: &Cloud, user: &str, more: Value) {
         let mut spec = json!({
             "provider": {"alauda": {"endpoint": cloud.endpoint}},

@@ -1,5 +1,4 @@
-//! The tests by world, and how they run: outside every world once, inside in the world's own way. Each world is a
-//! process with a cluster of its own.
+//! The tests by environment, and how they run. Each environment is a process with a cluster of its own.
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,19 +15,19 @@ use crate::{
     alerts, dashboards, discovery, lifecycle, manifests, namespaces, permissions, selection, series,
 };
 
-/// The release as most people install it; its tests look at it side by side.
+/// The release as most people install it; its tests run side by side.
 const INSTALLED: &str = "installed";
 
-/// Releases that come, change and go, one test after another.
+/// Releases that are installed, changed and removed, one test after another.
 const LIFECYCLE: &str = "lifecycle";
 
 /// Tests that run at once: they wait for scrapes most of the time.
 const AT_ONCE: usize = 4;
 
-/// No test of a world takes as long as this.
+/// No test takes as long as this.
 const LONGEST: Duration = Duration::from_secs(1800);
 
-/// Tests of this world that have not ended.
+/// Tests of this environment that have not finished.
 static OPEN: AtomicUsize = AtomicUsize::new(0);
 
 macro_rules! trials {
@@ -38,36 +37,36 @@ macro_rules! trials {
 fn of_world(world: &str) -> Vec<Trial> {
     match world {
         INSTALLED => trials![
-            series::an_account_becomes_series_with_exactly_the_documented_labels,
-            series::values_are_those_of_the_cloud,
-            series::the_articles_questions_are_answered_by_names_of_both_times,
-            series::a_service_new_in_the_cloud_appears_and_one_that_is_gone_goes,
-            series::a_deleted_account_is_scraped_no_more,
-            selection::a_tenants_release_label_is_what_a_prometheus_selects_by,
+            series::an_account_has_series_with_exactly_the_documented_labels,
+            series::values_equal_those_of_the_cloud,
+            series::the_queries_of_2015_are_answered_under_modern_and_legacy_names,
+            series::a_new_service_appears_and_a_removed_one_disappears,
+            series::a_deleted_account_is_no_longer_scraped,
+            selection::a_prometheus_selects_accounts_by_the_label_that_a_tenant_sets,
             selection::a_prometheus_in_two_shards_scrapes_each_account_once,
-            selection::each_shard_knows_the_operator_so_that_none_takes_it_for_down,
+            selection::each_shard_scrapes_the_operator_and_none_alerts_that_it_is_down,
             discovery::a_plain_prometheus_has_the_same_series_through_http_sd,
             alerts::revoking_an_account_in_its_cloud_fires_the_alert_until_it_is_restored,
             dashboards::every_variable_and_every_query_of_every_dashboard_has_an_answer,
             manifests::every_way_to_install_the_chart_is_valid_to_the_api_server,
-            permissions::teams_look_after_their_own_accounts_and_viewers_only_look,
-            // Last: it looks back at what the others made the operator do.
-            permissions::the_operator_uses_what_it_is_granted_and_asks_for_nothing_more,
+            permissions::editors_manage_the_accounts_of_their_namespace_and_viewers_only_read_them,
+            // Last: it checks what all the others made the operator do.
+            permissions::the_operator_uses_every_permission_and_requests_no_other,
         ],
         LIFECYCLE => trials![
-            // First: it is the one before Prometheus Operator is there.
-            lifecycle::prometheus_operator_may_come_after_the_operator,
-            lifecycle::an_operator_of_some_namespaces_leaves_the_others_alone,
+            // First: it needs a cluster without Prometheus Operator.
+            lifecycle::prometheus_operator_may_be_installed_after_the_operator,
+            lifecycle::an_operator_of_some_namespaces_ignores_the_others,
             lifecycle::an_upgrade_keeps_accounts_and_series_with_at_most_one_scrape_missed,
-            lifecycle::a_definition_that_kubectl_installed_is_taken_over_and_upgraded,
-            lifecycle::an_uninstalled_release_leaves_accounts_and_a_new_one_picks_them_up,
-            lifecycle::nothing_stays_where_definitions_are_not_kept,
+            lifecycle::a_crd_that_kubectl_installed_is_adopted_and_upgraded,
+            lifecycle::an_uninstalled_release_leaves_accounts_and_a_new_one_adopts_them,
+            lifecycle::nothing_remains_if_the_crd_is_not_kept,
         ],
         _ => trials![],
     }
 }
 
-/// The program: outside it enters each world, inside it runs that world's tests.
+/// The program: outside, it enters each environment; inside, it runs that environment's tests.
 pub(crate) fn run() -> ExitCode {
     let mut args = Arguments::from_args();
     if let Some(world) = inside::world() {
@@ -99,7 +98,7 @@ pub(crate) fn run() -> ExitCode {
     code
 }
 
-/// A test that has not ended.
+/// A test that has not finished.
 struct Open;
 
 impl Open {
@@ -115,7 +114,7 @@ impl Drop for Open {
     }
 }
 
-/// Waits until the test that asks is the only one left: for the last of a world, which looks back at all of them.
+/// Waits until the calling test is the only one left, for the last one, which checks what all others did.
 pub(crate) async fn others_are_over() {
     until(LONGEST, "the other tests to end", async || {
         let open = OPEN.load(Ordering::SeqCst);
@@ -125,7 +124,7 @@ pub(crate) async fn others_are_over() {
     .await;
 }
 
-/// Needs the real servers, so it is left out unless asked for, as by `make test`.
+/// Needs the real servers, so it is ignored unless requested, as by `make test`.
 fn trial<F>(name: &'static str, scenario: F) -> Trial
 where
     F: AsyncFn(&'static World) + Send + 'static,
@@ -141,7 +140,7 @@ where
     Trial::test(name, run).with_ignored_flag(true)
 }
 
-/// One for the whole process: the world's tasks outlive each test.
+/// One for the whole process: shared tasks outlive each test.
 pub(crate) fn runtime() -> &'static Runtime {
     static RUNTIME: std::sync::OnceLock<Runtime> = std::sync::OnceLock::new();
     RUNTIME.get_or_init(|| Runtime::new().expect("a runtime"))

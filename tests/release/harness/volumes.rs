@@ -1,5 +1,5 @@
-//! A Pod's files and environment, from the objects that it names. Knows the kinds of volumes and references that
-//! operators use, and says so where it meets another.
+//! A Pod's files and environment, from the objects that it references. Supports the kinds of volumes and references that
+//! operators use, and fails on others.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,11 +12,11 @@ use k8s_openapi::api::core::v1::{
 use kube::api::{Api, PostParams};
 use kube::{Client, ResourceExt};
 
-/// The Service `kubernetes`, which every container is told of.
+/// The Service `kubernetes`, which is in every container's environment.
 const API_SERVER: [(&str, &str); 2] =
     [("KUBERNETES_SERVICE_HOST", "10.96.0.1"), ("KUBERNETES_SERVICE_PORT", "443")];
 
-/// Reads what a Pod names.
+/// Reads the objects that a Pod references.
 pub(crate) struct Volumes<'a> {
     client: Client,
     pod: &'a Pod,
@@ -29,7 +29,7 @@ impl<'a> Volumes<'a> {
         Self { client, pod, namespace: pod.namespace().unwrap_or_default() }
     }
 
-    /// Writes the container's volumes below `folder`; gives each folder and where it is mounted.
+    /// Writes the container's volumes below `folder`; returns each folder and its mount path.
     pub(crate) async fn write(
         &self,
         container: &Container,

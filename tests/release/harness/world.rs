@@ -1,4 +1,4 @@
-//! Everything that a release's tests need, once a process. Knows what is started in which order; each part knows itself.
+//! Everything that a release's tests need, once per process, started in the right order.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use super::{kubelet, network, services, timeout};
 use crate::control::ControlPlane;
 use crate::control::kubectl::Ran;
 
-/// Where the release of the world lies.
+/// Namespace of the release.
 pub(crate) const NAMESPACE: &str = "caas-system";
 
 /// A cluster with a node, a network and a cloud.
@@ -37,7 +37,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// The world of this process, which the first test that asks starts.
+    /// The environment of this process, started by the first test that needs it.
     pub(crate) async fn here() -> &'static Self {
         static HERE: Once<World> = Once::new();
         HERE.get("the world", Self::start).await
@@ -71,7 +71,7 @@ impl World {
         })
     }
 
-    /// Prometheus Operator and its definitions, from the first call on.
+    /// Prometheus Operator and its CRDs, started by the first call.
     pub(crate) async fn with_prometheus_operator(&self) {
         let start = async || {
             install_definitions(&self.plane).await?;
@@ -81,7 +81,7 @@ impl World {
         self.operator.get("Prometheus Operator", start).await;
     }
 
-    /// The Prometheus that takes all ServiceMonitors and rules.
+    /// The Prometheus that selects all ServiceMonitors and rules.
     pub(crate) async fn prometheus(&self) -> &Prometheus {
         let start = async || {
             self.with_prometheus_operator().await;
@@ -91,7 +91,7 @@ impl World {
         self.prometheus.get("Prometheus", start).await
     }
 
-    /// The release as most people install it, from the first call on, and the Prometheus that looks at it.
+    /// The release as most people install it, from the first call on, and the Prometheus that scrapes it.
     pub(crate) async fn released(&self) -> &Prometheus {
         let prometheus = self.prometheus().await;
         self.release
@@ -120,7 +120,7 @@ impl World {
         helm(&admin, words, values).await.expect("helm")
     }
 
-    /// Commands of a page, typed by the administrator in a folder.
+    /// Runs commands of a page as the administrator in a folder.
     pub(crate) async fn typed(&self, commands: &str, folder: &Path) -> Ran {
         let admin = self.plane.admin().expect("the administrator's kubeconfig");
         typed(&admin, commands, folder).await.expect("a shell")
@@ -129,7 +129,7 @@ impl World {
     /// `helm install` or `helm upgrade` of a chart's folder as a release, waiting for its Pod.
     ///
     /// # Panics
-    /// Where it fails, with what Kubernetes and the operator say of it.
+    /// If it fails, with what Kubernetes and the operator report.
     pub(crate) async fn deploy(
         &self,
         verb: &str,
@@ -168,10 +168,10 @@ impl World {
         Ok((folder, "/var/run/secrets/kubernetes.io/serviceaccount".to_owned()))
     }
 
-    /// No container ended by itself or was found dead, and each ended with 0 when it was told to.
+    /// Asserts that no container exited by itself or failed its liveness probe, and that each exited with 0 on SIGTERM.
     ///
     /// # Panics
-    /// Where one did otherwise.
+    /// If one did.
     pub(crate) fn no_complaints(&self) {
         let complaints = self.complaints.lock().expect("complaints");
         assert!(complaints.is_empty(), "{complaints:?}");
@@ -193,8 +193,8 @@ impl World {
     }
 }
 
-/// Memory in place of the machine's folder for running programs, with the operator's binary in it, readable to every
-/// user. Our temporary files lie there too, so that they go with the world.
+/// A file system in memory with the operator's binary in it, readable by every
+/// user. Our temporary files lie there too, so that they are removed with it.
 fn own_places() -> anyhow::Result<PathBuf> {
     for place in ["/run", "/var/run"] {
         let place = Path::new(place);
