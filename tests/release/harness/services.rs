@@ -20,7 +20,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::hosts::Hosts;
 use super::network;
 
-/// The label with which an EndpointSlice names its Service.
+/// The label with which an `EndpointSlice` names its Service.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
 /// Follows Services and their endpoints for as long as the process lives.
