@@ -1,4 +1,4 @@
-//! What a page becomes: read back by readers of our own, and compared as a whole.
+//! What an account's values become: read back by readers of our own, and compared as a whole.
 
 // Clippy's leave to unwrap in tests does not reach the helpers of an integration test.
 #![allow(clippy::unwrap_used)]
@@ -11,16 +11,19 @@ mod pages;
 use std::collections::BTreeMap;
 
 use caas_operator::api::cel::RESERVED_LABELS;
-use caas_operator::cloud::model::{InstanceFacts, Sample, ServiceFacts};
+use caas_operator::cloud::model::measurement::Owner;
+use caas_operator::cloud::model::{
+    InstanceFacts, Limits, MEASUREMENTS, Measurement, Overrides, Sample, Scale, ServiceFacts, State,
+};
 use caas_operator::exposition::gzip::Inflate;
-use caas_operator::exposition::page::{AccountGauges, Page};
+use caas_operator::exposition::values::{AccountGauges, AccountValues};
 use caas_operator::exposition::{Body, Options, Rendered, Renderer};
 use formats::{Labels, by_series, parse_openmetrics, parse_text};
 use pages::{ALL, acme, page};
 use proptest::prelude::*;
 
-fn render(page: &Page, options: &Options) -> Rendered {
-    Renderer::default().render(page, options)
+fn render(values: &AccountValues, options: &Options) -> Rendered {
+    Renderer::default().render(values, options)
 }
 
 fn inflated(body: &Body) -> String {
@@ -91,17 +94,14 @@ fn the_number_of_series_is_that_of_the_bodies() {
     }
 }
 
-fn many(services: usize, instances: usize) -> Page {
+fn many(services: usize, instances: usize) -> AccountValues {
     let instance = |service: usize, instance: usize| {
         let facts = InstanceFacts {
             name: format!("s{service}.{instance}"),
             id: format!("{service}-{instance}"),
-            started_at: None,
+            ..InstanceFacts::default()
         };
-        (
-            facts,
-            Some(Sample { timestamp: 1.0, memory_usage_bytes: Some(instance as f64), ..Sample::default() }),
-        )
+        (facts, Some(Sample::at(1.0, &[(Measurement::MemoryUsage, Scale::Base, instance as f64)])))
     };
     let service = |service: usize| {
         let facts = ServiceFacts { name: format!("s{service}"), ..ServiceFacts::default() };
@@ -187,40 +187,67 @@ fn value() -> impl Strategy<Value = Option<f64>> {
     prop::option::of(prop_oneof![finite, (0..1_000_000_000_000_u64).prop_map(|whole| whole as f64)])
 }
 
+fn state() -> impl Strategy<Value = Option<State>> {
+    prop::option::of(prop::sample::select(State::ALL.to_vec()))
+}
+
 prop_compose! {
-    fn facts()(name in name(), application in prop::option::of(name()), status in prop::option::of(name()),
-        known in any::<bool>(), desired_instances in prop::option::of(0..9_i64),
-        running_instances in prop::option::of(0..9_i64), image in prop::option::of(name()),
-        image_tag in prop::option::of(name()), size in prop::option::of(name()),
-        region in prop::option::of(name())) -> ServiceFacts {
+    fn limits()(cpu_cores in value(), memory_bytes in value(), disk_bytes in value()) -> Limits {
+        Limits { cpu_cores, memory_bytes, disk_bytes }
+    }
+}
+
+prop_compose! {
+    fn facts()(name in name(), [application, id, kind, image, image_tag, size, region, status] in
+        prop::array::uniform8(prop::option::of(name())), known in any::<bool>(), state in state(),
+        [desired_instances, running_instances, ready_instances] in prop::array::uniform3(prop::option::of(0..9_i64)),
+        limits in limits()) -> ServiceFacts {
         let status = if known { Some("Stopped".into()) } else { status };
-        ServiceFacts { name, application, status, desired_instances, running_instances, image, image_tag, size, region }
+        ServiceFacts {
+            name, application, id, status, state, kind, desired_instances, running_instances, ready_instances, image,
+            image_tag, size, region, limits,
+        }
     }
 }
 
 prop_compose! {
-    fn instance()(name in name(), id in name(), started_at in value(), sampled in any::<bool>(),
-        timestamp in 0.0..4e9_f64, values in prop::collection::vec(value(), 8)) -> (InstanceFacts, Option<Sample>) {
-        let sample = Sample {
-            timestamp,
-            cpu_usage_nanoseconds: values[0],
-            cpu_utilization_percent: values[1],
-            memory_usage_bytes: values[2],
-            memory_utilization_percent: values[3],
-            receive_bytes: values[4],
-            receive_errors: values[5],
-            transmit_bytes: values[6],
-            transmit_errors: values[7],
-        };
-        (InstanceFacts { name, id, started_at }, sampled.then_some(sample))
+    /// Values of some of an owner's measurements, of several times and in several units.
+    fn sample(owner: Owner)(values in prop::collection::vec(
+        (prop::sample::select(MEASUREMENTS.iter().filter(|row| row.owner() == owner).collect::<Vec<_>>()), value(),
+            0..4_000_000_000_u32, prop::sample::select(vec![Scale::Base, Scale::Percent, Scale::Nano]), "[a\"\\\\\n]{1,3}"), 0..9)
+        ) -> Sample {
+        let mut sample = Sample::builder();
+        for (row, number, time, scale, label) in values {
+            let (measurement, number, time) = (row.measurement, number.unwrap_or(0.0), f64::from(time));
+            match row.label {
+                Some(_) => sample.add_labeled(measurement, &label, scale, number, time),
+                None => sample.add(measurement, scale, number, time),
+            };
+        }
+        sample.build()
     }
 }
 
 prop_compose! {
-    fn any_page()(up in any::<bool>(), last_collection in 0.0..4e9_f64,
+    fn instance()(name in name(), id in name(), state in state(), started_at in value(), created_at in value(),
+        own in any::<bool>(), region in prop::option::of(name()), size in prop::option::of(name()),
+        limits in limits(), sample in prop::option::of(sample(Owner::Instance))) -> (InstanceFacts, Option<Sample>) {
+        let overrides = own.then(|| Box::new(Overrides { region, size, limits }));
+        (InstanceFacts { name, id, state, started_at, created_at, overrides }, sample)
+    }
+}
+
+prop_compose! {
+    fn any_account()(up in any::<bool>(), last_collection in 0.0..4e9_f64,
         last_success in prop::option::of(0.0..4e9_f64), last_duration in 0.0..100.0_f64,
-        services in prop::collection::vec((facts(), prop::collection::vec(instance(), 0..4)), 0..4)) -> Page {
-        page("team-a", "acme", AccountGauges { up, last_collection, last_success, last_duration }, services)
+        services in prop::collection::vec((facts(), prop::collection::vec(instance(), 0..4)), 0..4),
+        samples in prop::collection::vec(prop::option::of(sample(Owner::Service)), 4)) -> AccountValues {
+        let gauges = AccountGauges { up, last_collection, last_success, last_duration };
+        let mut values = page("team-a", "acme", gauges, services);
+        for (service, sample) in values.services.iter_mut().zip(samples) {
+            service.sample = sample;
+        }
+        values
     }
 }
 
@@ -234,6 +261,28 @@ impl Expected {
             self.0.entry((name.into(), labels.clone())).or_insert((value, timestamp));
         }
     }
+
+    fn add_states(&mut self, name: &str, labels: &Labels, present: Option<State>) {
+        for state in State::ALL.into_iter().filter(|_| present.is_some()) {
+            let value = f64::from(u8::from(present == Some(state)));
+            self.add(name, &and(labels, &[("state", state.as_str())]), Some(value), None);
+        }
+    }
+
+    /// What the table says of the sample's values.
+    fn add_sample(&mut self, owner: Owner, labels: &Labels, sample: Option<&Sample>) {
+        for row in MEASUREMENTS.iter().filter(|row| row.owner() == owner) {
+            for value in sample.into_iter().flat_map(|sample| sample.of(row.measurement)) {
+                let extra = row.label.zip(value.label);
+                let labels = extra.map_or(labels.clone(), |extra| and(labels, &[extra]));
+                self.add(row.name, &labels, Some(value.number / value.scale.divisor()), Some(value.time));
+            }
+        }
+    }
+}
+
+fn and_all(labels: &Labels, more: impl IntoIterator<Item = (&'static str, String)>) -> Labels {
+    labels.clone().into_iter().chain(more.into_iter().map(|(label, value)| (label.into(), value))).collect()
 }
 
 fn and(labels: &Labels, more: &[(&str, &str)]) -> Labels {
@@ -241,17 +290,17 @@ fn and(labels: &Labels, more: &[(&str, &str)]) -> Labels {
     labels.clone().into_iter().chain(more).collect()
 }
 
-/// The modern and the legacy series of a page, written out without the renderer's table.
-fn expected(page: &Page) -> (Expected, Expected) {
+/// The modern and the legacy series of an account: those of facts written out, those of measurements as the table has them.
+fn expected(values: &AccountValues) -> (Expected, Expected) {
     let (mut modern, mut legacy) = (Expected::default(), Expected::default());
     let account = and(&Labels::new(), &[("account_namespace", "team-a"), ("account", "acme")]);
-    let gauges = &page.gauges;
+    let gauges = &values.gauges;
     for (name, value) in [
         ("up", Some(f64::from(u8::from(gauges.up)))),
-        ("services", Some(page.services.len() as f64)),
+        ("services", Some(values.services.len() as f64)),
         (
             "instances",
-            Some(page.services.iter().map(|service| service.instances.len()).sum::<usize>() as f64),
+            Some(values.services.iter().map(|service| service.instances.len()).sum::<usize>() as f64),
         ),
         ("last_collection_timestamp_seconds", Some(gauges.last_collection)),
         ("last_success_timestamp_seconds", gauges.last_success),
@@ -260,25 +309,35 @@ fn expected(page: &Page) -> (Expected, Expected) {
         modern.add(&format!("caas_account_{name}"), &account, value, None);
     }
     let (mut services, mut instances, mut old) = (Vec::new(), Vec::new(), Vec::new());
-    for entry in &page.services {
+    for entry in &values.services {
         let facts = &entry.facts;
-        let labels = and(&account, &[("service_name", &facts.name)]);
+        let application = facts.application.as_deref().filter(|name| !name.is_empty());
+        let application: Vec<_> = application.map(|name| ("application", name)).into_iter().collect();
+        let labels = and(&and(&account, &application), &[("service_name", &facts.name)]);
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
-        let info = [
-            ("application", text(&facts.application)),
-            ("image", text(&facts.image)),
-            ("image_tag", text(&facts.image_tag)),
-            ("region", text(&facts.region)),
-            ("size", text(&facts.size)),
-        ];
-        let info = info.each_ref().map(|(label, value)| (*label, value.as_str()));
+        let info = |own: Option<&Overrides>| {
+            let own = own.cloned().unwrap_or_default();
+            let mut info = vec![
+                ("image", text(&facts.image)),
+                ("image_tag", text(&facts.image_tag)),
+                ("region", text(&own.region.or(facts.region.clone()))),
+                ("size", text(&own.size.or(facts.size.clone()))),
+            ];
+            info.extend(facts.kind.clone().map(|kind| ("kind", kind)));
+            info
+        };
         if !services.contains(&labels) {
             services.push(labels.clone());
-            modern.add("caas_service_info", &and(&labels, &info), Some(1.0), None);
-            let desired = facts.desired_instances.map(|count| count as f64);
-            modern.add("caas_service_desired_instances", &labels, desired, None);
-            let running = facts.running_instances.map(|count| count as f64);
-            modern.add("caas_service_running_instances", &labels, running, None);
+            let id = facts.id.clone().map(|id| ("service_id", id));
+            modern.add("caas_service_info", &and_all(&and_all(&labels, info(None)), id), Some(1.0), None);
+            for (name, count) in [
+                ("desired", facts.desired_instances),
+                ("running", facts.running_instances),
+                ("ready", facts.ready_instances),
+            ] {
+                let count = count.map(|count| count as f64);
+                modern.add(&format!("caas_service_{name}_instances"), &labels, count, None);
+            }
             if let Some(status) = &facts.status {
                 let labels = |status| and(&labels, &[("status", status)]);
                 modern.add("caas_service_status", &labels(status), Some(1.0), None);
@@ -286,6 +345,8 @@ fn expected(page: &Page) -> (Expected, Expected) {
                     modern.add("caas_service_status", &labels(other), Some(0.0), None);
                 }
             }
+            modern.add_states("caas_service_state", &labels, facts.state);
+            modern.add_sample(Owner::Service, &labels, entry.sample.as_ref());
         }
         for instance in &entry.instances {
             let facts = &instance.facts;
@@ -296,34 +357,35 @@ fn expected(page: &Page) -> (Expected, Expected) {
                 continue;
             }
             instances.push(labels.clone());
-            modern.add("caas_instance_info", &and(&labels, &info), Some(1.0), None);
-            modern.add("caas_instance_start_time_seconds", &labels, facts.started_at, None);
-            let Some(sample) = &instance.sample else { continue };
-            let at = Some(sample.timestamp);
-            for (name, value) in [
-                ("sample_timestamp_seconds", at),
-                ("cpu_usage_seconds_total", sample.cpu_usage_nanoseconds.map(|value| value / 1e9)),
-                ("cpu_utilization_ratio", sample.cpu_utilization_percent.map(|value| value / 100.0)),
-                ("memory_usage_bytes", sample.memory_usage_bytes),
-                ("memory_utilization_ratio", sample.memory_utilization_percent.map(|value| value / 100.0)),
-                ("network_receive_bytes_total", sample.receive_bytes),
-                ("network_receive_errors_total", sample.receive_errors),
-                ("network_transmit_bytes_total", sample.transmit_bytes),
-                ("network_transmit_errors_total", sample.transmit_errors),
+            let own = facts.overrides.as_deref();
+            modern.add("caas_instance_info", &and_all(&labels, info(own)), Some(1.0), None);
+            modern.add_states("caas_instance_state", &labels, facts.state);
+            let started = facts.started_at.or(facts.created_at);
+            modern.add("caas_instance_start_time_seconds", &labels, started, None);
+            let (own, of_service) = (own.map(|own| own.limits).unwrap_or_default(), entry.facts.limits);
+            for (name, limit) in [
+                ("cpu_limit_cores", own.cpu_cores.or(of_service.cpu_cores)),
+                ("memory_limit_bytes", own.memory_bytes.or(of_service.memory_bytes)),
+                ("disk_limit_bytes", own.disk_bytes.or(of_service.disk_bytes)),
             ] {
-                modern.add(&format!("caas_instance_{name}"), &labels, value, at);
+                modern.add(&format!("caas_instance_{name}"), &labels, limit, None);
             }
-            let old_values = [
-                ("cpu_cumulative_usage", sample.cpu_usage_nanoseconds),
-                ("cpu_utilization", sample.cpu_utilization_percent),
-                ("memory_usage", sample.memory_usage_bytes),
-                ("memory_utilization", sample.memory_utilization_percent),
-            ];
+            let Some(sample) = &instance.sample else { continue };
+            let at = Some(sample.timestamp());
+            modern.add("caas_instance_sample_timestamp_seconds", &labels, at, at);
+            modern.add_sample(Owner::Instance, &labels, Some(sample));
+            let old_values: Vec<_> = MEASUREMENTS
+                .iter()
+                .filter_map(|row| {
+                    let (gauge, value) = (row.legacy?, sample.get(row.measurement)?);
+                    Some((gauge.name, value.scaled(gauge.scale), value.time))
+                })
+                .collect();
             // The first of a name has its series whole: one instance's values are never mixed with another's.
-            if old_values.iter().any(|(_, value)| value.is_some()) && !old.contains(&old_labels) {
+            if !old_values.is_empty() && !old.contains(&old_labels) {
                 old.push(old_labels.clone());
-                for (name, value) in old_values {
-                    legacy.add(name, &old_labels, value, at);
+                for (name, value, at) in old_values {
+                    legacy.add(name, &old_labels, Some(value), Some(at));
                 }
             }
         }
@@ -346,9 +408,9 @@ fn assert_holds(families: &[formats::Family], expected: &Expected, per_second: O
 
 proptest! {
     #[test]
-    fn what_is_rendered_reads_back_exactly(page in any_page(), source_timestamps in any::<bool>()) {
-        let rendered = render(&page, &Options { source_timestamps, ..ALL });
-        let (modern, legacy) = expected(&page);
+    fn what_is_rendered_reads_back_exactly(values in any_account(), source_timestamps in any::<bool>()) {
+        let rendered = render(&values, &Options { source_timestamps, ..ALL });
+        let (modern, legacy) = expected(&values);
         let bodies = &rendered.bodies;
         let legacy_body = bodies.legacy.as_ref().unwrap();
         for body in [&bodies.text, &bodies.openmetrics, legacy_body] {

@@ -21,8 +21,8 @@ pub(crate) fn rows() -> Result<Vec<Row>> {
 
 /// In a child: each by turns, so that what disturbs one disturbs the others.
 pub(crate) fn both() -> Result<()> {
-    let page = series::page();
-    let registry = series::registry(&page)?;
+    let values = series::values();
+    let registry = series::registry(&values)?;
     let (mut renderer, mut text, mut encoded) = (Renderer::default(), Vec::new(), Vec::new());
     let (mut ours, mut whole, mut peer) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..3 {
@@ -33,11 +33,11 @@ pub(crate) fn both() -> Result<()> {
         for _ in 0..5 {
             text.clear();
             let started = thread_cpu_seconds()?;
-            renderer.text(&page, &series::OPTIONS, &mut text);
+            renderer.text(&values, &series::OPTIONS, &mut text);
             ours.push(thread_cpu_seconds()? - started);
         }
         let started = thread_cpu_seconds()?;
-        drop(renderer.render(&page, &series::OPTIONS));
+        drop(renderer.render(&values, &series::OPTIONS));
         whole.push(thread_cpu_seconds()? - started);
     }
     // Both hold the same series, but for the account's own.

@@ -112,7 +112,7 @@ pub(crate) fn ours() -> Result<()> {
 
 /// In a child: the same series in the `prometheus` crate, encoded and compressed for each scrape.
 pub(crate) fn peer() -> Result<()> {
-    let registry = Arc::new(series::registry(&series::page())?);
+    let registry = Arc::new(series::registry(&series::values())?);
     let scrape = move || {
         let registry = Arc::clone(&registry);
         async move {

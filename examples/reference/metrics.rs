@@ -1,8 +1,10 @@
 //! `docs/metrics.md`: all families of an account and of the program itself.
 
+use caas_operator::cloud::model::measurement::Owner;
 use caas_operator::exposition::families::{
-    Family, INFO_LABELS, Kind, Reads, STATUS_LABEL, families, legacy_families,
+    Family, Kind, Reads, STATE_LABEL, STATUS_LABEL, families, legacy_families,
 };
+use caas_operator::exposition::info::INFO_LABELS;
 use caas_operator::telemetry::Metrics;
 
 use super::table::{MADE, code, prose, table};
@@ -11,24 +13,27 @@ const HEADS: [&str; 4] = ["name", "type", "labels", "what it is"];
 
 /// The page.
 pub(crate) fn page() -> String {
-    let info: Vec<String> = INFO_LABELS.iter().map(|(label, _)| code(label)).collect();
+    let info: Vec<String> = INFO_LABELS.iter().map(|label| code(label.name)).collect();
     format!(
         "# Metrics
 {MADE}
 ## An account's metrics
 
 On `/accounts/{{namespace}}/{{name}}/metrics`. Every series carries `account_namespace` and `account`; those of a service also
-`service_name`, those of an instance `service_name`, `instance_name` and `instance_id`.
-What the cloud did not say is absent, never 0.
+`service_name`, those of an instance also `service_name`, `instance_name` and `instance_id`. Where a cloud groups its services,
+both carry `application` as well: a service's name is unique only within its group.
+What the cloud did not say is absent, never 0, and a family without any value is absent as a whole.
 
 {}
-`caas_service_info` and `caas_instance_info` carry {}: empty where the cloud does not say it.
+`caas_service_info` and `caas_instance_info` carry {}: empty or absent where the cloud does not say it.
+`service_id` is on `caas_service_info` only.
 [Prometheus](prometheus.md#labels) shows how to join them.
 
 ## Legacy names
 
 On `/accounts/{{namespace}}/{{name}}/metrics/legacy`, where `spec.metrics.names` is `legacy` or `both`: the four gauges of the exporter
-from 2015, with its labels `service` and `instance` and the cloud's own units.
+from 2015, with its labels `service` and `instance` and its units. They have no label for an application: of services with the
+same name, the first has the series of an instance's name, and the others are counted as `duplicate`.
 
 {}
 ## The program's own metrics
@@ -39,7 +44,7 @@ usual `process_…` families of Prometheus' client libraries come on top.
 {}",
         table(HEADS, families().iter().map(|family| row(family, more_labels(family)))),
         info.join(", "),
-        table(HEADS, legacy_families().iter().map(|family| row(family, "`service`, `instance`".to_owned()))),
+        table(HEADS, legacy_families().map(|family| row(&family, more_labels(&family)))),
         table(HEADS, own()),
     )
 }
@@ -59,9 +64,20 @@ fn more_labels(family: &Family) -> String {
         Reads::Account(_) => "of the account".to_owned(),
         Reads::Service(_) => "of the service".to_owned(),
         Reads::ServiceStatus => format!("of the service, {}", code(STATUS_LABEL)),
+        Reads::ServiceState => format!("of the service, {}", code(STATE_LABEL)),
         Reads::ServiceInfo => "of the service, and below".to_owned(),
-        Reads::Instance(_) | Reads::Sample(_) => "of the instance".to_owned(),
+        Reads::Instance(_) | Reads::InstanceLimit(_) | Reads::SampleTime => "of the instance".to_owned(),
+        Reads::InstanceState => format!("of the instance, {}", code(STATE_LABEL)),
         Reads::InstanceInfo => "of the instance, and below".to_owned(),
+        Reads::Measurement(measurement) => {
+            let row = measurement.row();
+            let owner = match row.owner() {
+                Owner::Service => "of the service",
+                Owner::Instance => "of the instance",
+            };
+            row.label.map_or(owner.to_owned(), |label| format!("{owner}, {}", code(label)))
+        }
+        Reads::Legacy => "`service`, `instance`".to_owned(),
     }
 }
 

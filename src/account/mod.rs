@@ -114,6 +114,13 @@ impl Provider {
         }
     }
 
+    /// The words that the provider has for a service's status.
+    pub fn status_words(&self) -> &'static [&'static str] {
+        match self {
+            Self::Alauda(_) => crate::cloud::alauda::STATUS_WORDS,
+        }
+    }
+
     /// Which account at which cloud: alike for all that ask for the same services.
     pub fn cloud_account(&self) -> String {
         match self {

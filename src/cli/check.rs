@@ -145,7 +145,7 @@ async fn collect(http: &Http, account: Account) -> Checked {
         health.message(),
         shown(took),
     );
-    for service in &snapshot.page.services {
+    for service in &snapshot.values.services {
         let with_data = service.instances.iter().filter(|instance| instance.sample.is_some()).count();
         let status = shown_text(service.facts.status.as_deref().unwrap_or("-"));
         let name = shown_text(&service.facts.name);

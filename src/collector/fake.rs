@@ -14,7 +14,9 @@ use super::supervisor::{Supervisor, Transition};
 use crate::account::{Account, AccountId, Connection, Exposition, Names, Provider, Schedule};
 use crate::cloud::alauda;
 use crate::cloud::http::AccountLimits;
-use crate::cloud::model::{Instance, InstanceFacts, Reading, Sample, Service, ServiceFacts};
+use crate::cloud::model::{
+    Instance, InstanceFacts, Measurement, Reading, Sample, Scale, Service, ServiceFacts,
+};
 use crate::cloud::{Cloud, CloudError, Collection, Credentials, ServiceFilter};
 use crate::telemetry::Metrics;
 
@@ -135,20 +137,19 @@ pub(super) fn account(uid: &str) -> Account {
 
 /// One service `kibana` with one instance that uses this much memory.
 pub(super) fn kibana(bytes: f64) -> Collection {
-    let sample = Sample { memory_usage_bytes: Some(bytes), ..Sample::default() };
+    let sample = Sample::at(0.0, &[(Measurement::MemoryUsage, Scale::Base, bytes)]);
+    let facts = InstanceFacts { name: "kibana.0".into(), id: "a".into(), ..InstanceFacts::default() };
     Collection {
         services: vec![Service {
             facts: Arc::new(ServiceFacts { name: "kibana".into(), ..ServiceFacts::default() }),
-            instances: Ok(vec![Instance {
-                facts: Arc::new(InstanceFacts { name: "kibana.0".into(), id: "a".into(), started_at: None }),
-                reading: Reading::Sample(sample),
-            }]),
+            reading: Reading::default(),
+            instances: Ok(vec![Instance { facts: Arc::new(facts), reading: Reading::measured(sample) }]),
         }],
-        cut_short: None,
+        ..Collection::default()
     }
 }
 
 /// The memory of the one instance, where it is exposed.
 pub(super) fn memory(snapshot: &Snapshot) -> Option<f64> {
-    snapshot.page.services.first()?.instances.first()?.sample?.memory_usage_bytes
+    snapshot.values.services.first()?.instances.first()?.sample.as_ref()?.value(Measurement::MemoryUsage)
 }

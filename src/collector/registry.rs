@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use super::health::Health;
 use crate::account::{Account, AccountId, Target, Uncollected};
 use crate::exposition::Bodies;
-use crate::exposition::page::Page;
+use crate::exposition::values::AccountValues;
 
 /// What one cycle left behind; never changed after it is made.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub struct Snapshot {
     /// The rendered bodies.
     pub bodies: Bodies,
     /// The values behind them.
-    pub page: Page,
+    pub values: AccountValues,
     /// How many series the bodies hold, legacy aside.
     pub series: usize,
     /// How the collection stands.
@@ -28,7 +28,7 @@ pub struct Snapshot {
 impl Snapshot {
     /// How many services and instances are exposed.
     pub fn counts(&self) -> (usize, usize) {
-        let services = &self.page.services;
+        let services = &self.values.services;
         (services.len(), services.iter().map(|service| service.instances.len()).sum())
     }
 }

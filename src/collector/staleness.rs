@@ -1,7 +1,9 @@
 //! What is exposed of an account after each cycle: the newest values, and older ones for as long as allowed.
 //!
 //! The rules: a complete list without an object drops it now; a list that ends early deletes nothing; what could
-//! not be asked keeps its last values for `stale_after`, then they go. Pure: time comes in, values go out.
+//! not be read keeps its last values for `stale_after`, then they go. Pure: time comes in, values go out.
+
+mod retained;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,32 +12,34 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::account::AccountId;
-use crate::cloud::model::{Collection, Instance, InstanceFacts, Reading, Sample, Service, ServiceFacts};
-use crate::exposition::labels::{LabelSet, cut_info_values};
-use crate::exposition::page::{InstanceEntry, ServiceEntry};
+use crate::cloud::model::{Collection, Instance, InstanceFacts, Limits, Service, ServiceFacts};
+use crate::exposition::info::{cut_instance_values, cut_service_values};
+use crate::exposition::labels::LabelSet;
+use crate::exposition::values::{InstanceEntry, ServiceEntry};
+use retained::RetainedSample;
 
 /// How long values stay that are not confirmed again.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
+pub(super) struct StalenessPolicy {
     stale_after: Duration,
-    spared: Option<(Instant, Instant)>,
+    grace_period: Option<(Instant, Instant)>,
 }
 
-impl Patience {
+impl StalenessPolicy {
     /// All values stay equally long.
-    pub(super) const fn of(stale_after: Duration) -> Self {
-        Self { stale_after, spared: None }
+    pub(super) const fn new(stale_after: Duration) -> Self {
+        Self { stale_after, grace_period: None }
     }
 
     /// The same, but what was confirmed at the first of these moments stays until the second at least.
-    pub(super) fn sparing(self, spared: Option<(Instant, Instant)>) -> Self {
-        Self { spared, ..self }
+    pub(super) fn with_grace_period(self, grace_period: Option<(Instant, Instant)>) -> Self {
+        Self { grace_period, ..self }
     }
 
-    /// When a value goes that was confirmed at `since`.
-    fn end(self, since: Instant) -> Instant {
+    /// When a value expires that was confirmed at `since`.
+    fn expiry(self, since: Instant) -> Instant {
         let stale = since + self.stale_after;
-        match self.spared {
+        match self.grace_period {
             Some((confirmed, until)) if confirmed == since => stale.max(until),
             _ => stale,
         }
@@ -44,9 +48,9 @@ impl Patience {
 
 /// The values of one account that are not stale.
 #[derive(Debug)]
-pub(super) struct Values {
+pub(super) struct RetainedValues {
     labels: LabelSet,
-    services: Vec<KeptService>,
+    services: Vec<RetainedService>,
     /// When a cycle brought something last, be it that there is no service; `None` once that is stale.
     seen: Option<Instant>,
     cut_labels: u64,
@@ -54,36 +58,37 @@ pub(super) struct Values {
 
 /// A service as last seen.
 #[derive(Debug)]
-struct KeptService {
+struct RetainedService {
     facts: Arc<ServiceFacts>,
     labels: LabelSet,
     seen: Instant,
-    instances: Vec<KeptInstance>,
+    sample: RetainedSample,
+    instances: Vec<RetainedInstance>,
 }
 
 /// An instance as last seen.
 #[derive(Debug)]
-struct KeptInstance {
+struct RetainedInstance {
     facts: Arc<InstanceFacts>,
     labels: LabelSet,
     seen: Instant,
-    sample: Option<(Sample, Instant)>,
+    sample: RetainedSample,
 }
 
-/// Two applications may each have a service of the same name.
-type ServiceKey = (String, Option<String>);
+/// Two applications may each have a service of the same name, and some clouds allow two in one.
+type ServiceKey = (String, Option<String>, Option<String>);
 /// An instance that is renamed is another series, and so another instance here.
 type InstanceKey = (String, String);
 
 fn service_key(facts: &ServiceFacts) -> ServiceKey {
-    (facts.name.clone(), facts.application.clone())
+    (facts.name.clone(), facts.application.clone(), facts.id.clone())
 }
 
 fn instance_key(facts: &InstanceFacts) -> InstanceKey {
     (facts.id.clone(), facts.name.clone())
 }
 
-impl Values {
+impl RetainedValues {
     /// No values yet.
     pub(super) fn new(id: &AccountId) -> Self {
         let labels = LabelSet::account(&id.namespace, &id.name);
@@ -116,12 +121,14 @@ impl Values {
             let key = service_key(&service.facts);
             let place = *known.entry(key).or_insert(self.services.len());
             if place == self.services.len() {
-                let (labels, cut) = self.labels.service(&service.facts.name);
-                self.cut_labels += cut + cut_info_values(&service.facts, None);
-                self.services.push(KeptService {
+                let (labels, cut) =
+                    self.labels.service(service.facts.application.as_deref(), &service.facts.name);
+                self.cut_labels += cut + cut_service_values(&service.facts, None);
+                self.services.push(RetainedService {
                     facts: Arc::clone(&service.facts),
                     labels,
                     seen: now,
+                    sample: RetainedSample::default(),
                     instances: Vec::new(),
                 });
             }
@@ -133,19 +140,17 @@ impl Values {
     }
 
     /// Drops what was last confirmed too long ago; true if anything went.
-    pub(super) fn expire(&mut self, patience: Patience, now: Instant) -> bool {
-        let fresh = |since: Instant| now < patience.end(since);
+    pub(super) fn expire(&mut self, policy: StalenessPolicy, now: Instant) -> bool {
+        let fresh = |since: Instant| now < policy.expiry(since);
         let mut gone = false;
         self.seen = self.seen.filter(|since| fresh(*since));
         self.services.retain_mut(|service| {
             let before = service.instances.len();
             service.instances.retain_mut(|instance| {
-                if instance.sample.is_some_and(|(_, since)| !fresh(since)) {
-                    instance.sample = None;
-                    gone = true;
-                }
+                gone |= instance.sample.expire(fresh);
                 fresh(instance.seen)
             });
+            gone |= service.sample.expire(fresh);
             gone |= service.instances.len() < before || !fresh(service.seen);
             fresh(service.seen)
         });
@@ -153,49 +158,48 @@ impl Values {
     }
 
     /// When the next value goes stale, if nothing new comes.
-    pub(super) fn next_expiry(&self, patience: Patience) -> Option<Instant> {
-        let of_instances = |service: &KeptService| {
-            service
-                .instances
-                .iter()
-                .map(|instance| instance.sample.map_or(instance.seen, |(_, since)| since.min(instance.seen)))
-                .min()
+    pub(super) fn next_expiry(&self, policy: StalenessPolicy) -> Option<Instant> {
+        let of_instance = |instance: &RetainedInstance| {
+            instance.sample.oldest().map_or(instance.seen, |since| since.min(instance.seen))
         };
-        self.services
-            .iter()
-            .map(|service| of_instances(service).map_or(service.seen, |since| since.min(service.seen)))
-            .chain(self.seen)
-            .min()
-            .map(|oldest| patience.end(oldest))
+        let of_service = |service: &RetainedService| {
+            let instances = service.instances.iter().map(of_instance);
+            instances.chain(service.sample.oldest()).chain([service.seen]).min()
+        };
+        let oldest = self.services.iter().filter_map(of_service).chain(self.seen).min();
+        oldest.map(|oldest| policy.expiry(oldest))
     }
 
     /// The values as the exposition takes them.
     pub(super) fn entries(&self) -> Vec<ServiceEntry> {
-        let instance = |instance: &KeptInstance| InstanceEntry {
-            labels: instance.labels.clone(),
-            facts: Arc::clone(&instance.facts),
-            sample: instance.sample.map(|(sample, _)| sample),
-        };
-        self.services
-            .iter()
-            .map(|service| ServiceEntry {
-                labels: service.labels.clone(),
-                facts: Arc::clone(&service.facts),
-                instances: service.instances.iter().map(instance).collect(),
-            })
-            .collect()
+        self.services.iter().map(RetainedService::entry).collect()
     }
 }
 
-impl KeptService {
+impl RetainedService {
+    fn entry(&self) -> ServiceEntry {
+        let instance = |instance: &RetainedInstance| InstanceEntry {
+            labels: instance.labels.clone(),
+            facts: Arc::clone(&instance.facts),
+            sample: instance.sample.sample(&instance.facts.limits(&self.facts)),
+        };
+        ServiceEntry {
+            labels: self.labels.clone(),
+            facts: Arc::clone(&self.facts),
+            sample: self.sample.sample(&Limits::default()),
+            instances: self.instances.iter().map(instance).collect(),
+        }
+    }
+
     /// Takes in what a cycle brought of this service; returns how many label values were cut.
     fn merge(&mut self, service: &Service, now: Instant) -> u64 {
         self.seen = now;
         let mut cut_labels = 0;
         if self.facts != service.facts {
-            cut_labels += cut_info_values(&service.facts, Some(&self.facts));
+            cut_labels += cut_service_values(&service.facts, Some(&self.facts));
             self.facts = Arc::clone(&service.facts);
         }
+        self.sample.merge(&service.reading, now);
         let Ok(instances) = &service.instances else { return cut_labels };
         let mut known: HashMap<InstanceKey, usize> = HashMap::with_capacity(self.instances.len());
         for (place, instance) in self.instances.iter().enumerate() {
@@ -205,33 +209,32 @@ impl KeptService {
             let place = *known.entry(instance_key(&instance.facts)).or_insert(self.instances.len());
             if place == self.instances.len() {
                 let (labels, cut) = self.labels.instance(&instance.facts.name, &instance.facts.id);
-                cut_labels += cut;
-                self.instances.push(KeptInstance {
+                cut_labels += cut + cut_instance_values(&instance.facts, None);
+                self.instances.push(RetainedInstance {
                     facts: Arc::clone(&instance.facts),
                     labels,
                     seen: now,
-                    sample: None,
+                    sample: RetainedSample::default(),
                 });
             }
-            self.instances[place].merge(instance, now);
+            cut_labels += self.instances[place].merge(instance, now);
         }
         self.instances.retain(|instance| instance.seen == now);
         cut_labels
     }
 }
 
-impl KeptInstance {
-    fn merge(&mut self, instance: &Instance, now: Instant) {
+impl RetainedInstance {
+    /// Takes in what a cycle brought of this instance; returns how many label values were cut.
+    fn merge(&mut self, instance: &Instance, now: Instant) -> u64 {
         self.seen = now;
-        if self.facts != instance.facts {
-            self.facts = Arc::clone(&instance.facts);
+        self.sample.merge(&instance.reading, now);
+        if self.facts == instance.facts {
+            return 0;
         }
-        match instance.reading {
-            Reading::Sample(sample) => self.sample = Some((sample, now)),
-            Reading::NotRunning => self.sample = None,
-            // A window without a point is common between two points, so it ages like a failure.
-            Reading::NoData | Reading::Failed(_) => {}
-        }
+        let cut_labels = cut_instance_values(&instance.facts, Some(&self.facts));
+        self.facts = Arc::clone(&instance.facts);
+        cut_labels
     }
 }
 

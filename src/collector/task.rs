@@ -18,11 +18,11 @@ use super::connect::Connect;
 use super::health::Health;
 use super::registry::{Registry, Snapshot};
 use super::schedule::Schedule;
-use super::staleness::{Patience, Values};
+use super::staleness::{RetainedValues, StalenessPolicy};
 use super::supervisor::Transition;
 use crate::account::Account;
 use crate::cloud::{Cloud, CloudError};
-use crate::exposition::page::{AccountGauges, Page};
+use crate::exposition::values::{AccountGauges, AccountValues};
 use crate::exposition::{Options, Rendered, Renderer};
 use crate::telemetry::{AccountMeter, Metrics};
 
@@ -38,7 +38,7 @@ pub(super) struct Task {
 
 /// What one cycle leaves to the next, and a task to the one that replaces it after a change of the account.
 pub(super) struct Memory {
-    values: Values,
+    values: RetainedValues,
     gauges: AccountGauges,
     health: Health,
     /// When the newest cycle ended.
@@ -61,7 +61,7 @@ impl Memory {
     /// Of an account that was never collected.
     pub(super) fn new(account: &Account) -> Self {
         Self {
-            values: Values::new(&account.id),
+            values: RetainedValues::new(&account.id),
             gauges: AccountGauges::default(),
             health: Health::Pending,
             collected_at: UNIX_EPOCH,
@@ -135,7 +135,7 @@ impl Task {
         if let Err(error) = &collected {
             self.count_errors(std::iter::once(error));
         }
-        memory.values.expire(Patience::of(self.account.schedule.stale_after), ended);
+        memory.values.expire(StalenessPolicy::new(self.account.schedule.stale_after), ended);
         self.meter.cut_label_values(memory.values.take_cut_labels());
 
         let judge = |dropped| match &collected {
@@ -160,15 +160,15 @@ impl Task {
     /// Waits for something; values that go stale while it keeps us waiting leave the registry meanwhile.
     async fn meanwhile<T>(&self, memory: &mut Memory, awaited: impl Future<Output = T>) -> T {
         let mut awaited = pin!(awaited);
-        let patience = Patience::of(self.account.schedule.stale_after).sparing(memory.spared);
-        while let Some(expiry) = memory.values.next_expiry(patience) {
+        let policy = StalenessPolicy::new(self.account.schedule.stale_after).with_grace_period(memory.spared);
+        while let Some(expiry) = memory.values.next_expiry(policy) {
             tokio::select! {
                 // What comes at the last moment comes in time.
                 biased;
                 result = &mut awaited => return result,
                 () = tokio::time::sleep_until(expiry) => {}
             }
-            memory.values.expire(patience, Instant::now());
+            memory.values.expire(policy, Instant::now());
             if memory.values.are_gone() {
                 memory.overdue();
             }
@@ -188,9 +188,10 @@ impl Task {
 
     /// Renders what is known now and puts it into the registry.
     async fn publish(&self, memory: &mut Memory, judge: impl Fn(u64) -> Health) {
-        let page = Page {
+        let values = AccountValues {
             labels: memory.values.labels().clone(),
             gauges: memory.gauges,
+            status_words: self.account.connection.provider.status_words(),
             services: memory.values.entries(),
         };
         let exposition = &self.account.exposition;
@@ -202,11 +203,11 @@ impl Task {
         };
         let mut tools = std::mem::take(&mut memory.renderer);
         let work = tokio::task::spawn_blocking(move || {
-            let rendered = tools.render(&page, &options);
-            (tools, page, rendered)
+            let rendered = tools.render(&values, &options);
+            (tools, values, rendered)
         });
         // The runtime ends a blocking task early only when it shuts down itself.
-        let Ok((tools, page, rendered)) = work.await else {
+        let Ok((tools, values, rendered)) = work.await else {
             tracing::error!(account = %self.account.id, "the metrics could not be rendered");
             return;
         };
@@ -215,7 +216,7 @@ impl Task {
         memory.health = judge(rendered.over_limit);
         let snapshot = Snapshot {
             bodies: rendered.bodies,
-            page,
+            values,
             series: rendered.series,
             health: memory.health.clone(),
             collected_at: memory.collected_at,

@@ -1,11 +1,15 @@
-//! The one table of an account's families: rendering and the generated documentation both read it.
+//! An account's families: those of facts, listed here, and those of [`MEASUREMENTS`]. Rendering and the generated
+//! documentation both read them.
 //!
-//! Knows what a value means and where it stands, not how a line looks.
+//! Knows what a value means and where it comes from, not how a line looks.
 
-use super::page::AccountGauges;
-use crate::cloud::model::{InstanceFacts, Sample, ServiceFacts};
+use std::sync::LazyLock;
 
-/// A family: what Prometheus is told of it, and where its values come from.
+use super::values::AccountGauges;
+use crate::cloud::model::measurement::{LegacyGauge, Owner, Row};
+use crate::cloud::model::{InstanceFacts, Limits, MEASUREMENTS, Measurement, ServiceFacts};
+
+/// A family: its metadata, and where its values come from.
 #[derive(Debug, Clone, Copy)]
 pub struct Family {
     /// The name that samples carry, with `_total` for counters and `_info` for infos.
@@ -27,7 +31,7 @@ pub enum Kind {
     Counter,
     /// Goes up and down.
     Gauge,
-    /// Always 1, says its piece in labels; a gauge in the text format.
+    /// Always 1, with facts in labels; a gauge in the text format.
     Info,
 }
 
@@ -38,19 +42,29 @@ pub enum Reads {
     Account(fn(&AccountFacts<'_>) -> Option<f64>),
     /// One series a service.
     Service(fn(&ServiceFacts) -> Option<f64>),
-    /// A series for each of [`STATUSES`] and for the present one, with the label `status`.
+    /// A series for each of the provider's status words and for the present one, with [`STATUS_LABEL`].
     ServiceStatus,
-    /// One series a service, with the labels of [`INFO_LABELS`].
+    /// A series for each state, with [`STATE_LABEL`].
+    ServiceState,
+    /// One series a service, with the labels of [`super::info::INFO_LABELS`].
     ServiceInfo,
     /// One series an instance.
     Instance(fn(&InstanceFacts) -> Option<f64>),
-    /// One series an instance, with its service's [`INFO_LABELS`].
+    /// One series an instance, from its limits or its service's.
+    InstanceLimit(fn(&Limits) -> Option<f64>),
+    /// A series for each state, with [`STATE_LABEL`].
+    InstanceState,
+    /// One series an instance, with the labels of [`super::info::INFO_LABELS`].
     InstanceInfo,
     /// One series an instance with a sample.
-    Sample(fn(&Sample) -> Option<f64>),
+    SampleTime,
+    /// One series for each value of a measurement.
+    Measurement(Measurement),
+    /// One series an instance with a value of the measurement that has the legacy gauge.
+    Legacy,
 }
 
-/// The values that stand on an account itself.
+/// The values of an account itself.
 #[derive(Debug, Clone, Copy)]
 pub struct AccountFacts<'a> {
     /// What the collector says.
@@ -63,52 +77,58 @@ pub struct AccountFacts<'a> {
     pub series: usize,
 }
 
-/// The statuses that each service with a known status has a series of, so that a change of status
-/// is a 0 and a 1 rather than a series that ends. Another word of a cloud's is a further series of 1.
-pub const STATUSES: [&str; 4] = ["Running", "Deploying", "Starting", "Stopped"];
-
-/// The label that says which status.
+/// The label that says which status, in the provider's word.
 pub const STATUS_LABEL: &str = "status";
 
-/// Reads one label's value from what the inventory says of a service.
-pub(super) type ReadLabel = fn(&ServiceFacts) -> Option<&str>;
-
-/// The labels of info families. One that is not known is empty, which Prometheus takes as absent,
-/// so that all series of a family have the same labels.
-pub const INFO_LABELS: [(&str, ReadLabel); 5] = [
-    ("application", |facts| facts.application.as_deref()),
-    ("image", |facts| facts.image.as_deref()),
-    ("image_tag", |facts| facts.image_tag.as_deref()),
-    ("region", |facts| facts.region.as_deref()),
-    ("size", |facts| facts.size.as_deref()),
-];
+/// The label that says which state, in a word that all providers share.
+pub const STATE_LABEL: &str = "state";
 
 /// An account's families, in the order in which they are exposed.
 pub fn families() -> &'static [Family] {
-    &MODERN
+    static FAMILIES: LazyLock<Vec<Family>> = LazyLock::new(|| {
+        let measured = |owner| MEASUREMENTS.iter().filter(move |row| row.owner() == owner).map(measured);
+        let facts = |families: &'static [Family]| families.iter().copied();
+        facts(&ACCOUNT)
+            .chain(facts(&SERVICE_FACTS))
+            .chain(measured(Owner::Service))
+            .chain(facts(&INSTANCE_FACTS))
+            .chain(measured(Owner::Instance))
+            .collect()
+    });
+    &FAMILIES
 }
 
-/// The four gauges of the article with the names and units that a cloud gives them.
-pub fn legacy_families() -> &'static [Family] {
-    &LEGACY
+/// The four gauges of the exporter from 2015, with the names and units that a cloud gives them.
+pub fn legacy_families() -> impl Iterator<Item = Family> {
+    MEASUREMENTS.iter().filter_map(|row| row.legacy.as_ref()).map(legacy_family)
 }
 
-const NANOSECONDS_PER_SECOND: f64 = 1e9;
-const PERCENT: f64 = 100.0;
+/// The family of a measurement.
+const fn measured(row: &Row) -> Family {
+    let kind = if row.is_counter { Kind::Counter } else { Kind::Gauge };
+    Family {
+        name: row.name,
+        kind,
+        unit: row.unit,
+        help: row.help,
+        reads: Reads::Measurement(row.measurement),
+    }
+}
+
+/// The family of a legacy gauge. All are gauges, whatever they measure, as the exporter from 2015 had them.
+pub(super) const fn legacy_family(gauge: &LegacyGauge) -> Family {
+    Family { name: gauge.name, kind: Kind::Gauge, unit: None, help: gauge.help, reads: Reads::Legacy }
+}
 
 const fn gauge(name: &'static str, unit: Option<&'static str>, help: &'static str, reads: Reads) -> Family {
     Family { name, kind: Kind::Gauge, unit, help, reads }
-}
-
-const fn counter(name: &'static str, unit: Option<&'static str>, help: &'static str, reads: Reads) -> Family {
-    Family { name, kind: Kind::Counter, unit, help, reads }
 }
 
 const fn info(name: &'static str, help: &'static str, reads: Reads) -> Family {
     Family { name, kind: Kind::Info, unit: None, help, reads }
 }
 
-const MODERN: [Family; 22] = [
+const ACCOUNT: [Family; 7] = [
     gauge(
         "caas_account_up",
         None,
@@ -151,6 +171,10 @@ const MODERN: [Family; 22] = [
         "How long the last collection took.",
         Reads::Account(|account| Some(account.gauges.last_duration)),
     ),
+];
+
+/// The families of what the inventory says of services.
+pub(super) const SERVICE_FACTS: [Family; 6] = [
     info(
         "caas_service_info",
         "What the cloud says of a service; what it does not say is an empty label.",
@@ -169,104 +193,67 @@ const MODERN: [Family; 22] = [
         Reads::Service(|service| service.running_instances.map(|count| count as f64)),
     ),
     gauge(
+        "caas_service_ready_instances",
+        None,
+        "Instances of the service that are ready to serve.",
+        Reads::Service(|service| service.ready_instances.map(|count| count as f64)),
+    ),
+    gauge(
         "caas_service_status",
         None,
-        "1 for the service's present status, 0 for the others of Running, Deploying, Starting, Stopped.",
+        "1 for the service's present status in its provider's own word, 0 for the other words of the provider.",
         Reads::ServiceStatus,
     ),
+    gauge(
+        "caas_service_state",
+        None,
+        "1 for the service's present state, 0 for the others; the same words for all providers.",
+        Reads::ServiceState,
+    ),
+];
+
+/// The families of what the inventory says of instances, and of when they were measured.
+pub(super) const INSTANCE_FACTS: [Family; 7] = [
     info(
         "caas_instance_info",
-        "What the cloud says of an instance's service; what it does not say is an empty label.",
+        "What the cloud says of an instance and its service; what it does not say is an empty label.",
         Reads::InstanceInfo,
+    ),
+    gauge(
+        "caas_instance_state",
+        None,
+        "1 for the instance's present state, 0 for the others; the same words for all providers.",
+        Reads::InstanceState,
     ),
     gauge(
         "caas_instance_start_time_seconds",
         Some("seconds"),
         "When the instance started, in seconds since the epoch.",
-        Reads::Instance(|instance| instance.started_at),
+        Reads::Instance(InstanceFacts::start_time),
+    ),
+    gauge(
+        "caas_instance_cpu_limit_cores",
+        Some("cores"),
+        "CPU that the instance may use; 1 is one core.",
+        Reads::InstanceLimit(|limits| limits.cpu_cores),
+    ),
+    gauge(
+        "caas_instance_memory_limit_bytes",
+        Some("bytes"),
+        "Memory that the instance may use.",
+        Reads::InstanceLimit(|limits| limits.memory_bytes),
+    ),
+    gauge(
+        "caas_instance_disk_limit_bytes",
+        Some("bytes"),
+        "Disk space that the instance may use.",
+        Reads::InstanceLimit(|limits| limits.disk_bytes),
     ),
     gauge(
         "caas_instance_sample_timestamp_seconds",
         Some("seconds"),
         "When the cloud took the instance's newest measurements, in seconds since the epoch.",
-        Reads::Sample(|sample| Some(sample.timestamp)),
-    ),
-    counter(
-        "caas_instance_cpu_usage_seconds_total",
-        Some("seconds"),
-        "CPU time that the instance has used since it started.",
-        Reads::Sample(|sample| sample.cpu_usage_nanoseconds.map(|used| used / NANOSECONDS_PER_SECOND)),
-    ),
-    gauge(
-        "caas_instance_cpu_utilization_ratio",
-        Some("ratio"),
-        "CPU time since the start over the time since the start, as the cloud averages it; 1 is one core. \
-         rate(caas_instance_cpu_usage_seconds_total[5m]) tells the present.",
-        Reads::Sample(|sample| sample.cpu_utilization_percent.map(|percent| percent / PERCENT)),
-    ),
-    gauge(
-        "caas_instance_memory_usage_bytes",
-        Some("bytes"),
-        "Memory in use.",
-        Reads::Sample(|sample| sample.memory_usage_bytes),
-    ),
-    gauge(
-        "caas_instance_memory_utilization_ratio",
-        Some("ratio"),
-        "Memory in use, as a share of what the instance may use.",
-        Reads::Sample(|sample| sample.memory_utilization_percent.map(|percent| percent / PERCENT)),
-    ),
-    counter(
-        "caas_instance_network_receive_bytes_total",
-        Some("bytes"),
-        "Bytes that the instance has received since it started.",
-        Reads::Sample(|sample| sample.receive_bytes),
-    ),
-    counter(
-        "caas_instance_network_receive_errors_total",
-        None,
-        "Errors while the instance received, since it started.",
-        Reads::Sample(|sample| sample.receive_errors),
-    ),
-    counter(
-        "caas_instance_network_transmit_bytes_total",
-        Some("bytes"),
-        "Bytes that the instance has sent since it started.",
-        Reads::Sample(|sample| sample.transmit_bytes),
-    ),
-    counter(
-        "caas_instance_network_transmit_errors_total",
-        None,
-        "Errors while the instance sent, since it started.",
-        Reads::Sample(|sample| sample.transmit_errors),
-    ),
-];
-
-// All four are gauges with the cloud's own units, whatever they measure, as the article has them.
-const LEGACY: [Family; 4] = [
-    gauge(
-        "cpu_cumulative_usage",
-        None,
-        "CPU time that the instance has used since it started, in nanoseconds.",
-        Reads::Sample(|sample| sample.cpu_usage_nanoseconds),
-    ),
-    gauge(
-        "cpu_utilization",
-        None,
-        "CPU time since the start over the time since the start, as the cloud averages it; 100 is one core.",
-        Reads::Sample(|sample| sample.cpu_utilization_percent),
-    ),
-    gauge(
-        "memory_usage",
-        None,
-        "Memory in use, in bytes.",
-        Reads::Sample(|sample| sample.memory_usage_bytes),
-    ),
-    gauge(
-        "memory_utilization",
-        None,
-        "Memory in use, in percent of what the instance may use.",
-        Reads::Sample(|sample| sample.memory_utilization_percent),
+        Reads::SampleTime,
     ),
 ];
 
@@ -279,8 +266,8 @@ mod tests {
     #[test]
     fn names_are_unique_and_end_as_their_kind_and_unit_demand() {
         let mut seen = BTreeSet::new();
-        for family in families().iter().chain(legacy_families()) {
-            assert!(seen.insert(family.name), "{} stands twice", family.name);
+        for family in families().iter().copied().chain(legacy_families()) {
+            assert!(seen.insert(family.name), "{} is listed twice", family.name);
             assert_eq!(family.kind == Kind::Counter, family.name.ends_with("_total"), "{}", family.name);
             assert_eq!(family.kind == Kind::Info, family.name.ends_with("_info"), "{}", family.name);
             let base = family.name.trim_end_matches("_total");
@@ -290,7 +277,7 @@ mod tests {
 
     #[test]
     fn help_needs_no_escaping() {
-        for family in families().iter().chain(legacy_families()) {
+        for family in families().iter().copied().chain(legacy_families()) {
             assert!(!family.help.contains(['\\', '"', '\n']), "{}", family.name);
             assert!(family.help.ends_with('.'), "{}", family.name);
         }

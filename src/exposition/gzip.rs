@@ -1,4 +1,4 @@
-//! A body, compressed while it is collected piece by piece, and taken apart again for the rare client without gzip.
+//! A body, compressed while it is collected piece by piece, and unpacked for the rare client without gzip.
 
 use std::io::{self, Cursor, Read, Write};
 
@@ -7,7 +7,7 @@ use flate2::Compression;
 use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
 
-use super::Body;
+use super::body::Body;
 
 /// Collects a body.
 pub(super) struct BodyWriter(GzEncoder<Vec<u8>>);

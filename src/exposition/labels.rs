@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use super::families::{INFO_LABELS, ReadLabel};
-use crate::cloud::model::ServiceFacts;
-
 /// The longest label value that is exposed, in bytes before escaping: far above any name that a cloud
 /// gives, and small enough that a hostile one costs little.
 pub const MAX_VALUE_BYTES: usize = 512;
 
-/// A label set as it stands between the braces, without them: `a="1",b="2"`.
+/// A label set as it is written between the braces: `a="1",b="2"`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LabelSet(pub(super) Arc<str>);
 
@@ -22,9 +19,13 @@ impl LabelSet {
         Self(joined.into())
     }
 
-    /// The labels of a service of this account, and how many values had to be cut.
-    pub fn service(&self, name: &str) -> (Self, u64) {
-        self.with(&[("service_name", name)])
+    /// The labels of a service of this account, and how many values had to be cut. No label says that a service belongs to
+    /// no application, since Prometheus takes an empty one as absent.
+    pub fn service(&self, application: Option<&str>, name: &str) -> (Self, u64) {
+        match application.filter(|application| !application.is_empty()) {
+            Some(application) => self.with(&[("application", application), ("service_name", name)]),
+            None => self.with(&[("service_name", name)]),
+        }
     }
 
     /// The labels of an instance of this service, and how many values had to be cut.
@@ -44,18 +45,6 @@ impl LabelSet {
     }
 }
 
-/// How many of the values that a service's info and status labels show are cut, those left out that `before` shows
-/// alike. For counting when the facts are first seen or changed; rendering cuts them anyway.
-pub fn cut_info_values(facts: &ServiceFacts, before: Option<&ServiceFacts>) -> u64 {
-    let status: ReadLabel = |facts| facts.status.as_deref();
-    let shown = INFO_LABELS.iter().map(|(_, read)| *read).chain([status]);
-    let cut = |read: &ReadLabel| {
-        let value = read(facts);
-        value.is_some_and(is_cut) && before.and_then(read) != value
-    };
-    shown.filter(cut).map(|_| 1).sum()
-}
-
 /// Appends `label="value"`; 1 if the value had to be cut.
 pub(super) fn push_pair(joined: &mut String, label: &str, value: &str) -> u64 {
     joined.push_str(label);
@@ -65,7 +54,7 @@ pub(super) fn push_pair(joined: &mut String, label: &str, value: &str) -> u64 {
     u64::from(is_cut(value))
 }
 
-/// The same, after the comma that parts it from the label before.
+/// The same, after a comma.
 pub(super) fn push_next(joined: &mut String, label: &str, value: &str) -> u64 {
     joined.push(',');
     push_pair(joined, label, value)
@@ -80,7 +69,7 @@ pub(super) fn cut(value: &str) -> &str {
     &value[..end]
 }
 
-fn is_cut(value: &str) -> bool {
+pub(super) fn is_cut(value: &str) -> bool {
     value.len() > MAX_VALUE_BYTES
 }
 
@@ -106,7 +95,7 @@ mod tests {
     #[test]
     fn a_label_set_grows_from_account_to_service_to_instance() {
         let account = LabelSet::account("team-a", "acme");
-        let (service, _) = account.service("kibana");
+        let (service, _) = account.service(None, "kibana");
         let (instance, cuts) = service.instance("kibana.0", "8d3f");
         assert_eq!(
             instance.as_str(),
@@ -116,15 +105,27 @@ mod tests {
     }
 
     #[test]
+    fn a_service_has_the_label_of_its_application_where_it_has_one() {
+        let account = LabelSet::account("team-a", "acme");
+        let labels = |application| account.service(application, "web").0.as_str().to_owned();
+        assert_eq!(
+            labels(Some("shop")),
+            r#"account_namespace="team-a",account="acme",application="shop",service_name="web""#
+        );
+        assert_eq!(labels(None), r#"account_namespace="team-a",account="acme",service_name="web""#);
+        assert_eq!(labels(Some("")), labels(None), "Prometheus takes an empty label as absent");
+    }
+
+    #[test]
     fn backslash_quote_and_newline_are_escaped_and_control_characters_stay() {
-        let (service, _) = LabelSet::account("n", "a").service("a\\b\"c\nd\re\0f\u{7f}ü");
+        let (service, _) = LabelSet::account("n", "a").service(None, "a\\b\"c\nd\re\0f\u{7f}ü");
         assert!(service.as_str().ends_with("service_name=\"a\\\\b\\\"c\\nd\re\0f\u{7f}ü\""), "{service:?}");
     }
 
     #[test]
     fn a_value_longer_than_the_limit_is_cut_between_characters_and_counted() {
         let name = "a".repeat(MAX_VALUE_BYTES - 1) + "üüü";
-        let (service, cuts) = LabelSet::account("n", "a").service(&name);
+        let (service, cuts) = LabelSet::account("n", "a").service(None, &name);
         assert!(service.as_str().ends_with(&format!("\"{}\"", "a".repeat(MAX_VALUE_BYTES - 1))));
         assert_eq!(cuts, 1);
 
@@ -132,20 +133,5 @@ mod tests {
         assert_eq!(cuts, 2);
         let (_, cuts) = service.instance(&"b".repeat(MAX_VALUE_BYTES), "id");
         assert_eq!(cuts, 0);
-    }
-
-    #[test]
-    fn cut_info_values_are_counted_when_they_are_new() {
-        let long = |letter: &str| Some(letter.repeat(MAX_VALUE_BYTES + 1));
-        let before = ServiceFacts {
-            image: long("x"),
-            size: long("x"),
-            status: long("x"),
-            region: Some("bj".into()),
-            ..Default::default()
-        };
-        assert_eq!(cut_info_values(&before, None), 3);
-        let facts = ServiceFacts { size: long("y"), running_instances: Some(3), ..before.clone() };
-        assert_eq!(cut_info_values(&facts, Some(&before)), 1);
     }
 }

@@ -1,34 +1,36 @@
-//! The article's four gauges: raw units, and no labels but `service` and `instance`.
+//! The four gauges of the exporter from 2015: raw units, and no labels but `service` and `instance`.
 //!
 //! For dashboards that exist. The names break Prometheus' conventions by nature, so they have a body of their own.
 
-use super::Body;
-use super::families::{Reads, legacy_families};
+use super::body::Body;
+use super::families::legacy_family;
 use super::gzip::BodyWriter;
 use super::labels::{push_next, push_pair};
 use super::lines::{self, Stamp};
 use super::selection::Selection;
 use super::text;
+use crate::cloud::model::MEASUREMENTS;
 
 /// The body in the text format; `buffer` is scratch space.
 pub(super) fn body(buffer: &mut Vec<u8>, selection: &Selection<'_>, stamped: bool) -> Body {
     let mut body = BodyWriter::new();
     let stamp = if stamped { Stamp::Milliseconds } else { Stamp::None };
     let mut labels = String::new();
-    for family in legacy_families() {
-        let Reads::Sample(read) = family.reads else { continue };
+    for row in MEASUREMENTS {
+        let Some(gauge) = &row.legacy else { continue };
         buffer.clear();
         for chosen in selection.instances.iter().filter(|chosen| chosen.legacy) {
-            let Some(sample) = &chosen.instance.sample else { continue };
-            if let Some(value) = read(sample) {
+            let sample = chosen.instance.sample.as_ref();
+            if let Some(value) = sample.and_then(|sample| sample.get(row.measurement)) {
                 labels.clear();
                 push_pair(&mut labels, "service", &chosen.service.facts.name);
                 push_next(&mut labels, "instance", &chosen.instance.facts.name);
-                lines::push_stamped(buffer, family.name, &labels, value, stamp, sample.timestamp);
+                let number = value.scaled(gauge.scale);
+                lines::push_stamped(buffer, gauge.name, &labels, "", number, stamp, value.time);
             }
         }
         if !buffer.is_empty() {
-            body.push(text::header(family).as_bytes());
+            body.push(text::header(&legacy_family(gauge)).as_bytes());
             body.push(buffer);
         }
     }

@@ -1,8 +1,8 @@
 //! One sample a line, as both formats write it: `name{labels} value [timestamp]`.
 //!
-//! Only copies and number formatting; this is where rendering spends its time.
+//! Only copying and number formatting: most of the time that rendering takes is spent here.
 
-/// The unit of a line's timestamp: the only thing in which the lines of the two formats differ.
+/// The unit of a line's timestamp: the only difference between the lines of the two formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stamp {
     /// None is written: Prometheus takes the time of its scrape.
@@ -25,17 +25,18 @@ pub(super) fn push_stamped(
     buffer: &mut Vec<u8>,
     name: &str,
     labels: &str,
+    extra: &str,
     value: f64,
     stamp: Stamp,
     timestamp: f64,
 ) {
-    open(buffer, name, labels, "");
+    open(buffer, name, labels, extra);
     push_number(buffer, value);
     match stamp {
         Stamp::None => {}
         Stamp::Milliseconds => {
             buffer.push(b' ');
-            // A float's cast to an integer saturates, so that even a senseless time is a legal one.
+            // A float's cast to an integer saturates, so even a senseless time is a valid one.
             #[allow(clippy::cast_possible_truncation)]
             let milliseconds = (timestamp * 1000.0).round() as i64;
             buffer.extend_from_slice(itoa::Buffer::new().format(milliseconds).as_bytes());
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_occur_is_still_legal() {
+    fn what_cannot_occur_is_still_valid() {
         assert_eq!(number(f64::NAN), "NaN");
         assert_eq!(number(f64::INFINITY), "+Inf");
         assert_eq!(number(f64::NEG_INFINITY), "-Inf");
@@ -110,7 +111,7 @@ mod tests {
     fn a_timestamp_is_milliseconds_or_seconds() {
         let line = |stamp| {
             let mut buffer = Vec::new();
-            push_stamped(&mut buffer, "m", "a=\"1\"", 2.0, stamp, 1_480_000_000.25);
+            push_stamped(&mut buffer, "m", "a=\"1\"", "", 2.0, stamp, 1_480_000_000.25);
             String::from_utf8(buffer).unwrap()
         };
         assert_eq!(line(Stamp::None), "m{a=\"1\"} 2\n");

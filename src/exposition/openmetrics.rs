@@ -1,11 +1,11 @@
-//! OpenMetrics 1.0: what stands above a family's samples and at the end.
+//! OpenMetrics 1.0: the lines above a family's samples and at the end.
 
 use super::families::{Family, Kind};
 
 /// The format's media type.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The last line of a body: without it, a body that broke off could pass for a whole one.
+/// The last line of a body: without it, a body that was cut off could pass for a whole one.
 pub(super) const END: &[u8] = b"# EOF\n";
 
 /// TYPE, UNIT and HELP of a family, under its name without the suffix that its samples have.

@@ -1,29 +1,21 @@
-//! A page to its bodies, family by family. Runs on a blocking thread: an account at its limit takes a while.
+//! Renders an account's values to its bodies, family by family. Runs on a blocking thread: an account at its limit takes a
+//! while.
 
 use std::sync::LazyLock;
 
-use super::families::{AccountFacts, Family, INFO_LABELS, Reads, STATUS_LABEL, families};
+use super::body::{Bodies, Body};
+use super::families::{AccountFacts, Family, Reads, STATE_LABEL, STATUS_LABEL, families};
 use super::gzip::BodyWriter;
-use super::labels::push_next;
+use super::labels::{cut, push_next};
 use super::lines::{self, Stamp};
-use super::page::{Page, ServiceEntry};
-use super::selection::{Selection, select, statuses};
-use super::{Bodies, legacy, openmetrics, text};
+use super::options::Options;
+use super::selection::{Selection, select, states, statuses};
+use super::values::{AccountValues, ServiceEntry};
+use super::{info, legacy, openmetrics, text};
+use crate::cloud::model::measurement::Owner;
+use crate::cloud::model::{Measurement, Sample, State};
 
-/// What of a page is rendered, and how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Options {
-    /// Whether the `caas_service_…` and `caas_instance_…` families are exposed; `caas_account_…` always are.
-    pub modern: bool,
-    /// Whether there is a legacy body.
-    pub legacy: bool,
-    /// The most series in all bodies together, legacy ones included.
-    pub max_series: usize,
-    /// Whether values that a cloud measured carry the time of their measurement.
-    pub source_timestamps: bool,
-}
-
-/// What came of rendering a page.
+/// The result of one rendering.
 #[derive(Debug, Clone)]
 pub struct Rendered {
     /// The bodies to serve.
@@ -32,21 +24,24 @@ pub struct Rendered {
     pub series: usize,
     /// Series left out because an earlier object has the same labels.
     pub duplicates: u64,
+    /// The name of the first service with the labels of an earlier one: printable, and no longer than people want to read.
+    pub first_duplicate: Option<String>,
     /// Series left out because of [`Options::max_series`].
     pub over_limit: u64,
 }
 
-/// Renders pages; keeps its buffers from one to the next.
+/// Renders accounts; keeps its buffers from one to the next.
 #[derive(Debug, Default)]
 pub struct Renderer {
     lines: Vec<u8>,
     extra: String,
 }
 
-/// A buffer larger than this is given back: one large page must not weigh on all that follow.
+/// A larger buffer is given back to the allocator after a rendering, so that one large family does not occupy memory until
+/// the next.
 const KEPT_BYTES: usize = 1 << 20;
 
-/// What stands above a family's samples, by format.
+/// The lines above a family's samples, by format.
 struct Headers {
     family: &'static Family,
     text: String,
@@ -60,49 +55,54 @@ static HEADERS: LazyLock<Vec<Headers>> = LazyLock::new(|| {
 });
 
 impl Renderer {
-    /// Renders one account's page. Costs CPU time in proportion to its series: not for async threads.
-    pub fn render(&mut self, page: &Page, options: &Options) -> Rendered {
-        let (selection, account) = choose(page, options);
-        let (text, openmetrics) = self.modern(page, &account, &selection, options);
+    /// Renders one account. Costs CPU time in proportion to its series: not for async threads.
+    pub fn render(&mut self, values: &AccountValues, options: &Options) -> Rendered {
+        let (selection, account) = choose(values, options);
+        let (text, openmetrics) = self.modern(values, &account, &selection, options);
         let legacy =
             options.legacy.then(|| legacy::body(&mut self.lines, &selection, options.source_timestamps));
+        // A Vec never shrinks below its length.
+        self.lines.clear();
         self.lines.shrink_to(KEPT_BYTES);
         Rendered {
             bodies: Bodies { text, openmetrics, legacy },
             series: selection.series,
             duplicates: selection.duplicates,
+            first_duplicate: selection.first_duplicate.map(printable),
             over_limit: selection.over_limit,
         }
     }
 
-    /// Appends the modern body in the text format as it is, not compressed: for whoever wants to see or measure it.
-    pub fn text(&mut self, page: &Page, options: &Options, body: &mut Vec<u8>) {
-        let (selection, account) = choose(page, options);
-        for Headers { family, text, .. } in exposed(options) {
+    /// Appends the modern body in the text format without compressing it: for measurements.
+    pub fn text(&mut self, values: &AccountValues, options: &Options, body: &mut Vec<u8>) {
+        let (selection, account) = choose(values, options);
+        for Headers { family, text, .. } in exposed(options, &selection) {
             let before = body.len();
             body.extend_from_slice(text.as_bytes());
             let start = body.len();
-            self.family(body, family, page, &account, &selection, stamp(family, options));
+            self.family(body, family, values, &account, &selection, stamp(family, options));
             if body.len() == start {
                 body.truncate(before);
             }
         }
     }
 
-    /// Both formats at once: only what stands above the samples differs, and the unit of timestamps.
+    /// Both formats at once: only the lines above the samples and the unit of timestamps differ.
     fn modern(
         &mut self,
-        page: &Page,
+        values: &AccountValues,
         account: &AccountFacts<'_>,
         selection: &Selection<'_>,
         options: &Options,
-    ) -> (super::Body, super::Body) {
+    ) -> (Body, Body) {
         let (mut text, mut openmetrics) = (BodyWriter::new(), BodyWriter::new());
         let mut lines = std::mem::take(&mut self.lines);
-        for Headers { family, text: text_header, openmetrics: openmetrics_header } in exposed(options) {
+        for Headers { family, text: text_header, openmetrics: openmetrics_header } in
+            exposed(options, selection)
+        {
             let stamp = stamp(family, options);
             lines.clear();
-            self.family(&mut lines, family, page, account, selection, stamp);
+            self.family(&mut lines, family, values, account, selection, stamp);
             if lines.is_empty() {
                 continue;
             }
@@ -110,7 +110,7 @@ impl Renderer {
             text.push(&lines);
             if stamp != Stamp::None {
                 lines.clear();
-                self.family(&mut lines, family, page, account, selection, Stamp::Seconds);
+                self.family(&mut lines, family, values, account, selection, Stamp::Seconds);
             }
             openmetrics.push(openmetrics_header.as_bytes());
             openmetrics.push(&lines);
@@ -125,7 +125,7 @@ impl Renderer {
         &mut self,
         lines: &mut Vec<u8>,
         family: &Family,
-        page: &Page,
+        values: &AccountValues,
         account: &AccountFacts<'_>,
         selection: &Selection<'_>,
         stamp: Stamp,
@@ -137,7 +137,7 @@ impl Renderer {
         match family.reads {
             Reads::Account(read) => {
                 if let Some(value) = read(account) {
-                    lines::push(lines, name, page.labels.as_str(), "", value);
+                    lines::push(lines, name, values.labels.as_str(), "", value);
                 }
             }
             Reads::Service(read) => {
@@ -149,16 +149,21 @@ impl Renderer {
             }
             Reads::ServiceStatus => {
                 for service in services {
-                    for (status, value) in statuses(&service.facts) {
+                    for (status, value) in statuses(&service.facts, values.status_words) {
                         extra.clear();
                         push_next(extra, STATUS_LABEL, status);
                         lines::push(lines, name, service.labels.as_str(), extra, value);
                     }
                 }
             }
+            Reads::ServiceState => {
+                for service in services {
+                    push_states(lines, extra, name, service.labels.as_str(), service.facts.state);
+                }
+            }
             Reads::ServiceInfo => {
                 for service in services {
-                    info_labels(extra, service);
+                    info::service_labels(extra, service);
                     lines::push(lines, name, service.labels.as_str(), extra, 1.0);
                 }
             }
@@ -169,52 +174,117 @@ impl Renderer {
                     }
                 }
             }
+            Reads::InstanceLimit(read) => {
+                for chosen in instances {
+                    if let Some(value) = read(&chosen.instance.facts.limits(&chosen.service.facts)) {
+                        lines::push(lines, name, chosen.instance.labels.as_str(), "", value);
+                    }
+                }
+            }
+            Reads::InstanceState => {
+                for chosen in instances {
+                    let labels = chosen.instance.labels.as_str();
+                    push_states(lines, extra, name, labels, chosen.instance.facts.state);
+                }
+            }
             Reads::InstanceInfo => {
                 let mut of: Option<&ServiceEntry> = None;
                 for chosen in instances {
-                    if of.is_none_or(|service| !std::ptr::eq(service, chosen.service)) {
-                        of = Some(chosen.service);
-                        info_labels(extra, chosen.service);
+                    let own = chosen.instance.facts.overrides.is_some();
+                    if own || of.is_none_or(|service| !std::ptr::eq(service, chosen.service)) {
+                        info::instance_labels(extra, chosen.service, chosen.instance);
+                        // Labels of one instance are not those of the next.
+                        of = (!own).then_some(chosen.service);
                     }
                     lines::push(lines, name, chosen.instance.labels.as_str(), extra, 1.0);
                 }
             }
-            Reads::Sample(read) => {
+            Reads::SampleTime => {
                 for chosen in instances {
                     let Some(sample) = &chosen.instance.sample else { continue };
-                    if let Some(value) = read(sample) {
-                        let labels = chosen.instance.labels.as_str();
-                        lines::push_stamped(lines, name, labels, value, stamp, sample.timestamp);
-                    }
+                    let (labels, time) = (chosen.instance.labels.as_str(), sample.timestamp());
+                    lines::push_stamped(lines, name, labels, "", time, stamp, time);
                 }
             }
+            Reads::Measurement(measurement) => match measurement.row().owner() {
+                Owner::Service => {
+                    for service in services {
+                        let labels = service.labels.as_str();
+                        push_values(lines, extra, labels, service.sample.as_ref(), measurement, stamp);
+                    }
+                }
+                Owner::Instance => {
+                    for chosen in instances {
+                        let (labels, sample) = (chosen.instance.labels.as_str(), &chosen.instance.sample);
+                        push_values(lines, extra, labels, sample.as_ref(), measurement, stamp);
+                    }
+                }
+            },
+            // Legacy gauges have a body of their own.
+            Reads::Legacy => {}
         }
     }
 }
 
-/// What of a page is exposed, and what stands on its account.
-fn choose<'a>(page: &'a Page, options: &Options) -> (Selection<'a>, AccountFacts<'a>) {
+/// Appends the lines of a measurement's values.
+fn push_values(
+    lines: &mut Vec<u8>,
+    extra: &mut String,
+    labels: &str,
+    sample: Option<&Sample>,
+    measurement: Measurement,
+    stamp: Stamp,
+) {
+    let row = measurement.row();
+    for value in sample.into_iter().flat_map(|sample| sample.of(measurement)) {
+        extra.clear();
+        if let (Some(label), Some(text)) = (row.label, value.label) {
+            push_next(extra, label, text);
+        }
+        lines::push_stamped(lines, row.name, labels, extra, value.base(), stamp, value.time);
+    }
+}
+
+/// Appends a line for each state.
+fn push_states(lines: &mut Vec<u8>, extra: &mut String, name: &str, labels: &str, state: Option<State>) {
+    for (state, value) in states(state) {
+        extra.clear();
+        push_next(extra, STATE_LABEL, state);
+        lines::push(lines, name, labels, extra, value);
+    }
+}
+
+/// What is exposed, and the values of the account itself.
+fn choose<'a>(values: &'a AccountValues, options: &Options) -> (Selection<'a>, AccountFacts<'a>) {
     let mut account = AccountFacts {
-        gauges: &page.gauges,
-        services: page.services.len(),
-        instances: page.services.iter().map(|service| service.instances.len()).sum(),
+        gauges: &values.gauges,
+        services: values.services.len(),
+        instances: values.services.iter().map(|service| service.instances.len()).sum(),
         series: 0,
     };
-    let selection = select(page, options, account_series(&account));
+    let selection = select(values, options, account_series(&account));
     account.series = selection.series;
     (selection, account)
 }
 
-/// The families of the modern bodies. An account with legacy names only still says how it stands.
-fn exposed(options: &Options) -> impl Iterator<Item = &'static Headers> {
-    let modern = options.modern;
-    HEADERS.iter().filter(move |headers| modern || matches!(headers.family.reads, Reads::Account(_)))
+/// The families of the modern bodies, except those that no object has a value of. An account with legacy names only still
+/// has its own families.
+fn exposed<'a>(
+    options: &Options,
+    selection: &Selection<'a>,
+) -> impl Iterator<Item = &'static Headers> + use<'a> {
+    let (modern, measured) = (options.modern, selection.measured);
+    HEADERS.iter().filter(move |headers| match headers.family.reads {
+        Reads::Account(_) => true,
+        Reads::Measurement(measurement) => modern && measured.contains(measurement),
+        _ => modern,
+    })
 }
 
 /// Whether a family's lines carry timestamps, as the text format writes them.
 fn stamp(family: &Family, options: &Options) -> Stamp {
-    let stamped = options.source_timestamps && matches!(family.reads, Reads::Sample(_));
-    if stamped { Stamp::Milliseconds } else { Stamp::None }
+    let measured = matches!(family.reads, Reads::SampleTime | Reads::Measurement(_));
+    if measured && options.source_timestamps { Stamp::Milliseconds } else { Stamp::None }
 }
 
 /// How many series the account itself has.
@@ -226,10 +296,55 @@ fn account_series(account: &AccountFacts<'_>) -> usize {
     families().iter().map(has).sum()
 }
 
-/// Replaces `joined` by the labels of a service's info, each after a comma.
-fn info_labels(joined: &mut String, service: &ServiceEntry) {
-    joined.clear();
-    for (label, read) in INFO_LABELS {
-        push_next(joined, label, read(&service.facts).unwrap_or_default());
+/// A name for a sentence: cut, and without control characters.
+fn printable(name: &str) -> String {
+    const LONGEST: usize = 100;
+    cut(name).chars().filter(|letter| !letter.is_control()).take(LONGEST).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::labels::LabelSet;
+    use super::super::values::AccountGauges;
+    use super::*;
+    use crate::cloud::model::ServiceFacts;
+
+    #[test]
+    fn a_renderer_keeps_no_large_buffer_after_a_large_account() {
+        let labels = LabelSet::account("n", "a");
+        let service = |number: usize| {
+            let facts = ServiceFacts {
+                name: format!("{number}{}", "x".repeat(400)),
+                desired_instances: Some(1),
+                ..ServiceFacts::default()
+            };
+            ServiceEntry {
+                labels: labels.service(None, &facts.name).0,
+                facts: Arc::new(facts),
+                sample: None,
+                instances: Vec::new(),
+            }
+        };
+        let values = AccountValues {
+            gauges: AccountGauges::default(),
+            status_words: &[],
+            services: (0..4000).map(service).collect(),
+            labels: labels.clone(),
+        };
+        for legacy in [false, true] {
+            let mut renderer = Renderer::default();
+            let options = Options { modern: true, legacy, max_series: 100_000, source_timestamps: false };
+            let bodies = renderer.render(&values, &options).bodies;
+            assert!(bodies.text.plain_bytes() > 2 * KEPT_BYTES);
+            assert!(renderer.lines.capacity() <= KEPT_BYTES, "{}", renderer.lines.capacity());
+        }
+    }
+
+    #[test]
+    fn a_name_in_a_sentence_is_short_and_printable() {
+        assert_eq!(printable("w\u{1b}[2J\nb"), "w[2Jb");
+        assert_eq!(printable(&"ü".repeat(1000)).chars().count(), 100);
     }
 }

@@ -1,24 +1,28 @@
-//! What of a page is exposed: no series twice, and no more of them than the account may have.
+//! What of an account is exposed: no series twice, and no more of them than the account may have.
 
 use std::collections::HashSet;
 
-use super::families::{Family, Reads, STATUSES, families, legacy_families};
+use super::families::{INSTANCE_FACTS, Reads, SERVICE_FACTS};
 use super::labels::cut;
-use super::page::{InstanceEntry, Page, ServiceEntry};
-use super::render::Options;
-use crate::cloud::model::{Sample, ServiceFacts};
+use super::options::Options;
+use super::values::{AccountValues, InstanceEntry, ServiceEntry};
+use crate::cloud::model::{Measurement, MeasurementSet, Sample, ServiceFacts, State};
 
-/// The objects of a page whose series are exposed, in the page's order.
+/// The objects of an account whose series are exposed, in the account's order.
 #[derive(Debug, Default)]
 pub(super) struct Selection<'a> {
     /// Services whose own series are exposed.
     pub(super) services: Vec<&'a ServiceEntry>,
     /// Instances whose series are exposed.
     pub(super) instances: Vec<Chosen<'a>>,
+    /// What any of them has a value of: the families of all else are empty.
+    pub(super) measured: MeasurementSet,
     /// All series of the selection, those of the account included.
     pub(super) series: usize,
     /// Series left out because an earlier object has the same labels.
     pub(super) duplicates: u64,
+    /// The first service that has the labels of an earlier one.
+    pub(super) first_duplicate: Option<&'a str>,
     /// Series left out because the account has its most.
     pub(super) over_limit: u64,
 }
@@ -32,12 +36,16 @@ pub(super) struct Chosen<'a> {
     pub(super) legacy: bool,
 }
 
-/// Chooses from a page. The oldest objects stay; from the first that does not fit as a whole, all are left out,
-/// so that a series does not come and go with the size of its neighbours.
-pub(super) fn select<'a>(page: &'a Page, options: &Options, account_series: usize) -> Selection<'a> {
+/// Chooses what to expose. The oldest objects stay; from the first that does not fit as a whole, all are left out,
+/// so that a series does not come and go with the size of its neighbors.
+pub(super) fn select<'a>(
+    values: &'a AccountValues,
+    options: &Options,
+    account_series: usize,
+) -> Selection<'a> {
     let mut selection = Selection { series: account_series, ..Selection::default() };
     let mut full = false;
-    let mut room = |selection: &mut Selection<'a>, series: usize| {
+    let mut fits = |selection: &mut Selection<'a>, series: usize| {
         full = full || selection.series + series > options.max_series;
         if full {
             selection.over_limit += series as u64;
@@ -47,15 +55,17 @@ pub(super) fn select<'a>(page: &'a Page, options: &Options, account_series: usiz
         !full
     };
     let mut seen = Seen::default();
-    for service in &page.services {
-        let own = if options.modern { service_series(&service.facts) } else { 0 };
+    for service in &values.services {
+        let own = if options.modern { service_series(service, values.status_words) } else { 0 };
         if !seen.services.insert(service.labels.as_str()) {
             selection.duplicates += own as u64;
-        } else if own > 0 && room(&mut selection, own) {
+            selection.first_duplicate.get_or_insert(&service.facts.name);
+        } else if own > 0 && fits(&mut selection, own) {
+            selection.measured = selection.measured.union(measured(service.sample.as_ref()));
             selection.services.push(service);
         }
         for instance in &service.instances {
-            let modern = if options.modern { instance_series(instance) } else { 0 };
+            let modern = if options.modern { instance_series(service, instance) } else { 0 };
             let legacy = if options.legacy { legacy_series(instance) } else { 0 };
             if !seen.instances.insert(instance.labels.as_str()) {
                 selection.duplicates += (modern + legacy) as u64;
@@ -66,7 +76,8 @@ pub(super) fn select<'a>(page: &'a Page, options: &Options, account_series: usiz
             if legacy > 0 && !first {
                 selection.duplicates += legacy as u64;
             }
-            if room(&mut selection, modern + if first { legacy } else { 0 }) {
+            if fits(&mut selection, modern + if first { legacy } else { 0 }) {
+                selection.measured = selection.measured.union(measured(instance.sample.as_ref()));
                 selection.instances.push(Chosen { service, instance, legacy: first });
             }
         }
@@ -83,42 +94,73 @@ struct Seen<'a> {
 }
 
 /// The statuses that a service has a series of, each with its value; none if the cloud says none.
-pub(super) fn statuses(facts: &ServiceFacts) -> impl Iterator<Item = (&str, f64)> {
+pub(super) fn statuses<'a>(
+    facts: &'a ServiceFacts,
+    words: &'static [&'static str],
+) -> impl Iterator<Item = (&'a str, f64)> {
     let present = facts.status.as_deref();
-    let other = present.filter(|present| !STATUSES.contains(present));
-    let known = STATUSES.into_iter().filter(move |_| present.is_some());
+    let other = present.filter(|present| !words.contains(present));
+    let known = words.iter().copied().filter(move |_| present.is_some());
     known.chain(other).map(move |status| (status, if Some(status) == present { 1.0 } else { 0.0 }))
 }
 
-fn service_series(facts: &ServiceFacts) -> usize {
-    families()
-        .iter()
-        .map(|family| match family.reads {
-            Reads::Service(read) => usize::from(read(facts).is_some()),
-            Reads::ServiceInfo => 1,
-            Reads::ServiceStatus => statuses(facts).count(),
-            _ => 0,
-        })
-        .sum()
+/// A series for each state, with its value; none if the state is not known.
+pub(super) fn states(present: Option<State>) -> impl Iterator<Item = (&'static str, f64)> {
+    let each = State::ALL.into_iter().filter(move |_| present.is_some());
+    each.map(move |state| (state.as_str(), if Some(state) == present { 1.0 } else { 0.0 }))
 }
 
-fn instance_series(instance: &InstanceEntry) -> usize {
-    families()
-        .iter()
-        .map(|family| match family.reads {
-            Reads::Instance(read) => usize::from(read(&instance.facts).is_some()),
-            Reads::InstanceInfo => 1,
-            Reads::Sample(read) => usize::from(instance.sample.as_ref().and_then(read).is_some()),
-            _ => 0,
-        })
-        .sum()
+fn service_series(service: &ServiceEntry, words: &'static [&'static str]) -> usize {
+    let facts = &service.facts;
+    let of_facts = SERVICE_FACTS.iter().map(|family| match family.reads {
+        Reads::Service(read) => usize::from(read(facts).is_some()),
+        Reads::ServiceInfo => 1,
+        Reads::ServiceStatus => statuses(facts, words).count(),
+        Reads::ServiceState => states(facts.state).count(),
+        _ => 0,
+    });
+    of_facts.sum::<usize>() + count(service.sample.as_ref(), MeasurementSet::OF_SERVICES)
+}
+
+fn instance_series(service: &ServiceEntry, instance: &InstanceEntry) -> usize {
+    let limits = instance.facts.limits(&service.facts);
+    let of_facts = INSTANCE_FACTS.iter().map(|family| match family.reads {
+        Reads::Instance(read) => usize::from(read(&instance.facts).is_some()),
+        Reads::InstanceLimit(read) => usize::from(read(&limits).is_some()),
+        Reads::InstanceInfo => 1,
+        Reads::InstanceState => states(instance.facts.state).count(),
+        Reads::SampleTime => usize::from(instance.sample.is_some()),
+        _ => 0,
+    });
+    of_facts.sum::<usize>() + count(instance.sample.as_ref(), MeasurementSet::OF_INSTANCES)
 }
 
 fn legacy_series(instance: &InstanceEntry) -> usize {
-    let has = |family: &Family, sample: &Sample| match family.reads {
-        Reads::Sample(read) => usize::from(read(sample).is_some()),
-        _ => 0,
-    };
-    let count = |sample| legacy_families().iter().map(|family| has(family, sample)).sum();
-    instance.sample.as_ref().map_or(0, count)
+    count(instance.sample.as_ref(), MeasurementSet::WITH_LEGACY_GAUGE)
+}
+
+fn count(sample: Option<&Sample>, measurements: MeasurementSet) -> usize {
+    let exposed = |measured: &Measurement| measurements.contains(*measured);
+    sample.map_or(0, |sample| sample.measurements().filter(exposed).count())
+}
+
+fn measured(sample: Option<&Sample>) -> MeasurementSet {
+    sample.map_or(MeasurementSet::NONE, Sample::measured)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_that_the_provider_is_not_known_to_have_is_one_more() {
+        let words: &'static [&'static str] = &["Running", "Stopped"];
+        let shown = |status: Option<&str>| {
+            let facts = ServiceFacts { status: status.map(str::to_owned), ..ServiceFacts::default() };
+            statuses(&facts, words).map(|(word, value)| format!("{word}={value}")).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(Some("Stopped")), ["Running=0", "Stopped=1"]);
+        assert_eq!(shown(Some("Error")), ["Running=0", "Stopped=0", "Error=1"]);
+        assert_eq!(shown(None), [""; 0]);
+    }
 }

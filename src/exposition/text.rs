@@ -1,4 +1,4 @@
-//! Prometheus text format 0.0.4: what stands above a family's samples.
+//! Prometheus text format 0.0.4: the lines above a family's samples.
 
 use super::families::{Family, Kind};
 

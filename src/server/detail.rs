@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::scrape::{CHUNK_BYTES, as_read};
 use super::views;
 use crate::collector::registry::Listed;
-use crate::exposition::page::ServiceEntry;
+use crate::exposition::values::ServiceEntry;
 
 /// The account as it stands at `now`.
 pub(super) fn answer(account: Listed, now: SystemTime) -> Response {
@@ -84,7 +84,7 @@ impl Pieces {
     }
 
     fn services(&self) -> &[ServiceEntry] {
-        self.account.snapshot().map(|snapshot| &snapshot.page.services[..]).unwrap_or_default()
+        self.account.snapshot().map(|snapshot| &snapshot.values.services[..]).unwrap_or_default()
     }
 }
 

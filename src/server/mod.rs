@@ -10,6 +10,7 @@ mod negotiate;
 mod page;
 mod readiness;
 mod routes;
+mod sample;
 mod scrape;
 mod views;
 

@@ -4,8 +4,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
+use super::sample::Values;
+use crate::cloud::model::{Limits, State};
 use crate::collector::registry::Listed;
-use crate::exposition::page::{InstanceEntry, ServiceEntry};
+use crate::exposition::values::{InstanceEntry, ServiceEntry};
 
 /// `GET /accounts`.
 #[derive(Debug, Serialize)]
@@ -43,58 +45,75 @@ pub(super) struct Detail {
 /// A service without its instances, for the same reason.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Service {
-    name: String,
+pub(super) struct Service<'a> {
+    name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    application: Option<String>,
+    application: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<String>,
+    id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     desired_instances: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     running_instances: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    image: Option<String>,
+    ready_instances: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    image_tag: Option<String>,
+    image: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    size: Option<String>,
+    image_tag: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    region: Option<String>,
+    size: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limits: Option<LimitsView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sample: Option<Values<'a>>,
     instances: [(); 0],
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Instance {
-    name: String,
-    id: String,
+pub(super) struct Instance<'a> {
+    name: &'a str,
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     start_time_seconds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    sample: Option<Sample>,
+    size: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limits: Option<LimitsView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sample: Option<Values<'a>>,
 }
 
+/// What an instance may use, where any of it is known.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Sample {
-    timestamp_seconds: f64,
+struct LimitsView {
     #[serde(skip_serializing_if = "Option::is_none")]
-    cpu_usage_seconds: Option<f64>,
+    cpu_cores: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    cpu_utilization_ratio: Option<f64>,
+    memory_bytes: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    memory_usage_bytes: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    memory_utilization_ratio: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    network_receive_bytes: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    network_receive_errors: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    network_transmit_bytes: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    network_transmit_errors: Option<f64>,
+    disk_bytes: Option<f64>,
+}
+
+impl LimitsView {
+    fn of(limits: &Limits) -> Option<Self> {
+        let Limits { cpu_cores, memory_bytes, disk_bytes } = *limits;
+        (!limits.is_empty()).then_some(Self { cpu_cores, memory_bytes, disk_bytes })
+    }
 }
 
 /// All accounts as they stand at `now`.
@@ -109,8 +128,8 @@ pub(super) fn detail(account: &Listed, now: SystemTime) -> Detail {
 
 fn summary(account: &Listed, now: SystemTime) -> Summary {
     let id = account.id();
-    let page = account.snapshot().map(|snapshot| &snapshot.page);
-    let services = page.map(|page| &page.services[..]).unwrap_or_default();
+    let values = account.snapshot().map(|snapshot| &snapshot.values);
+    let services = values.map(|values| &values.services[..]).unwrap_or_default();
     let legacy = account.targets().iter().find(|target| target.legacy);
     Summary {
         namespace: id.namespace.to_string(),
@@ -120,7 +139,7 @@ fn summary(account: &Listed, now: SystemTime) -> Summary {
         message: account.message(),
         services: services.len(),
         instances: services.iter().map(|service| service.instances.len()).sum(),
-        age_seconds: page.and_then(|page| page.gauges.last_success).map(|at| age(at, now)),
+        age_seconds: values.and_then(|values| values.gauges.last_success).map(|at| age(at, now)),
         metrics_path: id.metrics_path(),
         legacy_metrics_path: legacy.map(|target| target.path.clone()),
     }
@@ -132,39 +151,41 @@ fn age(at: f64, now: SystemTime) -> f64 {
     ((now - at).max(0.0) * 1000.0).round() / 1000.0
 }
 
-/// What a cloud says of a service.
-pub(super) fn service(entry: &ServiceEntry) -> Service {
+/// What a cloud says of a service, with its newest values.
+pub(super) fn service(entry: &ServiceEntry) -> Service<'_> {
     let facts = &entry.facts;
     Service {
-        name: facts.name.clone(),
-        application: facts.application.clone(),
-        status: facts.status.clone(),
+        name: &facts.name,
+        application: facts.application.as_deref(),
+        id: facts.id.as_deref(),
+        status: facts.status.as_deref(),
+        state: facts.state.map(State::as_str),
+        kind: facts.kind.as_deref(),
         desired_instances: facts.desired_instances,
         running_instances: facts.running_instances,
-        image: facts.image.clone(),
-        image_tag: facts.image_tag.clone(),
-        size: facts.size.clone(),
-        region: facts.region.clone(),
+        ready_instances: facts.ready_instances,
+        image: facts.image.as_deref(),
+        image_tag: facts.image_tag.as_deref(),
+        size: facts.size.as_deref(),
+        region: facts.region.as_deref(),
+        limits: LimitsView::of(&facts.limits),
+        sample: entry.sample.as_ref().map(Values),
         instances: [],
     }
 }
 
-/// What a cloud says of an instance, with its newest sample.
-pub(super) fn instance(entry: &InstanceEntry) -> Instance {
+/// What a cloud says of an instance, with its newest values. Facts of its own are those that win over its service's.
+pub(super) fn instance(entry: &InstanceEntry) -> Instance<'_> {
+    let facts = &entry.facts;
+    let own = facts.overrides.as_deref();
     Instance {
-        name: entry.facts.name.clone(),
-        id: entry.facts.id.clone(),
-        start_time_seconds: entry.facts.started_at,
-        sample: entry.sample.as_ref().map(|sample| Sample {
-            timestamp_seconds: sample.timestamp,
-            cpu_usage_seconds: sample.cpu_usage_nanoseconds.map(|used| used / 1e9),
-            cpu_utilization_ratio: sample.cpu_utilization_percent.map(|percent| percent / 100.0),
-            memory_usage_bytes: sample.memory_usage_bytes,
-            memory_utilization_ratio: sample.memory_utilization_percent.map(|percent| percent / 100.0),
-            network_receive_bytes: sample.receive_bytes,
-            network_receive_errors: sample.receive_errors,
-            network_transmit_bytes: sample.transmit_bytes,
-            network_transmit_errors: sample.transmit_errors,
-        }),
+        name: &facts.name,
+        id: &facts.id,
+        state: facts.state.map(State::as_str),
+        start_time_seconds: facts.start_time(),
+        size: own.and_then(|own| own.size.as_deref()),
+        region: own.and_then(|own| own.region.as_deref()),
+        limits: own.and_then(|own| LimitsView::of(&own.limits)),
+        sample: entry.sample.as_ref().map(Values),
     }
 }

@@ -150,6 +150,13 @@ fn every_metric_of_the_operator_and_of_accounts_is_on_a_dashboard() {
         "caas_operator_api_request_duration_seconds",
         "caas_operator_reconcile_duration_seconds",
     ];
+    // A family whose values no provider reads yet gets its panel with the provider.
+    let alauda = fs::read_to_string(project("tests/snapshots/exposition__text_stays_as_it_is.snap")).unwrap();
+    let unread: BTreeSet<_> = families()
+        .iter()
+        .map(|family| family.name)
+        .filter(|name| !alauda.contains(&format!("# TYPE {name} ")))
+        .collect();
     let shown: BTreeSet<_> = dashboards()
         .iter()
         .flat_map(|(_, dashboard)| queries(dashboard))
@@ -158,7 +165,10 @@ fn every_metric_of_the_operator_and_of_accounts_is_on_a_dashboard() {
     let missing: Vec<_> = known()
         .into_iter()
         .filter(|name| {
-            name.starts_with("caas_") && !shown.contains(name) && !elsewhere.contains(&name.as_str())
+            name.starts_with("caas_")
+                && !shown.contains(name)
+                && !elsewhere.contains(&name.as_str())
+                && !unread.contains(name.as_str())
         })
         .collect();
     assert!(missing.is_empty(), "{missing:?}");

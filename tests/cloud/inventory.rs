@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use caas_operator::cloud::error::AnswerProblem;
-use caas_operator::cloud::model::Reading;
+use caas_operator::cloud::model::{Measurement, Reading};
 use caas_operator::cloud::{CloudError, ServiceFilter};
 
 use crate::support::{Account, Fake, ONE_PAGE, TOKEN, json, lenient, limits, password, status};
@@ -18,8 +18,10 @@ async fn a_cycle_costs_one_request_a_page_and_one_an_instance_and_a_login_at_fir
 
     assert_eq!(collection.failures(), (0, None));
     let samples = collection.services.iter().flat_map(|service| service.instances.as_ref().unwrap());
-    assert!(samples.clone().all(|instance| matches!(&instance.reading, Reading::Sample(sample)
-        if sample.memory_usage_bytes == Some(16.0) && sample.cpu_usage_nanoseconds.is_none())));
+    assert!(samples.clone().all(|instance| {
+        let sample = instance.reading.sample.as_ref().unwrap();
+        sample.len() == 1 && sample.value(Measurement::MemoryUsage) == Some(16.0)
+    }));
     assert_eq!(samples.count(), 3);
     assert_eq!(fake.seen().len(), 1 + 2 * (1 + 3));
     let (login, rest) = (&fake.seen()[0], &fake.seen()[1..]);
@@ -90,7 +92,7 @@ async fn services_that_are_not_wanted_or_stopped_cost_no_request() {
     assert_eq!(fake.seen().len(), 3, "login, page, one sample");
     let names: Vec<_> = collection.services.iter().map(|service| &*service.facts.name).collect();
     assert_eq!(names, ["web", "old", "older"]);
-    assert_eq!(collection.services[1].instances.as_ref().unwrap()[0].reading, Reading::NotRunning);
+    assert_eq!(collection.services[1].instances.as_ref().unwrap()[0].reading, Reading::not_running());
     assert_eq!(collection.services[2].instances, Ok(Vec::new()));
 }
 

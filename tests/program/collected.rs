@@ -180,7 +180,7 @@ impl Collected {
 
 /// How many instances have a sample.
 pub(crate) fn samples(snapshot: &Snapshot) -> usize {
-    let instances = snapshot.page.services.iter().flat_map(|service| &service.instances);
+    let instances = snapshot.values.services.iter().flat_map(|service| &service.instances);
     instances.filter(|instance| instance.sample.is_some()).count()
 }
 

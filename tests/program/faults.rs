@@ -12,7 +12,7 @@ use crate::support::cloud_with;
 
 /// Whether the first service's instances have samples, and how many of all others have.
 fn of_kibana_and_others(snapshot: &Snapshot) -> (usize, usize) {
-    let services = &snapshot.page.services;
+    let services = &snapshot.values.services;
     let kibana = services.iter().filter(|service| service.facts.name == "kibana");
     let instances = kibana.flat_map(|service| &service.instances);
     let with_data = instances.filter(|instance| instance.sample.is_some()).count();

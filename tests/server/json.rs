@@ -7,7 +7,7 @@ use caas_operator::account::Names;
 use caas_operator::cloud::model::{InstanceFacts, ServiceFacts};
 use caas_operator::collector::health::Health;
 use caas_operator::collector::registry::Snapshot;
-use caas_operator::exposition::page::AccountGauges;
+use caas_operator::exposition::values::AccountGauges;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -59,17 +59,17 @@ async fn a_large_accounts_json_is_made_as_fast_as_it_is_read() {
     // With names that make more of it than the buffers of two sockets hold.
     let instance = |number: usize| {
         let (name, id) = ("x".repeat(16 << 10), number.to_string());
-        (InstanceFacts { name, id, started_at: None }, None)
+        (InstanceFacts { name, id, ..InstanceFacts::default() }, None)
     };
     let service = |number: usize| {
         let facts = ServiceFacts { name: number.to_string(), ..ServiceFacts::default() };
         (facts, (0..INSTANCES).map(instance).collect())
     };
-    let page =
+    let values =
         pages::page("team-b", "modern", AccountGauges::default(), (0..SERVICES).map(service).collect());
     let kept = Arc::new(Snapshot {
         bodies: bodies(&registry),
-        page,
+        values,
         series: 0,
         health: Health::Collected,
         collected_at: SystemTime::now(),

@@ -42,12 +42,12 @@ use reqwest::{Method, Response, StatusCode};
 
 const METRICS: &str = "/accounts/team-a/acme/metrics";
 
-/// The page of `acme`, rendered, after a collection that ended just now.
+/// The values of `acme`, rendered, after a collection that ended just now.
 fn snapshot(options: &Options, health: Health) -> Arc<Snapshot> {
-    let mut page = acme();
-    page.gauges.last_success = Some(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64());
-    let bodies = Renderer::default().render(&page, options).bodies;
-    Arc::new(Snapshot { bodies, page, series: 0, health, collected_at: SystemTime::now() })
+    let mut values = acme();
+    values.gauges.last_success = Some(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64());
+    let bodies = Renderer::default().render(&values, options).bodies;
+    Arc::new(Snapshot { bodies, values, series: 0, health, collected_at: SystemTime::now() })
 }
 
 /// `team-a/acme` serves both names, `team-b/modern` the modern ones, `team-c/new` has not been collected yet; two others

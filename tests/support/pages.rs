@@ -1,11 +1,11 @@
-//! Pages filled by hand, as the collector would.
+//! Accounts' values filled by hand, as the collector would.
 
 use std::sync::Arc;
 
-use caas_operator::cloud::model::{InstanceFacts, Sample, ServiceFacts};
+use caas_operator::cloud::model::{InstanceFacts, Measurement, Sample, Scale, ServiceFacts};
 use caas_operator::exposition::Options;
 use caas_operator::exposition::labels::LabelSet;
-use caas_operator::exposition::page::{AccountGauges, InstanceEntry, Page, ServiceEntry};
+use caas_operator::exposition::values::{AccountGauges, AccountValues, InstanceEntry, ServiceEntry};
 
 /// Everything, without a limit that matters.
 pub(crate) const ALL: Options =
@@ -14,11 +14,16 @@ pub(crate) const ALL: Options =
 /// A service with the instances' facts and samples.
 pub(crate) type Filled = (ServiceFacts, Vec<(InstanceFacts, Option<Sample>)>);
 
-/// A page with the labels that the collector would give.
-pub(crate) fn page(namespace: &str, name: &str, gauges: AccountGauges, services: Vec<Filled>) -> Page {
+/// Values with the labels that the collector would give.
+pub(crate) fn page(
+    namespace: &str,
+    name: &str,
+    gauges: AccountGauges,
+    services: Vec<Filled>,
+) -> AccountValues {
     let account = LabelSet::account(namespace, name);
     let entry = |(facts, instances): Filled| {
-        let (labels, _) = account.service(&facts.name);
+        let (labels, _) = account.service(facts.application.as_deref(), &facts.name);
         let entry = |(facts, sample): (InstanceFacts, Option<Sample>)| InstanceEntry {
             labels: labels.instance(&facts.name, &facts.id).0,
             facts: Arc::new(facts),
@@ -28,24 +33,33 @@ pub(crate) fn page(namespace: &str, name: &str, gauges: AccountGauges, services:
             instances: instances.into_iter().map(entry).collect(),
             labels: labels.clone(),
             facts: Arc::new(facts),
+            sample: None,
         }
     };
-    Page { services: services.into_iter().map(entry).collect(), labels: account.clone(), gauges }
+    AccountValues {
+        services: services.into_iter().map(entry).collect(),
+        labels: account.clone(),
+        gauges,
+        status_words: &["Running", "Deploying", "Starting", "Stopped"],
+    }
 }
 
 /// Two services: one with all that a cloud can say, one with next to nothing.
-pub(crate) fn acme() -> Page {
-    let sample = Sample {
-        timestamp: 1_480_000_020.0,
-        cpu_usage_nanoseconds: Some(1_234_567_890.0),
-        cpu_utilization_percent: Some(12.5),
-        memory_usage_bytes: Some(104_857_600.0),
-        memory_utilization_percent: Some(40.0),
-        receive_bytes: Some(1024.0),
-        receive_errors: Some(0.0),
-        transmit_bytes: Some(2048.0),
-        transmit_errors: Some(1.0),
-    };
+pub(crate) fn acme() -> AccountValues {
+    let sample = Sample::at(
+        1_480_000_020.0,
+        &[
+            (Measurement::CpuUsageSeconds, Scale::Nano, 1_234_567_890.0),
+            (Measurement::CpuUtilization, Scale::Percent, 12.5),
+            (Measurement::MemoryUsage, Scale::Base, 104_857_600.0),
+            (Measurement::MemoryUtilization, Scale::Percent, 40.0),
+            (Measurement::ReceiveBytes, Scale::Base, 1024.0),
+            (Measurement::ReceiveErrors, Scale::Base, 0.0),
+            (Measurement::TransmitBytes, Scale::Base, 2048.0),
+            (Measurement::TransmitErrors, Scale::Base, 1.0),
+        ],
+    );
+    let idle = Sample::at(1_480_000_020.0, &[(Measurement::CpuUtilization, Scale::Percent, 0.0)]);
     let kibana = ServiceFacts {
         name: "kibana".into(),
         application: Some("logging".into()),
@@ -56,9 +70,14 @@ pub(crate) fn acme() -> Page {
         image_tag: Some("5.0".into()),
         size: Some("XS".into()),
         region: Some("BEIJING1".into()),
+        ..ServiceFacts::default()
     };
-    let instance =
-        |name: &str, id: &str, started_at| InstanceFacts { name: name.into(), id: id.into(), started_at };
+    let instance = |name: &str, id: &str, started_at| InstanceFacts {
+        name: name.into(),
+        id: id.into(),
+        started_at,
+        ..InstanceFacts::default()
+    };
     page(
         "team-a",
         "acme",
@@ -73,14 +92,7 @@ pub(crate) fn acme() -> Page {
                 kibana,
                 vec![
                     (instance("kibana.0", "0f7c", Some(1_479_990_000.0)), Some(sample)),
-                    (
-                        instance("kibana.1", "1a2b", None),
-                        Some(Sample {
-                            timestamp: 1_480_000_020.0,
-                            cpu_utilization_percent: Some(0.0),
-                            ..Sample::default()
-                        }),
-                    ),
+                    (instance("kibana.1", "1a2b", None), Some(idle)),
                 ],
             ),
             (

@@ -135,7 +135,7 @@ impl<'a> Cycle<'a> {
                     if let Some(url) = self.sample_url(service, instance) {
                         return Some(Ask::Sample(service, instance, url));
                     }
-                    self.put_reading(service, instance, Reading::Failed(AnswerProblem::Shape.into()));
+                    self.put_reading(service, instance, Reading::failed(AnswerProblem::Shape.into()));
                 }
             }
         }
@@ -171,7 +171,7 @@ impl<'a> Cycle<'a> {
                 Ok(())
             }
             Answer::Sample(service, instance, Err(Failure::Request(error))) => {
-                self.put_reading(service, instance, Reading::Failed(error.clone()));
+                self.put_reading(service, instance, Reading::failed(error.clone()));
                 self.streak.add(service, error, self.asked.len())
             }
             Answer::Page(_, Err(Failure::Account(error)))
@@ -190,10 +190,11 @@ impl<'a> Cycle<'a> {
         let missing = stopped.clone().unwrap_or(CloudError::Answer(AnswerProblem::Shape));
         let finished = |draft: Draft| Service {
             facts: draft.facts,
+            reading: Reading::default(),
             instances: draft.instances.unwrap_or_else(|| Err(missing.clone())).map(|instances| {
                 let read = |(facts, reading): DraftInstance| Instance {
                     facts,
-                    reading: reading.unwrap_or_else(|| Reading::Failed(missing.clone())),
+                    reading: reading.unwrap_or_else(|| Reading::failed(missing.clone())),
                 };
                 instances.into_iter().map(read).collect()
             }),
@@ -201,6 +202,7 @@ impl<'a> Cycle<'a> {
         Ok(Collection {
             cut_short: self.cut_short.or(stopped.filter(|_| self.paging)),
             services: self.drafts.into_iter().map(finished).collect(),
+            batch_errors: Vec::new(),
         })
     }
 
@@ -282,7 +284,7 @@ impl<'a> Cycle<'a> {
         if !stopped && !list.is_empty() {
             self.queue(service, Job::Samples(service, 0));
         }
-        let reading = || stopped.then_some(Reading::NotRunning);
+        let reading = || stopped.then(Reading::not_running);
         self.drafts[service].instances = Some(Ok(list.into_iter().map(|facts| (facts, reading())).collect()));
     }
 

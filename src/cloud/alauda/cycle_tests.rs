@@ -70,7 +70,7 @@ fn one_service_that_always_fails_does_not_stop_the_others() {
     let mut cycle = started(&settings, 5, 1_000);
     let (asked, stopped) = answer_all(&mut cycle, |service, _| match service {
         0 => Err(Failure::Request(CloudError::Status(500))),
-        _ => Ok(Reading::NoData),
+        _ => Ok(Reading::no_data()),
     });
     assert_eq!((asked, stopped), (5_000, None));
     assert_eq!(cycle.finish(None).unwrap().errors().count(), 1_000);
@@ -137,7 +137,7 @@ fn four_ill_services_in_front_do_not_stop_the_healthy_ones() {
     let mut cycle = started(&settings, 10, 100);
     let (asked, stopped) = answer_all(&mut cycle, |service, _| match service {
         0..4 => Err(Failure::Request(Unreachable::Timeout.into())),
-        _ => Ok(Reading::NoData),
+        _ => Ok(Reading::no_data()),
     });
     assert_eq!((asked, stopped), (1_000, None));
     assert_eq!(cycle.finish(None).unwrap().errors().count(), 400);
@@ -154,7 +154,7 @@ fn a_service_on_two_pages_is_one_and_a_page_of_nothing_new_is_the_last() {
         assert_eq!((cycle.drafts.len(), !cycle.paging), (services, ends));
     }
     assert_eq!(
-        answer_all(&mut cycle, |_, _| Ok(Reading::NoData)),
+        answer_all(&mut cycle, |_, _| Ok(Reading::no_data())),
         (8, None),
         "each instance is asked for once"
     );

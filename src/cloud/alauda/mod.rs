@@ -27,6 +27,9 @@ use crate::cloud::error::AnswerProblem;
 use refusals::Verdict;
 use session::{Session, Token};
 
+/// The words of `current_status` that are known.
+pub const STATUS_WORDS: &[&str] = &["Running", "Deploying", "Starting", "Stopped"];
+
 /// The operation of asking for a page of services.
 const PAGES: &str = "services";
 

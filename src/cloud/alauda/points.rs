@@ -10,7 +10,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use super::loose::Plain;
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::limits::{json_problem, json_text};
-use crate::cloud::model::{Reading, Sample};
+use crate::cloud::model::{Measurement, Reading, Sample, Scale};
 
 /// Beyond this, in seconds since the epoch, no time of a point is believed: the year 5138, or milliseconds.
 const LATEST: f64 = 1e11;
@@ -21,7 +21,7 @@ const LARGEST: f64 = u64::MAX as f64;
 pub(super) fn newest(body: &[u8]) -> Result<Reading, AnswerProblem> {
     let text = json_text(body)?;
     if text.trim_ascii().is_empty() {
-        return Ok(Reading::NoData);
+        return Ok(Reading::no_data());
     }
     let answer = read(text, None)?;
     // Columns that come after the points make a second pass.
@@ -30,8 +30,8 @@ pub(super) fn newest(body: &[u8]) -> Result<Reading, AnswerProblem> {
         answer => answer,
     };
     match answer {
-        Answer { newest: Some(sample), .. } => Ok(Reading::Sample(sample)),
-        Answer { rows: 0, .. } => Ok(Reading::NoData),
+        Answer { newest: Some(row), .. } => Ok(Reading::measured(row.sample())),
+        Answer { rows: 0, .. } => Ok(Reading::no_data()),
         // There are rows, but none of them says when, or nothing says what stands in them.
         Answer { .. } => Err(AnswerProblem::Shape),
     }
@@ -44,42 +44,61 @@ fn read(text: &str, columns: Option<Vec<Column>>) -> Result<Answer, AnswerProble
     end.map_err(|error| json_problem(&error))
 }
 
-/// What a column holds, if it is one that we expose.
+/// What a column holds, if it is one that is exposed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Column {
     Time,
-    CpuUsage,
-    CpuUtilization,
-    MemoryUsage,
-    MemoryUtilization,
-    ReceiveBytes,
-    ReceiveErrors,
-    TransmitBytes,
-    TransmitErrors,
+    /// A place in [`MEASURED`].
+    Measured(usize),
     Other,
 }
 
+/// The columns that hold measurements, each with its unit.
+const MEASURED: [(&str, Measurement, Scale); 8] = [
+    ("cpu_cumulative_usage", Measurement::CpuUsageSeconds, Scale::Nano),
+    ("cpu_utilization", Measurement::CpuUtilization, Scale::Percent),
+    ("memory_usage", Measurement::MemoryUsage, Scale::Base),
+    ("memory_utilization", Measurement::MemoryUtilization, Scale::Percent),
+    ("rx_bytes", Measurement::ReceiveBytes, Scale::Base),
+    ("rx_errors", Measurement::ReceiveErrors, Scale::Base),
+    ("tx_bytes", Measurement::TransmitBytes, Scale::Base),
+    ("tx_errors", Measurement::TransmitErrors, Scale::Base),
+];
+
 impl Column {
     fn named(name: &str) -> Self {
-        match name {
-            "time" => Self::Time,
-            "cpu_cumulative_usage" => Self::CpuUsage,
-            "cpu_utilization" => Self::CpuUtilization,
-            "memory_usage" => Self::MemoryUsage,
-            "memory_utilization" => Self::MemoryUtilization,
-            "rx_bytes" => Self::ReceiveBytes,
-            "rx_errors" => Self::ReceiveErrors,
-            "tx_bytes" => Self::TransmitBytes,
-            "tx_errors" => Self::TransmitErrors,
-            _ => Self::Other,
+        if name == "time" {
+            return Self::Time;
         }
+        MEASURED.iter().position(|(column, ..)| *column == name).map_or(Self::Other, Self::Measured)
+    }
+}
+
+/// One row of an answer: the values at their places in [`MEASURED`].
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    timestamp: f64,
+    values: [Option<f64>; MEASURED.len()],
+}
+
+impl Row {
+    fn sample(&self) -> Sample {
+        let mut values = [(Measurement::CpuUsageSeconds, Scale::Base, 0.0); MEASURED.len()];
+        let mut count = 0;
+        for ((_, measurement, scale), value) in MEASURED.iter().zip(self.values) {
+            if let Some(value) = value {
+                values[count] = (*measurement, *scale, value);
+                count += 1;
+            }
+        }
+        Sample::at(self.timestamp, &values[..count])
     }
 }
 
 #[derive(Default)]
 struct Answer {
     columns: Option<Vec<Column>>,
-    newest: Option<Sample>,
+    newest: Option<Row>,
     rows: usize,
     /// Points stood before the columns: they were counted, and nothing in them has a name yet.
     early_points: bool,
@@ -163,7 +182,7 @@ impl<'de> Visitor<'de> for ColumnsSeed {
 
 #[derive(Default)]
 struct Points {
-    newest: Option<Sample>,
+    newest: Option<Row>,
     rows: usize,
 }
 
@@ -194,7 +213,7 @@ impl<'de> Visitor<'de> for PointsSeed<'_> {
         let mut points = Points::default();
         while let Some(row) = list.next_element_seed(RowSeed { columns: self.columns })? {
             points.rows += 1;
-            let newer = |row: &Sample| points.newest.is_none_or(|newest| row.timestamp > newest.timestamp);
+            let newer = |row: &Row| points.newest.is_none_or(|newest| row.timestamp > newest.timestamp);
             if let Some(row) = row.filter(newer) {
                 points.newest = Some(row);
             }
@@ -209,7 +228,7 @@ struct RowSeed<'a> {
 }
 
 impl<'de> DeserializeSeed<'de> for RowSeed<'_> {
-    type Value = Option<Sample>;
+    type Value = Option<Row>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_any(self)
@@ -217,7 +236,7 @@ impl<'de> DeserializeSeed<'de> for RowSeed<'_> {
 }
 
 impl<'de> Visitor<'de> for RowSeed<'_> {
-    type Value = Option<Sample>;
+    type Value = Option<Row>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a row of numbers")
@@ -228,7 +247,7 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        let mut sample = Sample::default();
+        let mut values = [None; MEASURED.len()];
         let mut time = None;
         for column in self.columns {
             let value = if *column == Column::Other {
@@ -244,19 +263,12 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
             };
             match column {
                 Column::Time => time = value.filter(|seconds| *seconds > 0.0 && *seconds < LATEST),
-                Column::CpuUsage => sample.cpu_usage_nanoseconds = value,
-                Column::CpuUtilization => sample.cpu_utilization_percent = value,
-                Column::MemoryUsage => sample.memory_usage_bytes = value,
-                Column::MemoryUtilization => sample.memory_utilization_percent = value,
-                Column::ReceiveBytes => sample.receive_bytes = value,
-                Column::ReceiveErrors => sample.receive_errors = value,
-                Column::TransmitBytes => sample.transmit_bytes = value,
-                Column::TransmitErrors => sample.transmit_errors = value,
+                Column::Measured(place) => values[*place] = value,
                 Column::Other => {}
             }
         }
         while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(time.map(|timestamp| Sample { timestamp, ..sample }))
+        Ok(time.map(|timestamp| Row { timestamp, values }))
     }
 }
 

@@ -4,7 +4,7 @@ use super::*;
 
 fn sample(json: &str) -> Sample {
     match newest(json.as_bytes()) {
-        Ok(Reading::Sample(sample)) => sample,
+        Ok(Reading { sample: Some(sample), .. }) => sample,
         other => panic!("{other:?}"),
     }
 }
@@ -18,17 +18,19 @@ fn the_documented_answer_is_read_by_the_names_of_its_columns() {
     );
     assert_eq!(
         read,
-        Sample {
-            timestamp: 1_433_753_089.0,
-            cpu_usage_nanoseconds: Some(310_527_696.0),
-            cpu_utilization_percent: Some(0.012_714_3),
-            memory_usage_bytes: Some(16_072_704.0),
-            memory_utilization_percent: Some(2.993_774_414_062_5),
-            receive_bytes: Some(84_560.0),
-            receive_errors: Some(0.0),
-            transmit_bytes: Some(45_786.0),
-            transmit_errors: Some(1.0),
-        }
+        Sample::at(
+            1_433_753_089.0,
+            &[
+                (Measurement::CpuUsageSeconds, Scale::Nano, 310_527_696.0),
+                (Measurement::CpuUtilization, Scale::Percent, 0.012_714_3),
+                (Measurement::MemoryUsage, Scale::Base, 16_072_704.0),
+                (Measurement::MemoryUtilization, Scale::Percent, 2.993_774_414_062_5),
+                (Measurement::ReceiveBytes, Scale::Base, 84_560.0),
+                (Measurement::ReceiveErrors, Scale::Base, 0.0),
+                (Measurement::TransmitBytes, Scale::Base, 45_786.0),
+                (Measurement::TransmitErrors, Scale::Base, 1.0),
+            ],
+        )
     );
 }
 
@@ -36,7 +38,7 @@ fn the_documented_answer_is_read_by_the_names_of_its_columns() {
 fn the_newest_row_wins_wherever_it_stands() {
     for points in ["[3, 30], [2, 20], [1, 10]", "[1, 10], [2, 20], [3, 30]", "[2, 20], [3, 30], [1, 10]"] {
         let read = sample(&format!(r#"{{"columns": ["time", "memory_usage"], "points": [{points}]}}"#));
-        assert_eq!((read.timestamp, read.memory_usage_bytes), (3.0, Some(30.0)), "{points}");
+        assert_eq!((read.timestamp(), read.value(Measurement::MemoryUsage)), (3.0, Some(30.0)), "{points}");
     }
 }
 
@@ -44,7 +46,7 @@ fn the_newest_row_wins_wherever_it_stands() {
 fn columns_may_come_in_any_order_and_after_the_points() {
     let read = sample(r#"{"points": [[16, "x", 9]], "columns": ["memory_usage", "new_thing", "time"]}"#);
     assert_eq!(
-        (read.timestamp, read.memory_usage_bytes, read.cpu_usage_nanoseconds),
+        (read.timestamp(), read.value(Measurement::MemoryUsage), read.value(Measurement::CpuUsageSeconds)),
         (9.0, Some(16.0), None)
     );
 }
@@ -62,7 +64,7 @@ fn what_is_missing_odd_or_absurd_in_a_row_is_absent_and_the_rest_stays() {
         ("[\"9\", 5.5, 1]", Some(5.5)),
     ] {
         let read = sample(&format!(r#"{{"columns": ["time", "memory_usage", "x"], "points": [{row}]}}"#));
-        assert_eq!((read.timestamp, read.memory_usage_bytes), (9.0, expected), "{row}");
+        assert_eq!((read.timestamp(), read.value(Measurement::MemoryUsage)), (9.0, expected), "{row}");
     }
 }
 
@@ -71,7 +73,7 @@ fn rows_without_a_time_are_passed_over() {
     let read = sample(
         r#"{"columns": ["time", "rx_bytes"], "points": [null, [], [null, 1], [0, 1], [1433753089000, 2], [7, 3]]}"#,
     );
-    assert_eq!((read.timestamp, read.receive_bytes), (7.0, Some(3.0)));
+    assert_eq!((read.timestamp(), read.value(Measurement::ReceiveBytes)), (7.0, Some(3.0)));
     assert_eq!(
         newest(br#"{"columns": ["time", "rx_bytes"], "points": [[null, 1]]}"#),
         Err(AnswerProblem::Shape)
@@ -91,7 +93,7 @@ fn no_data_has_many_faces() {
         r#"{"points": []}"#,
         r#"{"columns": null, "points": []}"#,
     ] {
-        assert_eq!(newest(body.as_bytes()), Ok(Reading::NoData), "{body}");
+        assert_eq!(newest(body.as_bytes()), Ok(Reading::no_data()), "{body}");
     }
 }
 
@@ -126,6 +128,6 @@ proptest! {
         let points: Vec<_> = rows.iter().map(|(time, value)| format!("[{value}, {time}]")).collect();
         let read = sample(&format!(r#"{{"columns": ["tx_bytes", "time"], "points": [{}]}}"#, points.join(",")));
         let newest = rows.iter().map(|(time, _)| *time).max().unwrap();
-        prop_assert!((read.timestamp - f64::from(newest)).abs() < 0.5);
+        prop_assert!((read.timestamp() - f64::from(newest)).abs() < 0.5);
     }
 }

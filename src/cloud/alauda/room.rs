@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn instances_fit_all_or_not_at_all() {
         let instance =
-            Arc::new(InstanceFacts { name: "n".repeat(100), id: "i".repeat(44), started_at: None });
+            Arc::new(InstanceFacts { name: "n".repeat(100), id: "i".repeat(44), ..InstanceFacts::default() });
         let mut room = Room(1_000);
         assert_eq!(room.take_instances(&vec![Arc::clone(&instance); 3]), Err(AnswerProblem::TooLarge));
         room.take_instances(&[Arc::clone(&instance), instance]).unwrap();

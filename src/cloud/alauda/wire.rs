@@ -234,6 +234,7 @@ fn service(json: &str, room: Room) -> Option<ListedService> {
             image_tag: wire.image_tag.into_text(),
             size: wire.instance_size.into_text(),
             region: wire.region.0.into_text(),
+            ..ServiceFacts::default()
         },
     })
 }
@@ -274,7 +275,7 @@ fn instance(wire: WireInstance<'_>) -> Result<InstanceFacts, AnswerProblem> {
     let started_at = epoch_seconds(&wire.started_at);
     let id = wire.uuid.into_text().ok_or(AnswerProblem::Shape)?;
     let name = wire.instance_name.into_text().unwrap_or_else(|| id.clone());
-    Ok(InstanceFacts { name, id, started_at })
+    Ok(InstanceFacts { name, id, started_at, ..InstanceFacts::default() })
 }
 
 /// A point in time as RFC 3339 writes it, in seconds since the epoch.

@@ -48,6 +48,7 @@ fn the_documented_page_is_read() {
             image_tag: Some("4.1".to_owned()),
             size: Some("XS".to_owned()),
             region: Some("BEIJING1".to_owned()),
+            ..ServiceFacts::default()
         }
     );
     let instances = service.instances.as_ref().unwrap().as_ref().unwrap();
@@ -103,7 +104,10 @@ fn a_page_of_another_shape_and_what_is_no_json_are_told_apart() {
 #[test]
 fn the_list_of_instances_is_a_bare_array() {
     let list = instances(br#"[{"instance_name": "a.0", "uuid": "u", "started_at": null}]"#).unwrap();
-    assert_eq!(*list[0], InstanceFacts { name: "a.0".to_owned(), id: "u".to_owned(), started_at: None });
+    assert_eq!(
+        *list[0],
+        InstanceFacts { name: "a.0".to_owned(), id: "u".to_owned(), ..InstanceFacts::default() }
+    );
     assert_eq!(instances(b"{}").err(), Some(AnswerProblem::Shape));
     assert_eq!(instances(b"[").err(), Some(AnswerProblem::NotJson));
 }

@@ -2,41 +2,43 @@
 
 use super::*;
 use crate::cloud::CloudError;
+use crate::cloud::model::{Measurement, MeasurementSet, Overrides, Reading, Sample, Scale};
 
-const STALE_AFTER: Patience = Patience::of(Duration::from_secs(90));
+const STALE_AFTER: StalenessPolicy = StalenessPolicy::new(Duration::from_secs(90));
 
 fn at(start: Instant, seconds: u64) -> Instant {
     start + Duration::from_secs(seconds)
 }
 
 fn measured(bytes: f64) -> Reading {
-    Reading::Sample(Sample { memory_usage_bytes: Some(bytes), ..Sample::default() })
+    Reading::measured(Sample::at(0.0, &[(Measurement::MemoryUsage, Scale::Base, bytes)]))
 }
 
 fn instance(name: &str, id: &str, reading: Reading) -> Instance {
-    let facts = InstanceFacts { name: name.into(), id: id.into(), started_at: None };
+    let facts = InstanceFacts { name: name.into(), id: id.into(), ..InstanceFacts::default() };
     Instance { facts: Arc::new(facts), reading }
 }
 
 fn service(name: &str, instances: Vec<Instance>) -> Service {
     Service {
         facts: Arc::new(ServiceFacts { name: name.into(), ..ServiceFacts::default() }),
+        reading: Reading::default(),
         instances: Ok(instances),
     }
 }
 
 fn complete(services: Vec<Service>) -> Collection {
-    Collection { services, cut_short: None }
+    Collection { services, ..Collection::default() }
 }
 
 fn cut_short(services: Vec<Service>) -> Collection {
-    Collection { services, cut_short: Some(CloudError::Status(500)) }
+    Collection { services, cut_short: Some(CloudError::Status(500)), ..Collection::default() }
 }
 
 /// `service: instance=bytes instance=- …`, one line a service.
-fn shown(values: &Values) -> Vec<String> {
+fn shown(values: &RetainedValues) -> Vec<String> {
     let instance = |entry: &InstanceEntry| {
-        let bytes = entry.sample.and_then(|sample| sample.memory_usage_bytes);
+        let bytes = entry.sample.as_ref().and_then(|sample| sample.value(Measurement::MemoryUsage));
         format!("{}={}", entry.facts.name, bytes.map_or("-".into(), |bytes| bytes.to_string()))
     };
     let line = |entry: &ServiceEntry| {
@@ -46,8 +48,8 @@ fn shown(values: &Values) -> Vec<String> {
     values.entries().iter().map(line).collect()
 }
 
-fn values() -> (Values, Instant) {
-    (Values::new(&AccountId::new("team-a", "acme")), Instant::now())
+fn values() -> (RetainedValues, Instant) {
+    (RetainedValues::new(&AccountId::new("team-a", "acme")), Instant::now())
 }
 
 #[test]
@@ -96,11 +98,11 @@ fn a_failed_instance_keeps_its_last_values_until_they_are_stale_and_costs_no_oth
         )])
     };
     values.merge(&cycle(measured(1.0), measured(2.0)), start);
-    values.merge(&cycle(Reading::Failed(CloudError::Status(500)), measured(4.0)), at(start, 60));
+    values.merge(&cycle(Reading::failed(CloudError::Status(500)), measured(4.0)), at(start, 60));
     values.expire(STALE_AFTER, at(start, 60));
     assert_eq!(shown(&values), ["kibana: kibana.0=1 kibana.1=4"]);
 
-    values.merge(&cycle(Reading::NoData, measured(5.0)), at(start, 90));
+    values.merge(&cycle(Reading::no_data(), measured(5.0)), at(start, 90));
     values.expire(STALE_AFTER, at(start, 90));
     assert_eq!(
         shown(&values),
@@ -125,7 +127,7 @@ fn a_stopped_service_shows_no_values() {
     let (mut values, start) = values();
     values.merge(&complete(vec![service("kibana", vec![instance("kibana.0", "a", measured(1.0))])]), start);
     values.merge(
-        &complete(vec![service("kibana", vec![instance("kibana.0", "a", Reading::NotRunning)])]),
+        &complete(vec![service("kibana", vec![instance("kibana.0", "a", Reading::not_running())])]),
         at(start, 1),
     );
     assert_eq!(shown(&values), ["kibana: kibana.0=-"]);
@@ -141,7 +143,7 @@ fn a_renamed_or_redeployed_instance_is_a_new_series_and_leaves_no_old_one() {
     );
     assert_eq!(shown(&values), ["kibana: renamed.0=2"]);
     values.merge(
-        &complete(vec![service("kibana", vec![instance("renamed.0", "b", Reading::NoData)])]),
+        &complete(vec![service("kibana", vec![instance("renamed.0", "b", Reading::no_data())])]),
         at(start, 60),
     );
     assert_eq!(
@@ -171,10 +173,68 @@ fn services_of_the_same_name_in_two_applications_are_two() {
             application: Some(application.into()),
             ..ServiceFacts::default()
         }),
+        reading: Reading::default(),
         instances: Ok(vec![]),
     };
     values.merge(&complete(vec![of("shop"), of("blog")]), start);
-    assert_eq!(values.entries().len(), 2);
+    let labels: Vec<_> = values.entries().iter().map(|entry| entry.labels.as_str().to_owned()).collect();
+    assert!(
+        labels[0].contains("application=\"shop\"") && labels[1].contains("application=\"blog\""),
+        "{labels:?}"
+    );
+}
+
+#[test]
+fn services_that_only_an_id_tells_apart_are_two() {
+    let (mut values, start) = values();
+    let of = |id: &str| {
+        let facts = ServiceFacts { name: "web".into(), id: Some(id.into()), ..ServiceFacts::default() };
+        let instances = vec![instance(&format!("{id}.0"), id, measured(1.0))];
+        Service { facts: Arc::new(facts), ..service("web", instances) }
+    };
+    for cycle in 0..2 {
+        values.merge(&complete(vec![of("a"), of("b")]), at(start, cycle * 30));
+        assert_eq!(shown(&values), ["web: a.0=1", "web: b.0=1"]);
+    }
+}
+
+#[test]
+fn the_use_of_a_limit_follows_from_the_instances_own_limit_or_its_services() {
+    let (mut values, start) = values();
+    let limit = |bytes| Limits { memory_bytes: Some(bytes), ..Limits::default() };
+    let facts = ServiceFacts { name: "web".into(), limits: limit(100.0), ..ServiceFacts::default() };
+    let overrides = Some(Box::new(Overrides { limits: limit(200.0), ..Overrides::default() }));
+    let own = InstanceFacts { name: "web.1".into(), id: "b".into(), overrides, ..InstanceFacts::default() };
+    let instances = vec![
+        instance("web.0", "a", measured(50.0)),
+        Instance { facts: Arc::new(own), reading: measured(50.0) },
+        instance("web.2", "c", Reading::not_running()),
+    ];
+    values.merge(&complete(vec![Service { facts: Arc::new(facts), ..service("web", instances) }]), start);
+    let ratios: Vec<_> = values.entries()[0]
+        .instances
+        .iter()
+        .map(|entry| entry.sample.as_ref().and_then(|sample| sample.value(Measurement::MemoryUtilization)))
+        .collect();
+    assert_eq!(ratios, [Some(0.5), Some(0.25), None]);
+}
+
+#[test]
+fn what_is_measured_of_a_service_ages_like_what_is_measured_of_an_instance() {
+    let (mut values, start) = values();
+    let rate = Measurement::ServiceTransmitRate;
+    let with = |reading| Service { reading, ..service("web", vec![]) };
+    let sample = Sample::at(5.0, &[(rate, Scale::Base, 7.0)]);
+    let shown =
+        |values: &RetainedValues| values.entries()[0].sample.as_ref().and_then(|sample| sample.value(rate));
+    values.merge(&complete(vec![with(Reading::measured(sample))]), start);
+    values.merge(
+        &complete(vec![with(Reading { unread: MeasurementSet::of(&[rate]), ..Reading::default() })]),
+        at(start, 30),
+    );
+    assert_eq!((shown(&values), values.next_expiry(STALE_AFTER)), (Some(7.0), Some(at(start, 90))));
+    assert!(values.expire(STALE_AFTER, at(start, 90)));
+    assert_eq!(shown(&values), None);
 }
 
 #[test]
@@ -183,24 +243,24 @@ fn the_next_expiry_is_that_of_the_oldest_value() {
     assert_eq!(values.next_expiry(STALE_AFTER), None);
     let cycle = |reading| complete(vec![service("kibana", vec![instance("kibana.0", "a", reading)])]);
     values.merge(&cycle(measured(1.0)), start);
-    values.merge(&cycle(Reading::NoData), at(start, 30));
+    values.merge(&cycle(Reading::no_data()), at(start, 30));
     assert_eq!(values.next_expiry(STALE_AFTER), Some(at(start, 90)));
     values.expire(STALE_AFTER, at(start, 90));
     assert_eq!(values.next_expiry(STALE_AFTER), Some(at(start, 120)), "a value that is gone expires no more");
 }
 
 #[test]
-fn what_the_newest_cycle_confirmed_is_spared_and_nothing_older() {
+fn what_the_newest_cycle_confirmed_has_a_grace_period_and_nothing_older_has() {
     let (mut values, start) = values();
     let cycle = |reading| complete(vec![service("kibana", vec![instance("kibana.0", "a", reading)])]);
     values.merge(&cycle(measured(1.0)), start);
-    values.merge(&cycle(Reading::NoData), at(start, 30));
-    let patience = STALE_AFTER.sparing(Some((at(start, 30), at(start, 200))));
-    assert_eq!(values.next_expiry(patience), Some(at(start, 90)));
-    values.expire(patience, at(start, 150));
+    values.merge(&cycle(Reading::no_data()), at(start, 30));
+    let policy = STALE_AFTER.with_grace_period(Some((at(start, 30), at(start, 200))));
+    assert_eq!(values.next_expiry(policy), Some(at(start, 90)));
+    values.expire(policy, at(start, 150));
     assert_eq!(shown(&values), ["kibana: kibana.0=-"], "it is the measurement that is older");
-    assert_eq!(values.next_expiry(patience), Some(at(start, 200)));
-    values.expire(patience, at(start, 200));
+    assert_eq!(values.next_expiry(policy), Some(at(start, 200)));
+    values.expire(policy, at(start, 200));
     assert!(values.are_gone() && shown(&values).is_empty());
 }
 
@@ -214,6 +274,7 @@ fn values_that_are_cut_are_counted_when_they_are_first_seen_and_when_they_change
             running_instances: Some(running),
             ..ServiceFacts::default()
         }),
+        reading: Reading::default(),
         instances: Err(CloudError::Status(502)),
     };
     for (cycle, (image, running, cut)) in [("a", 1, 1), ("a", 2, 0), ("b", 2, 1)].into_iter().enumerate() {

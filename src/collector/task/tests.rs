@@ -35,11 +35,11 @@ async fn a_failed_cycle_keeps_the_last_values_until_they_are_stale_and_then_they
 
     let failed = house.until(|snapshot| snapshot.health == Health::Failed(timeout())).await;
     assert_eq!(memory(&failed), Some(7.0));
-    assert!(!failed.page.gauges.up);
-    assert!(well.page.gauges.last_success.is_some());
-    assert_eq!(failed.page.gauges.last_success, well.page.gauges.last_success);
+    assert!(!failed.values.gauges.up);
+    assert!(well.values.gauges.last_success.is_some());
+    assert_eq!(failed.values.gauges.last_success, well.values.gauges.last_success);
 
-    let stale = house.until(|snapshot| snapshot.page.services.is_empty()).await;
+    let stale = house.until(|snapshot| snapshot.values.services.is_empty()).await;
     assert!(collected.elapsed() >= 89 * SECOND, "gone after {:?}", collected.elapsed());
     assert!(collected.elapsed() <= 91 * SECOND, "gone after {:?}", collected.elapsed());
     assert_eq!(stale.health, Health::Failed(timeout()), "the account's own gauges stay");
@@ -78,9 +78,9 @@ async fn values_go_stale_even_while_a_cycle_hangs() {
     house.until(|snapshot| memory(snapshot) == Some(7.0)).await;
     let collected = Instant::now();
 
-    let stale = house.until(|snapshot| snapshot.page.services.is_empty()).await;
+    let stale = house.until(|snapshot| snapshot.values.services.is_empty()).await;
     assert!(collected.elapsed() <= 91 * SECOND, "gone after {:?}", collected.elapsed());
-    assert!(!stale.page.gauges.up);
+    assert!(!stale.values.gauges.up);
     assert_eq!(stale.health, Health::Overdue, "what holds no longer is not said any more");
     assert_eq!(house.clouds.started(), 2, "the hanging cycle is still the same one");
     // Collected, and what came of it since.
@@ -94,10 +94,10 @@ async fn an_account_without_services_is_not_up_while_a_cycle_hangs() {
     let hour = Duration::from_secs(3600);
     let house = House::new(move |cycle| (if cycle == 0 { SECOND } else { hour }, Ok(Collection::default())));
     house.supervisor.put(account("uid-1"));
-    house.until(|snapshot| snapshot.page.gauges.up).await;
+    house.until(|snapshot| snapshot.values.gauges.up).await;
     let collected = Instant::now();
 
-    let stale = tokio::time::timeout(hour, house.until(|snapshot| !snapshot.page.gauges.up)).await;
+    let stale = tokio::time::timeout(hour, house.until(|snapshot| !snapshot.values.gauges.up)).await;
     let stale = stale.expect("before the cycle ends");
     assert!(collected.elapsed() <= 91 * SECOND, "after {:?}", collected.elapsed());
     assert_eq!(stale.health, Health::Overdue);
@@ -109,7 +109,7 @@ async fn a_value_that_goes_stale_alone_leaves_the_account_up() {
     let hour = Duration::from_secs(3600);
     let mut silent = kibana(0.0);
     for instance in silent.services.iter_mut().flat_map(|service| service.instances.iter_mut().flatten()) {
-        instance.reading = Reading::NoData;
+        instance.reading = Reading::no_data();
     }
     let house = House::new(move |cycle| match cycle {
         0 => (SECOND, Ok(kibana(7.0))),
@@ -122,11 +122,11 @@ async fn a_value_that_goes_stale_alone_leaves_the_account_up() {
     let stale = house.until(|snapshot| memory(snapshot).is_none()).await;
     assert_eq!(house.clouds.started(), 3, "in the middle of a cycle");
     assert_eq!(stale.counts(), (1, 1), "its service and instance are known all the same");
-    assert!(stale.page.gauges.up);
+    assert!(stale.values.gauges.up);
     assert_eq!(stale.health, Health::Collected);
 
     let gone = house.until(|snapshot| snapshot.counts() == (0, 0)).await;
-    assert!(!gone.page.gauges.up);
+    assert!(!gone.values.gauges.up);
     assert_eq!(gone.health, Health::Overdue);
 }
 
@@ -268,7 +268,7 @@ async fn more_series_than_allowed_are_said_and_the_oldest_kept() {
     house.supervisor.put(account);
     let snapshot = house.until(|_| true).await;
     assert_eq!(snapshot.health.reason(), "TooManySeries");
-    assert!(snapshot.page.gauges.up);
+    assert!(snapshot.values.gauges.up);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,17 +1,20 @@
-//! What stands in one account's bodies: the input of rendering.
+//! One account's values as the collector hands them over: the input of rendering and of the JSON.
 
 use std::sync::Arc;
 
 use super::labels::LabelSet;
 use crate::cloud::model::{InstanceFacts, Sample, ServiceFacts};
 
-/// One account's series before they are text.
+/// One account's values after one cycle.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Page {
+pub struct AccountValues {
     /// `account_namespace` and `account`.
     pub labels: LabelSet,
     /// What the collector says of the account.
     pub gauges: AccountGauges,
+    /// The words that the provider has for a service's status. Each service with a status has a series of each, so that a
+    /// change is a 0 and a 1 rather than a series that ends; another word is a further series of 1.
+    pub status_words: &'static [&'static str],
     /// Services in the order in which they were first seen, so that a limit keeps the oldest.
     pub services: Vec<ServiceEntry>,
 }
@@ -32,10 +35,12 @@ pub struct AccountGauges {
 /// A service as it is exposed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServiceEntry {
-    /// The account's labels and `service_name`.
+    /// The account's labels, `application` where there is one, and `service_name`.
     pub labels: LabelSet,
     /// What the inventory says.
     pub facts: Arc<ServiceFacts>,
+    /// The newest values of the service as a whole that are not stale.
+    pub sample: Option<Sample>,
     /// Instances in the order in which they were first seen.
     pub instances: Vec<InstanceEntry>,
 }
