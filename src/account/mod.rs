@@ -73,9 +73,16 @@ pub struct Account {
 impl Account {
     /// Whether the values collected for `before` also belong to this account: it is the same object, and it queries the
     /// same account of the same cloud.
-    pub fn inherits_from(&self, before: &Self) -> bool {
+    pub fn inherits_state(&self, before: &Self) -> bool {
         self.uid == before.uid
             && self.connection.provider.cloud_account() == before.connection.provider.cloud_account()
+    }
+
+    /// Whether a collection of `other` is one of this account too, so that a change from one to the other need not
+    /// interrupt it: they differ at most in how the values are exposed and scraped.
+    pub fn is_collected_like(&self, other: &Self) -> bool {
+        (&self.uid, &self.connection, &self.schedule, &self.selection)
+            == (&other.uid, &other.connection, &other.schedule, &other.selection)
     }
 }
 

@@ -115,6 +115,8 @@ reasons! {
     PartiallyCollected: Collecting = false,
     /// There are more series than `metrics.maxSeries`.
     TooManySeries: Collecting = false,
+    /// The operator failed while it processed the collection, which is a bug.
+    InternalError: Collecting = false,
     /// `spec.suspend` is true.
     Suspended: Collecting = false,
     /// The ServiceMonitor is written.

@@ -156,7 +156,7 @@ async fn collect(http: &Http, account: Account) -> Checked {
             service.instances.len(),
         );
     }
-    Checked { well: health.reason() == "Collected", text }
+    Checked { well: health.reason().holds(), text }
 }
 
 /// A cloud's text for a terminal: cut, and with nothing in it that moves a cursor or begins a line.

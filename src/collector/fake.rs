@@ -1,4 +1,4 @@
-//! A cloud for tests under virtual time: what a cycle brings is a function of the cycle's number.
+//! A cloud for tests under virtual time: the outcome of a cycle is a function of its number.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,8 +9,12 @@ use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 
 use super::connect::Connect;
+use super::cycle::Shared;
+use super::health::Health;
 use super::registry::{Registry, Snapshot};
-use super::supervisor::{Supervisor, Transition};
+use super::rendering::RenderPool;
+use super::supervisor::Supervisor;
+use super::transition::Transition;
 use crate::account::{Account, AccountId, Connection, Exposition, Names, Provider, Schedule};
 use crate::cloud::alauda;
 use crate::cloud::http::AccountLimits;
@@ -18,14 +22,16 @@ use crate::cloud::model::{
     Instance, InstanceFacts, Measurement, Reading, Sample, Scale, Service, ServiceFacts,
 };
 use crate::cloud::{Cloud, CloudError, Collection, Credentials, ServiceFilter};
+use crate::exposition::values::ServiceEntry;
 use crate::telemetry::Metrics;
 
-/// What one cycle does: how long it takes, and what comes of it.
-pub(super) type Answer = (Duration, Result<Collection, CloudError>);
+/// How long one cycle takes, and its result.
+pub(super) type Outcome = (Duration, Result<Collection, CloudError>);
 
-/// Clouds that all answer by one function of the cycle's number, counted from 0.
+/// Clouds that share one function from a cycle's number, counted from 0, to its outcome.
 pub(super) struct FakeClouds {
-    answer: Box<dyn Fn(u64) -> Answer + Send + Sync>,
+    outcome: Box<dyn Fn(u64) -> Outcome + Send + Sync>,
+    connected: Arc<AtomicU64>,
     started: Arc<AtomicU64>,
     ended: Arc<AtomicU64>,
 }
@@ -33,8 +39,18 @@ pub(super) struct FakeClouds {
 struct FakeCloud(Arc<FakeClouds>);
 
 impl FakeClouds {
-    pub(super) fn new(answer: impl Fn(u64) -> Answer + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self { answer: Box::new(answer), started: Arc::default(), ended: Arc::default() })
+    pub(super) fn new(outcome: impl Fn(u64) -> Outcome + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self {
+            outcome: Box::new(outcome),
+            connected: Arc::default(),
+            started: Arc::default(),
+            ended: Arc::default(),
+        })
+    }
+
+    /// Clients that were made.
+    pub(super) fn connected(&self) -> u64 {
+        self.connected.load(Ordering::SeqCst)
     }
 
     /// Cycles that were begun.
@@ -48,11 +64,12 @@ impl FakeClouds {
     }
 }
 
-/// `Connect` belongs to a shared value here, since a test looks at it as well.
-pub(super) struct Shared(pub(super) Arc<FakeClouds>);
+/// The clients of fake clouds, which a test reads as well.
+pub(super) struct Connector(pub(super) Arc<FakeClouds>);
 
-impl Connect for Shared {
+impl Connect for Connector {
     fn connect(&self, _: &Account) -> Result<Arc<dyn Cloud>, CloudError> {
+        self.0.connected.fetch_add(1, Ordering::SeqCst);
         Ok(Arc::new(FakeCloud(Arc::clone(&self.0))))
     }
 }
@@ -60,7 +77,7 @@ impl Connect for Shared {
 impl Cloud for FakeCloud {
     fn collect<'a>(&'a self, _: &'a ServiceFilter) -> BoxFuture<'a, Result<Collection, CloudError>> {
         async {
-            let (takes, result) = (self.0.answer)(self.0.started.fetch_add(1, Ordering::SeqCst));
+            let (takes, result) = (self.0.outcome)(self.0.started.fetch_add(1, Ordering::SeqCst));
             tokio::time::sleep(takes).await;
             self.0.ended.fetch_add(1, Ordering::SeqCst);
             result
@@ -69,8 +86,8 @@ impl Cloud for FakeCloud {
     }
 }
 
-/// A supervisor over fake clouds, with all that hangs on it.
-pub(super) struct House {
+/// A supervisor over fake clouds.
+pub(super) struct Fixture {
     pub(super) supervisor: Supervisor,
     pub(super) registry: Arc<Registry>,
     pub(super) metrics: Arc<Metrics>,
@@ -78,14 +95,33 @@ pub(super) struct House {
     pub(super) clouds: Arc<FakeClouds>,
 }
 
-impl House {
-    pub(super) fn new(answer: impl Fn(u64) -> Answer + Send + Sync + 'static) -> Self {
-        let clouds = FakeClouds::new(answer);
+impl Fixture {
+    pub(super) fn new(outcome: impl Fn(u64) -> Outcome + Send + Sync + 'static) -> Self {
+        Self::rendering(RenderPool::default(), outcome)
+    }
+
+    /// One that renders in another way.
+    pub(super) fn rendering(
+        renders: RenderPool,
+        outcome: impl Fn(u64) -> Outcome + Send + Sync + 'static,
+    ) -> Self {
+        let clouds = FakeClouds::new(outcome);
         let (registry, metrics) = (Arc::new(Registry::default()), Metrics::new());
         let (sender, transitions) = mpsc::channel(16);
-        let connect = Arc::new(Shared(Arc::clone(&clouds)));
-        let supervisor = Supervisor::new(connect, Arc::clone(&registry), Arc::clone(&metrics), sender);
+        let connect = Arc::new(Connector(Arc::clone(&clouds)));
+        let shared = Shared::new(connect, Arc::clone(&registry), Arc::clone(&metrics), sender);
+        let supervisor = Supervisor::sharing(Shared { renders, ..shared });
         Self { supervisor, registry, metrics, transitions, clouds }
+    }
+
+    /// The health that was reported of `team-a/acme` last.
+    pub(super) fn reported(&self) -> Option<Health> {
+        self.registry.get(&id()).map(|entry| entry.reported)
+    }
+
+    /// How many transitions were reported since the last call.
+    pub(super) fn count_transitions(&mut self) -> usize {
+        std::iter::from_fn(|| self.transitions.try_recv().ok()).count()
     }
 
     /// The newest snapshot of `team-a/acme`.
@@ -93,7 +129,7 @@ impl House {
         self.registry.get(&id()).and_then(|entry| entry.snapshot)
     }
 
-    /// Waits until the newest snapshot holds what is asked for; virtual time passes meanwhile.
+    /// Waits until the newest snapshot is as wanted; virtual time passes meanwhile.
     pub(super) async fn until(&self, what: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
         loop {
             if let Some(snapshot) = self.snapshot().filter(|snapshot| what(snapshot)) {
@@ -151,5 +187,10 @@ pub(super) fn kibana(bytes: f64) -> Collection {
 
 /// The memory of the one instance, where it is exposed.
 pub(super) fn memory(snapshot: &Snapshot) -> Option<f64> {
-    snapshot.values.services.first()?.instances.first()?.sample.as_ref()?.value(Measurement::MemoryUsage)
+    memory_of(snapshot.values.services.first()?)
+}
+
+/// The memory of a service's one instance.
+pub(super) fn memory_of(service: &ServiceEntry) -> Option<f64> {
+    service.instances.first()?.sample.as_ref()?.value(Measurement::MemoryUsage)
 }

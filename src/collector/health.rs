@@ -1,15 +1,16 @@
-//! How an account's collection stands, in the words that conditions, JSON and `check` show.
+//! The outcome of an account's newest cycle, with the reason and message that conditions, JSON and `check` show.
 //!
 //! Pure. The reasons are a promise to users: `docs/resource.md` lists them.
 
+use crate::api::Reason;
 use crate::cloud::CloudError;
 
-/// The state after the newest cycle.
+/// The outcome of the newest cycle.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Health {
     /// No cycle has ended yet.
     Pending,
-    /// Everything that was asked for was collected.
+    /// Everything selected was collected.
     Collected,
     /// Some of it failed; the rest is exposed.
     Partial {
@@ -23,34 +24,42 @@ pub enum Health {
         /// The account's limit.
         limit: usize,
         /// How many are left out.
-        dropped: usize,
+        dropped: u64,
     },
     /// The cycle failed as a whole.
     Failed(CloudError),
-    /// The cycle after one that brought something is under way for so long that nothing is left of it.
+    /// The cycle after a successful one has been under way for so long that all its values are stale.
     Overdue,
+    /// The operator panicked while it processed or rendered what the cloud returned: a bug.
+    Panicked,
 }
 
 impl Health {
-    /// Judges a cycle that brought something: `failures` inside it and the gravest, `dropped` series over `limit`.
-    pub fn of_collection(failures: usize, first: Option<&CloudError>, dropped: u64, limit: usize) -> Self {
+    /// The outcome of a cycle that returned a collection, with `failures` inside it and the gravest of them.
+    pub fn of_collection(failures: usize, first: Option<&CloudError>) -> Self {
         match first {
             // The credentials concern the whole account, wherever in a cycle they were refused.
             Some(CloudError::LoginRejected) => Self::Failed(CloudError::LoginRejected),
             Some(first) => Self::Partial { failures, first: first.clone() },
-            None if dropped > 0 => {
-                Self::TooManySeries { limit, dropped: usize::try_from(dropped).unwrap_or(usize::MAX) }
-            }
             None => Self::Collected,
         }
     }
 
-    /// Whether the newest cycle brought anything.
+    /// The same outcome once it is known how many series over `limit` were dropped.
+    #[must_use]
+    pub fn limited(self, dropped: u64, limit: usize) -> Self {
+        match self {
+            Self::Collected if dropped > 0 => Self::TooManySeries { limit, dropped },
+            other => other,
+        }
+    }
+
+    /// Whether the newest cycle returned anything.
     pub fn is_up(&self) -> bool {
         matches!(self, Self::Collected | Self::Partial { .. } | Self::TooManySeries { .. })
     }
 
-    /// Whether the cloud refuses the credentials.
+    /// Whether the cloud rejects the credentials.
     pub fn credentials_rejected(&self) -> bool {
         matches!(self, Self::Failed(CloudError::LoginRejected))
     }
@@ -60,73 +69,73 @@ impl Health {
         match self {
             Self::Partial { first, .. } => Some(first),
             Self::Failed(error) => Some(error),
-            Self::Pending | Self::Collected | Self::TooManySeries { .. } | Self::Overdue => None,
+            Self::Pending | Self::Collected | Self::TooManySeries { .. } | Self::Overdue | Self::Panicked => {
+                None
+            }
         }
     }
 
-    /// The reason that the condition carries: one of a closed set, in `CamelCase`.
-    pub fn reason(&self) -> &'static str {
+    /// The reason that the condition carries.
+    pub fn reason(&self) -> Reason {
         match self {
-            Self::Pending => "Pending",
-            Self::Collected => "Collected",
-            Self::TooManySeries { .. } => "TooManySeries",
+            Self::Pending => Reason::Pending,
+            Self::Collected => Reason::Collected,
+            Self::TooManySeries { .. } => Reason::TooManySeries,
             Self::Partial { first: CloudError::RateLimited { .. }, .. }
-            | Self::Failed(CloudError::RateLimited { .. }) => "RateLimited",
-            Self::Partial { .. } => "PartiallyCollected",
-            Self::Failed(CloudError::LoginRejected) => "LoginRejected",
-            Self::Failed(CloudError::EndpointRefused(_)) => "EndpointRefused",
-            Self::Failed(CloudError::Unreachable(_)) | Self::Overdue => "CloudUnreachable",
-            Self::Failed(CloudError::Status(_) | CloudError::Answer(_)) => "CloudError",
+            | Self::Failed(CloudError::RateLimited { .. }) => Reason::RateLimited,
+            Self::Partial { .. } => Reason::PartiallyCollected,
+            Self::Failed(CloudError::LoginRejected) => Reason::LoginRejected,
+            Self::Failed(CloudError::EndpointRefused(_)) => Reason::EndpointRefused,
+            Self::Failed(CloudError::Unreachable(_)) | Self::Overdue => Reason::CloudUnreachable,
+            Self::Failed(CloudError::Status(_) | CloudError::Answer(_)) => Reason::CloudError,
+            Self::Panicked => Reason::InternalError,
         }
     }
 
-    /// A sentence for people that says what to do. It holds no number that changes from cycle to cycle,
-    /// since a status that holds it would be written each time.
+    /// Sentences that say what to do. They hold no number that changes from cycle to cycle, since a status that holds
+    /// one would be written each time.
     pub fn message(&self) -> String {
         match self {
             Self::Pending => "The first collection has not ended yet.".into(),
             Self::Collected => "All services and instances were collected.".into(),
             Self::TooManySeries { limit, .. } => format!(
-                "The account has more than {limit} series and the newest are left out; raise \
+                "The account has more than {limit} series and the newest are left out. Raise \
                  spec.metrics.maxSeries or exclude services in spec.services."
             ),
             Self::Partial { first: CloudError::RateLimited { .. }, .. }
             | Self::Failed(CloudError::RateLimited { .. }) => {
-                "The cloud limits the rate of requests (429); raise spec.collection.interval or lower \
+                "The cloud limits the rate of requests (429). Raise spec.collection.interval or lower \
                  spec.collection.requestsPerSecond."
                     .into()
             }
             Self::Partial { first, .. } => {
-                format!("A part of the collection failed and the rest is exposed; the first failure: {first}.")
+                format!("A part of the collection failed and the rest is exposed. First failure: {first}.")
             }
             Self::Failed(CloudError::LoginRejected) => {
                 "The cloud rejects the credentials; put a user and password, or a token, that it accepts into \
                  the Secret that spec.credentials.secretRef names."
                     .into()
             }
-            Self::Failed(error @ CloudError::EndpointRefused(_)) => {
-                format!("No request is sent: {error}.")
-            }
-            Self::Failed(error @ CloudError::Unreachable(_)) => {
-                format!(
-                    "The collection failed: {error}; check spec.provider's endpoint and the way there, and \
-                     spec.tls for a certificate of your own. It is tried again each interval."
-                )
-            }
-            Self::Failed(error @ (CloudError::Status(_) | CloudError::Answer(_))) => {
-                format!(
-                    "The collection failed: {error}; check that spec.provider names the cloud's API and an \
-                     existing namespace. It is tried again each interval."
-                )
-            }
-            Self::Overdue => "The collection that is under way takes so long that the last values are stale; \
-                 check that the cloud answers, and lower spec.collection.requestTimeout, or raise \
-                 spec.collection.requestsPerSecond where there is much to ask for."
+            Self::Failed(error @ CloudError::EndpointRefused(_)) => format!("No request is sent: {error}."),
+            Self::Failed(error @ CloudError::Unreachable(_)) => format!(
+                "The collection failed: {error}. Check the endpoint in spec.provider, DNS and network policies, and \
+                 spec.tls if the cloud uses a private CA. Retrying every interval."
+            ),
+            Self::Failed(error @ (CloudError::Status(_) | CloudError::Answer(_))) => format!(
+                "The collection failed: {error}. Check that spec.provider names the cloud's API and an existing \
+                 namespace. Retrying every interval."
+            ),
+            Self::Overdue => "The current collection takes so long that all values are stale. Check that the cloud \
+                 responds, and lower spec.collection.requestTimeout, or raise spec.collection.requestsPerSecond if \
+                 there is much to collect."
+                .into(),
+            Self::Panicked => "The operator failed while it processed the collection, which is a bug. Its log shows \
+                 where; please report it. Retrying every interval."
                 .into(),
         }
     }
 
-    /// Whether going from `before` to this is worth telling: another reason, or another kind of error.
+    /// Whether this is another outcome than `before`: another reason, or another kind of error.
     pub fn differs_from(&self, before: &Self) -> bool {
         self.reason() != before.reason()
             || self.error().map(CloudError::reason) != before.error().map(CloudError::reason)
@@ -143,23 +152,26 @@ mod tests {
     #[test]
     fn each_outcome_has_its_reason_and_a_sentence() {
         let all = [
-            (Health::Pending, "Pending"),
-            (Health::Collected, "Collected"),
-            (Health::TooManySeries { limit: 10, dropped: 3 }, "TooManySeries"),
-            (Health::of_collection(2, Some(&CloudError::Status(500)), 0, 10), "PartiallyCollected"),
-            (Health::of_collection(2, Some(&CloudError::LoginRejected), 0, 10), "LoginRejected"),
+            (Health::Pending, Reason::Pending),
+            (Health::Collected, Reason::Collected),
+            (Health::TooManySeries { limit: 10, dropped: 3 }, Reason::TooManySeries),
+            (Health::of_collection(2, Some(&CloudError::Status(500))), Reason::PartiallyCollected),
+            (Health::of_collection(2, Some(&CloudError::LoginRejected)), Reason::LoginRejected),
             (
-                Health::of_collection(1, Some(&CloudError::RateLimited { retry_after: None }), 0, 10),
-                "RateLimited",
+                Health::of_collection(1, Some(&CloudError::RateLimited { retry_after: None })),
+                Reason::RateLimited,
             ),
             (
                 Health::Failed(CloudError::RateLimited { retry_after: Some(Duration::from_secs(7)) }),
-                "RateLimited",
+                Reason::RateLimited,
             ),
-            (Health::Failed(Refusal::PrivateAddress.into()), "EndpointRefused"),
-            (Health::Failed(Unreachable::Timeout.into()), "CloudUnreachable"),
-            (Health::Failed(AnswerProblem::NotJson.into()), "CloudError"),
-            (Health::Overdue, "CloudUnreachable"),
+            (Health::Failed(Refusal::PrivateAddress.into()), Reason::EndpointRefused),
+            (Health::Failed(Unreachable::Timeout.into()), Reason::CloudUnreachable),
+            (Health::Failed(AnswerProblem::NotJson.into()), Reason::CloudError),
+            (Health::Overdue, Reason::CloudUnreachable),
+            (Health::Panicked, Reason::InternalError),
+            (Health::Collected.limited(3, 10), Reason::TooManySeries),
+            (Health::Failed(CloudError::LoginRejected).limited(3, 10), Reason::LoginRejected),
         ];
         for (health, reason) in all {
             assert_eq!(health.reason(), reason);

@@ -1,22 +1,28 @@
-//! One task an account: asks its cloud on its own schedule and puts snapshots into the registry.
+//! One task an account: queries its cloud on its own schedule and puts snapshots into the registry.
 //!
-//! The way through: [`supervisor`] turns desired accounts into running [`task`]s; a task wakes by its
-//! [`schedule`], asks the cloud that [`connect`] made for it, merges the answer by the rules of
-//! [`staleness`], judges it in [`health`] and publishes a snapshot into the [`registry`].
-//! Knows no Kubernetes and serves nothing.
+//! The data flow: [`supervisor`] turns desired accounts into running [`task`]s; a task runs its [`cycle`]s by its
+//! [`schedule`], queries the cloud through the client that [`connect`] made, merges the response by the rules of
+//! [`staleness`], judges it in [`health`], publishes a snapshot into the [`registry`] and has [`report`] decide whether
+//! the outcome is reported as a [`transition`]. Knows no Kubernetes and serves nothing.
 
 pub mod connect;
+mod cycle;
 #[cfg(test)]
 mod fake;
 pub mod health;
 pub mod registry;
+mod rendering;
+mod report;
 mod schedule;
 mod staleness;
+mod state;
 pub mod supervisor;
 mod task;
+pub mod transition;
 
 pub use connect::{Connect, HttpClouds};
 pub use health::Health;
 pub use registry::Registry;
-pub use supervisor::{Supervisor, Transition};
+pub use supervisor::Supervisor;
 pub use task::collect_once;
+pub use transition::Transition;

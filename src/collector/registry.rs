@@ -1,5 +1,5 @@
-//! Account to newest snapshot, or to why it has none: written by the tasks, read by the server. Reading never waits for
-//! work.
+//! Account to newest snapshot, or to the reason why it has none: written by the tasks, read by the server. Reading never
+//! waits for work.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -19,7 +19,7 @@ pub struct Snapshot {
     pub values: AccountValues,
     /// How many series the bodies hold, legacy aside.
     pub series: usize,
-    /// How the collection stands.
+    /// The outcome of the newest cycle.
     pub health: Health,
     /// When the newest cycle ended, for people; values may have gone stale since.
     pub collected_at: SystemTime,
@@ -33,21 +33,22 @@ impl Snapshot {
     }
 }
 
-/// An account that is looked after, with its newest snapshot once there is one.
+/// An account that is collected, with its newest snapshot once there is one.
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// The account as it is collected now.
     pub account: Arc<Account>,
     /// `None` before the end of its first cycle.
     pub snapshot: Option<Arc<Snapshot>>,
-    /// Whether the snapshot is of the account as it is collected now, not kept from before a change.
-    pub is_current: bool,
+    /// The outcome that was reported last, since an outcome has to last before it is. `Pending` until the first cycle
+    /// of the account as it is collected now.
+    pub reported: Health,
 }
 
-/// An account that people know of.
+/// An account that is listed.
 #[derive(Debug, Clone)]
 pub enum Listed {
-    /// One that is looked after.
+    /// One that is collected.
     Collected(Entry),
     /// One that is not collected, for a reason.
     Uncollected(Arc<Uncollected>),
@@ -70,15 +71,15 @@ impl Listed {
         }
     }
 
-    /// The reason that its condition carries.
+    /// The reason of its newest outcome, which its condition carries once it lasts.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Collected(entry) => entry.health().reason(),
+            Self::Collected(entry) => entry.health().reason().as_str(),
             Self::Uncollected(account) => account.problem.reason.as_str(),
         }
     }
 
-    /// The sentence that its condition carries.
+    /// The sentence for that reason.
     pub fn message(&self) -> String {
         match self {
             Self::Collected(entry) => entry.health().message(),
@@ -104,7 +105,7 @@ impl Listed {
 }
 
 impl Entry {
-    /// How the collection stands.
+    /// The outcome of the newest cycle.
     fn health(&self) -> &Health {
         self.snapshot.as_ref().map_or(&Health::Pending, |snapshot| &snapshot.health)
     }
@@ -117,7 +118,7 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// The entry of an account that is looked after.
+    /// The entry of an account that is collected.
     pub fn get(&self, id: &AccountId) -> Option<Entry> {
         match self.listed(id)? {
             Listed::Collected(entry) => Some(entry),
@@ -125,7 +126,7 @@ impl Registry {
         }
     }
 
-    /// What is known of an account, be it collected or not.
+    /// An account, collected or not.
     pub fn listed(&self, id: &AccountId) -> Option<Listed> {
         self.accounts.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
@@ -149,34 +150,44 @@ impl Registry {
         states
     }
 
-    /// Puts an account in. It keeps the snapshot of the one before it only where it inherits that one's values.
+    /// Puts an account in. It keeps the snapshot before it only where it inherits that one's values, and the reported
+    /// outcome only where it is collected as before.
     pub fn put(&self, account: Arc<Account>) {
         let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
-        let kept = match accounts.get(&account.id) {
-            Some(Listed::Collected(before)) if account.inherits_from(&before.account) => {
-                before.snapshot.clone()
+        let (mut snapshot, mut reported) = (None, Health::Pending);
+        if let Some(Listed::Collected(before)) = accounts.get(&account.id) {
+            if account.inherits_state(&before.account) {
+                snapshot.clone_from(&before.snapshot);
             }
-            _ => None,
-        };
-        let id = account.id.clone();
-        accounts.insert(id, Listed::Collected(Entry { account, snapshot: kept, is_current: false }));
+            if account.is_collected_like(&before.account) {
+                reported = before.reported.clone();
+            }
+        }
+        accounts.insert(account.id.clone(), Listed::Collected(Entry { account, snapshot, reported }));
     }
 
     /// Puts an account in that cannot be collected; its snapshot goes.
-    pub fn leave_out(&self, account: Uncollected) {
+    pub fn mark_uncollected(&self, account: Uncollected) {
         let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
         accounts.insert(account.id.clone(), Listed::Uncollected(Arc::new(account)));
     }
 
-    /// Puts an account's newest snapshot in, unless the account has gone or was changed since: only a task that
-    /// collects this very value speaks for it.
-    pub fn publish(&self, account: &Arc<Account>, snapshot: Arc<Snapshot>) {
+    /// Puts the newest snapshot of this account in, unless it has gone or is collected otherwise by now.
+    pub fn publish(&self, account: &Account, snapshot: Arc<Snapshot>) {
+        self.update(account, |entry| entry.snapshot = Some(snapshot));
+    }
+
+    /// Sets the outcome that was reported last, under the same condition.
+    pub fn report(&self, account: &Account, health: Health) {
+        self.update(account, |entry| entry.reported = health);
+    }
+
+    fn update(&self, account: &Account, change: impl FnOnce(&mut Entry)) {
         let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(Listed::Collected(entry)) = accounts.get_mut(&account.id)
-            && Arc::ptr_eq(&entry.account, account)
+            && entry.account.is_collected_like(account)
         {
-            entry.snapshot = Some(snapshot);
-            entry.is_current = true;
+            change(entry);
         }
     }
 

@@ -1,6 +1,6 @@
-//! When an account's cycles start: a grid of its own, so that accounts do not all ask at the same moment.
+//! When an account's cycles start: a grid of its own, so that accounts do not query all at the same moment.
 //!
-//! Pure arithmetic on the monotonic clock; the wall clock may jump as it likes.
+//! Pure arithmetic on the monotonic clock; jumps of the wall clock do not matter.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
@@ -24,7 +24,7 @@ impl Schedule {
     /// cycles between the two are left out because that one overran.
     ///
     /// The first cycle of a task starts at once, off the grid; the next is then the first moment of the
-    /// grid that is at least half an interval away, so that no account is asked twice in a row.
+    /// grid that is at least half an interval away, so that no cloud is queried twice in a row.
     pub(super) fn next(&self, started: Instant, now: Instant) -> (Instant, u64) {
         let expected = self.at_or_after(started + self.interval / 2);
         let due = self.at_or_after(now.max(expected));

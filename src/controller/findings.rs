@@ -28,7 +28,7 @@ pub(super) fn of_collection(
         {
             Vec::new()
         }
-        None => vec![found(), Finding::new(reason(health), health.message())],
+        None => vec![found(), Finding::new(health.reason(), health.message())],
     }
 }
 
@@ -52,13 +52,6 @@ fn waiting() -> Finding {
     )
 }
 
-/// The health's reason as the condition's.
-fn reason(health: &Health) -> Reason {
-    let word = health.reason();
-    // The test below goes through all of them.
-    Reason::ALL.iter().copied().find(|reason| reason.as_str() == word).unwrap_or(Reason::CloudError)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,7 +59,7 @@ mod tests {
     use crate::cloud::error::{AnswerProblem, Refusal, Unreachable};
 
     #[test]
-    fn each_health_has_a_reason_of_the_resource() {
+    fn each_outcome_of_a_cycle_but_a_rejected_login_is_a_reason_of_collecting() {
         let all = [
             Health::Pending,
             Health::Collected,
@@ -77,10 +70,10 @@ mod tests {
             Health::Failed(Unreachable::Dns.into()),
             Health::Failed(AnswerProblem::Shape.into()),
             Health::Overdue,
+            Health::Panicked,
         ];
         for health in all {
-            assert_eq!(reason(&health).as_str(), health.reason());
-            assert_eq!(reason(&health).condition(), ConditionType::Collecting);
+            assert_eq!(health.reason().condition(), ConditionType::Collecting);
         }
     }
 

@@ -122,7 +122,7 @@ async fn bring(scoped: &Scoped, account: &CaasAccount, id: &AccountId) -> Result
     } else {
         if scoped.stands(account, id) && context.registry.listed(id).is_none() {
             // Its turn may be far, or the API server ill: meanwhile nobody should take it for unknown.
-            context.supervisor.leave_out(Uncollected::unread(account));
+            context.supervisor.mark_uncollected(Uncollected::unread(account));
         }
         dereference(context, account, id, failing).await?
     };
@@ -190,10 +190,10 @@ fn collect(
     match resolve::resolve(account, credentials, ca_bundle, |url| context.policy.check_endpoint(url)) {
         Ok(resolved) => {
             let changed = context.supervisor.put(resolved);
-            (None, changed.then(|| context.supervisor.twin_of(id)).flatten())
+            (None, changed.then(|| context.supervisor.duplicate_of(id)).flatten())
         }
         Err(problem) => {
-            context.supervisor.leave_out(Uncollected::new(account, problem.clone()));
+            context.supervisor.mark_uncollected(Uncollected::new(account, problem.clone()));
             (Some(problem), None)
         }
     }
@@ -252,12 +252,11 @@ fn fails_for_credentials(account: &CaasAccount) -> bool {
     stands(account, ConditionType::CredentialsReady).is_some_and(|stands| stands.status == "False")
 }
 
-/// How the collection of this very object stands, as its spec and Secrets are now.
+/// The reported outcome of collecting this very object, as its spec and Secrets are now.
 fn health(context: &Context, account: &CaasAccount, id: &AccountId) -> Health {
     let entry = context.registry.get(id);
-    let entry =
-        entry.filter(|entry| entry.is_current && Some(&entry.account.uid) == account.metadata.uid.as_ref());
-    entry.and_then(|entry| entry.snapshot).map_or(Health::Pending, |snapshot| snapshot.health.clone())
+    let entry = entry.filter(|entry| Some(&entry.account.uid) == account.metadata.uid.as_ref());
+    entry.map_or(Health::Pending, |entry| entry.reported)
 }
 
 /// An object that the type cannot read costs itself only: it is not collected, and the log says why.

@@ -21,7 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cloud", &["telemetry"]),
     ("account", &["api", "cloud"]),
     ("exposition", &["cloud"]),
-    ("collector", &["account", "exposition", "cloud", "telemetry"]),
+    ("collector", &["account", "api", "exposition", "cloud", "telemetry"]),
     ("controller", &["collector", "account", "api", "cloud", "telemetry"]),
     ("standalone", &["account", "api", "cloud"]),
     ("server", &["collector", "account", "exposition", "cloud", "telemetry"]),

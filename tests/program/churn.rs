@@ -50,7 +50,7 @@ async fn a_clock_that_jumps_changes_no_rhythm_and_costs_data_only_while_it_is_wr
         #[allow(clippy::cast_precision_loss)] // some tens
         let cycles = cycles as f64;
         assert!(cycles <= expected + 2.0, "{cycles} cycles in {took:?}: none is made up for");
-        assert_eq!(collected.until("a cycle", |_| true).await.health.reason(), "Collected");
+        assert_eq!(collected.until("a cycle", |_| true).await.health.reason().as_str(), "Collected");
         time.store(now(), Ordering::SeqCst);
         collected.until("the data is back", |snapshot| samples(snapshot) == 8).await;
     }

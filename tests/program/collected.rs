@@ -101,7 +101,7 @@ impl House {
 
     /// Waits until the newest snapshot of an account has this reason.
     pub(crate) async fn until_reason(&self, name: &str, reason: &str) -> Arc<Snapshot> {
-        self.until(name, reason, |snapshot| snapshot.health.reason() == reason).await
+        self.until(name, reason, |snapshot| snapshot.health.reason().as_str() == reason).await
     }
 
     /// Waits for the end of as many more cycles of an account.

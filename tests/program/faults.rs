@@ -48,7 +48,7 @@ async fn a_fault_of_one_services_measurements_costs_these_alone_and_is_counted_b
         .await;
         // On a busy machine another service's answer may be late for one cycle.
         let alone = |snapshot: &Snapshot| {
-            snapshot.health.reason() == "PartiallyCollected"
+            snapshot.health.reason().as_str() == "PartiallyCollected"
                 && (snapshot.counts(), of_kibana_and_others(snapshot)) == ((4, 8), (0, 6))
         };
         let snapshot = collected.until(fault, alone).await;
@@ -154,7 +154,7 @@ async fn a_short_limit_is_waited_out_inside_the_cycle() {
         })
         .await;
         let snapshot = collected.until(fault, |_| true).await;
-        assert_eq!((snapshot.health.reason(), samples(&snapshot)), ("Collected", 8), "{fault}");
+        assert_eq!((snapshot.health.reason().as_str(), samples(&snapshot)), ("Collected", 8), "{fault}");
         assert!(collected.house.count(&["caas_operator_api_retries_total", "acme"]) >= 1.0, "{fault}");
         collected.stop().await;
     }
@@ -166,7 +166,7 @@ async fn a_revoked_token_logs_in_once_and_loses_nothing() {
         let collected =
             Collected::with(fault, |account| account.schedule.interval = Duration::from_secs(3600)).await;
         let snapshot = collected.until(fault, |_| true).await;
-        assert_eq!((snapshot.health.reason(), samples(&snapshot)), ("Collected", 8), "{fault}");
+        assert_eq!((snapshot.health.reason().as_str(), samples(&snapshot)), ("Collected", 8), "{fault}");
         assert_eq!(collected.cloud.counts().login, 2, "{fault}");
         collected.stop().await;
     }

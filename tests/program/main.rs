@@ -18,6 +18,7 @@ mod collected;
 mod commands;
 mod demo;
 mod documents;
+mod edits;
 mod faults;
 mod hostile;
 mod outages;

@@ -64,7 +64,7 @@ fn registry() -> Arc<Registry> {
     }
     registry.put(account("team-c", "new", Names::Legacy));
     for (name, names, problem) in [("broken", Names::Both, broken()), ("resting", Names::Modern, resting())] {
-        registry.leave_out(uncollected("team-d", name, names, problem));
+        registry.mark_uncollected(uncollected("team-d", name, names, problem));
     }
     Arc::new(registry)
 }

@@ -2,173 +2,237 @@
 
 use std::time::Duration;
 
-use crate::account::{Provider, Uncollected};
-use crate::cloud::Credentials;
+use crate::account::{Names, Provider, Target, Uncollected};
 use crate::cloud::alauda::Settings;
-use crate::collector::fake::{House, account, id, kibana, memory};
+use crate::cloud::{Credentials, ServiceFilter};
+use crate::collector::fake::{Fixture, account, id, kibana, memory};
 
 const SECOND: Duration = Duration::from_secs(1);
 
+fn target() -> Target {
+    Target {
+        path: id().metrics_path(),
+        legacy: false,
+        interval: crate::api::Duration::from_secs(30),
+        timeout: crate::api::Duration::from_secs(10),
+        labels: vec![("team".to_owned(), "checkout".to_owned())],
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_same_account_again_changes_nothing() {
-    let house = House::new(|_| (SECOND, Ok(kibana(1.0))));
-    assert!(house.supervisor.put(account("uid-1")));
-    house.until(|_| true).await;
-    assert!(!house.supervisor.put(account("uid-1")));
+    let fixture = Fixture::new(|_| (SECOND, Ok(kibana(1.0))));
+    assert!(fixture.supervisor.put(account("uid-1")));
+    fixture.until(|_| true).await;
+    assert!(!fixture.supervisor.put(account("uid-1")));
     tokio::time::sleep(SECOND).await;
-    assert_eq!(house.clouds.started(), 1);
+    assert_eq!(fixture.clouds.started(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_changed_account_is_collected_anew_and_keeps_its_values_meanwhile() {
-    let house = House::new(|cycle| (20 * SECOND, Ok(kibana(f64::from(u32::try_from(cycle).unwrap())))));
-    house.supervisor.put(account("uid-1"));
-    house.until(|snapshot| memory(snapshot) == Some(0.0)).await;
+    let fixture = Fixture::new(|cycle| (20 * SECOND, Ok(kibana(f64::from(u32::try_from(cycle).unwrap())))));
+    fixture.supervisor.put(account("uid-1"));
+    fixture.until(|snapshot| memory(snapshot) == Some(0.0)).await;
 
     let mut changed = account("uid-1");
     changed.connection.credentials = Credentials::Token("rotated".into());
-    assert!(house.supervisor.put(changed));
-    assert_eq!(house.snapshot().as_deref().and_then(memory), Some(0.0));
+    assert!(fixture.supervisor.put(changed));
+    assert_eq!(fixture.snapshot().as_deref().and_then(memory), Some(0.0));
     tokio::time::sleep(SECOND).await;
-    assert_eq!(house.clouds.started(), 2, "the new credentials are used at once");
-    house.until(|snapshot| memory(snapshot) == Some(1.0)).await;
+    assert_eq!(fixture.clouds.started(), 2, "the new credentials are used at once");
+    fixture.until(|snapshot| memory(snapshot) == Some(1.0)).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_removed_account_loses_its_series_at_once_and_its_cycle_is_cancelled() {
-    let house = House::new(|_| (20 * SECOND, Ok(kibana(1.0))));
-    house.supervisor.put(account("uid-1"));
-    house.until(|_| true).await;
+    let fixture = Fixture::new(|_| (20 * SECOND, Ok(kibana(1.0))));
+    fixture.supervisor.put(account("uid-1"));
+    fixture.until(|_| true).await;
     tokio::time::sleep(45 * SECOND).await;
 
-    house.supervisor.remove(&id());
-    assert!(house.registry.get(&id()).is_none());
-    let started = house.clouds.started();
+    fixture.supervisor.remove(&id());
+    assert!(fixture.registry.get(&id()).is_none());
+    let started = fixture.clouds.started();
     tokio::time::sleep(600 * SECOND).await;
-    assert_eq!(house.clouds.started(), started);
-    assert!(house.registry.get(&id()).is_none(), "nothing is written afterwards");
-    assert!(!house.metrics.render().contains("team-a"), "{}", house.metrics.render());
+    assert_eq!(fixture.clouds.started(), started);
+    assert!(fixture.registry.get(&id()).is_none(), "nothing is written afterwards");
+    assert!(!fixture.metrics.render().contains("team-a"), "{}", fixture.metrics.render());
 }
 
 #[tokio::test(start_paused = true)]
 async fn removed_in_the_middle_of_a_cycle_nothing_of_it_is_published() {
-    let house = House::new(|_| (20 * SECOND, Ok(kibana(1.0))));
-    house.supervisor.put(account("uid-1"));
+    let fixture = Fixture::new(|_| (20 * SECOND, Ok(kibana(1.0))));
+    fixture.supervisor.put(account("uid-1"));
     tokio::time::sleep(10 * SECOND).await;
-    house.supervisor.remove(&id());
+    fixture.supervisor.remove(&id());
     tokio::time::sleep(60 * SECOND).await;
-    assert_eq!((house.clouds.started(), house.clouds.ended()), (1, 0));
-    assert!(house.registry.all().is_empty());
+    assert_eq!((fixture.clouds.started(), fixture.clouds.ended()), (1, 0));
+    assert!(fixture.registry.all().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn made_again_under_the_same_name_an_account_carries_no_state_over() {
-    let house = House::new(|cycle| (20 * SECOND, Ok(kibana(f64::from(u32::try_from(cycle).unwrap())))));
-    house.supervisor.put(account("uid-1"));
-    house.until(|snapshot| memory(snapshot) == Some(0.0)).await;
+    let fixture = Fixture::new(|cycle| (20 * SECOND, Ok(kibana(f64::from(u32::try_from(cycle).unwrap())))));
+    fixture.supervisor.put(account("uid-1"));
+    fixture.until(|snapshot| memory(snapshot) == Some(0.0)).await;
 
-    house.supervisor.put(account("uid-2"));
-    assert!(house.snapshot().is_none(), "the new object starts without values");
-    house.until(|snapshot| memory(snapshot) == Some(1.0)).await;
+    fixture.supervisor.put(account("uid-2"));
+    assert!(fixture.snapshot().is_none(), "the new object starts without values");
+    fixture.until(|snapshot| memory(snapshot) == Some(1.0)).await;
 
-    house.supervisor.remove(&id());
-    house.supervisor.put(account("uid-3"));
-    assert!(house.snapshot().is_none());
-    house.until(|snapshot| memory(snapshot) == Some(2.0)).await;
+    fixture.supervisor.remove(&id());
+    fixture.supervisor.put(account("uid-3"));
+    assert!(fixture.snapshot().is_none());
+    fixture.until(|snapshot| memory(snapshot) == Some(2.0)).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_account_that_asks_another_cloud_account_serves_none_of_the_old_values() {
-    let house = House::new(|cycle| (20 * SECOND, Ok(kibana(f64::from(u32::try_from(cycle).unwrap())))));
+    let fixture = Fixture::new(|cycle| (20 * SECOND, Ok(kibana(f64::from(u32::try_from(cycle).unwrap())))));
     let elsewhere = |change: fn(&mut Settings)| {
         let mut account = account("uid-1");
         let Provider::Alauda(settings) = &mut account.connection.provider;
         change(settings);
         account
     };
-    house.supervisor.put(account("uid-1"));
-    house.until(|snapshot| memory(snapshot) == Some(0.0)).await;
+    fixture.supervisor.put(account("uid-1"));
+    fixture.until(|snapshot| memory(snapshot) == Some(0.0)).await;
 
-    house.supervisor.put(elsewhere(|settings| settings.namespace = "globex".into()));
-    assert!(house.snapshot().is_none(), "they are another user's");
-    house.until(|snapshot| memory(snapshot) == Some(1.0)).await;
+    fixture.supervisor.put(elsewhere(|settings| settings.namespace = "globex".into()));
+    assert!(fixture.snapshot().is_none(), "they are another user's");
+    fixture.until(|snapshot| memory(snapshot) == Some(1.0)).await;
 
-    house.supervisor.put(elsewhere(|settings| settings.metrics_window = 200 * SECOND));
-    assert!(house.snapshot().is_none(), "it asks as the first user again");
-    house.until(|snapshot| memory(snapshot) == Some(2.0)).await;
+    fixture.supervisor.put(elsewhere(|settings| settings.metrics_window = 200 * SECOND));
+    assert!(fixture.snapshot().is_none(), "it asks as the first user again");
+    fixture.until(|snapshot| memory(snapshot) == Some(2.0)).await;
 
-    house.supervisor.put(account("uid-1"));
-    assert_eq!(house.snapshot().as_deref().and_then(memory), Some(2.0), "how it asks is no matter");
+    fixture.supervisor.put(account("uid-1"));
+    assert_eq!(fixture.snapshot().as_deref().and_then(memory), Some(2.0), "how it asks is no matter");
 }
 
 #[tokio::test(start_paused = true)]
 async fn exactly_the_given_accounts_are_collected() {
-    let house = House::new(|_| (SECOND, Ok(kibana(1.0))));
+    let fixture = Fixture::new(|_| (SECOND, Ok(kibana(1.0))));
     let other = || {
         let mut other = account("uid-2");
         other.id = crate::account::AccountId::new("team-b", "beta");
         other
     };
-    house.supervisor.put_all(vec![account("uid-1"), other()], vec![]);
-    house.supervisor.put_all(vec![other()], vec![]);
-    assert_eq!(house.supervisor.ids(), [other().id]);
-    assert_eq!(house.registry.all().len(), 1);
+    fixture.supervisor.put_all(vec![account("uid-1"), other()], vec![]);
+    fixture.supervisor.put_all(vec![other()], vec![]);
+    assert_eq!(fixture.supervisor.ids(), [other().id]);
+    assert_eq!(fixture.registry.all().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_account_that_cannot_be_collected_is_listed_and_nothing_else_of_it_is_left() {
-    let house = House::new(|_| (20 * SECOND, Ok(kibana(1.0))));
-    let left_out = || Uncollected::without_secret(&account("uid-1"));
-    house.supervisor.put(account("uid-1"));
-    house.until(|_| true).await;
+    let fixture = Fixture::new(|_| (20 * SECOND, Ok(kibana(1.0))));
+    let uncollected = || Uncollected::without_secret(&account("uid-1"));
+    fixture.supervisor.put(account("uid-1"));
+    fixture.until(|_| true).await;
     tokio::time::sleep(45 * SECOND).await;
 
-    house.supervisor.leave_out(left_out());
-    assert!(house.registry.get(&id()).is_none());
-    assert_eq!(house.registry.states(), [("SecretNotFound", 1)].into());
-    let started = house.clouds.started();
+    fixture.supervisor.mark_uncollected(uncollected());
+    assert!(fixture.registry.get(&id()).is_none());
+    assert_eq!(fixture.registry.states(), [("SecretNotFound", 1)].into());
+    let started = fixture.clouds.started();
     tokio::time::sleep(600 * SECOND).await;
-    assert_eq!(house.clouds.started(), started);
-    assert_eq!(house.registry.states(), [("SecretNotFound", 1)].into(), "its task says nothing more");
-    assert!(!house.metrics.render().contains("team-a"), "{}", house.metrics.render());
+    assert_eq!(fixture.clouds.started(), started);
+    assert_eq!(fixture.registry.states(), [("SecretNotFound", 1)].into(), "its task says nothing more");
+    assert!(!fixture.metrics.render().contains("team-a"), "{}", fixture.metrics.render());
 
-    house.supervisor.put(account("uid-1"));
-    assert!(house.snapshot().is_none(), "what it had is long gone");
-    house.until(|_| true).await;
+    fixture.supervisor.put(account("uid-1"));
+    assert!(fixture.snapshot().is_none(), "what it had is long gone");
+    fixture.until(|_| true).await;
 
-    house.supervisor.put_all(vec![], vec![left_out()]);
-    assert_eq!(house.supervisor.ids(), [id()]);
-    house.supervisor.put_all(vec![], vec![]);
-    assert!(house.registry.all().is_empty());
-    house.supervisor.leave_out(left_out());
-    house.supervisor.remove(&id());
-    assert!(house.registry.all().is_empty());
+    fixture.supervisor.put_all(vec![], vec![uncollected()]);
+    assert_eq!(fixture.supervisor.ids(), [id()]);
+    fixture.supervisor.put_all(vec![], vec![]);
+    assert!(fixture.registry.all().is_empty());
+    fixture.supervisor.mark_uncollected(uncollected());
+    fixture.supervisor.remove(&id());
+    assert!(fixture.registry.all().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn stopping_ends_every_task_and_keeps_what_scrapes_may_still_ask_for() {
-    let house = House::new(|_| (SECOND, Ok(kibana(1.0))));
-    house.supervisor.put(account("uid-1"));
-    house.until(|_| true).await;
-    house.supervisor.stop().await;
-    let started = house.clouds.started();
+    let fixture = Fixture::new(|_| (SECOND, Ok(kibana(1.0))));
+    fixture.supervisor.put(account("uid-1"));
+    fixture.until(|_| true).await;
+    fixture.supervisor.stop().await;
+    let started = fixture.clouds.started();
     tokio::time::sleep(300 * SECOND).await;
-    assert_eq!(house.clouds.started(), started);
-    assert!(house.snapshot().is_some());
+    assert_eq!(fixture.clouds.started(), started);
+    assert!(fixture.snapshot().is_some());
 }
 
 #[tokio::test(start_paused = true)]
 async fn two_accounts_of_one_cloud_account_both_work_and_know_of_each_other() {
-    let house = House::new(|_| (SECOND, Ok(kibana(1.0))));
+    let fixture = Fixture::new(|_| (SECOND, Ok(kibana(1.0))));
     let mut twin = account("uid-2");
     twin.id = crate::account::AccountId::new("team-b", "beta");
-    house.supervisor.put(account("uid-1"));
-    assert_eq!(house.supervisor.twin_of(&id()), None);
-    house.supervisor.put(twin.clone());
-    assert_eq!(house.supervisor.twin_of(&id()), Some(twin.id.clone()));
-    house.until(|_| true).await;
-    assert!(house.registry.get(&twin.id).unwrap().snapshot.is_some());
+    fixture.supervisor.put(account("uid-1"));
+    assert_eq!(fixture.supervisor.duplicate_of(&id()), None);
+    fixture.supervisor.put(twin.clone());
+    assert_eq!(fixture.supervisor.duplicate_of(&id()), Some(twin.id.clone()));
+    fixture.until(|_| true).await;
+    assert!(fixture.registry.get(&twin.id).unwrap().snapshot.is_some());
 
-    house.supervisor.remove(&id());
-    assert_eq!(house.supervisor.twin_of(&twin.id), None);
+    fixture.supervisor.remove(&id());
+    assert_eq!(fixture.supervisor.duplicate_of(&twin.id), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_change_of_the_connection_makes_another_client() {
+    let fixture = Fixture::new(|_| (SECOND, Ok(kibana(1.0))));
+    let mut edited = account("uid-1");
+    fixture.supervisor.put(edited.clone());
+    fixture.until(|_| true).await;
+
+    edited.schedule.interval = 60 * SECOND;
+    assert!(fixture.supervisor.put(edited.clone()));
+    edited.selection = ServiceFilter::new(&["kib*"], &[]);
+    assert!(fixture.supervisor.put(edited.clone()));
+    edited.exposition.names = Names::Both;
+    assert!(fixture.supervisor.put(edited.clone()));
+    edited.targets = vec![target()];
+    assert!(fixture.supervisor.put(edited.clone()));
+    tokio::time::sleep(300 * SECOND).await;
+    assert_eq!(fixture.clouds.connected(), 1);
+
+    edited.connection.credentials = Credentials::Token("rotated".into());
+    fixture.supervisor.put(edited.clone());
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(fixture.clouds.connected(), 2);
+    edited.connection.limits.requests_per_second = 1;
+    fixture.supervisor.put(edited.clone());
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(fixture.clouds.connected(), 3);
+    edited.uid = "uid-2".into();
+    fixture.supervisor.put(edited);
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(fixture.clouds.connected(), 4, "another object shares nothing with the one before");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_how_values_are_exposed_leaves_the_cycle_under_way_alone() {
+    let fixture = Fixture::new(|_| (20 * SECOND, Ok(kibana(1.0))));
+    let mut edited = account("uid-1");
+    fixture.supervisor.put(edited.clone());
+    tokio::time::sleep(10 * SECOND).await;
+
+    edited.exposition.names = Names::Both;
+    fixture.supervisor.put(edited.clone());
+    tokio::time::sleep(SECOND).await;
+    edited.targets = vec![target()];
+    fixture.supervisor.put(edited.clone());
+    fixture.until(|snapshot| snapshot.bodies.legacy.is_some() && memory(snapshot) == Some(1.0)).await;
+
+    assert_eq!((fixture.clouds.started(), fixture.clouds.ended()), (1, 1));
+    assert_eq!(fixture.registry.get(&id()).unwrap().account.targets, [target()]);
+    let reported = fixture.reported();
+    edited.targets.clear();
+    fixture.supervisor.put(edited);
+    assert_eq!(fixture.reported(), reported, "its condition does not change either");
 }

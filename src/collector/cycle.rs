@@ -1,0 +1,301 @@
+//! One account's cycles: query the cloud, merge, render, publish, report. Whatever they wait for, values that go stale
+//! meanwhile leave the registry.
+//!
+//! Cycles follow one another, never two at once. Dropping the future ends them wherever they are, and nothing is
+//! published afterwards.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures::FutureExt;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::connect::Connect;
+use super::health::Health;
+use super::registry::{Registry, Snapshot};
+use super::rendering::{RenderFailed, RenderPool};
+use super::report::Report;
+use super::schedule::Schedule;
+use super::staleness::StalenessPolicy;
+use super::state::{CollectorState, grace_period, options};
+use super::transition::Transition;
+use crate::account::{Account, Exposition};
+use crate::cloud::CloudError;
+use crate::exposition::Rendered;
+use crate::exposition::values::{AccountGauges, AccountValues};
+use crate::telemetry::{AccountMeter, Metrics};
+
+/// How many first cycles are under way at once. Later ones are spread over the interval; the first ones would all
+/// start together and hold the largest part of what they need at the same time.
+const FIRST_CYCLES: usize = 128;
+
+/// How long a first cycle keeps others waiting: clouds that hang must not delay those that respond.
+const FIRST_CYCLE_COUNTS_FOR: Duration = Duration::from_secs(2);
+
+/// What all accounts' cycles share.
+pub(super) struct Shared {
+    pub(super) connect: Arc<dyn Connect>,
+    pub(super) registry: Arc<Registry>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) transitions: mpsc::Sender<Transition>,
+    pub(super) renders: RenderPool,
+    pub(super) first_cycles: Semaphore,
+}
+
+impl Shared {
+    pub(super) fn new(
+        connect: Arc<dyn Connect>,
+        registry: Arc<Registry>,
+        metrics: Arc<Metrics>,
+        transitions: mpsc::Sender<Transition>,
+    ) -> Self {
+        let first_cycles = Semaphore::new(FIRST_CYCLES);
+        Self { connect, registry, metrics, transitions, renders: RenderPool::default(), first_cycles }
+    }
+}
+
+/// The cycles of one account as it is now.
+pub(super) struct Cycles<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) account: &'a Account,
+    /// The account as it is wanted, which differs from `account` at most in what does not concern its collection.
+    pub(super) desired: watch::Receiver<Arc<Account>>,
+    pub(super) meter: AccountMeter,
+}
+
+impl Cycles<'_> {
+    /// Collects at once, and then on the account's own schedule.
+    pub(super) async fn run(&self, state: &mut CollectorState) -> Infallible {
+        let schedule = Schedule::new(&self.account.uid, self.account.schedule.interval, Instant::now());
+        let mut permit = self.meanwhile(state, self.shared.first_cycles.acquire()).await.ok();
+        loop {
+            let started = Instant::now();
+            let ended = match permit.take() {
+                Some(permit) => holding_for(FIRST_CYCLE_COUNTS_FOR, permit, self.cycle(state)).await,
+                None => self.cycle(state).await,
+            };
+            let (due, skipped) = schedule.next(started, Instant::now());
+            if skipped > 0 {
+                tracing::warn!(
+                    account = %self.account.id, skipped,
+                    "the collection took longer than its interval; raise spec.collection.interval"
+                );
+                self.meter.skipped_cycles(skipped);
+            }
+            state.grace_period = Some(grace_period(self.account, ended, due));
+            self.meanwhile(state, sleep_until(due)).await;
+        }
+    }
+
+    /// Runs one cycle; returns when the cloud's response was complete.
+    pub(super) async fn cycle(&self, state: &mut CollectorState) -> Instant {
+        let started = Instant::now();
+        // A bug that panics on one account's data must not end its collection silently.
+        let outcome = AssertUnwindSafe(self.collect(state)).catch_unwind().await;
+        let ended = Instant::now();
+        state.health = outcome.unwrap_or_else(|_| {
+            tracing::error!(account = %self.account.id, "a collection cycle panicked; the next one follows");
+            self.meter.collection_error("panic");
+            Health::Panicked
+        });
+        state.values.expire(StalenessPolicy::new(self.account.schedule.stale_after), ended);
+        self.meter.cut_label_values(state.values.take_cut_labels());
+
+        let now = SystemTime::now();
+        state.collected_at = now;
+        state.gauges.up = state.health.is_up();
+        state.gauges.last_collection = seconds(now);
+        state.gauges.last_duration = ended.duration_since(started).as_secs_f64();
+        if state.gauges.up {
+            state.gauges.last_success = Some(seconds(now));
+        }
+        if let Some((health, counts)) = self.publish(state).await {
+            let report = state.last_reported.cycle_ended(&health, counts, Instant::now());
+            self.report(state, &report, counts);
+        }
+        ended
+    }
+
+    /// Queries the cloud and merges what it returned.
+    async fn collect(&self, state: &mut CollectorState) -> Health {
+        let result = match state.cloud.clone() {
+            Ok(cloud) => self.meanwhile(state, cloud.collect(&self.account.selection)).await,
+            Err(error) => Err(error),
+        };
+        match result {
+            Ok(collection) => {
+                self.count_errors(collection.errors());
+                let (failures, first) = collection.failures();
+                let health = Health::of_collection(failures, first);
+                state.values.merge(&collection, Instant::now());
+                health
+            }
+            Err(error) => {
+                self.count_errors(std::iter::once(&error));
+                Health::Failed(error)
+            }
+        }
+    }
+
+    /// Waits for something. What is due meanwhile is done: stale values are dropped, a changed exposition is rendered,
+    /// an outcome that has lasted is reported.
+    async fn meanwhile<T>(&self, state: &mut CollectorState, awaited: impl Future<Output = T>) -> T {
+        let mut awaited = pin!(awaited);
+        loop {
+            let expiry = state.values.next_expiry(state.staleness(self.account));
+            let wake = expiry.into_iter().chain(state.last_reported.due()).min();
+            tokio::select! {
+                // What comes at the last moment comes in time.
+                biased;
+                result = &mut awaited => return result,
+                () = self.exposition_changed(state.exposition) => {
+                    state.last_reported.restart();
+                    self.publish(state).await;
+                }
+                () = sleep_until_some(wake) => {
+                    let now = Instant::now();
+                    if expiry.is_some_and(|expiry| expiry <= now) {
+                        state.expire(self.account, now);
+                        self.publish(state).await;
+                    }
+                }
+            }
+            if let Some((health, counts)) = self.published() {
+                let report = state.last_reported.time_passed(&health, counts, Instant::now());
+                self.report(state, &report, counts);
+            }
+        }
+    }
+
+    async fn exposition_changed(&self, rendered: Exposition) {
+        let changed = |desired: &Arc<Account>| desired.exposition != rendered;
+        if self.desired.clone().wait_for(changed).await.is_err() {
+            // The account is gone, and with it soon this future.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Renders what is known now and puts it into the registry; returns what is published then.
+    async fn publish(&self, state: &mut CollectorState) -> Option<(Health, (usize, usize))> {
+        let permit = self.shared.renders.permit().await;
+        state.exposition = self.desired.borrow().exposition;
+        let mut rendered =
+            permit.render(state.account_values(self.account), options(&state.exposition)).await;
+        if rendered.is_ok() {
+            state.rendered_at = Some(Instant::now());
+        } else {
+            tracing::error!(account = %self.account.id, "the metrics could not be rendered");
+            self.meter.collection_error("panic");
+            rendered = self.render_without_new_values(state).await;
+        }
+        // Without a single body that can be rendered, what is published stays.
+        if let Ok((values, rendered)) = rendered {
+            self.count_rendered(&rendered);
+            let snapshot = Snapshot {
+                bodies: rendered.bodies,
+                values,
+                series: rendered.series,
+                health: state.health.clone().limited(rendered.over_limit, state.exposition.max_series),
+                collected_at: state.collected_at,
+            };
+            self.shared.registry.publish(self.account, Arc::new(snapshot));
+        }
+        self.published()
+    }
+
+    /// Marks the cycle as failed; renders the values published before, if they are not stale, else the account's own
+    /// gauges alone.
+    async fn render_without_new_values(
+        &self,
+        state: &mut CollectorState,
+    ) -> Result<(AccountValues, Rendered), RenderFailed> {
+        let before = self.shared.registry.get(&self.account.id).and_then(|entry| entry.snapshot);
+        let last_success = before.as_ref().and_then(|before| before.values.gauges.last_success);
+        state.health = Health::Panicked;
+        state.gauges = AccountGauges { up: false, last_success, ..state.gauges };
+        let own = AccountValues { services: Vec::new(), ..state.account_values(self.account) };
+        let fresh = |at: Instant| at.elapsed() < self.account.schedule.stale_after;
+        if let Some(before) = before.filter(|_| state.rendered_at.is_some_and(fresh)) {
+            let values = AccountValues { services: before.values.services.clone(), ..own.clone() };
+            let rendered =
+                self.shared.renders.permit().await.render(values, options(&state.exposition)).await;
+            if rendered.is_ok() {
+                return rendered;
+            }
+        }
+        self.shared.renders.permit().await.render(own, options(&state.exposition)).await
+    }
+
+    /// Health and counts of what this task has published, if the account is still collected this way.
+    fn published(&self) -> Option<(Health, (usize, usize))> {
+        let entry = self.shared.registry.get(&self.account.id)?;
+        let snapshot = entry.snapshot.filter(|_| entry.account.is_collected_like(self.account))?;
+        Some((snapshot.health.clone(), snapshot.counts()))
+    }
+
+    /// Reports a transition. One that the full channel did not take is sent again after the next cycle.
+    fn report(&self, state: &mut CollectorState, report: &Report, counts: (usize, usize)) {
+        if *report == Report::Health {
+            let health = state.last_reported.health();
+            self.shared.registry.report(self.account, health.clone());
+            self.log(health, counts);
+        }
+        if *report == Report::Nothing && !state.unsent {
+            return;
+        }
+        let transition = Transition { id: self.account.id.clone(), uid: self.account.uid.clone() };
+        // Without a receiver, as in standalone, there is nothing to send again.
+        let sent = self.shared.transitions.try_send(transition);
+        state.unsent = matches!(sent, Err(mpsc::error::TrySendError::Full(_)));
+    }
+
+    fn log(&self, health: &Health, (services, instances): (usize, usize)) {
+        let account = &self.account.id;
+        if *health == Health::Collected {
+            tracing::info!(%account, services, instances, "collected");
+        } else {
+            tracing::warn!(%account, reason = %health.reason(), "{}", health.message());
+        }
+    }
+
+    fn count_errors<'a>(&self, errors: impl Iterator<Item = &'a CloudError>) {
+        for error in errors {
+            self.meter.collection_error(error.reason());
+        }
+    }
+
+    fn count_rendered(&self, rendered: &Rendered) {
+        self.meter.dropped_series("duplicate", rendered.duplicates);
+        self.meter.dropped_series("max_series", rendered.over_limit);
+        for (format, body) in rendered.bodies.each() {
+            self.meter.render(format, body.plain_bytes(), body.gzip.len());
+        }
+    }
+}
+
+/// Runs `work` and drops `held` when it ends, or after this time if that is sooner.
+async fn holding_for<T>(longest: Duration, held: impl Sized, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    if let Ok(done) = timeout(longest, &mut work).await {
+        return done;
+    }
+    drop(held);
+    work.await
+}
+
+/// Sleeps until that moment; forever where there is none.
+async fn sleep_until_some(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Seconds since the epoch, as Prometheus takes them.
+fn seconds(time: SystemTime) -> f64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs_f64()
+}

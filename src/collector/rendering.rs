@@ -1,0 +1,126 @@
+//! Renders snapshots on blocking threads, as many at once as the machine has cores.
+//!
+//! Rendering is CPU work, so more at once only costs memory: each needs buffers as large as its account's bodies. The
+//! renderers, which keep their buffers, are shared by all accounts. A permit is held until its render has ended, even if
+//! nobody waits for it any longer.
+
+use std::num::NonZero;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use thiserror::Error;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::exposition::values::AccountValues;
+use crate::exposition::{Options, Rendered, Renderer};
+
+/// How values become bodies; tests put another function here.
+type Render = dyn Fn(&mut Renderer, &AccountValues, &Options) -> Rendered + Send + Sync;
+
+/// Rendering panicked, which is a bug, or the process is shutting down.
+#[derive(Debug, Error)]
+#[error("the metrics could not be rendered")]
+pub(super) struct RenderFailed;
+
+/// Limits how many renders run at once.
+#[derive(Clone)]
+pub(super) struct RenderPool {
+    permits: Arc<Semaphore>,
+    idle: Arc<Mutex<Vec<Renderer>>>,
+    render: Arc<Render>,
+}
+
+/// The right to render once.
+pub(super) struct RenderPermit {
+    pool: RenderPool,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Default for RenderPool {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        Self::new(cores, Renderer::render)
+    }
+}
+
+impl RenderPool {
+    /// A pool that runs `render` at most `at_once` times at the same time.
+    pub(super) fn new(
+        at_once: usize,
+        render: impl Fn(&mut Renderer, &AccountValues, &Options) -> Rendered + Send + Sync + 'static,
+    ) -> Self {
+        Self { permits: Arc::new(Semaphore::new(at_once)), idle: Arc::default(), render: Arc::new(render) }
+    }
+
+    /// Waits until another render may start. What is to be rendered is best made afterwards, so that none waits in memory.
+    pub(super) async fn permit(&self) -> RenderPermit {
+        // The semaphore is never closed; without a permit a render would run all the same.
+        RenderPermit { pool: self.clone(), permit: Arc::clone(&self.permits).acquire_owned().await.ok() }
+    }
+}
+
+impl RenderPermit {
+    /// Renders the values of one account.
+    pub(super) async fn render(
+        self,
+        values: AccountValues,
+        options: Options,
+    ) -> Result<(AccountValues, Rendered), RenderFailed> {
+        let Self { pool, permit } = self;
+        let work = tokio::task::spawn_blocking(move || {
+            let idle = || pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut tools = idle().pop().unwrap_or_default();
+            let rendered = (pool.render)(&mut tools, &values, &options);
+            idle().push(tools);
+            drop(permit);
+            (values, rendered)
+        });
+        work.await.map_err(|_| RenderFailed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::exposition::labels::LabelSet;
+    use crate::exposition::values::AccountGauges;
+
+    fn values() -> AccountValues {
+        let labels = LabelSet::account("team-a", "acme");
+        AccountValues { labels, gauges: AccountGauges::default(), status_words: &[], services: Vec::new() }
+    }
+
+    const OPTIONS: Options =
+        Options { modern: true, legacy: false, max_series: 100, source_timestamps: false };
+
+    #[tokio::test]
+    async fn never_more_renders_run_at_once_than_allowed() {
+        let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (now, peak) = (Arc::clone(&running), Arc::clone(&most));
+        let pool = RenderPool::new(2, move |renderer, values, options| {
+            peak.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            std::thread::sleep(Duration::from_millis(5));
+            let rendered = renderer.render(values, options);
+            now.fetch_sub(1, Ordering::SeqCst);
+            rendered
+        });
+
+        let renders = (0..20).map(|_| async { pool.permit().await.render(values(), OPTIONS).await });
+        for rendered in futures::future::join_all(renders).await {
+            assert!(rendered.is_ok());
+        }
+
+        assert_eq!((running.load(Ordering::SeqCst), most.load(Ordering::SeqCst)), (0, 2));
+        assert!(pool.idle.lock().unwrap().len() <= 2, "renderers are used again");
+    }
+
+    #[tokio::test]
+    async fn a_render_that_panics_gives_its_permit_back() {
+        let pool = RenderPool::new(1, |_, _, _| panic!("a bug"));
+        for _ in 0..3 {
+            assert!(pool.permit().await.render(values(), OPTIONS).await.is_err());
+        }
+    }
+}

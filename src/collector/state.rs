@@ -1,0 +1,118 @@
+//! What an account's collection keeps from one cycle to the next, and across changes of the account.
+//!
+//! The client of the cloud lives as long as the connection stays equal, so no other change costs a login, a rate budget
+//! or a pause that the cloud asked for. Values live as long as they are of the same account at the same cloud.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::time::Instant;
+
+use super::connect::Connect;
+use super::health::Health;
+use super::report::LastReported;
+use super::staleness::{RetainedValues, StalenessPolicy};
+use crate::account::{Account, Exposition};
+use crate::cloud::{Cloud, CloudError};
+use crate::exposition::Options;
+use crate::exposition::values::{AccountGauges, AccountValues};
+
+/// The state of one account's collection.
+pub(super) struct CollectorState {
+    /// The client, or why there is none.
+    pub(super) cloud: Result<Arc<dyn Cloud>, CloudError>,
+    pub(super) values: RetainedValues,
+    pub(super) gauges: AccountGauges,
+    /// The outcome of the newest cycle, before the limit on series is considered.
+    pub(super) health: Health,
+    /// When the newest cycle ended.
+    pub(super) collected_at: SystemTime,
+    /// When the newest cycle confirmed values, and until when they wait for the next cycle to confirm them again.
+    pub(super) grace_period: Option<(Instant, Instant)>,
+    /// How the newest snapshot was rendered.
+    pub(super) exposition: Exposition,
+    /// When the newest values were rendered last: a render that fails leaves the bodies before it.
+    pub(super) rendered_at: Option<Instant>,
+    pub(super) last_reported: LastReported,
+    /// The receiver of transitions could not take the last one.
+    pub(super) unsent: bool,
+}
+
+impl CollectorState {
+    /// Of an account that was never collected.
+    pub(super) fn new(account: &Account, connect: &dyn Connect) -> Self {
+        Self::with(account, connect.connect(account))
+    }
+
+    fn with(account: &Account, cloud: Result<Arc<dyn Cloud>, CloudError>) -> Self {
+        Self {
+            cloud,
+            values: RetainedValues::new(&account.id),
+            gauges: AccountGauges::default(),
+            health: Health::Pending,
+            collected_at: UNIX_EPOCH,
+            grace_period: None,
+            exposition: account.exposition,
+            rendered_at: None,
+            last_reported: LastReported::default(),
+            unsent: false,
+        }
+    }
+
+    /// The state for `after`, an account that was `before`. Its next outcome is new, even if it is the same as the last.
+    pub(super) fn after_change(self, before: &Account, after: &Account, connect: &dyn Connect) -> Self {
+        let same_client = after.uid == before.uid && after.connection == before.connection;
+        let cloud = if same_client { self.cloud.clone() } else { connect.connect(after) };
+        if !after.inherits_state(before) {
+            return Self::with(after, cloud);
+        }
+        let mut state = Self { cloud, health: Health::Pending, ..self };
+        state.last_reported.restart();
+        let now = Instant::now();
+        state.grace_period = state.grace_period.map(|(confirmed, _)| grace_period(after, confirmed, now));
+        state
+    }
+
+    /// How long values stay.
+    pub(super) fn staleness(&self, account: &Account) -> StalenessPolicy {
+        StalenessPolicy::new(account.schedule.stale_after).with_grace_period(self.grace_period)
+    }
+
+    /// Drops what is stale. Where nothing is left while the next cycle is under way, the last outcome no longer holds.
+    pub(super) fn expire(&mut self, account: &Account, now: Instant) {
+        self.values.expire(self.staleness(account), now);
+        if self.values.are_gone() {
+            self.gauges.up = false;
+            if self.health.is_up() {
+                self.health = Health::Overdue;
+            }
+        }
+    }
+
+    /// The newest values, ready to be rendered.
+    pub(super) fn account_values(&self, account: &Account) -> AccountValues {
+        AccountValues {
+            labels: self.values.labels().clone(),
+            gauges: self.gauges,
+            status_words: account.connection.provider.status_words(),
+            services: self.values.entries(),
+        }
+    }
+}
+
+/// What a cycle confirmed when it ended must not be gone before the next one, due at `due`, has had its time, however
+/// short `stale_after` is.
+pub(super) fn grace_period(account: &Account, ended: Instant, due: Instant) -> (Instant, Instant) {
+    let Account { connection, schedule, .. } = account;
+    (ended, due.max(ended + schedule.interval) + connection.limits.request_timeout)
+}
+
+/// How an account's values are rendered.
+pub(super) fn options(exposition: &Exposition) -> Options {
+    Options {
+        modern: exposition.names.modern(),
+        legacy: exposition.names.legacy(),
+        source_timestamps: exposition.source_timestamps,
+        max_series: exposition.max_series,
+    }
+}
