@@ -1,8 +1,9 @@
-//! `caas-operator demo`: a simulated cloud and standalone on this machine, with manifests that are built in.
+//! `caas-operator demo`: simulated clouds and standalone on this machine, with manifests that are built in.
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args as ClapArgs;
@@ -17,18 +18,10 @@ use super::standalone::{self, StandaloneError};
 use crate::account::AccountId;
 use crate::cloud::http::Policy;
 use crate::server::ListenError;
-use crate::simulator::{AccountSettings, Running, Settings, Simulator, StartError};
-
-/// The manifests of `examples/demo`, with the endpoint that stands in them.
-const MANIFESTS: [(&str, &str); 2] = [
-    ("acme.yaml", include_str!("../../examples/demo/acme.yaml")),
-    ("globex.yaml", include_str!("../../examples/demo/globex.yaml")),
-];
-const ENDPOINT: &str = "http://127.0.0.1:8500/v1/";
-
-/// The users of the simulated cloud: name, password, services, instances each.
-const USERS: [(&str, &str, usize, usize); 2] =
-    [("acme", "demo-password-of-acme", 20, 5), ("globex", "demo-password-of-globex", 8, 3)];
+use crate::simulator::{
+    Demo, Running, Settings, SimulatedProvider, Simulator, StartError, command_line, providers,
+};
+use crate::standalone::manifests;
 
 /// Arguments of `demo`.
 #[derive(ClapArgs)]
@@ -46,7 +39,7 @@ pub(super) struct Args {
     )]
     listen_cloud: SocketAddr,
     /// The share of services that stop, scale, restart, come and go: 0 (none) to 1
-    #[arg(long, env = "CAAS_OPERATOR_CHURN", default_value_t = 0.1, value_parser = super::simulate::share)]
+    #[arg(long, env = "CAAS_OPERATOR_CHURN", default_value_t = 0.1, value_parser = command_line::share)]
     churn: f64,
     /// Clouds of the same seed hold the same services, instances and loads
     #[arg(long, env = "CAAS_OPERATOR_SEED", default_value_t = 1)]
@@ -59,23 +52,23 @@ const EXAMPLES: &str = "Examples:
 
 It says where to look once there is something to see, and runs until Ctrl-C.";
 
-/// Why there is no demo.
+/// A demo that does not run.
 #[derive(Debug, Error)]
 pub(super) enum DemoError {
-    /// The simulated cloud has no address.
+    /// A simulated cloud does not start.
     #[error(
         "the simulated cloud cannot listen on {address}: {error}; choose another address with --listen-cloud"
     )]
     Cloud {
-        /// The address that was asked for.
+        /// The address that was given.
         address: SocketAddr,
-        /// What the system says.
+        /// The system's error.
         error: io::Error,
     },
-    /// The address for metrics is taken.
+    /// The address for metrics is in use.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// The folder of manifests cannot be written, or nothing printed.
+    /// The folder of manifests or standard output cannot be written.
     #[error("the demo cannot write to its temporary folder or standard output: {0}")]
     Write(#[from] io::Error),
     /// Collecting ended.
@@ -83,48 +76,79 @@ pub(super) enum DemoError {
     Standalone(#[from] StandaloneError),
 }
 
+/// A simulated cloud of the demo.
+struct Cloud {
+    running: Running,
+    demo: Demo,
+}
+
 /// Runs until SIGINT or SIGTERM.
 pub(super) async fn run(args: Args) -> Result<(), DemoError> {
     let stop = stop_token()?;
     let listeners = Listeners::bind(args.listen, None).await?;
-    let cloud = simulated_cloud(&args).await?;
-    let address = reachable(cloud.addr);
-    let endpoint = format!("http://{address}/v1/");
-    let folder = manifests(&endpoint)?;
-    let (runtime, _) = Runtime::new(policy(address.ip()));
-    let greeting = greeting(&endpoint, folder.path(), listeners.address());
-    let greeted = greet_when_collected(&runtime, greeting, &stop);
+    let clouds = start_clouds(&args).await?;
+    let manifests = manifests_of(&clouds);
+    let folder = write(&manifests)?;
+    let (runtime, _) = Runtime::new(policy(clouds.iter().map(|cloud| reachable(cloud.running.addr).ip())));
+    let accounts = accounts(&manifests);
+    let greeting = greeting(&clouds, folder.path(), listeners.address(), accounts.first());
+    let greeted = greet_when_collected(&runtime, &accounts, greeting, &stop);
     let collecting = standalone::from_folder(&runtime, folder.path().to_owned(), listeners, stop.clone());
     let (collected, greeted) = tokio::join!(collecting, greeted);
-    cloud.stop().await;
+    for cloud in clouds {
+        cloud.running.stop().await;
+    }
     collected?;
     Ok(greeted?)
 }
 
-async fn simulated_cloud(args: &Args) -> Result<Running, DemoError> {
-    let account = |(user, password, services, instances): (&str, &str, usize, usize)| AccountSettings {
-        password: Some(password.to_owned()),
-        services,
-        instances,
-        ..AccountSettings::new(user)
-    };
-    let settings = Settings {
-        listen: args.listen_cloud,
-        accounts: USERS.into_iter().map(account).collect(),
-        seed: args.seed,
-        churn: args.churn,
-        ..Settings::default()
-    };
-    Simulator::start(settings).await.map_err(|error| {
-        let (address, error) = match error {
-            StartError::InUse(address) => (address, io::Error::from(io::ErrorKind::AddrInUse)),
-            StartError::Listen { address, error } => (address, error),
-        };
-        DemoError::Cloud { address, error }
-    })
+/// Starts a cloud of each provider that has a demo: the first at the given address, the others at the ports after it.
+async fn start_clouds(args: &Args) -> Result<Vec<Cloud>, DemoError> {
+    let mut clouds = Vec::new();
+    let mut address = args.listen_cloud;
+    for provider in providers() {
+        let Some(demo) = provider.demo() else { continue };
+        clouds.push(start(provider, demo, address, args).await?);
+        if address.port() > 0 {
+            address.set_port(address.port().checked_add(1).unwrap_or(0));
+        }
+    }
+    Ok(clouds)
 }
 
-/// Where the cloud can be asked: one that listens everywhere listens on loopback too.
+async fn start(
+    provider: Arc<dyn SimulatedProvider>,
+    demo: Demo,
+    address: SocketAddr,
+    args: &Args,
+) -> Result<Cloud, DemoError> {
+    let settings = Settings {
+        listen: address,
+        accounts: demo.accounts.clone(),
+        seed: args.seed,
+        churn: args.churn,
+        ..Settings::of(provider)
+    };
+    let running = Simulator::start(settings).await.map_err(|error| {
+        let error = match error {
+            StartError::InUse(_) => io::Error::from(io::ErrorKind::AddrInUse),
+            StartError::Listen { error, .. } => error,
+            StartError::Fault(error) => io::Error::other(error),
+        };
+        DemoError::Cloud { address, error }
+    })?;
+    Ok(Cloud { running, demo })
+}
+
+impl Cloud {
+    /// The endpoint at which this machine reaches it.
+    fn endpoint(&self) -> String {
+        let addr = self.running.addr;
+        self.running.url().replace(&addr.to_string(), &reachable(addr).to_string())
+    }
+}
+
+/// The address at which this machine reaches a cloud: one that listens everywhere listens on loopback too.
 fn reachable(mut listens: SocketAddr) -> SocketAddr {
     match listens.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => listens.set_ip(Ipv4Addr::LOCALHOST.into()),
@@ -134,31 +158,48 @@ fn reachable(mut listens: SocketAddr) -> SocketAddr {
     listens
 }
 
-/// Allows loopback, for clouds that somebody adds, and the simulated cloud's address where it is another.
-fn policy(cloud: IpAddr) -> Policy {
+/// Allows loopback, for clouds that users add, and the addresses of the simulated clouds where they are others.
+fn policy(clouds: impl Iterator<Item = IpAddr>) -> Policy {
     let loopback = ["127.0.0.0/8", "::1/128"].iter().filter_map(|cidr| cidr.parse().ok());
-    let allow_cidrs = loopback.chain([IpNet::from(cloud)]).collect();
+    let allow_cidrs = loopback.chain(clouds.map(IpNet::from)).collect();
     Policy { allow_http: true, allow_cidrs, ..Policy::default() }
 }
 
-/// Writes the manifests, with the cloud's real address, to a folder that goes when the demo ends.
-fn manifests(endpoint: &str) -> io::Result<TempDir> {
+/// Names and texts of the manifests of all clouds, with their real endpoints.
+fn manifests_of(clouds: &[Cloud]) -> Vec<(&'static str, String)> {
+    let of_cloud = |cloud: &Cloud| {
+        let endpoint = cloud.endpoint();
+        let real =
+            |(name, text): &(&'static str, &str)| (*name, text.replace(cloud.demo.endpoint, &endpoint));
+        cloud.demo.manifests.iter().map(real).collect::<Vec<_>>()
+    };
+    clouds.iter().flat_map(of_cloud).collect()
+}
+
+/// The accounts of these manifests.
+fn accounts(manifests: &[(&str, String)]) -> Vec<AccountId> {
+    let files: Vec<_> = manifests.iter().map(|(name, text)| manifests::parse(name, text)).collect();
+    manifests::desired(&files, |_| Ok(())).accounts.into_iter().map(|account| account.id).collect()
+}
+
+/// Writes the manifests to a folder that is removed when the demo ends.
+fn write(manifests: &[(&str, String)]) -> io::Result<TempDir> {
     let folder = tempfile::Builder::new().prefix("caas-operator-demo-").tempdir()?;
-    for (name, text) in MANIFESTS {
-        std::fs::write(folder.path().join(name), text.replace(ENDPOINT, endpoint))?;
+    for (name, text) in manifests {
+        std::fs::write(folder.path().join(name), text)?;
     }
     Ok(folder)
 }
 
-/// Says where to look once there is something to see.
+/// Prints the greeting once all accounts are collected.
 async fn greet_when_collected(
     runtime: &Runtime,
+    accounts: &[AccountId],
     greeting: String,
     stop: &CancellationToken,
 ) -> io::Result<()> {
-    let wanted = [AccountId::new("team-a", "acme"), AccountId::new("team-b", "globex")];
     let collected =
-        || wanted.iter().all(|id| runtime.registry.get(id).is_some_and(|entry| entry.snapshot.is_some()));
+        || accounts.iter().all(|id| runtime.registry.get(id).is_some_and(|entry| entry.snapshot.is_some()));
     while !collected() {
         let tick = tokio::time::sleep(Duration::from_millis(50));
         if stop.run_until_cancelled(tick).await.is_none() {
@@ -170,16 +211,22 @@ async fn greet_when_collected(
     out.flush()
 }
 
-fn greeting(cloud: &str, folder: &Path, address: SocketAddr) -> String {
+fn greeting(clouds: &[Cloud], folder: &Path, address: SocketAddr, account: Option<&AccountId>) -> String {
+    let listening = |cloud: &Cloud| {
+        format!("A simulated {} cloud listens on {}", cloud.running.title(), cloud.endpoint())
+    };
+    let listening = clouds.iter().map(listening).collect::<Vec<_>>().join("\n");
+    let account = account.map(|id| format!("{}/{}", id.namespace, id.name)).unwrap_or_default();
     format!(
         "
-A simulated Alauda cloud listens on {cloud}; two of its accounts are collected every 5 s,
-as the manifests in {folder} say. Edit them, and see the change picked up.
+{listening}
+All accounts are collected every 5 s, as the manifests in {folder} say.
+Edit them, and see the change picked up.
 
-  an account's series     curl -s http://{address}/accounts/team-a/acme/metrics
-  the article's gauges    curl -s http://{address}/accounts/team-a/acme/metrics/legacy
+  an account's series     curl -s http://{address}/accounts/{account}/metrics
+  the article's gauges    curl -s http://{address}/accounts/{account}/metrics/legacy
   accounts as JSON        curl -s http://{address}/accounts
-  one account as JSON     curl -s http://{address}/accounts/team-a/acme
+  one account as JSON     curl -s http://{address}/accounts/{account}
   the program's metrics   curl -s http://{address}/metrics
   targets for Prometheus  curl -s http://{address}/sd
   all of it in a browser  http://{address}/
@@ -193,11 +240,10 @@ Stop it with Ctrl-C.
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::standalone::manifests;
 
     #[test]
     fn a_cloud_may_listen_on_any_address_of_the_machine() {
-        for (listens, asked) in [
+        for (listens, reached) in [
             ("127.0.0.1:8500", "127.0.0.1:8500"),
             ("0.0.0.0:8500", "127.0.0.1:8500"),
             ("[::]:8500", "[::1]:8500"),
@@ -205,23 +251,26 @@ mod tests {
             ("[fd00::7]:8500", "[fd00::7]:8500"),
         ] {
             let address = reachable(listens.parse().unwrap());
-            assert_eq!(address.to_string(), asked);
+            assert_eq!(address.to_string(), reached);
             let endpoint = format!("http://{address}/v1/").parse().unwrap();
-            assert_eq!(policy(address.ip()).check_endpoint(&endpoint), Ok(()), "{listens}");
+            assert_eq!(policy([address.ip()].into_iter()).check_endpoint(&endpoint), Ok(()), "{listens}");
         }
     }
 
     #[test]
-    fn the_built_in_manifests_log_in_as_the_simulated_users() {
-        let files = MANIFESTS.map(|(name, text)| manifests::parse(name, text));
-        let desired = manifests::desired(&files, |_| Ok(()));
-        assert_eq!((desired.problems, desired.faults), (vec![], vec![]));
-        let users: Vec<&str> =
-            desired.accounts.iter().filter_map(|account| account.connection.credentials.username()).collect();
-        assert_eq!(users, USERS.map(|(user, ..)| user));
-        for (_, text) in MANIFESTS {
-            assert!(text.contains(ENDPOINT));
-            assert!(USERS.iter().any(|(_, password, ..)| text.contains(password)));
+    fn the_manifests_of_each_cloud_log_in_as_its_users() {
+        let demos: Vec<Demo> = providers().iter().filter_map(|provider| provider.demo()).collect();
+        assert!(!demos.is_empty());
+        for demo in demos {
+            let files: Vec<_> =
+                demo.manifests.iter().map(|(name, text)| manifests::parse(name, text)).collect();
+            let desired = manifests::desired(&files, |_| Ok(()));
+            assert_eq!((desired.problems, desired.faults), (vec![], vec![]));
+            assert_eq!(desired.accounts.len(), demo.accounts.len());
+            for (user, (_, text)) in demo.accounts.iter().zip(demo.manifests) {
+                assert!(text.contains(&user.username) && text.contains(demo.endpoint), "{text}");
+                assert!(text.contains(user.password.as_deref().unwrap()), "{text}");
+            }
         }
     }
 }

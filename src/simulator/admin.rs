@@ -1,17 +1,17 @@
-//! The way to drive a simulated cloud that runs in another process: paths below `/_sim/`. No token is asked for.
+//! The paths below `/_sim/`, by which other processes drive a simulated cloud. They need no token.
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::alauda::route::Query;
-use super::answer::Answer;
 use super::faults::Fault;
 use super::numbers::floor;
-use super::traffic::Shared;
+use super::request::Query;
+use super::response::ApiResponse;
+use super::state::State;
 use super::world::{Instance, Service, World};
 
 /// All paths, for `--help`.
-pub const HELP: &str = "\
+pub(super) const HELP: &str = "\
 Driving it while it runs (no token needed):
   GET    /_sim/counts               requests by kind, and the most at once
   DELETE /_sim/counts               begin to count again
@@ -23,60 +23,60 @@ Driving it while it runs (no token needed):
   GET    /_sim/truth?time=SECONDS   what exists (default: now), with all measurements at that second;
                                     also &account=USERNAME, &service=NAME";
 
-/// Answers a request below `/_sim/`.
-pub(super) fn answer(shared: &Shared, method: &Method, path: &str, query: Option<&str>) -> Answer {
-    let query = Query::of(query);
-    let done = || Answer::empty(StatusCode::NO_CONTENT);
+/// Responds to a request below `/_sim/`.
+pub(super) fn respond(state: &State, method: &Method, path: &str, query: Option<&str>) -> ApiResponse {
+    let query = Query::parse(query.unwrap_or_default().as_bytes());
+    let done = || ApiResponse::empty(StatusCode::NO_CONTENT);
     match (path.trim_end_matches('/'), method.as_str()) {
-        ("counts", "GET") => Answer::json(StatusCode::OK, &shared.counter.counts()),
+        ("counts", "GET") => ApiResponse::json(StatusCode::OK, &state.counter.counts()),
         ("counts", "DELETE") => {
-            shared.counter.reset();
+            state.counter.reset();
             done()
         }
-        ("requests", "GET") => Answer::json(StatusCode::OK, &shared.counter.log()),
-        ("fault", "GET") => Answer::json(StatusCode::OK, &shared.faults.list()),
-        ("fault", "POST") => match query.get("name").unwrap_or_default().parse::<Fault>() {
-            Ok(fault) => {
-                shared.faults.set(fault);
-                done()
+        ("requests", "GET") => ApiResponse::json(StatusCode::OK, &state.counter.log()),
+        ("fault", "GET") => ApiResponse::json(StatusCode::OK, &state.faults.list()),
+        ("fault", "POST") => {
+            let fault = query.get("name").unwrap_or_default().parse::<Fault>();
+            match fault.and_then(|fault| state.set_fault(fault)) {
+                Ok(()) => done(),
+                Err(error) => ApiResponse::text(StatusCode::BAD_REQUEST, &error.to_string()),
             }
-            Err(error) => Answer::text(StatusCode::BAD_REQUEST, &error.to_string()),
-        },
+        }
         ("fault", "DELETE") => {
-            shared.faults.clear();
+            state.faults.clear();
             done()
         }
         ("revoke", "POST") => {
-            shared.alauda.sessions.revoke();
+            state.accounts.sessions.revoke();
             done()
         }
-        ("truth", "GET") => truth(shared, &query),
+        ("truth", "GET") => truth(state, &query),
         ("counts" | "requests" | "fault" | "revoke" | "truth", _) => {
-            Answer::text(StatusCode::METHOD_NOT_ALLOWED, "This path takes other methods; see --help.")
+            ApiResponse::text(StatusCode::METHOD_NOT_ALLOWED, "This path takes other methods; see --help.")
         }
-        _ => Answer::text(StatusCode::NOT_FOUND, "There is no such path; see --help."),
+        _ => ApiResponse::text(StatusCode::NOT_FOUND, "There is no such path; see --help."),
     }
 }
 
-fn truth(shared: &Shared, query: &Query) -> Answer {
+/// What exists in the accounts and services that the query selects.
+fn truth(state: &State, query: &Query) -> ApiResponse {
     let time = match query.get("time").map(str::parse::<f64>) {
-        None => shared.clock.now(),
+        None => state.clock.now(),
         Some(Ok(time)) if time.is_finite() => time,
-        Some(_) => return Answer::text(StatusCode::BAD_REQUEST, "time is in seconds since the epoch."),
+        Some(_) => return ApiResponse::text(StatusCode::BAD_REQUEST, "time is in seconds since the epoch."),
     };
-    let wanted = |name: &str, value: &str| query.get(name).is_none_or(|wanted| wanted == value);
-    let account = |world: &World| -> Value {
-        let services = world.services(time).filter(|service| wanted("service", &service.name));
+    let selected = |name: &str, value: &str| query.get(name).is_none_or(|wanted| wanted == value);
+    let services = |world: &World| -> Value {
+        let services = world.services(time).filter(|service| selected("service", &service.name));
         services.map(|service| service_truth(&service, time)).collect()
     };
-    let accounts: serde_json::Map<String, Value> = shared
-        .alauda
+    let accounts: serde_json::Map<String, Value> = state
         .accounts
         .iter()
-        .filter(|one| wanted("account", &one.username))
-        .map(|one| (one.username.clone(), account(&one.world)))
+        .filter(|account| selected("account", &account.username))
+        .map(|account| (account.username.clone(), services(&account.world)))
         .collect();
-    Answer::json(StatusCode::OK, &json!({ "time": time, "accounts": accounts }))
+    ApiResponse::json(StatusCode::OK, &json!({ "time": time, "accounts": accounts }))
 }
 
 fn service_truth(service: &Service, time: f64) -> Value {

@@ -1,70 +1,80 @@
-//! How often a simulated cloud is asked for what, so that tests can count requests.
+//! How many requests a simulated cloud receives for each operation, so that tests can check what clients cost.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Index;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
-/// The newest requests that are kept.
+use super::operation::Operation;
+
+/// How many of the newest requests are kept.
 const LOGGED: usize = 10_000;
 
-/// What a request is counted as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Counted {
-    Login,
-    ServicesPage,
-    Service,
-    Instances,
-    Metrics,
-    Other,
-}
+/// The key of requests for anything that is not part of the cloud's API.
+const OTHER: &str = "other";
 
-/// Requests since the start or the last reset, by what they ask for. Requests below `/_sim/` are not counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+/// Requests since the start or the last reset. Requests below `/_sim/` are not counted.
+///
+/// `counts["login"]` is the number of requests that are counted as `login`; it panics for a key that the cloud does not
+/// have, so that a misspelled key fails a test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    /// For a token.
-    pub login: u64,
-    /// For a page of services.
-    pub services_page: u64,
-    /// For one service.
-    pub service: u64,
-    /// For the instances of a service, or one of them.
-    pub instances: u64,
-    /// For the measurements of an instance.
-    pub metrics: u64,
-    /// For anything else.
-    pub other: u64,
-    /// All of these.
+    #[serde(flatten)]
+    requests: BTreeMap<&'static str, u64>,
+    /// All requests.
     pub total: u64,
-    /// Under way now.
+    /// Requests that have no response yet.
     pub in_flight: u64,
-    /// The most that were under way at once.
+    /// The most that were in flight at once.
     pub max_in_flight: u64,
 }
 
+impl Index<&str> for Counts {
+    type Output = u64;
+
+    fn index(&self, key: &str) -> &u64 {
+        &self.requests[key]
+    }
+}
+
 /// The counters.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Counter {
-    kinds: [AtomicU64; 6],
+    requests: BTreeMap<&'static str, AtomicU64>,
     in_flight: AtomicU64,
     max_in_flight: AtomicU64,
     log: Mutex<VecDeque<String>>,
 }
 
-/// A request under way; ends when dropped.
-pub(super) struct UnderWay<'a>(&'a Counter);
+/// A request in flight; it ends when this is dropped.
+pub(super) struct InFlight<'a>(&'a Counter);
 
-impl Drop for UnderWay<'_> {
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl Counter {
-    /// Counts a request, which is under way until the returned value is dropped.
-    pub(super) fn begin(&self, kind: Counted, line: String) -> UnderWay<'_> {
-        self.kinds[kind as usize].fetch_add(1, Ordering::Relaxed);
+    /// A counter for each key of these operations, and one for other requests.
+    pub(super) fn new(operations: &[Operation]) -> Self {
+        let keys = operations.iter().map(|operation| operation.counted_as).chain([OTHER]);
+        Self {
+            requests: keys.map(|key| (key, AtomicU64::new(0))).collect(),
+            in_flight: AtomicU64::new(0),
+            max_in_flight: AtomicU64::new(0),
+            log: Mutex::default(),
+        }
+    }
+
+    /// Counts a request, which is in flight until the returned value is dropped.
+    pub(super) fn begin(&self, operation: Option<&Operation>, line: String) -> InFlight<'_> {
+        let key = operation.map_or(OTHER, |operation| operation.counted_as);
+        if let Some(count) = self.requests.get(key).or_else(|| self.requests.get(OTHER)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
         let now = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
         self.max_in_flight.fetch_max(now, Ordering::Relaxed);
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
@@ -72,25 +82,19 @@ impl Counter {
             log.pop_front();
         }
         log.push_back(line);
-        UnderWay(self)
+        InFlight(self)
     }
 
-    /// How many so far.
+    /// The counts so far.
     pub(super) fn counts(&self) -> Counts {
-        let of = |kind: Counted| self.kinds[kind as usize].load(Ordering::Relaxed);
-        let counts = Counts {
-            login: of(Counted::Login),
-            services_page: of(Counted::ServicesPage),
-            service: of(Counted::Service),
-            instances: of(Counted::Instances),
-            metrics: of(Counted::Metrics),
-            other: of(Counted::Other),
-            total: 0,
+        let requests: BTreeMap<_, _> =
+            self.requests.iter().map(|(key, count)| (*key, count.load(Ordering::Relaxed))).collect();
+        Counts {
+            total: requests.values().sum(),
+            requests,
             in_flight: self.in_flight.load(Ordering::Relaxed),
             max_in_flight: self.max_in_flight.load(Ordering::Relaxed),
-        };
-        let Counts { login, services_page, service, instances, metrics, other, .. } = counts;
-        Counts { total: login + services_page + service + instances + metrics + other, ..counts }
+        }
     }
 
     /// Method, path and query of the newest requests, oldest first.
@@ -98,9 +102,9 @@ impl Counter {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
-    /// Begins to count again.
+    /// Starts all counts at zero again, and empties the log.
     pub(super) fn reset(&self) {
-        self.kinds.iter().for_each(|kind| kind.store(0, Ordering::Relaxed));
+        self.requests.values().for_each(|count| count.store(0, Ordering::Relaxed));
         self.max_in_flight.store(self.in_flight.load(Ordering::Relaxed), Ordering::Relaxed);
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }

@@ -13,7 +13,7 @@ pub struct DurationError(String);
 /// Reads a duration such as `1m30s`. Only `0` needs no unit.
 ///
 /// It also reads what [`Duration`] prints with `{:?}`.
-pub fn parse(text: &str) -> Result<Duration, DurationError> {
+pub(super) fn parse(text: &str) -> Result<Duration, DurationError> {
     if text == "0" {
         return Ok(Duration::ZERO);
     }

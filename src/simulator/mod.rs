@@ -1,7 +1,8 @@
-//! Simulated clouds over real HTTP: for tests, benchmarks and demos, where a real one cannot be had.
+//! Simulated clouds over real HTTP: for tests, benchmarks and demos, where a real one is not available.
 //!
-//! [`world`] says what exists and how load moves, `alauda` speaks a provider's format, [`faults`] say what goes wrong.
-//! It is the other side of the wire and shares no code with the operator's clients: a mistake made twice
+//! [`world`] says what exists and how load moves, `faults` say what goes wrong, and a folder for each provider speaks its
+//! format, behind [`SimulatedProvider`] and [`SimulatedCloud`]. [`providers`] lists them.
+//! It is the other side of the wire and shares no code with the operator's clients: a mistake made on both sides
 //! would never be seen.
 //!
 //! ```no_run
@@ -11,30 +12,46 @@
 //! let cloud = Simulator::start(Settings::default()).await?;
 //! let login = cloud.credentials().remove(0);
 //! println!("{} as {}", cloud.url(), login.username);
-//! cloud.set_fault("metrics:429=2@0.1".parse()?);
+//! cloud.set_fault("metrics:429=2@0.1".parse()?)?;
 //! cloud.stop().await;
 //! # Ok(())
 //! # }
 //! ```
 
-pub mod admin;
+mod account;
+mod accounts;
+mod admin;
 mod alauda;
-mod answer;
 mod clock;
+pub mod command_line;
 mod counts;
-pub mod duration;
-pub mod faults;
+mod duration;
+mod faults;
+mod handler;
 mod numbers;
+mod operation;
+mod provider;
+mod providers;
+mod request;
+mod response;
 mod server;
 mod sessions;
 mod settings;
-mod traffic;
+mod state;
 pub mod world;
 
+pub use account::AccountSettings;
+pub use accounts::{Account, Accounts};
+pub use alauda::Alauda;
 pub use clock::Clock;
 pub use counts::Counts;
-pub use faults::{Fault, FaultKind, Operation, RetryAfter, Revocation};
+pub use faults::{ContentFaults, Fault, FaultError, FaultKind, RetryAfter, Revocation, Scope};
+pub use operation::{Operation, Role};
+pub use provider::{Demo, SimulatedCloud, SimulatedProvider, Target};
+pub use providers::providers;
+pub use request::{ApiRequest, Query};
+pub use response::ApiResponse;
 pub use server::{Running, Simulator, StartError};
-pub use sessions::Login;
-pub use settings::{AccountSettings, Settings};
+pub use sessions::{Login, Sessions};
+pub use settings::Settings;
 pub use world::{World, WorldSettings};

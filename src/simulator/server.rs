@@ -19,22 +19,23 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::counts::Counts;
-use super::faults::Fault;
+use super::faults::{Fault, FaultError};
+use super::handler;
 use super::sessions::Login;
 use super::settings::Settings;
-use super::traffic::Shared;
+use super::state::State;
 use super::world::World;
 
-/// How long requests under way have after the cloud is told to stop.
-const GRACE: Duration = Duration::from_secs(1);
+/// How long requests in flight have after the cloud is told to stop.
+const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long to wait after the system could not give us a connection (too many open files, say).
-const BREATH: Duration = Duration::from_millis(20);
+/// How long to wait after a connection could not be accepted, as with too many open files.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(20);
 
-/// Why a simulated cloud cannot start.
+/// A simulated cloud that cannot start.
 #[derive(Debug, Error)]
 pub enum StartError {
-    /// Something else listens there.
+    /// Another process listens there.
     #[error("{0} is in use; choose another address with --listen, for example --listen 127.0.0.1:0")]
     InUse(SocketAddr),
     /// The system refuses the address for another reason.
@@ -42,9 +43,12 @@ pub enum StartError {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// The system's words.
+        /// The system's error.
         error: io::Error,
     },
+    /// A fault of the settings does not fit the cloud.
+    #[error(transparent)]
+    Fault(#[from] FaultError),
 }
 
 /// Starts simulated clouds.
@@ -52,7 +56,7 @@ pub enum StartError {
 pub struct Simulator;
 
 impl Simulator {
-    /// Starts an Alauda cloud, which runs until it is stopped or dropped.
+    /// Starts a cloud, which runs until it is stopped or dropped.
     pub async fn start(settings: Settings) -> Result<Running, StartError> {
         let address = settings.listen;
         let failed = |error: io::Error| match error.kind() {
@@ -61,12 +65,10 @@ impl Simulator {
         };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let addr = listener.local_addr().map_err(failed)?;
-        let stop = CancellationToken::new();
-        let shared = Arc::new(Shared::new(&settings, stop.clone()));
-        let tls = settings.tls.map(TlsAcceptor::from);
-        let scheme = if tls.is_some() { "https" } else { "http" };
-        let task = tokio::spawn(serve(listener, tls, Arc::clone(&shared)));
-        Ok(Running { addr, scheme, shared, stop, task: Some(task) })
+        let scheme = if settings.tls.is_some() { "https" } else { "http" };
+        let state = Arc::new(State::new(&settings, scheme, CancellationToken::new())?);
+        let task = tokio::spawn(serve(listener, settings.tls.map(TlsAcceptor::from), Arc::clone(&state)));
+        Ok(Running { addr, scheme, state, task: Some(task) })
     }
 }
 
@@ -75,76 +77,87 @@ pub struct Running {
     /// Where it listens.
     pub addr: SocketAddr,
     scheme: &'static str,
-    shared: Arc<Shared>,
-    stop: CancellationToken,
+    state: Arc<State>,
     task: Option<JoinHandle<()>>,
 }
 
 impl Running {
     /// The endpoint that clients are given, such as `http://127.0.0.1:8500/v1/`.
     pub fn url(&self) -> String {
-        format!("{}://{}/v1/", self.scheme, self.addr)
+        format!("{}://{}{}", self.scheme, self.addr, self.state.provider.base_path())
     }
 
-    /// What one logs in with, an entry an account.
+    /// The provider's name in sentences.
+    pub fn title(&self) -> &'static str {
+        self.state.provider.title()
+    }
+
+    /// For each user: its credentials, and commands that use them.
+    pub fn instructions(&self) -> Vec<String> {
+        let instructions = |login: &Login| self.state.provider.instructions(login, &self.url());
+        self.credentials().iter().map(instructions).collect()
+    }
+
+    /// The credentials of each account.
     pub fn credentials(&self) -> Vec<Login> {
-        self.shared.alauda.sessions.logins()
+        self.state.accounts.sessions.logins()
     }
 
-    /// All tokens that were given, so that tests can look for them where they must not stand.
+    /// All tokens that logins returned, so that tests can look for them where they must not be.
     pub fn tokens(&self) -> Vec<String> {
-        self.shared.alauda.sessions.tokens()
+        self.state.accounts.sessions.tokens()
     }
 
     /// What exists in an account, by the name it was started with: the truth that tests compare with.
     pub fn world(&self, username: &str) -> Option<Arc<World>> {
-        let accounts = &self.shared.alauda.accounts;
-        accounts.iter().find(|account| account.username == username).map(|account| Arc::clone(&account.world))
+        let account = self.state.accounts.iter().find(|account| account.username == username);
+        account.map(|account| Arc::clone(&account.world))
     }
 
     /// Its time, in seconds since the epoch.
     pub fn now(&self) -> f64 {
-        self.shared.clock.now()
+        self.state.clock.now()
     }
 
     /// Requests so far.
     pub fn counts(&self) -> Counts {
-        self.shared.counter.counts()
+        self.state.counter.counts()
     }
 
     /// Method, path and query of the newest 10,000 requests, oldest first.
     pub fn requests(&self) -> Vec<String> {
-        self.shared.counter.log()
+        self.state.counter.log()
     }
 
-    /// Begins to count again.
+    /// Starts all counts at zero again.
     pub fn reset_counts(&self) {
-        self.shared.counter.reset();
+        self.state.counter.reset();
     }
 
-    /// Sets one fault more.
-    pub fn set_fault(&self, fault: Fault) {
-        self.shared.faults.set(fault);
+    /// Adds a fault, unless it names what this cloud does not have.
+    pub fn set_fault(&self, fault: Fault) -> Result<(), FaultError> {
+        self.state.set_fault(fault)
     }
 
-    /// Takes all faults away.
+    /// Removes all faults.
     pub fn clear_faults(&self) {
-        self.shared.faults.clear();
+        self.state.faults.clear();
     }
 
     /// Makes all tokens invalid.
     pub fn revoke_tokens(&self) {
-        self.shared.alauda.sessions.revoke();
+        self.state.accounts.sessions.revoke();
     }
 
-    /// Gives a user another password; where there is no such user, the first account gets the name too. Tokens stay.
+    /// Gives a user another password; where there is no such user, the first account gets the name too. Tokens of
+    /// logins stay valid.
     pub fn set_credentials(&self, username: &str, password: &str) {
-        self.shared.alauda.sessions.set(username, password);
+        self.state.accounts.sessions.set(username, password);
     }
 
-    /// Stops it: no new connections, a second for the requests under way, then all is closed.
+    /// Stops it: no new connections, a second for the requests in flight, then all connections are closed.
     pub async fn stop(mut self) {
-        self.stop.cancel();
+        self.state.stop.cancel();
         if let Some(task) = self.task.take() {
             // An error would mean that the task panicked, and then it has stopped as well.
             let _ = task.await;
@@ -154,45 +167,45 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.stop.cancel();
+        self.state.stop.cancel();
     }
 }
 
 /// Accepts until told to stop.
-async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
+async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, state: Arc<State>) {
     let mut connections = JoinSet::new();
     let graceful = GracefulShutdown::new();
     loop {
         tokio::select! {
             biased;
-            () = shared.stop.cancelled() => break,
+            () = state.stop.cancelled() => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connection(stream, tls.clone(), graceful.watcher(), Arc::clone(&shared)));
+                    connections.spawn(connection(stream, tls.clone(), graceful.watcher(), Arc::clone(&state)));
                 }
-                Err(_) => tokio::time::sleep(BREATH).await,
+                Err(_) => tokio::time::sleep(ACCEPT_RETRY_DELAY).await,
             },
             Some(_) = connections.join_next() => {}
         }
     }
     drop(listener);
-    let _ = tokio::time::timeout(GRACE, graceful.shutdown()).await;
+    let _ = tokio::time::timeout(STOP_TIMEOUT, graceful.shutdown()).await;
     connections.shutdown().await;
 }
 
-async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, watcher: Watcher, shared: Arc<Shared>) {
-    // Without it a client on a kept connection waits 40 ms for small answers. Failing costs only that.
+async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, watcher: Watcher, state: Arc<State>) {
+    // Without it a client on a kept connection waits 40 ms for small responses. A failure costs only that.
     let _ = stream.set_nodelay(true);
     match tls {
-        None => http(stream, watcher, shared).await,
+        None => http(stream, watcher, state).await,
         Some(tls) => {
             let handshake = tokio::select! {
                 handshake = tls.accept(stream) => handshake,
-                () = shared.stop.cancelled() => return,
+                () = state.stop.cancelled() => return,
             };
-            // A client that refuses our certificate is what tests are after: no error here.
+            // Some tests have a client refuse the certificate: that is not an error here.
             if let Ok(stream) = handshake {
-                http(stream, watcher, shared).await;
+                http(stream, watcher, state).await;
             }
         }
     }
@@ -201,10 +214,10 @@ async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, watcher: Watche
 async fn http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     watcher: Watcher,
-    shared: Arc<Shared>,
+    state: Arc<State>,
 ) {
-    let service = service_fn(move |request: Request<Incoming>| Arc::clone(&shared).handle(request));
+    let service = service_fn(move |request: Request<Incoming>| handler::handle(Arc::clone(&state), request));
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    // Ends with an error whenever a client goes away or a fault closes the connection: both are usual here.
+    // It ends with an error whenever a client disconnects or a fault closes the connection: both are usual here.
     let _ = watcher.watch(connection).await;
 }

@@ -1,17 +1,17 @@
-//! Who may log in, and which tokens are taken. Prints nothing of either.
+//! Who may log in, and which tokens are valid. Prints neither passwords nor tokens.
 
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
+use super::account::AccountSettings;
 use super::numbers::{hash, hex};
-use super::settings::AccountSettings;
 
-/// What one logs in with.
+/// The credentials of one user.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Login {
     /// The user's name.
     pub username: String,
-    /// The password.
+    /// The password, or the API token where a cloud has no login.
     pub password: String,
     /// The namespace of the user's services.
     pub namespace: String,
@@ -20,54 +20,65 @@ pub struct Login {
 /// Digits of a token.
 const TOKEN_DIGITS: usize = 40;
 
-/// All accounts' logins and the tokens that are valid now.
-pub(super) struct Sessions {
+/// The credentials of all accounts, and the tokens that are valid now.
+pub struct Sessions {
     seed: u64,
     state: RwLock<State>,
 }
 
 struct State {
-    /// Counts revocations, so that a token never comes back.
+    /// Counts revocations, so that a token never becomes valid again.
     epoch: u64,
-    logins: Vec<Login>,
-    /// Token to the number of its account.
+    users: Vec<User>,
+    /// From a token to the index of its account.
     tokens: HashMap<String, usize>,
 }
 
+struct User {
+    login: Login,
+    /// Whether the password is valid as an API token, which a revocation ends.
+    is_api_token: bool,
+}
+
 impl Sessions {
-    /// Sessions of these accounts; no one is logged in.
+    /// Sessions of these accounts. No user is logged in.
     pub(super) fn new(seed: u64, accounts: &[AccountSettings]) -> Self {
-        let login = |account: &AccountSettings| Login {
-            username: account.username.clone(),
-            password: account.password(seed),
-            namespace: account.namespace().to_owned(),
+        let user = |account: &AccountSettings| User {
+            login: Login {
+                username: account.username.clone(),
+                password: account.password(seed),
+                namespace: account.namespace().to_owned(),
+            },
+            is_api_token: true,
         };
-        let logins = accounts.iter().map(login).collect();
-        Self { seed, state: RwLock::new(State { epoch: 0, logins, tokens: HashMap::new() }) }
+        let users = accounts.iter().map(user).collect();
+        Self { seed, state: RwLock::new(State { epoch: 0, users, tokens: HashMap::new() }) }
     }
 
-    /// A token for who proves to be a user; the same one until tokens are revoked.
-    pub(super) fn log_in(
-        &self,
-        username: &str,
-        password: &str,
-        organization: Option<&str>,
-    ) -> Option<String> {
+    /// A token for a user with the right password; the same token until tokens are revoked.
+    pub fn log_in(&self, username: &str, password: &str, organization: Option<&str>) -> Option<String> {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        let proves = |login: &Login| {
-            let organization_fits =
-                organization.is_none_or(|name| name == login.namespace || name == login.username);
-            login.username == username && login.password == password && organization_fits
+        let is_right = |user: &User| {
+            let Login { username: name, password: right, namespace } = &user.login;
+            let is_organization = |given: &str| given == namespace || given == name;
+            name == username && right == password && organization.is_none_or(is_organization)
         };
-        let account = state.logins.iter().position(proves)?;
+        let account = state.users.iter().position(is_right)?;
         let token = self.token(account, state.epoch);
         state.tokens.insert(token.clone(), account);
         Some(token)
     }
 
-    /// The number of the account that a token stands for.
-    pub(super) fn account(&self, token: &str) -> Option<usize> {
+    /// The index of the account to which a login gave this token.
+    pub fn by_token(&self, token: &str) -> Option<usize> {
         self.state.read().unwrap_or_else(PoisonError::into_inner).tokens.get(token).copied()
+    }
+
+    /// The index of the account whose password is this API token, for clouds without a login. A revoked one stays
+    /// invalid until the account gets another.
+    pub fn by_api_token(&self, token: &str) -> Option<usize> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        state.users.iter().position(|user| user.is_api_token && user.login.password == token)
     }
 
     /// Makes all tokens invalid.
@@ -75,24 +86,26 @@ impl Sessions {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         state.epoch += 1;
         state.tokens.clear();
+        state.users.iter_mut().for_each(|user| user.is_api_token = false);
     }
 
     /// Gives a user another password; where there is no such user, the first account gets the name too.
-    /// Tokens stay as they are, as they do when a password changes.
+    /// Tokens of logins stay valid, as they do when a password changes.
     pub(super) fn set(&self, username: &str, password: &str) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        let number = state.logins.iter().position(|login| login.username == username).unwrap_or(0);
-        if let Some(login) = state.logins.get_mut(number) {
-            username.clone_into(&mut login.username);
-            password.clone_into(&mut login.password);
+        let index = state.users.iter().position(|user| user.login.username == username).unwrap_or(0);
+        if let Some(user) = state.users.get_mut(index) {
+            username.clone_into(&mut user.login.username);
+            password.clone_into(&mut user.login.password);
+            user.is_api_token = true;
         }
     }
 
-    /// All tokens that were given, or would have been on a login.
+    /// All tokens that logins returned, or would have returned.
     pub(super) fn tokens(&self) -> Vec<String> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         let of_account = |account| (0..=state.epoch).map(move |epoch| self.token(account, epoch));
-        (0..state.logins.len()).flat_map(of_account).collect()
+        (0..state.users.len()).flat_map(of_account).collect()
     }
 
     /// The token of an account between two revocations.
@@ -100,9 +113,10 @@ impl Sessions {
         hex(hash(&[self.seed, account as u64, epoch, 2]), TOKEN_DIGITS)
     }
 
-    /// What one logs in with.
+    /// The credentials of each account.
     pub(super) fn logins(&self) -> Vec<Login> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner).logins.clone()
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        state.users.iter().map(|user| user.login.clone()).collect()
     }
 }
 
@@ -116,19 +130,19 @@ mod tests {
     }
 
     #[test]
-    fn a_token_lasts_until_it_is_revoked_and_never_comes_back() {
+    fn a_token_is_valid_until_it_is_revoked_and_never_again() {
         let sessions = sessions();
         let login = sessions.logins().remove(0);
         let first = sessions.log_in("acme", &login.password, None).expect("a token");
         assert_eq!((first.len(), first.bytes().all(|byte| byte.is_ascii_hexdigit())), (40, true));
         assert_eq!(sessions.log_in("acme", &login.password, None).as_ref(), Some(&first));
-        assert_eq!(sessions.account(&first), Some(0));
+        assert_eq!(sessions.by_token(&first), Some(0));
         sessions.revoke();
-        assert_eq!(sessions.account(&first), None);
+        assert_eq!(sessions.by_token(&first), None);
         let second = sessions.log_in("acme", &login.password, None).expect("a token");
         assert_ne!(first, second);
         assert!([&first, &second].iter().all(|token| sessions.tokens().contains(token)));
-        assert_eq!(sessions.account(&first), None);
+        assert_eq!(sessions.by_token(&first), None);
     }
 
     #[test]
@@ -138,11 +152,11 @@ mod tests {
         assert!(sessions.log_in("acme", &other.password, None).is_none());
         assert!(sessions.log_in("other", &other.password, Some("elsewhere")).is_none());
         let token = sessions.log_in("other", &other.password, Some("org")).expect("a token");
-        assert_eq!(sessions.account(&token), Some(1));
+        assert_eq!(sessions.by_token(&token), Some(1));
     }
 
     #[test]
-    fn a_changed_password_is_the_only_one_that_counts() {
+    fn a_changed_password_replaces_the_old_one() {
         let sessions = sessions();
         let before = sessions.logins().remove(1);
         sessions.set("other", "new");
@@ -150,5 +164,16 @@ mod tests {
         assert!(sessions.log_in("other", "new", None).is_some());
         sessions.set("renamed", "newer");
         assert_eq!(sessions.logins()[0].username, "renamed");
+    }
+
+    #[test]
+    fn a_revoked_api_token_stays_invalid_until_the_account_gets_another() {
+        let sessions = sessions();
+        let before = sessions.logins().remove(1);
+        assert_eq!(sessions.by_api_token(&before.password), Some(1));
+        sessions.revoke();
+        assert_eq!(sessions.by_api_token(&before.password), None);
+        sessions.set("other", "new");
+        assert_eq!((sessions.by_api_token(&before.password), sessions.by_api_token("new")), (None, Some(1)));
     }
 }

@@ -66,7 +66,7 @@ async fn credentials_appear_nowhere_even_at_trace_level() -> anyhow::Result<()> 
     scene.cloud.revoke_tokens();
     scene.until_cycles(2).await;
     for fault in ["services:html", "metrics:wrong-json", "services:redirect"] {
-        scene.cloud.set_fault(fault.parse()?);
+        scene.cloud.set_fault(fault.parse()?)?;
         scene.until_cycles(2).await;
         scene.cloud.clear_faults();
     }

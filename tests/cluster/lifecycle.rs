@@ -17,7 +17,7 @@ async fn made_again_under_the_same_name_an_account_knows_nothing_of_the_one_befo
     scene.until_ready("acme").await;
     let accounts = vec![AccountSettings { services: 3, instances: 1, ..AccountSettings::new("acme") }];
     let other = Simulator::start(Settings { accounts, seed: 2, ..Settings::default() }).await?;
-    other.set_fault("all:hang".parse()?);
+    other.set_fault("all:hang".parse()?)?;
     let mut spec = spec(&other, "acme");
     spec["collection"]["requestTimeout"] = json!("1m");
 
@@ -57,7 +57,7 @@ async fn deleted_during_a_cycle_an_account_is_gone_at_once_and_for_good() -> any
     spec["collection"]["requestTimeout"] = json!("5m");
     scene.put("acme", spec).await?;
     scene.until_ready("acme").await;
-    slow.set_fault("services:hang".parse()?);
+    slow.set_fault("services:hang".parse()?)?;
     until(PATIENCE, "a cycle that hangs", async || {
         ensure!(slow.counts().in_flight > 0, "none");
         Ok(())

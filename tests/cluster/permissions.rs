@@ -127,7 +127,7 @@ async fn live(scene: &Scene) -> anyhow::Result<()> {
 
     // The same transition twice is one event that counts.
     for _ in 0..2 {
-        scene.cloud.set_fault("services:500".parse()?);
+        scene.cloud.set_fault("services:500".parse()?)?;
         scene.until_reason("acme", "Ready", "CloudError").await;
         scene.cloud.clear_faults();
         scene.until_ready("acme").await;

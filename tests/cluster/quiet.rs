@@ -100,7 +100,7 @@ async fn a_condition_that_somebody_else_wrote_stays_beside_ours() -> anyhow::Res
     scene.until_cycles(3).await;
     assert_eq!(proxy.count(&writes), before, "theirs is no news");
 
-    scene.cloud.set_fault("services:500".parse()?);
+    scene.cloud.set_fault("services:500".parse()?)?;
     scene.until_reason("acme", "Ready", "CloudError").await;
     let conditions = scene.accounts().get("acme").await?.status.context("a status")?.conditions;
     let mut types: Vec<&str> = conditions.iter().map(|condition| condition.type_.as_str()).collect();
@@ -166,7 +166,7 @@ async fn a_transition_is_one_event_even_while_the_watch_is_silent() -> anyhow::R
     proxy.inject(watches.clone(), Fault::Stall, Times::Always);
     proxy.stall(&watches);
 
-    scene.cloud.set_fault("services:500".parse()?);
+    scene.cloud.set_fault("services:500".parse()?)?;
     scene.until_reason("acme", "Ready", "CloudError").await;
     scene.until_cycles(1).await;
     scene.cloud.clear_faults();
@@ -195,7 +195,7 @@ async fn an_account_is_not_called_ready_for_a_spec_that_was_never_tried() -> any
     scene.account("acme").await?;
     scene.until_ready("acme").await;
     let silent = cloud().await?;
-    silent.set_fault("all:hang".parse()?);
+    silent.set_fault("all:hang".parse()?)?;
 
     let mut spec = scene.spec("acme");
     spec["provider"]["alauda"]["endpoint"] = json!(silent.url());

@@ -240,7 +240,7 @@ async fn what_keeps_an_account_from_being_collected_is_said_and_heals_with_its_c
         let own = match case.fault {
             Some(fault) => {
                 let cloud = cloud().await?;
-                cloud.set_fault(fault.parse()?);
+                cloud.set_fault(fault.parse()?)?;
                 Some(cloud)
             }
             None => None,
@@ -292,7 +292,7 @@ fn merge(into: &mut Value, patch: &Value) {
 #[ignore = "needs the real servers: run make test"]
 async fn before_the_first_collection_ends_the_account_is_pending() -> anyhow::Result<()> {
     let scene = Scene::new("pending").await?;
-    scene.cloud.set_fault("all:hang".parse()?);
+    scene.cloud.set_fault("all:hang".parse()?)?;
     scene.secret("acme", &login(&scene.cloud)).await?;
     let mut slow = scene.spec("acme");
     slow["collection"] = json!({"interval": "1h", "requestTimeout": "5m"});

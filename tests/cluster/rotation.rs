@@ -13,12 +13,12 @@ const PERIOD: Duration = Duration::from_secs(60);
 
 /// Gives the cloud's user another password and waits until somebody has logged in with it.
 async fn rotate(scene: &Scene, cloud: &Running, name: &str, password: &str) -> anyhow::Result<Duration> {
-    let logins = cloud.counts().login;
+    let logins = cloud.counts()["login"];
     cloud.set_credentials("acme", password);
     scene.secret(name, &login(cloud)).await?;
     let changed = Instant::now();
     until(PATIENCE, "a login with the new password", async || {
-        let now = cloud.counts().login;
+        let now = cloud.counts()["login"];
         ensure!(now > logins, "no login");
         Ok(())
     })
@@ -82,11 +82,11 @@ async fn without_the_watch_it_is_used_within_the_read_period_and_sooner_where_th
             scene.until_ready("refusing").await;
             refusing.set_credentials("acme", password);
             scene.secret("refusing", &login(&refusing)).await?;
-            let before = refusing.counts().login;
+            let before = refusing.counts()["login"];
             refusing.revoke_tokens();
             let logins = async |more: u64| {
                 until(PATIENCE, "a login more", async || {
-                    let now = refusing.counts().login;
+                    let now = refusing.counts()["login"];
                     ensure!(now >= before + more, "{now}");
                     Ok(Instant::now())
                 })

@@ -98,9 +98,9 @@ impl Scene {
 
     /// Waits until the cloud has been asked for so many lists of services more: one a cycle of one account.
     pub(crate) async fn until_cycles(&self, more: u64) {
-        let from = self.cloud.counts().services_page;
+        let from = self.cloud.counts()["services_page"];
         until(PATIENCE, &format!("{more} cycles more"), async || {
-            let now = self.cloud.counts().services_page;
+            let now = self.cloud.counts()["services_page"];
             ensure!(now >= from + more, "{} so far", now - from);
             Ok(())
         })

@@ -140,9 +140,9 @@ impl Stage {
 
     /// Waits until this cloud was asked for its inventory so many times more.
     pub(crate) async fn cycles(&self, more: u64) {
-        let before = self.cloud.counts().services_page;
+        let before = self.cloud.counts()["services_page"];
         until(PATIENCE.max(Duration::from_secs(more)), &format!("{more} more cycles"), async || {
-            let now = self.cloud.counts().services_page;
+            let now = self.cloud.counts()["services_page"];
             ensure!(now >= before + more, "{} so far", now - before);
             Ok(())
         })

@@ -3,7 +3,7 @@
 use std::io::{Seek, Write};
 use std::sync::Arc;
 
-use caas_operator::simulator::{Running, Settings};
+use caas_operator::simulator::{Alauda, Running, Settings};
 
 use crate::process::{finished, program};
 use crate::support::{LOCAL, account, cloud, cloud_with, secret};
@@ -32,7 +32,7 @@ fn number(words: &str, name: &str) -> u64 {
 
 #[tokio::test]
 async fn a_good_account_costs_one_request_a_page_one_an_instance_and_one_login() {
-    let cloud = cloud_with("secret", 20, 5, Settings { page_size: 8, ..Settings::default() }).await;
+    let cloud = cloud_with("secret", 20, 5, Alauda { page_size: 8, ..Alauda::default() }.into()).await;
     let folder = tempfile::tempdir().unwrap();
     let (one, two) = (folder.path().join("secret.yaml"), folder.path().join("account.yaml"));
     std::fs::write(&one, secret("acme", "secret")).unwrap();
@@ -45,7 +45,7 @@ async fn a_good_account_costs_one_request_a_page_one_an_instance_and_one_login()
     assert_eq!(output.status.code(), Some(0), "{words}");
     assert!(words.starts_with("team-a/acme: Collected\n"), "{words}");
     let counts = cloud.counts();
-    assert_eq!((counts.login, counts.services_page, counts.metrics, counts.total), (1, 3, 100, 104));
+    assert_eq!((counts["login"], counts["services_page"], counts["metrics"], counts.total), (1, 3, 100, 104));
     assert_eq!(number(&words, "API requests"), counts.total);
     assert_eq!((number(&words, "services"), number(&words, "instances")), (20, 100));
     assert!(number(&words, "series") > 1000, "{words}");
@@ -67,7 +67,7 @@ async fn what_is_wrong_with_credentials_is_told_as_the_condition_tells_it() {
     let good = account("acme", "acme", &endpoint, "");
     refused("wrong password", &(secret("acme", "wrong") + &good), &LOCAL, &["team-a/acme: LoginRejected"])
         .await;
-    assert_eq!((cloud.counts().login, cloud.counts().total), (1, 1));
+    assert_eq!((cloud.counts()["login"], cloud.counts().total), (1, 1));
     cloud.reset_counts();
 
     let keyed = |data: &str| {
@@ -172,7 +172,7 @@ async fn what_is_wrong_with_a_cloud_is_told_as_the_condition_tells_it() {
         let fault =
             if fault.starts_with("metrics:404") { "metrics:status=404@service=kibana" } else { fault };
         cloud.clear_faults();
-        cloud.set_fault(fault.parse().unwrap());
+        cloud.set_fault(fault.parse().unwrap()).unwrap();
         refused(fault, &at(&cloud.url(), more), &LOCAL, &says).await;
     }
     cloud.stop().await;

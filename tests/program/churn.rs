@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use caas_operator::account::Provider;
 use caas_operator::collector::registry::Snapshot;
-use caas_operator::simulator::{AccountSettings, Clock, Running, Settings, Simulator};
+use caas_operator::simulator::{AccountSettings, Alauda, Clock, Running, Settings, Simulator};
 
 use crate::collected::{Collected, INTERVAL, PASSWORD, families, samples};
 use crate::process::{memory, until};
@@ -26,7 +26,12 @@ async fn cloud_with_clock(services: usize, instances: usize, churn: f64) -> (Run
     let clock = Clock::new(move || shown.load(Ordering::SeqCst) as f64);
     let password = Some(PASSWORD.to_owned());
     let user = AccountSettings { password, services, instances, ..AccountSettings::new("acme") };
-    let settings = Settings { accounts: vec![user], churn, clock, page_size: 50, ..Settings::default() };
+    let settings = Settings {
+        accounts: vec![user],
+        churn,
+        clock,
+        ..Alauda { page_size: 50, ..Alauda::default() }.into()
+    };
     (Simulator::start(settings).await.unwrap(), time)
 }
 
@@ -45,7 +50,7 @@ async fn a_clock_that_jumps_changes_no_rhythm_and_costs_data_only_while_it_is_wr
         collected.cloud.reset_counts();
         let begun = tokio::time::Instant::now();
         collected.house.cycles("acme", 20).await;
-        let (cycles, took) = (collected.cloud.counts().services_page, begun.elapsed());
+        let (cycles, took) = (collected.cloud.counts()["services_page"], begun.elapsed());
         let expected = took.as_secs_f64() / INTERVAL.as_secs_f64();
         #[allow(clippy::cast_precision_loss)] // some tens
         let cycles = cycles as f64;
@@ -166,9 +171,9 @@ async fn memory_stays_flat_while_services_come_and_go() {
     for half in 1..=2 {
         for _ in 0..CYCLES {
             time.fetch_add(STEP, Ordering::SeqCst);
-            let pages = collected.cloud.counts().services_page;
+            let pages = collected.cloud.counts()["services_page"];
             until("a cycle at the new time", async || {
-                (collected.cloud.counts().services_page > pages).then_some(())
+                (collected.cloud.counts()["services_page"] > pages).then_some(())
             })
             .await;
         }

@@ -160,7 +160,7 @@ impl Collected {
     /// Sets a fault in place of all others.
     pub(crate) fn fault(&self, fault: &str) {
         self.cloud.clear_faults();
-        self.cloud.set_fault(fault.parse().unwrap());
+        self.cloud.set_fault(fault.parse().unwrap()).unwrap();
     }
 
     pub(crate) async fn until(&self, what: &str, holds: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {

@@ -42,7 +42,7 @@ async fn edits_with_a_rejected_password_make_no_further_login_and_another_passwo
         Credentials::Password { username: "acme".into(), password: "rotated".to_owned().into() };
     collected.house.supervisor.put(account);
     assert_eq!(samples(&*collected.until_reason("Collected").await), 8);
-    assert_eq!(collected.cloud.counts().login, 2);
+    assert_eq!(collected.cloud.counts()["login"], 2);
     collected.stop().await;
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use caas_operator::collector::registry::Snapshot;
-use caas_operator::simulator::Settings;
+use caas_operator::simulator::{Alauda, Settings};
 use futures::future::join_all;
 
 use crate::collected::{Collected, PASSWORD, samples, value};
@@ -74,16 +74,10 @@ async fn an_empty_body_is_an_instance_without_data_and_no_failure() {
 
 #[tokio::test]
 async fn instances_are_asked_for_where_the_pages_leave_them_out() {
-    let settings = Settings {
-        inline_instances: false,
-        relative_next: true,
-        page_size: 2,
-        drift: true,
-        ..Settings::default()
-    };
-    let collected = Collected::of(cloud_with(PASSWORD, 4, 2, settings).await, |_| {});
+    let api = Alauda { page_size: 2, drift: true, no_inline_instances: true, relative_next: true };
+    let collected = Collected::of(cloud_with(PASSWORD, 4, 2, api.into()).await, |_| {});
     assert_eq!(samples(&*collected.until_reason("Collected").await), 8);
-    assert!(collected.cloud.counts().instances >= 4);
+    assert!(collected.cloud.counts()["instances"] >= 4);
 
     collected.fault("instances:status=404@service=kibana");
     let snapshot = collected.until_reason("PartiallyCollected").await;
@@ -98,14 +92,14 @@ async fn a_cycle_costs_one_request_a_page_and_one_an_instance_and_the_first_one_
     let collected = Collected::of(cloud, |account| account.schedule.interval = Duration::from_secs(20));
     collected.until_reason("Collected").await;
     let counts = collected.cloud.counts();
-    assert_eq!((counts.login, counts.services_page, counts.metrics, counts.total), (1, 1, 100, 102));
+    assert_eq!((counts["login"], counts["services_page"], counts["metrics"], counts.total), (1, 1, 100, 102));
 
     collected.cloud.reset_counts();
     let first = collected.until("the first cycle", |_| true).await.collected_at;
     collected.until("the second cycle", |snapshot| snapshot.collected_at > first).await;
     let counts = collected.cloud.counts();
     println!("requests of a cycle over 20 services x 5 instances, as the cloud counts them: {counts:?}");
-    assert_eq!((counts.login, counts.services_page, counts.metrics, counts.total), (0, 1, 100, 101));
+    assert_eq!((counts["login"], counts["services_page"], counts["metrics"], counts.total), (0, 1, 100, 101));
     collected.stop().await;
 }
 
@@ -167,7 +161,7 @@ async fn a_revoked_token_logs_in_once_and_loses_nothing() {
             Collected::with(fault, |account| account.schedule.interval = Duration::from_secs(3600)).await;
         let snapshot = collected.until(fault, |_| true).await;
         assert_eq!((snapshot.health.reason().as_str(), samples(&snapshot)), ("Collected", 8), "{fault}");
-        assert_eq!(collected.cloud.counts().login, 2, "{fault}");
+        assert_eq!(collected.cloud.counts()["login"], 2, "{fault}");
         collected.stop().await;
     }
 }
@@ -175,11 +169,17 @@ async fn a_revoked_token_logs_in_once_and_loses_nothing() {
 #[tokio::test]
 async fn pages_that_form_a_circle_are_read_once_and_reported() {
     let faults = vec!["page-cycle".parse().unwrap()];
-    let cloud = cloud_with(PASSWORD, 4, 2, Settings { page_size: 2, faults, ..Settings::default() }).await;
+    let cloud = cloud_with(
+        PASSWORD,
+        4,
+        2,
+        Settings { faults, ..Alauda { page_size: 2, ..Alauda::default() }.into() },
+    )
+    .await;
     let collected = Collected::of(cloud, |account| account.schedule.interval = Duration::from_secs(3600));
     let snapshot = collected.until_reason("PartiallyCollected").await;
     assert_eq!((snapshot.counts(), samples(&snapshot)), ((4, 8), 8));
-    assert_eq!((collected.cloud.counts().services_page, collected.cloud.counts().metrics), (2, 8));
+    assert_eq!((collected.cloud.counts()["services_page"], collected.cloud.counts()["metrics"]), (2, 8));
     assert!((collected.house.count(&["collection_errors_total", "page_cycle"]) - 1.0).abs() < 0.1);
     collected.stop().await;
 }
@@ -187,7 +187,13 @@ async fn pages_that_form_a_circle_are_read_once_and_reported() {
 #[tokio::test]
 async fn pages_that_never_end_are_bounded_and_reported() {
     let faults = vec!["endless-pages".parse().unwrap()];
-    let cloud = cloud_with(PASSWORD, 4, 2, Settings { page_size: 2, faults, ..Settings::default() }).await;
+    let cloud = cloud_with(
+        PASSWORD,
+        4,
+        2,
+        Settings { faults, ..Alauda { page_size: 2, ..Alauda::default() }.into() },
+    )
+    .await;
     let collected = Collected::of(cloud, |account| account.schedule.interval = Duration::from_secs(3600));
     let snapshot = collected.until_reason("PartiallyCollected").await;
     assert_eq!(
@@ -196,7 +202,7 @@ async fn pages_that_never_end_are_bounded_and_reported() {
         "the same service again and again is one"
     );
     let counts = collected.cloud.counts();
-    assert_eq!((counts.services_page, counts.metrics), (3, 8), "a page of nothing new is the last");
+    assert_eq!((counts["services_page"], counts["metrics"]), (3, 8), "a page of nothing new is the last");
     assert!((collected.house.count(&["collection_errors_total", "page_cycle"]) - 1.0).abs() < 0.1);
     collected.stop().await;
 }

@@ -61,7 +61,7 @@ async fn a_cloud_that_goes_away_and_comes_back_is_found_again() {
     let cloud =
         cloud_with(PASSWORD, 4, 2, Settings { listen: address, seed: 1, ..Settings::default() }).await;
     assert_eq!(samples(&*house.until_reason("acme", "Collected").await), 8);
-    assert_eq!(cloud.counts().login, 1, "its old token is of no use there");
+    assert_eq!(cloud.counts()["login"], 1, "its old token is of no use there");
     Collected { house, cloud }.stop().await;
 }
 
@@ -117,7 +117,7 @@ async fn refused_credentials_are_tried_once_then_left_alone_and_new_ones_used_at
     collected.until_reason("LoginRejected").await;
     collected.house.cycles("acme", 10).await;
     assert_eq!(
-        collected.cloud.counts().login,
+        collected.cloud.counts()["login"],
         2,
         "the first one, and one more: nobody is locked out by retries"
     );

@@ -92,7 +92,7 @@ async fn all_bodies(base: &str, accounts: &[&str]) -> String {
 async fn the_articles_password_stands_nowhere_at_trace_level() {
     for format in ["text", "json"] {
         let cloud = cloud(PASSWORD, 2, 2).await;
-        cloud.set_fault("metrics:revoked-token@x1".parse().unwrap());
+        cloud.set_fault("metrics:revoked-token@x1".parse().unwrap()).unwrap();
         let mut command =
             program(&["standalone", "--alauda-endpoint", &cloud.url(), "--listen", "127.0.0.1:0"]);
         command.env("ALAUDA_USERNAME", "acme").env("ALAUDA_PASSWORD", PASSWORD.to_owned() + "\n");
@@ -101,7 +101,7 @@ async fn the_articles_password_stands_nowhere_at_trace_level() {
         let base = served(&mut process).await;
         account_is(&base, "alauda", |one| one["reason"] == "Collected").await;
         let tokens = cloud.tokens();
-        assert_eq!((cloud.counts().login, tokens.len()), (2, 2), "two logins with a token each");
+        assert_eq!((cloud.counts()["login"], tokens.len()), (2, 2), "two logins with a token each");
 
         let bodies = get(&format!("{base}/metrics")).await + &get(&format!("{base}/accounts")).await;
         process.signal("TERM");
@@ -200,7 +200,7 @@ fn words(tokens: &[String]) -> Vec<&str> {
 #[tokio::test]
 async fn manifests_good_bad_and_broken_give_nothing_of_their_secrets_away() {
     let cloud = cloud(PASSWORD, 3, 2).await;
-    cloud.set_fault("metrics:html@service=redis".parse().unwrap());
+    cloud.set_fault("metrics:html@service=redis".parse().unwrap()).unwrap();
     let (files, accounts) = manifests_with_canaries(&cloud.url());
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in &files {

@@ -1,6 +1,6 @@
 //! Every documented call, against the samples of the documentation.
 
-use caas_operator::simulator::{AccountSettings, Settings};
+use caas_operator::simulator::{AccountSettings, Alauda, Settings};
 use serde_json::{Value, json};
 
 use super::{NOW, User, client, cloud};
@@ -107,9 +107,8 @@ async fn a_page_of_services_looks_like_the_documented_one() {
 
 #[tokio::test]
 async fn pages_lead_from_the_first_to_the_last_and_name_the_one_before() {
-    let settings = Settings { page_size: 8, ..Settings::default() };
     for relative_next in [false, true] {
-        let cloud = cloud(Settings { relative_next, ..settings.clone() }).await;
+        let cloud = cloud(Alauda { page_size: 8, relative_next, ..Alauda::default() }.into()).await;
         let user = User::of(&cloud).await;
         let root = cloud.url().replace("/v1/", "");
         let (mut path, mut names, mut previous) =
@@ -325,7 +324,7 @@ async fn accounts_have_worlds_of_their_own_and_may_not_read_each_others() {
 
 #[tokio::test]
 async fn without_inline_instances_they_have_a_call_of_their_own() {
-    let cloud = cloud(Settings { inline_instances: false, ..Settings::default() }).await;
+    let cloud = cloud(Alauda { no_inline_instances: true, ..Alauda::default() }.into()).await;
     let user = User::of(&cloud).await;
     let page = user.json("services/acme/").await;
     assert!(page["results"][0].get("instances").is_none());
@@ -336,7 +335,9 @@ async fn without_inline_instances_they_have_a_call_of_their_own() {
 #[tokio::test]
 async fn one_page_of_100_000_instances_builds_one_page() {
     let account = AccountSettings { services: 20_000, ..AccountSettings::new("acme") };
-    let cloud = cloud(Settings { accounts: vec![account], page_size: 25, ..Settings::default() }).await;
+    let cloud =
+        cloud(Settings { accounts: vec![account], ..Alauda { page_size: 25, ..Alauda::default() }.into() })
+            .await;
     let user = User::of(&cloud).await;
     let page = user.json("services/acme/?page=400").await;
     assert_eq!((&page["count"], page["results"].as_array().map(Vec::len)), (&json!(20_000), Some(25)));

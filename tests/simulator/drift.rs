@@ -2,10 +2,15 @@
 
 use std::collections::HashSet;
 
-use caas_operator::simulator::{AccountSettings, Settings};
+use caas_operator::simulator::{AccountSettings, Alauda, Settings};
 use serde_json::Value;
 
 use super::{NOW, User, cloud};
+
+/// A cloud whose format drifts.
+fn drifting(page_size: usize) -> Settings {
+    Alauda { page_size, drift: true, ..Alauda::default() }.into()
+}
 
 fn kind(value: &Value) -> &'static str {
     match value {
@@ -21,8 +26,7 @@ fn kind(value: &Value) -> &'static str {
 #[tokio::test]
 async fn services_of_all_years_stand_side_by_side() {
     let account = AccountSettings { services: 200, instances: 1, ..AccountSettings::new("acme") };
-    let settings =
-        Settings { accounts: vec![account], page_size: 200, drift: true, churn: 1.0, ..Settings::default() };
+    let settings = Settings { accounts: vec![account], churn: 1.0, ..drifting(200) };
     let cloud = cloud(settings).await;
     let user = User::of(&cloud).await;
     let page = user.json("services/acme/").await;
@@ -44,7 +48,7 @@ async fn services_of_all_years_stand_side_by_side() {
 #[tokio::test]
 async fn metrics_of_all_years_hold_the_same_values_under_their_columns() {
     let account = AccountSettings { services: 1, instances: 60, ..AccountSettings::new("acme") };
-    let cloud = cloud(Settings { accounts: vec![account], drift: true, ..Settings::default() }).await;
+    let cloud = cloud(Settings { accounts: vec![account], ..drifting(20) }).await;
     let user = User::of(&cloud).await;
     let world = cloud.world("acme").expect("a world");
     let service = world.service(NOW, "kibana", None).expect("kibana");
@@ -88,7 +92,7 @@ async fn metrics_of_all_years_hold_the_same_values_under_their_columns() {
 
 #[tokio::test]
 async fn errors_have_their_later_form_and_answers_a_request_id() {
-    let cloud = cloud(Settings { drift: true, ..Settings::default() }).await;
+    let cloud = cloud(drifting(20)).await;
     let user = User::of(&cloud).await;
     let answer = user.ask("services/acme/nothing").await.expect("an answer");
     assert_eq!(answer.status(), 404);

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::time::{Duration, Instant};
 
-use caas_operator::simulator::{Running, Settings};
+use caas_operator::simulator::{Alauda, Running};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -16,9 +16,9 @@ const PLENTY: Duration = Duration::from_secs(60);
 
 /// A cloud with this fault, and a user who logged in before it.
 async fn with(fault: &str) -> (Running, User) {
-    let cloud = cloud(Settings { page_size: 7, ..Settings::default() }).await;
+    let cloud = cloud(Alauda { page_size: 7, ..Alauda::default() }.into()).await;
     let user = User::of(&cloud).await;
-    cloud.set_fault(fault.parse().expect("a fault"));
+    cloud.set_fault(fault.parse().expect("a fault")).expect("a fault of this cloud");
     (cloud, user)
 }
 
@@ -161,7 +161,7 @@ async fn revoked_tokens_are_refused_before_or_after_their_use() {
     cloud.clear_faults();
     assert_eq!(user.status("services/acme/").await, 401);
     let user = User::of(&cloud).await;
-    cloud.set_fault("revoked-token=after-use@x1".parse().expect("a fault"));
+    cloud.set_fault("revoked-token=after-use@x1".parse().expect("a fault")).expect("a fault of this cloud");
     assert_eq!([user.status("services/acme/").await, user.status("services/acme/").await], [200, 401]);
     assert_eq!(User::of(&cloud).await.status("services/acme/").await, 200);
     cloud.stop().await;

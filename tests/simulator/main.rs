@@ -4,6 +4,7 @@
 // The lints see tests only where `#[test]` stands; the helpers of this crate are tests as well.
 #![allow(clippy::expect_used, clippy::panic, clippy::missing_panics_doc)]
 
+mod another_provider;
 mod api;
 mod drift;
 mod faults;

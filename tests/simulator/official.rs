@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use caas_operator::simulator::{AccountSettings, Settings};
+use caas_operator::simulator::{AccountSettings, Alauda, Settings};
 use serde_json::Value;
 
 use super::{NOW, User, cloud};
@@ -116,8 +116,8 @@ const SIZES: [&str; 20] = [
 #[tokio::test]
 async fn every_instance_size_is_one_that_the_official_client_knows() {
     let account = AccountSettings { services: 500, instances: 0, ..AccountSettings::new("acme") };
-    let cloud =
-        cloud(Settings { accounts: vec![account], page_size: 500, drift: true, ..Settings::default() }).await;
+    let api = Alauda { page_size: 500, drift: true, ..Alauda::default() };
+    let cloud = cloud(Settings { accounts: vec![account], ..api.into() }).await;
     let page = User::of(&cloud).await.json("services/acme/").await;
     let services = page["results"].as_array().expect("services");
     let sizes: HashSet<_> = services.iter().filter_map(|service| service["instance_size"].as_str()).collect();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use caas_operator::simulator::{Settings, Simulator, StartError};
+use caas_operator::simulator::{Alauda, Settings, Simulator, StartError};
 use serde_json::{Value, json};
 
 use super::{NOW, User, client, cloud};
@@ -17,8 +17,14 @@ async fn requests_are_counted_by_kind_and_logged() {
     let _ = (user.status(&path).await, user.status("services/acme/kibana/instances/").await);
     let _ = user.status("nothing").await;
     let counts = cloud.counts();
-    let kinds =
-        [counts.login, counts.services_page, counts.service, counts.instances, counts.metrics, counts.other];
+    let kinds = [
+        counts["login"],
+        counts["services_page"],
+        counts["service"],
+        counts["instances"],
+        counts["metrics"],
+        counts["other"],
+    ];
     assert_eq!((kinds, counts.total), ([1; 6], 6));
     assert_eq!(cloud.requests()[1], "GET /v1/services/acme/?page=1");
     cloud.reset_counts();
@@ -109,7 +115,7 @@ async fn a_stopped_cloud_takes_no_connection() {
 async fn a_request_under_way_is_answered_while_the_cloud_stops() {
     let cloud = cloud(Settings::default()).await;
     let user = User::of(&cloud).await;
-    cloud.set_fault("latency=1h".parse().expect("a fault"));
+    cloud.set_fault("latency=1h".parse().expect("a fault")).expect("a fault of this cloud");
     let asked = tokio::spawn(async move { user.status("services/acme/").await });
     while cloud.counts().in_flight == 0 {
         tokio::task::yield_now().await;
@@ -138,7 +144,9 @@ async fn over_tls_it_shows_its_certificate_and_links_are_https() {
         .with_no_client_auth()
         .with_single_cert(vec![certified.cert.der().clone()], key)
         .expect("a TLS configuration");
-    let cloud = cloud(Settings { tls: Some(Arc::new(tls)), page_size: 5, ..Settings::default() }).await;
+    let cloud =
+        cloud(Settings { tls: Some(Arc::new(tls)), ..Alauda { page_size: 5, ..Alauda::default() }.into() })
+            .await;
     assert!(cloud.url().starts_with("https://"));
     assert!(client.get(cloud.url()).send().await.is_err(), "its certificate is signed by nobody");
 

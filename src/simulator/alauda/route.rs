@@ -5,12 +5,21 @@ use std::borrow::Cow;
 use http::Method;
 use percent_encoding::percent_decode_str;
 
-use crate::simulator::counts::Counted;
-use crate::simulator::faults::Operation;
+use crate::simulator::operation::{Operation, Role};
+use crate::simulator::request::Query;
+
+const LOGIN: Operation = Operation { name: "login", counted_as: "login", role: Role::Login };
+const PAGE: Operation = Operation { name: "services", counted_as: "services_page", role: Role::Inventory };
+const SERVICE: Operation = Operation { name: "services", counted_as: "service", role: Role::Inventory };
+const INSTANCES: Operation = Operation { name: "instances", counted_as: "instances", role: Role::Other };
+const METRICS: Operation = Operation { name: "metrics", counted_as: "metrics", role: Role::Other };
+
+/// All operations of the API.
+pub(super) const OPERATIONS: &[Operation] = &[LOGIN, PAGE, SERVICE, INSTANCES, METRICS];
 
 /// What a path asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::simulator) enum Route {
+pub(super) enum Route {
     /// `generate-api-token/`
     Login,
     /// `services/{namespace}/`
@@ -28,8 +37,8 @@ pub(in crate::simulator) enum Route {
 }
 
 impl Route {
-    /// Reads a path, with or without a slash at its end.
-    pub(in crate::simulator) fn of(path: &str) -> Self {
+    /// Reads a path, with or without a trailing slash.
+    pub(super) fn of(path: &str) -> Self {
         let Some(path) = path.strip_prefix("/v1/") else { return Self::Unknown };
         let parts: Option<Vec<String>> =
             path.strip_suffix('/').unwrap_or(path).split('/').map(percent_decode).collect();
@@ -39,59 +48,52 @@ impl Route {
             ["generate-api-token"] => Self::Login,
             ["services", namespace] => Self::Services { namespace: namespace.into() },
             ["services", namespace, service] => {
-                Self::Service { namespace: namespace.into(), service: plain(service) }
+                Self::Service { namespace: namespace.into(), service: without_suffix(service) }
             }
             ["services", namespace, service, "instances"] => {
-                Self::Instances { namespace: namespace.into(), service: plain(service) }
+                Self::Instances { namespace: namespace.into(), service: without_suffix(service) }
             }
-            ["services", namespace, service, "instances", uuid] => {
-                Self::Instance { namespace: namespace.into(), service: plain(service), uuid: uuid.into() }
-            }
-            ["services", namespace, service, "instances", uuid, "metrics"] => {
-                Self::Metrics { namespace: namespace.into(), service: plain(service), uuid: uuid.into() }
-            }
+            ["services", namespace, service, "instances", uuid] => Self::Instance {
+                namespace: namespace.into(),
+                service: without_suffix(service),
+                uuid: uuid.into(),
+            },
+            ["services", namespace, service, "instances", uuid, "metrics"] => Self::Metrics {
+                namespace: namespace.into(),
+                service: without_suffix(service),
+                uuid: uuid.into(),
+            },
             _ => Self::Unknown,
         }
     }
 
-    /// The only method that it takes.
-    pub(in crate::simulator) fn takes(&self, method: &Method) -> bool {
+    /// Whether it takes this method.
+    pub(super) fn takes(&self, method: &Method) -> bool {
         match self {
             Self::Login => method == Method::POST,
             _ => method == Method::GET || method == Method::HEAD,
         }
     }
 
-    /// The methods that it takes, as the `Allow` header says it.
-    pub(in crate::simulator) fn allow(&self) -> &'static str {
+    /// The methods that it takes, for the `Allow` header.
+    pub(super) fn allow(&self) -> &'static str {
         if *self == Self::Login { "POST" } else { "GET, HEAD" }
     }
 
-    /// How faults know it; `None` for what is no part of the API.
-    pub(in crate::simulator) fn operation(&self) -> Option<Operation> {
+    /// Its operation; `None` for what is not part of the API.
+    pub(super) fn operation(&self) -> Option<Operation> {
         match self {
-            Self::Login => Some(Operation::Login),
-            Self::Services { .. } | Self::Service { .. } => Some(Operation::Services),
-            Self::Instances { .. } | Self::Instance { .. } => Some(Operation::Instances),
-            Self::Metrics { .. } => Some(Operation::Metrics),
+            Self::Login => Some(LOGIN),
+            Self::Services { .. } => Some(PAGE),
+            Self::Service { .. } => Some(SERVICE),
+            Self::Instances { .. } | Self::Instance { .. } => Some(INSTANCES),
+            Self::Metrics { .. } => Some(METRICS),
             Self::Unknown => None,
         }
     }
 
-    /// How it is counted.
-    pub(in crate::simulator) fn counted(&self) -> Counted {
-        match self {
-            Self::Login => Counted::Login,
-            Self::Services { .. } => Counted::ServicesPage,
-            Self::Service { .. } => Counted::Service,
-            Self::Instances { .. } | Self::Instance { .. } => Counted::Instances,
-            Self::Metrics { .. } => Counted::Metrics,
-            Self::Unknown => Counted::Other,
-        }
-    }
-
     /// The service that it names.
-    pub(in crate::simulator) fn service(&self) -> Option<&str> {
+    pub(super) fn service(&self) -> Option<&str> {
         match self {
             Self::Service { service, .. }
             | Self::Instances { service, .. }
@@ -102,8 +104,8 @@ impl Route {
     }
 }
 
-/// A service's own name, where a fault made it longer: all that comes after a newline was added.
-fn plain(name: &str) -> String {
+/// The name of a service without what a fault appended to it, which begins with a newline.
+fn without_suffix(name: &str) -> String {
     name.split('\n').next().unwrap_or_default().to_owned()
 }
 
@@ -112,28 +114,10 @@ fn percent_decode(text: &str) -> Option<String> {
     percent_decode_str(text).decode_utf8().ok().map(Cow::into_owned)
 }
 
-/// The parameters of a query.
-#[derive(Debug, Clone, Default)]
-pub(in crate::simulator) struct Query(Vec<(String, String)>);
-
-impl Query {
-    /// Reads a query. The official client appends `?application=NAME` to one that has begun already, so a
-    /// second `?` counts as `&`.
-    pub(in crate::simulator) fn of(query: Option<&str>) -> Self {
-        let query = query.unwrap_or_default().replace('?', "&");
-        Self(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect())
-    }
-
-    /// Reads a form, which is written like a query.
-    pub(in crate::simulator) fn form(body: &[u8]) -> Self {
-        Self(url::form_urlencoded::parse(body).into_owned().collect())
-    }
-
-    /// The parameter of this name, unless it is empty.
-    pub(in crate::simulator) fn get(&self, name: &str) -> Option<&str> {
-        let found = self.0.iter().find(|(key, _)| key == name)?;
-        Some(found.1.as_str()).filter(|value| !value.is_empty())
-    }
+/// Reads a query. The official client appends `?application=NAME` to a query that has begun already, so a
+/// second `?` is read as `&`.
+pub(super) fn query(query: Option<&str>) -> Query {
+    Query::parse(query.unwrap_or_default().replace('?', "&").as_bytes())
 }
 
 #[cfg(test)]
@@ -143,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_path_is_read_with_and_without_a_slash_at_its_end() {
+    fn each_path_is_read_with_and_without_a_trailing_slash() {
         let (namespace, service, uuid) = ("acme".to_owned(), "web frontend".to_owned(), "92d0".to_owned());
         for (path, route) in [
             ("generate-api-token", Route::Login),
@@ -179,8 +163,8 @@ mod tests {
     }
 
     #[test]
-    fn a_query_of_the_official_client_is_read_in_spite_of_its_second_question_mark() {
-        let query = Query::of(Some("page=2?application=shop&empty="));
+    fn the_official_clients_second_question_mark_separates_parameters() {
+        let query = query(Some("page=2?application=shop&empty="));
         assert_eq!((query.get("page"), query.get("application")), (Some("2"), Some("shop")));
         assert_eq!(query.get("empty"), None);
     }

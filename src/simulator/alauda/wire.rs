@@ -29,7 +29,7 @@ pub(super) fn period(text: &str) -> Option<i64> {
 
 /// Which year's format an object has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Era {
+enum Year {
     Y2015,
     Y2017,
     Y2018,
@@ -38,28 +38,28 @@ enum Era {
 /// What an object's format depends on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Format {
-    /// Years differ from one service to the next.
+    /// The year differs from one service to the next.
     pub(super) drift: bool,
-    /// Instances stand inside their service.
+    /// A service contains its instances.
     pub(super) inline_instances: bool,
-    /// Names carry newlines and quotes.
-    pub(super) nasty_names: bool,
-    /// Bytes that the names of this service, its image and its first instance have more.
+    /// Names contain newlines and quotes.
+    pub(super) unusual_names: bool,
+    /// How many bytes longer the names of this service, its image and its first instance are.
     pub(super) huge: usize,
 }
 
 impl Format {
-    fn era(self, uuid: &str) -> Era {
+    fn year(self, uuid: &str) -> Year {
         match hash_text(uuid) % 3 {
-            _ if !self.drift => Era::Y2015,
-            0 => Era::Y2015,
-            1 => Era::Y2017,
-            _ => Era::Y2018,
+            _ if !self.drift => Year::Y2015,
+            0 => Year::Y2015,
+            1 => Year::Y2017,
+            _ => Year::Y2018,
         }
     }
 
     fn name(self, name: &str, huge: usize) -> String {
-        if self.nasty_names {
+        if self.unusual_names {
             format!("{name}\n\"quoted\"\\ {{label=\"x\"}} é\u{7f}{}", "A".repeat(huge))
         } else {
             name.to_owned()
@@ -103,10 +103,10 @@ struct ServiceFields {
 
 /// One service as an object.
 pub(super) fn service(service: &Service, now: f64, format: Format) -> impl Serialize + use<> {
-    let era = format.era(&service.uuid);
-    let later = era != Era::Y2015;
-    let count = |count: usize| if era == Era::Y2018 { json!(count.to_string()) } else { json!(count) };
-    let starting = era == Era::Y2018 && service.status == Status::Deploying;
+    let year = format.year(&service.uuid);
+    let is_later = year != Year::Y2015;
+    let count = |count: usize| if year == Year::Y2018 { json!(count.to_string()) } else { json!(count) };
+    let starting = year == Year::Y2018 && service.status == Status::Deploying;
     let domain = format!("{}-{}.caas.example", service.name, service.namespace);
     let envvars = match service.port {
         Some(_) => json!({ "__DEFAULT_DOMAIN_NAME__": domain }),
@@ -122,7 +122,7 @@ pub(super) fn service(service: &Service, now: f64, format: Format) -> impl Seria
             // A documentation address (RFC 5737).
             "ipaddress": "203.0.113.10",
         }]),
-        None if era == Era::Y2017 => json!({}),
+        None if year == Year::Y2017 => json!({}),
         None => json!([]),
     };
     let listed = || {
@@ -145,8 +145,8 @@ pub(super) fn service(service: &Service, now: f64, format: Format) -> impl Seria
             "a".repeat(format.huge)
         ),
         image_tag: service.image_tag.clone(),
-        instance_size: match era {
-            Era::Y2017 => format!("{}-{}", service.infrastructure, size.name),
+        instance_size: match year {
+            Year::Y2017 => format!("{}-{}", service.infrastructure, size.name),
             _ => size.name.to_owned(),
         },
         current_status: match service.status {
@@ -163,15 +163,15 @@ pub(super) fn service(service: &Service, now: f64, format: Format) -> impl Seria
         staged_num_instances: count(0),
         scaling_mode: if service.scales { "AUTO" } else { "MANUAL" },
         autoscaling_config: "{}",
-        instance_envvars: if later { envvars } else { Value::String(envvars.to_string()) },
+        instance_envvars: if is_later { envvars } else { Value::String(envvars.to_string()) },
         instance_ports: ports,
         linked_to_apps: "{}",
         run_command: "",
         application: service.application.clone(),
         region: json!({ "IaaS": service.infrastructure, "name": service.region }),
         created_at: time(service.created_at),
-        healthy_num_instances: later.then_some(service.started),
-        custom_instance_size: later.then(|| json!({ "mem": size.mebibytes, "cpu": size.cores })),
+        healthy_num_instances: is_later.then_some(service.started),
+        custom_instance_size: is_later.then(|| json!({ "mem": size.mebibytes, "cpu": size.cores })),
         instances: format.inline_instances.then(listed),
     }
 }
@@ -201,7 +201,7 @@ const COLUMNS: [&str; 10] = [
     "tx_errors",
 ];
 
-/// Columns as they might come in another year: another order, and two that nobody knows.
+/// Columns as another year might have them: in another order, and with two unknown ones.
 const SHUFFLED: [&str; 12] = [
     "tx_errors",
     "blkio_read_bytes",
@@ -217,7 +217,7 @@ const SHUFFLED: [&str; 12] = [
     "sequence_number",
 ];
 
-/// The measurements of an instance; `None` where the answer has an empty body.
+/// The measurements of an instance; `None` where the response has no body.
 pub(super) fn metrics(
     instance: &Instance,
     points: impl Iterator<Item = Point>,
@@ -239,11 +239,11 @@ pub(super) fn metrics(
         4 => rows.reverse(),
         _ => {}
     }
-    let mut answer = Map::new();
-    answer.insert("name".into(), format!("stats.{}.{}", instance.service_uuid, instance.uuid).into());
-    answer.insert("columns".into(), columns.into());
-    answer.insert("points".into(), rows.into());
-    Some(answer.into())
+    let mut metrics = Map::new();
+    metrics.insert("name".into(), format!("stats.{}.{}", instance.service_uuid, instance.uuid).into());
+    metrics.insert("columns".into(), columns.into());
+    metrics.insert("points".into(), rows.into());
+    Some(metrics.into())
 }
 
 /// One value of a point.
@@ -265,9 +265,31 @@ fn cell(column: &str, number: usize, point: &Point, texts: bool) -> Value {
     if texts { Value::String(value.to_string()) } else { value }
 }
 
-/// A time as the API writes it, in milliseconds; empty for what no calendar knows.
+/// A time as the API writes it, with milliseconds; empty if it is out of the calendar's range.
 fn time(seconds: f64) -> String {
     Timestamp::from_millisecond(floor((seconds * 1e3).round()))
         .map(|time| time.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string())
         .unwrap_or_default()
+}
+
+/// A response of the documented shape whose values have other types.
+pub(super) fn wrong(operation: &str) -> Value {
+    match operation {
+        "login" => json!({ "token": { "value": 17 } }),
+        "services" => {
+            json!({ "count": "many", "previous": [], "next": 7, "results": { "service_name": [1] } })
+        }
+        "instances" => json!({ "instance_name": 5, "uuid": [] }),
+        _ => json!({ "name": 1, "columns": "time", "points": { "0": "now" } }),
+    }
+}
+
+/// A response of the documented shape with `nested` in place of its values.
+pub(super) fn nested(operation: &str, nested: &str) -> String {
+    match operation {
+        "login" => format!(r#"{{"token":{nested}}}"#),
+        "services" => format!(r#"{{"count":1,"previous":null,"next":null,"results":{nested}}}"#),
+        "instances" => nested.to_owned(),
+        _ => format!(r#"{{"name":"stats","columns":["time"],"points":{nested}}}"#),
+    }
 }

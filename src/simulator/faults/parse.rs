@@ -3,135 +3,89 @@
 use std::fmt;
 use std::str::FromStr;
 
-use thiserror::Error;
+use super::fault::{Fault, FaultError, FaultKind, RetryAfter, Revocation, Scope};
+use crate::simulator::duration;
+use crate::simulator::operation::{self, Operation, Role};
 
-use super::{Fault, FaultKind, Operation, RetryAfter, Revocation, Scope};
-use crate::simulator::duration::{self, DurationError};
+/// Where `redirect` leads by default: where clouds keep the credentials of a machine.
+pub(super) const METADATA: &str = "http://169.254.169.254/";
 
-/// Where `redirect` leads unless it says: where clouds keep the credentials of a machine.
-pub const METADATA: &str = "http://169.254.169.254/";
-
-/// What `huge-label` adds to a name unless it says.
+/// What `huge-label` adds to a name by default.
 const HUGE: usize = 1 << 20;
 
-/// The grammar and all names, for `--help`.
-pub const HELP: &str = "\
-Faults: [OPERATION:]NAME[=VALUE][@SELECTOR]...
-  OPERATION  login, services, instances, metrics or all; without it every request but logins
+/// A line of help for each fault, with the role of the only operations that it fits.
+const NAMES: &[(Option<Role>, &str)] = &[
+    (None, "latency=DURATION        answers later, for example latency=250ms"),
+    (None, "slow-body               the body at one byte a second"),
+    (
+        None,
+        "429[=AFTER]             too many requests; AFTER: seconds in Retry-After (default 1),
+                          date:SECONDS for an HTTP date, none for no header",
+    ),
+    (None, "500 502 503 504[=AFTER] or status=CODE: that status, with Retry-After only if given"),
+    (None, "html                    status 200 with a web page"),
+    (None, "empty-body              status 200 and no byte"),
+    (None, "truncated-body          fewer bytes than Content-Length promises"),
+    (None, "wrong-json              JSON of other types"),
+    (None, "invalid-utf8            JSON with broken UTF-8 in its texts"),
+    (None, "deep-json               JSON nested 100,000 deep"),
+    (None, "gzip-bomb               1 MiB of gzip that unpacks to 1 GiB"),
+    (None, "revoked-token[=after-use]  all tokens are revoked before the request (or after it)"),
+    (Some(Role::Login), "reject-login[=STATUS]   logins are refused (default 401)"),
+    (Some(Role::Inventory), "page-cycle              the last page names the first as its next"),
+    (Some(Role::Inventory), "endless-pages           every page names a next one"),
+    (
+        Some(Role::Inventory),
+        "huge-label[=BYTES]      names with newlines and quotes, one of each kind a page with BYTES more (default 1 MiB)",
+    ),
+    (None, "redirect[=URL]          status 302 (default http://169.254.169.254/)"),
+    (None, "hang                    no answer ever"),
+    (None, "drop                    the connection closed instead of an answer"),
+];
+
+/// The grammar and the names that fit a cloud with these operations, for `--help`.
+pub(in crate::simulator) fn help(operations: &[Operation]) -> String {
+    let names = operation::names(operations);
+    let exists = |role: Option<Role>| {
+        role.is_none_or(|role| operations.iter().any(|operation| operation.role == role))
+    };
+    let faults: Vec<&str> = NAMES.iter().filter(|(role, _)| exists(*role)).map(|(_, line)| *line).collect();
+    let example = names.last().copied().unwrap_or("all");
+    format!(
+        "Faults: [OPERATION:]NAME[=VALUE][@SELECTOR]...
+  OPERATION  {} or all; without it every request but logins
   SELECTOR   a share such as @0.1 (always the same tenth), @xN (at most N times),
              @service=NAME (requests that name this service)
-  latency=DURATION        answers later, for example latency=250ms
-  slow-body               the body at one byte a second
-  429[=AFTER]             too many requests; AFTER: seconds in Retry-After (default 1),
-                          date:SECONDS for an HTTP date, none for no header
-  500 502 503 504[=AFTER] or status=CODE: that status, with Retry-After only if given
-  html                    status 200 with a web page
-  empty-body              status 200 and no byte
-  truncated-body          fewer bytes than Content-Length promises
-  wrong-json              JSON of other types
-  invalid-utf8            JSON with broken UTF-8 in its texts
-  deep-json               JSON nested 100,000 deep
-  gzip-bomb               1 MiB of gzip that unpacks to 1 GiB
-  revoked-token[=after-use]  all tokens are revoked before the request (or after it)
-  reject-login[=STATUS]   logins are refused (default 401)
-  page-cycle              the last page names the first as its next
-  endless-pages           every page names a next one
-  huge-label[=BYTES]      names with newlines and quotes, one of each kind a page with BYTES more (default 1 MiB)
-  redirect[=URL]          status 302 (default http://169.254.169.254/)
-  hang                    no answer ever
-  drop                    the connection closed instead of an answer
-Examples: --fault metrics:429=2@0.1   --fault revoked-token@x1   --fault 'metrics:hang@service=kibana'";
-
-/// Why a text is no fault.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum FaultError {
-    /// No fault of this name.
-    #[error(
-        "there is no fault named {0:?}; the names are: latency, slow-body, 429, 500, 502, 503, 504, status, html, empty-body, truncated-body, wrong-json, invalid-utf8, deep-json, gzip-bomb, revoked-token, reject-login, page-cycle, endless-pages, huge-label, redirect, hang, drop"
-    )]
-    Name(String),
-    /// No operation of this name.
-    #[error("there is no operation named {0:?}; write login, services, instances, metrics or all")]
-    Operation(String),
-    /// A selector that is none.
-    #[error(
-        "{0:?} selects nothing; write a share from 0 to 1 such as @0.1, a count such as @x3, or @service=NAME"
-    )]
-    Selector(String),
-    /// A value where none belongs.
-    #[error("{0} takes no value")]
-    NoValue(&'static str),
-    /// A value is missing or cannot be read.
-    #[error("{name} cannot use {value:?}; write {wanted}")]
-    Value {
-        /// The fault's name.
-        name: &'static str,
-        /// What was given.
-        value: String,
-        /// An example.
-        wanted: &'static str,
-    },
-    /// A duration that cannot be read.
-    #[error("latency: {0}")]
-    Duration(#[from] DurationError),
-    /// A fault on requests that it cannot befall.
-    #[error("{name} fits requests for {fits} only")]
-    Misfit {
-        /// The fault's name.
-        name: &'static str,
-        /// The operation that it fits.
-        fits: &'static str,
-    },
-}
-
-impl Operation {
-    /// Its name in the grammar.
-    pub(in crate::simulator) fn name(self) -> &'static str {
-        match self {
-            Self::Login => "login",
-            Self::Services => "services",
-            Self::Instances => "instances",
-            Self::Metrics => "metrics",
-        }
-    }
-}
-
-impl FromStr for Scope {
-    type Err = FaultError;
-
-    fn from_str(text: &str) -> Result<Self, FaultError> {
-        if text == "all" {
-            return Ok(Self::All);
-        }
-        [Operation::Login, Operation::Services, Operation::Instances, Operation::Metrics]
-            .into_iter()
-            .find(|operation| operation.name() == text)
-            .map(Self::Only)
-            .ok_or_else(|| FaultError::Operation(text.to_owned()))
-    }
+  {}
+Examples: --fault {example}:429=2@0.1   --fault revoked-token@x1   --fault '{example}:hang@service=kibana'",
+        names.join(", "),
+        faults.join("\n  ")
+    )
 }
 
 impl FromStr for Fault {
     type Err = FaultError;
 
+    /// Reads a fault. Whether a cloud can have it, [`Fault::check`] decides.
     fn from_str(text: &str) -> Result<Self, FaultError> {
-        let (operation, rest) = match text.split_once(':') {
-            // A colon behind '=' belongs to the value, as in redirect=http://….
-            Some((operation, rest)) if !operation.contains(['=', '@']) => (Some(operation.parse()?), rest),
+        let (scope, rest) = match text.split_once(':') {
+            // A colon after '=' belongs to the value, as in redirect=http://….
+            Some((operation, rest)) if !operation.contains(['=', '@']) => (Some(scope(operation)), rest),
             _ => (None, text),
         };
         let mut pieces = rest.split('@');
-        let (name, value) = match pieces.next().unwrap_or_default().split_once('=') {
-            Some((name, value)) => (name, Some(value)),
-            None => (rest.split('@').next().unwrap_or_default(), None),
-        };
-        let mut fault = Self { operation, ..Self::new(kind(name, value)?) };
+        let first = pieces.next().unwrap_or_default();
+        let (name, value) = first.split_once('=').map_or((first, None), |(name, value)| (name, Some(value)));
+        let mut fault = Self { scope, ..Self::new(kind(name, value)?) };
         for selector in pieces {
             select(&mut fault, selector)?;
         }
-        fits(&fault)?;
         Ok(fault)
     }
+}
+
+fn scope(operation: &str) -> Scope {
+    if operation == "all" { Scope::All } else { Scope::Only(operation.to_owned()) }
 }
 
 /// Reads a fault's name and value.
@@ -232,23 +186,6 @@ fn select(fault: &mut Fault, selector: &str) -> Result<(), FaultError> {
     Ok(())
 }
 
-/// Refuses a fault on requests that it cannot befall.
-fn fits(fault: &Fault) -> Result<(), FaultError> {
-    let (name, only) = match fault.kind {
-        FaultKind::RejectLogin(_) => ("reject-login", Operation::Login),
-        FaultKind::PageCycle => ("page-cycle", Operation::Services),
-        FaultKind::EndlessPages => ("endless-pages", Operation::Services),
-        FaultKind::HugeLabel(_) => ("huge-label", Operation::Services),
-        _ => return Ok(()),
-    };
-    match fault.operation {
-        Some(Scope::Only(operation)) if operation != only => {
-            Err(FaultError::Misfit { name, fits: only.name() })
-        }
-        _ => Ok(()),
-    }
-}
-
 impl fmt::Display for RetryAfter {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -289,9 +226,9 @@ impl fmt::Display for FaultKind {
 
 impl fmt::Display for Fault {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.operation {
+        match &self.scope {
             Some(Scope::All) => out.write_str("all:")?,
-            Some(Scope::Only(operation)) => write!(out, "{}:", operation.name())?,
+            Some(Scope::Only(operation)) => write!(out, "{operation}:")?,
             None => {}
         }
         write!(out, "{}", self.kind)?;

@@ -1,19 +1,21 @@
 use proptest::option;
 use proptest::prelude::*;
 
+use std::time::Duration;
+
 use super::*;
+use crate::simulator::operation::{Operation, Role};
 
+const LOGIN: Operation = Operation { name: "login", counted_as: "login", role: Role::Login };
+const SERVICES: Operation = Operation { name: "services", counted_as: "services", role: Role::Inventory };
+const INSTANCES: Operation = Operation { name: "instances", counted_as: "instances", role: Role::Other };
+const METRICS: Operation = Operation { name: "metrics", counted_as: "metrics", role: Role::Other };
+const OPERATIONS: [Operation; 4] = [LOGIN, SERVICES, INSTANCES, METRICS];
+
+/// Reads a fault of a cloud with these operations.
 fn parse(text: &str) -> Result<Fault, FaultError> {
-    text.parse()
-}
-
-fn operations() -> impl Strategy<Value = Operation> {
-    prop_oneof![
-        Just(Operation::Login),
-        Just(Operation::Services),
-        Just(Operation::Instances),
-        Just(Operation::Metrics)
-    ]
+    let fault: Fault = text.parse()?;
+    fault.check(&OPERATIONS).map(|()| fault)
 }
 
 fn afters() -> impl Strategy<Value = RetryAfter> {
@@ -24,7 +26,7 @@ fn afters() -> impl Strategy<Value = RetryAfter> {
     ]
 }
 
-/// Kinds that fit every operation.
+/// Kinds that fit all operations.
 fn kinds() -> impl Strategy<Value = FaultKind> {
     prop_oneof![
         (0..u64::MAX / 2).prop_map(|nanoseconds| FaultKind::Latency(Duration::from_nanos(nanoseconds))),
@@ -49,7 +51,10 @@ fn kinds() -> impl Strategy<Value = FaultKind> {
 }
 
 fn faults() -> impl Strategy<Value = Fault> {
-    let scopes = prop_oneof![Just(Scope::All), operations().prop_map(Scope::Only)];
+    let scopes = prop_oneof![
+        Just(Scope::All),
+        (0..OPERATIONS.len()).prop_map(|index| Scope::Only(OPERATIONS[index].name.to_owned()))
+    ];
     (
         kinds(),
         option::of(scopes),
@@ -57,13 +62,7 @@ fn faults() -> impl Strategy<Value = Fault> {
         option::of(any::<u64>()),
         option::of("[a-z][a-z0-9:.-]{0,12}"),
     )
-        .prop_map(|(kind, operation, share, times, service)| Fault {
-            kind,
-            operation,
-            share,
-            times,
-            service,
-        })
+        .prop_map(|(kind, scope, share, times, service)| Fault { kind, scope, share, times, service })
 }
 
 proptest! {
@@ -82,7 +81,7 @@ proptest! {
 fn the_examples_of_the_help_are_read() {
     assert_eq!(
         parse("metrics:429=2@0.1"),
-        Ok(Fault::new(FaultKind::TooManyRequests(RetryAfter::Seconds(2))).on(Operation::Metrics).share(0.1))
+        Ok(Fault::new(FaultKind::TooManyRequests(RetryAfter::Seconds(2))).on("metrics").share(0.1))
     );
     assert_eq!(
         parse("revoked-token@x1"),
@@ -90,7 +89,7 @@ fn the_examples_of_the_help_are_read() {
     );
     assert_eq!(
         parse("metrics:hang@service=kibana"),
-        Ok(Fault::new(FaultKind::Hang).on(Operation::Metrics).service("kibana"))
+        Ok(Fault::new(FaultKind::Hang).on("metrics").service("kibana"))
     );
     assert_eq!(parse("redirect"), Ok(Fault::new(FaultKind::Redirect(parse::METADATA.to_owned()))));
     assert_eq!(parse("429"), Ok(Fault::new(FaultKind::TooManyRequests(RetryAfter::Seconds(1)))));
@@ -98,7 +97,8 @@ fn the_examples_of_the_help_are_read() {
 
 #[test]
 fn every_name_of_the_help_is_one_that_the_parser_knows() {
-    let names = parse::HELP.lines().filter_map(|line| line.strip_prefix("  "));
+    let help = parse::help(&OPERATIONS);
+    let names = help.lines().filter_map(|line| line.strip_prefix("  "));
     let names = names
         .filter(|line| line.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit()));
     let mut known = 0;
@@ -111,11 +111,11 @@ fn every_name_of_the_help_is_one_that_the_parser_knows() {
 }
 
 #[test]
-fn a_text_that_is_no_fault_is_refused_with_what_to_write() {
+fn a_text_that_is_not_a_fault_is_refused_with_what_to_write() {
     for (text, says) in [
         ("", "there is no fault named"),
         ("slow", "slow-body"),
-        ("pages:html", "login, services"),
+        ("pages:html", "write login, services, instances, metrics or all"),
         ("html=1", "html takes no value"),
         ("latency", "such as 50ms"),
         ("latency=5", "such as 50ms"),
@@ -134,40 +134,62 @@ fn a_text_that_is_no_fault_is_refused_with_what_to_write() {
 }
 
 #[test]
-fn a_fault_befalls_all_but_logins_unless_it_says() {
-    let all = [Operation::Login, Operation::Services, Operation::Instances, Operation::Metrics];
-    let befalls = |text: &str| {
+fn a_fault_applies_to_all_requests_but_logins_unless_it_names_an_operation() {
+    let applies = |text: &str| {
         let fault = parse(text).expect(text);
-        all.map(|operation| fault.befalls(operation, Some("kibana")))
+        OPERATIONS.map(|operation| fault.applies_to(&operation, Some("kibana")))
     };
-    assert_eq!(befalls("html"), [false, true, true, true]);
-    assert_eq!(befalls("all:html"), [true, true, true, true]);
-    assert_eq!(befalls("login:html"), [true, false, false, false]);
-    assert_eq!(befalls("reject-login"), [true, false, false, false]);
-    assert_eq!(befalls("page-cycle"), [false, true, false, false]);
-    assert_eq!(befalls("metrics:html@service=kibana"), [false, false, false, true]);
-    assert_eq!(befalls("metrics:html@service=redis"), [false, false, false, false]);
+    assert_eq!(applies("html"), [false, true, true, true]);
+    assert_eq!(applies("all:html"), [true, true, true, true]);
+    assert_eq!(applies("login:html"), [true, false, false, false]);
+    assert_eq!(applies("reject-login"), [true, false, false, false]);
+    assert_eq!(applies("page-cycle"), [false, true, false, false]);
+    assert_eq!(applies("metrics:html@service=kibana"), [false, false, false, true]);
+    assert_eq!(applies("metrics:html@service=redis"), [false, false, false, false]);
+}
+
+/// A cloud's faults with only this one.
+fn faults_of(text: &str) -> Faults {
+    let faults = Faults::new(7);
+    faults.set(parse(text).expect(text));
+    faults
 }
 
 #[test]
-fn a_share_hits_about_that_many_requests_and_the_same_ones_in_every_run() {
+fn a_share_affects_about_that_many_requests_and_the_same_ones_in_every_run() {
     let run = || {
-        let faults = Faults::new(7, vec![parse("html@0.1").expect("a fault")]);
-        (0..10_000).filter(|_| !faults.hits(Operation::Metrics, None).is_empty()).collect::<Vec<_>>()
+        let faults = faults_of("html@0.1");
+        (0..10_000).filter(|_| !faults.matching(&METRICS, None).is_empty()).collect::<Vec<_>>()
     };
-    let hit = run();
-    assert!((900..1100).contains(&hit.len()), "{}", hit.len());
-    assert_eq!(hit, run());
+    let affected = run();
+    assert!((900..1100).contains(&affected.len()), "{}", affected.len());
+    assert_eq!(affected, run());
 }
 
 #[test]
 fn a_count_ends_a_fault_and_clearing_ends_all() {
-    let faults = Faults::new(7, vec![parse("html@x2").expect("a fault")]);
-    let hits = (0..10).filter(|_| !faults.hits(Operation::Metrics, None).is_empty()).count();
-    assert_eq!(hits, 2);
+    let faults = faults_of("html@x2");
+    let affected = (0..10).filter(|_| !faults.matching(&METRICS, None).is_empty()).count();
+    assert_eq!(affected, 2);
     faults.set(parse("drop").expect("a fault"));
-    assert_eq!(faults.hits(Operation::Metrics, None), [FaultKind::Drop]);
+    assert_eq!(faults.matching(&METRICS, None), [FaultKind::Drop]);
     assert_eq!(faults.list(), ["html@x2", "drop"]);
     faults.clear();
-    assert!(faults.hits(Operation::Metrics, None).is_empty());
+    assert!(faults.matching(&METRICS, None).is_empty());
+}
+
+#[test]
+fn a_cloud_without_logins_or_lists_neither_offers_nor_takes_their_faults() {
+    let help = parse::help(&[METRICS]);
+    assert!(help.contains("  OPERATION  metrics or all") && help.contains("gzip-bomb"), "{help}");
+    for (text, says) in [
+        ("reject-login", "fits no request to this cloud"),
+        ("page-cycle", "fits no request to this cloud"),
+        ("login:html", "write metrics or all"),
+    ] {
+        let fault: Fault = text.parse().expect(text);
+        let error = fault.check(&[METRICS]).expect_err(text).to_string();
+        assert!(error.contains(says), "{text}: {error}");
+        assert!(!help.contains(text), "{help}");
+    }
 }

@@ -1,16 +1,16 @@
 //! One instance: when it started, and its measurements at any time since.
 
 use super::load::Load;
-use super::service::Size;
+use super::size::Size;
 use crate::simulator::numbers::{between, floor, hash, whole};
 
-/// Data is this many seconds old before the API tells of it.
+/// How many seconds old data is before the API returns it.
 pub const LAG: f64 = 30.0;
 
-/// At most so many points are told at once; the documentation names no limit, a server needs one.
+/// The most points in one response. The documentation names no limit; a server needs one.
 pub const MOST_POINTS: usize = 10_000;
 
-/// The unit in which memory is handed out, in bytes.
+/// The unit in which memory is allocated, in bytes.
 const PAGE: u64 = 4096;
 
 /// All measurements of an instance at one time.
@@ -36,16 +36,16 @@ pub struct Point {
     pub tx_errors: u64,
 }
 
-/// What a service knows of an instance that it makes.
-pub(super) struct Birth {
+/// What a service knows about an instance before it is built.
+pub(super) struct InstanceSpec {
     pub(super) name: String,
     pub(super) uuid: String,
     pub(super) service_uuid: String,
     pub(super) service: u64,
     pub(super) key: u64,
     pub(super) size: Size,
-    pub(super) born: f64,
-    pub(super) busy: f64,
+    pub(super) created_at: f64,
+    pub(super) churn: f64,
 }
 
 /// One instance.
@@ -59,8 +59,8 @@ pub struct Instance {
     pub service_uuid: String,
     /// What it may use.
     pub size: Size,
-    /// When it was made, in seconds since the epoch; there is no data from before.
-    pub born: f64,
+    /// When it was created, in seconds since the epoch; there is no data from before.
+    pub created_at: f64,
     key: u64,
     load: Load,
     /// Seconds from one restart to the next.
@@ -68,20 +68,20 @@ pub struct Instance {
 }
 
 impl Instance {
-    pub(super) fn new(birth: Birth) -> Self {
-        let Birth { name, uuid, service_uuid, service, key, size, born, busy } = birth;
+    pub(super) fn new(spec: InstanceSpec) -> Self {
+        let InstanceSpec { name, uuid, service_uuid, service, key, size, created_at, churn } = spec;
         // Six hours to three days; an hour at the most in a world that changes all the time.
-        let calm = between(hash(&[key, 1]), 21_600.0, 259_200.0);
-        let hurried = between(hash(&[key, 1]), 600.0, 3600.0);
+        let slow = between(hash(&[key, 1]), 21_600.0, 259_200.0);
+        let fast = between(hash(&[key, 1]), 600.0, 3600.0);
         Self {
             name,
             uuid,
             service_uuid,
             size,
-            born,
+            created_at,
             key,
             load: Load::new(service, key, size.cores),
-            restarts_every: busy.mul_add(hurried - calm, calm).floor(),
+            restarts_every: churn.mul_add(fast - slow, slow).floor(),
         }
     }
 
@@ -89,25 +89,25 @@ impl Instance {
     pub fn started_at(&self, time: f64) -> f64 {
         let phase = between(hash(&[self.key, 2]), 0.0, self.restarts_every).floor();
         let restart = ((time - phase) / self.restarts_every).floor().mul_add(self.restarts_every, phase);
-        restart.max(self.born)
+        restart.max(self.created_at)
     }
 
-    /// CPU cores in use at a time: the rate that its counter grows with.
+    /// CPU cores in use at a time: the rate at which its counter grows.
     pub fn cores_in_use(&self, time: f64) -> f64 {
         self.load.at(time)
     }
 
-    /// The measurements at a time; `None` before the instance was made.
+    /// The measurements at a time; `None` before the instance was created.
     pub fn point(&self, time: i64) -> Option<Point> {
         let at = time as f64;
-        if at < self.born {
+        if at < self.created_at {
             return None;
         }
         let start = self.started_at(at);
         let (uptime, cpu_seconds) = (at - start, self.load.total(start, at));
         let cpu_nanoseconds = whole(cpu_seconds * 1e9);
         let memory_bytes = self.memory(at, uptime);
-        // What an instance sends and receives follows its work, and a little goes on without any.
+        // Traffic follows the CPU load, and an idle instance has a little.
         let traffic = |n: u64, low: f64, high: f64| {
             let per_cpu_second = between(hash(&[self.key, n]), low, high);
             let idle = between(hash(&[self.key, n + 1]), 10.0, 100.0);
@@ -131,7 +131,7 @@ impl Instance {
         })
     }
 
-    /// What the API tells at `now` of a window, newest first: a point each `period` seconds on a raster of the
+    /// What the API returns at `now` for a window, newest first: a point every `period` seconds, at offsets of the
     /// instance's own, none younger than [`LAG`], at most [`MOST_POINTS`].
     pub fn points(&self, start: i64, end: i64, period: i64, now: f64) -> impl Iterator<Item = Point> + '_ {
         let period = period.max(1);

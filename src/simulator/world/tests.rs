@@ -28,9 +28,9 @@ proptest! {
     ) {
         let world = world(seed, churn);
         for instance in world.services(time.floor()).take(8).flat_map(|service| service.instances().collect::<Vec<_>>()) {
-            let (first, second) = (numbers_floor(time), numbers_floor(time) + step);
+            let (first, second) = (floor_seconds(time), floor_seconds(time) + step);
             let (Some(before), Some(after)) = (instance.point(first), instance.point(second)) else {
-                prop_assert!(instance.born > first as f64);
+                prop_assert!(instance.created_at > first as f64);
                 continue;
             };
             if instance.started_at(second as f64) <= first as f64 {
@@ -73,7 +73,7 @@ proptest! {
                 Status::Deploying => {}
             }
             for instance in service.instances() {
-                prop_assert!(instance.born <= time && instance.started_at(time) <= time);
+                prop_assert!(instance.created_at <= time && instance.started_at(time) <= time);
                 prop_assert_eq!(service.instance(&instance.uuid).map(|found| found.name), Some(instance.name.clone()));
                 prop_assert!(identifiers.insert(instance.uuid));
             }
@@ -101,7 +101,7 @@ proptest! {
 }
 
 /// Whole seconds of a time that is not negative.
-fn numbers_floor(time: f64) -> i64 {
+fn floor_seconds(time: f64) -> i64 {
     crate::simulator::numbers::floor(time)
 }
 
@@ -179,7 +179,7 @@ fn a_restart_keeps_the_identifier_and_sets_counters_and_start_back() {
         .map(|minute| f64::from(minute).mul_add(60.0, NOW))
         .find(|time| instance.started_at(time + 60.0) > instance.started_at(*time))
         .expect("restarts at the latest after three days");
-    let (before, after) = (numbers_floor(restart), numbers_floor(restart) + 60);
+    let (before, after) = (floor_seconds(restart), floor_seconds(restart) + 60);
     let (before, after) = (instance.point(before).expect("data"), instance.point(after).expect("data"));
     assert!(after.cpu_nanoseconds < before.cpu_nanoseconds && after.rx_bytes < before.rx_bytes);
     let again = world.service(restart + 60.0, "kibana", None).expect("kibana");
@@ -192,7 +192,7 @@ fn the_last_minute_often_holds_no_point_and_100_seconds_ending_30_s_ago_always_d
     let (mut without, mut asked) = (0, 0);
     for service in world.services(NOW) {
         for instance in service.instances() {
-            let now = numbers_floor(NOW);
+            let now = floor_seconds(NOW);
             asked += 1;
             without += i32::from(instance.points(now - 60, now, 60, NOW).next().is_none());
             let newest = instance.points(now - 130, now - 30, 60, NOW).next().expect("a point");
@@ -207,7 +207,7 @@ fn points_are_newest_first_a_period_apart_and_bounded_in_number() {
     let world = world(9, 0.0);
     let instance =
         world.services(NOW).next().and_then(|service| service.instances().next()).expect("kibana.0");
-    let now = numbers_floor(NOW);
+    let now = floor_seconds(NOW);
     let times: Vec<i64> = instance.points(now - 3600, now, 300, NOW).map(|point| point.time).collect();
     assert!((11..=12).contains(&times.len()), "{times:?}");
     assert!(times.windows(2).all(|pair| pair[0] - pair[1] == 300), "{times:?}");
@@ -224,12 +224,12 @@ fn an_instance_has_no_data_from_before_it_was_made() {
         .find_map(|time| {
             let services = world.services(time).collect::<Vec<_>>();
             let mut instances = services.iter().flat_map(Service::instances);
-            instances.find(|instance| time - instance.born < 20.0).map(|instance| (instance, time))
+            instances.find(|instance| time - instance.created_at < 20.0).map(|instance| (instance, time))
         })
         .expect("instances start all the time");
     let (instance, time) = young;
-    let now = numbers_floor(time);
-    assert_eq!(instance.point(numbers_floor(instance.born) - 1), None);
+    let now = floor_seconds(time);
+    assert_eq!(instance.point(floor_seconds(instance.created_at) - 1), None);
     assert_eq!(instance.points(now - 3600, now, 60, time).count(), 0);
 }
 
@@ -255,10 +255,14 @@ fn a_service_of_100_000_instances_finds_one_by_its_identifier() {
     let last = world.services(NOW).next().and_then(|service| service.instances().last()).expect("instances");
     assert_eq!(last.name, "kibana.99999");
 
-    service::BORN.set(0);
+    service::CREATED_AT_CALLS.set(0);
     let service = world.service(NOW, "kibana", None).expect("kibana");
     assert_eq!(service.instance(&last.uuid).map(|found| found.name), Some(last.name));
-    assert!(service::BORN.get() < 100, "{} looks at instances to find one", service::BORN.get());
+    assert!(
+        service::CREATED_AT_CALLS.get() < 100,
+        "{} creation times computed to find one",
+        service::CREATED_AT_CALLS.get()
+    );
     for wrong in ["", "x", "00000000-0000-0000-0000-000000000000", "ééééééééééééééééééé"] {
         assert!(service.instance(wrong).is_none());
     }

@@ -1,7 +1,7 @@
 //! An account is deleted in the midst of its work.
 
 use anyhow::ensure;
-use caas_operator::simulator::{Fault as CloudFault, FaultKind, Operation};
+use caas_operator::simulator::{Fault as CloudFault, FaultKind};
 use k8s_openapi::api::core::v1::Namespace as NamespaceObject;
 use kube::api::Api;
 use serde_json::json;
@@ -24,7 +24,7 @@ async fn an_account_deleted_while_it_is_collected_leaves_at_once_and_writes_noth
     // The cycle does not end by itself, which would be written.
     stage.account_with("acme", json!({"collection": {"requestTimeout": "5m"}})).await?;
     stage.ready("acme").await;
-    stage.cloud.set_fault(CloudFault::new(FaultKind::Hang).on(Operation::Metrics));
+    stage.cloud.set_fault(CloudFault::new(FaultKind::Hang).on("metrics"))?;
     until(PATIENCE, "a cycle that waits for the cloud", async || {
         ensure!(stage.cloud.counts().in_flight > 0, "{:?}", stage.cloud.counts());
         Ok(())

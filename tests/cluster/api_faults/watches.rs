@@ -128,7 +128,7 @@ async fn made_again_while_nobody_watched_an_account_starts_from_nothing() -> any
 
         // The new object waits for its Secret, and then for its cloud: whatever is served meanwhile is of the old one.
         proxy.inject(stage.call("get", "secrets", "acme"), Fault::Hold, Times::Always);
-        stage.cloud.set_fault(CloudFault::new(FaultKind::Hang));
+        stage.cloud.set_fault(CloudFault::new(FaultKind::Hang))?;
         let fault = match missed {
             Missed::Listed => Fault::watch_gone(),
             Missed::Changed => Fault::WatchModified(serde_json::to_value(&again)?),

@@ -1,0 +1,19 @@
+//! The list of all clouds that can be simulated. A new one is its folder and its line here.
+
+use std::sync::Arc;
+
+use super::alauda::Alauda;
+use super::provider::SimulatedProvider;
+use super::settings::Settings;
+
+/// Every provider whose cloud can be simulated, in the order in which commands list them.
+pub fn providers() -> Vec<Arc<dyn SimulatedProvider>> {
+    vec![Arc::new(Alauda::default())]
+}
+
+impl Default for Settings {
+    /// The cloud that most tests use.
+    fn default() -> Self {
+        Alauda::default().into()
+    }
+}
