@@ -23,15 +23,15 @@ class Api:
         self.namespace = namespace
         self.requests = 0
         form = urllib.parse.urlencode({"username": username, "password": password}).encode()
-        with urllib.request.urlopen(endpoint + "generate-api-token/", form) as answer:
-            self.token = json.load(answer)["token"]
+        with urllib.request.urlopen(endpoint + "generate-api-token/", form) as response:
+            self.token = json.load(response)["token"]
 
     def get(self, path):
         headers = {"Authorization": "Token " + self.token, "Content-Type": "application/json"}
         request = urllib.request.Request(self.endpoint + "services/" + self.namespace + "/" + path, headers=headers)
         self.requests += 1
-        with urllib.request.urlopen(request) as answer:
-            body = answer.read().decode()
+        with urllib.request.urlopen(request) as response:
+            body = response.read().decode()
         return json.loads(body) if body else None
 
     def services(self):

@@ -1,5 +1,5 @@
-//! Child processes: each does one piece of work, prints what it found as lines of `name value`, then `ready`, and
-//! lives until its standard input ends.
+//! Child processes: each does one piece of work, prints its results as lines of `name value`, then `ready`, and
+//! runs until its standard input ends.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, stdin};
@@ -7,14 +7,14 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-/// The first argument of this program as a child.
+/// The first argument of a child.
 pub(crate) const MARK: &str = "child-process";
 const READY: &str = "ready";
 
 /// A child that has done its work; ends when dropped.
 pub(crate) struct Done {
     child: Child,
-    found: HashMap<String, f64>,
+    results: HashMap<String, f64>,
 }
 
 impl Done {
@@ -28,26 +28,26 @@ impl Done {
     pub(crate) fn run(command: &mut Command) -> Result<Self> {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("a child")?;
         let output = BufReader::new(child.stdout.take().context("its output")?);
-        let mut found = HashMap::new();
+        let mut results = HashMap::new();
         for line in output.lines() {
             let line = line.context("its output")?;
             if line == READY {
-                return Ok(Self { child, found });
+                return Ok(Self { child, results });
             }
             if let Some((name, value)) = line.split_once(' ') {
-                found.insert(name.to_owned(), value.parse().with_context(|| line.clone())?);
+                results.insert(name.to_owned(), value.parse().with_context(|| line.clone())?);
             }
         }
         let status = child.wait().context("its end")?;
         if !status.success() {
             bail!("a child failed: {status}");
         }
-        Ok(Self { child, found })
+        Ok(Self { child, results })
     }
 
-    /// What the child found under this name.
+    /// The child's result of this name.
     pub(crate) fn get(&self, name: &str) -> Result<f64> {
-        self.found.get(name).copied().with_context(|| format!("the child says nothing of {name}"))
+        self.results.get(name).copied().with_context(|| format!("the child has no result named {name}"))
     }
 
     /// Its process id.
@@ -58,18 +58,18 @@ impl Done {
 
 impl Drop for Done {
     fn drop(&mut self) {
-        // Its input ends, and so does the child; an error would mean that it is gone already.
+        // The child ends with its input; an error means that it has ended already.
         drop(self.child.stdin.take());
         let _ = self.child.wait();
     }
 }
 
-/// In the child: says what it found.
-pub(crate) fn found(name: &str, value: f64) {
+/// In the child: prints a result.
+pub(crate) fn report(name: &str, value: f64) {
     println!("{name} {value}");
 }
 
-/// In the child: the work is done; blocks until the parent lets it end.
+/// In the child: says that the work is done, and blocks until the parent lets it end.
 pub(crate) fn ready() {
     println!("{READY}");
     let _ = stdin().read_to_end(&mut Vec::new());

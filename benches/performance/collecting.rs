@@ -1,4 +1,4 @@
-//! One cycle over 100 instances against the article's loop: its time from afar, its requests, its CPU time.
+//! One cycle over 100 instances compared with the article's loop: its time with latency, its requests, its CPU time.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,7 +12,7 @@ use caas_operator::telemetry::Metrics;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
-use super::children::{Done, found};
+use super::children::{Done, report};
 use super::process::cpu_seconds;
 use super::simulated::{self, Cloud, PASSWORD, Pace, USER};
 use super::table::{Row, best, time};
@@ -20,11 +20,11 @@ use super::table::{Row, best, time};
 const SERVICES: usize = 20;
 const INSTANCES: usize = 5;
 const FAR: Duration = Duration::from_millis(50);
-/// The most requests a second that a CaasAccount may ask for.
+/// The highest rate that a CaasAccount may set, in requests a second.
 const MOST: u32 = 1000;
-/// Between two cycles whose time is taken, so that the budget of requests is full again, as it is after any interval.
+/// The pause between two timed cycles. It refills the budget of requests, as any interval does.
 const PAUSE: Duration = Duration::from_millis(200);
-/// How long a child repeats what it measures.
+/// How long a child repeats its measurement.
 const REPEAT: Duration = Duration::from_secs(4);
 
 pub(crate) fn rows() -> Result<Vec<Row>> {
@@ -76,7 +76,7 @@ fn against(measure: &str, article: Option<f64>, ours: f64, target: f64) -> Row {
     }
 }
 
-/// The article's loop against this cloud; `None` without Python.
+/// The article's loop on this cloud; `None` without Python.
 fn article_loop(cloud: &Cloud, cycles: usize) -> Result<Option<Done>> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/article_loop.py");
     if Command::new("python3").arg("--version").output().is_err() {
@@ -89,7 +89,7 @@ fn article_loop(cloud: &Cloud, cycles: usize) -> Result<Option<Done>> {
     Ok(Some(done))
 }
 
-/// The account to collect: as a CaasAccount may ask at most, or without a budget, which is no part of a request's cost.
+/// The account to collect: with the highest rate of a CaasAccount, or without a limit, to measure a request's own cost.
 fn account(arguments: &[&str], interval: Duration) -> Result<(Account, bool)> {
     let [endpoint, in_flight, budget] = arguments else {
         bail!("endpoint, number in flight and budget are needed")
@@ -100,13 +100,13 @@ fn account(arguments: &[&str], interval: Duration) -> Result<(Account, bool)> {
     Ok((simulated::account(endpoint, 0, pace)?, paced))
 }
 
-/// In a child: asks the cloud again and again, on a session and connections that exist by then.
+/// In a child: collects again and again, with a session and connections that already exist.
 pub(crate) fn cycles(arguments: &[&str]) -> Result<()> {
     let (account, paced) = account(arguments, Duration::from_secs(30))?;
     let metrics = Metrics::new();
     let cloud = simulated::clouds(&metrics)?.connect(&account)?;
     let work = async move {
-        // The first cycle logs in and connects. It counts as a cycle for requests, for times it does not.
+        // The first cycle logs in and connects. Its requests count; its time does not.
         cloud.collect(&account.selection).await?;
         let (mut times, started, cpu) = (Vec::new(), Instant::now(), cpu_seconds()?);
         while started.elapsed() < REPEAT {
@@ -119,19 +119,19 @@ pub(crate) fn cycles(arguments: &[&str]) -> Result<()> {
             ensure!(collection.failures().0 == 0, "a cycle had failures");
         }
         let cycles = times.len() as f64;
-        // CPU time is of the timed cycles, requests are of all: both are told a cycle.
-        found("cpu", (cpu_seconds()? - cpu) / cycles * (cycles + 1.0));
-        found("cycles", cycles + 1.0);
-        found("wall", best(&times));
+        // CPU time covers the timed cycles, requests cover all: this scales the first to all cycles.
+        report("cpu", (cpu_seconds()? - cpu) / cycles * (cycles + 1.0));
+        report("cycles", cycles + 1.0);
+        report("wall", best(&times));
         Ok(())
     };
-    // As a task of the runtime's, like an account's.
+    // A spawned task, as an account's is.
     Runtime::new()?.block_on(async { tokio::spawn(work).await? })
 }
 
-/// In a child: the account's whole task, one cycle after the other.
+/// In a child: the account's whole task, one cycle after another.
 pub(crate) fn task(arguments: &[&str]) -> Result<()> {
-    // The next cycle is due when the one before ends.
+    // The next cycle is due when the previous one ends.
     let (account, _) = account(arguments, Duration::from_millis(1))?;
     let metrics = Metrics::new();
     let runtime = Runtime::new()?;
@@ -146,8 +146,8 @@ pub(crate) fn task(arguments: &[&str]) -> Result<()> {
         }
         let (before, cpu) = (cycles(), cpu_seconds()?);
         tokio::time::sleep(REPEAT).await;
-        found("cycles", (cycles() - before) as f64);
-        found("cpu", cpu_seconds()? - cpu);
+        report("cycles", (cycles() - before) as f64);
+        report("cpu", cpu_seconds()? - cpu);
         supervisor.stop().await;
         Ok(())
     })

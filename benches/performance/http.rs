@@ -1,11 +1,11 @@
-//! The plainest HTTP client: one connection, one request at a time, so that the time of an answer is the server's.
+//! A minimal HTTP client: one connection, one request at a time, so that a measured time is the server's.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use anyhow::{Context, Result};
 
-/// A connection that is kept.
+/// A persistent connection.
 pub(crate) struct Connection {
     stream: BufReader<TcpStream>,
 }
@@ -18,12 +18,12 @@ impl Connection {
         Ok(Self { stream: BufReader::with_capacity(1 << 20, stream) })
     }
 
-    /// The body of the answer to a GET; `headers` are whole lines.
+    /// The body of the response to a GET; `headers` are whole lines.
     pub(crate) fn get(&mut self, path: &str, headers: &str) -> Result<Vec<u8>> {
         self.send(&format!("GET {path} HTTP/1.1\r\nHost: bench\r\n{headers}\r\n"))
     }
 
-    /// The body of the answer to a form.
+    /// The body of the response to a form.
     pub(crate) fn post(&mut self, path: &str, form: &str) -> Result<Vec<u8>> {
         let kind = "Content-Type: application/x-www-form-urlencoded";
         let length = form.len();
@@ -37,18 +37,18 @@ impl Connection {
         let mut length = 0;
         loop {
             let mut line = String::new();
-            self.stream.read_line(&mut line).context("an answer's head")?;
+            self.stream.read_line(&mut line).context("a response's head")?;
             let line = line.trim_end().to_ascii_lowercase();
             if line.is_empty() {
                 break;
             }
-            // All servers here answer with a length.
+            // All servers here send a length.
             if let Some(text) = line.strip_prefix("content-length:") {
-                length = text.trim().parse().context("an answer's length")?;
+                length = text.trim().parse().context("a response's length")?;
             }
         }
         let mut body = vec![0; length];
-        self.stream.read_exact(&mut body).context("an answer's body")?;
+        self.stream.read_exact(&mut body).context("a response's body")?;
         Ok(body)
     }
 }

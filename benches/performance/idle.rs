@@ -1,5 +1,5 @@
-//! What an account costs in memory while nothing happens: the difference between 1,000 and 11,000 of them, each
-//! collected once and without services; against accounts with an HTTP client of their own.
+//! The memory of an idle account: the difference between 1,000 and 11,000 accounts without services, each collected
+//! once, compared with accounts that have an HTTP client each.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +13,12 @@ use caas_operator::telemetry::Metrics;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
-use super::children::{Done, found, ready};
+use super::children::{Done, ready, report};
 use super::process::memory;
 use super::simulated::{self, Pace};
 use super::table::{Row, bytes};
 
-/// The most that an account may cost.
+/// The most bytes that an account may cost.
 const TARGET: f64 = 4096.0;
 
 pub(crate) fn rows() -> Result<Vec<Row>> {
@@ -50,7 +50,7 @@ impl Connect for OwnClients {
     }
 }
 
-/// In a child: so many accounts, all collected once.
+/// In a child: this many accounts, each collected once.
 pub(crate) fn accounts(arguments: &[&str]) -> Result<()> {
     let [endpoint, client, count] = arguments else { anyhow::bail!("endpoint, client and count are needed") };
     let count: usize = count.parse().context("the count")?;
@@ -69,9 +69,9 @@ pub(crate) fn accounts(arguments: &[&str]) -> Result<()> {
         while registry.states().get("Collected") != Some(&i64::try_from(count)?) {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        // Threads for blocking work go after ten quiet seconds; what they hold is not the accounts'.
+        // Idle threads for blocking work end after ten seconds; their memory is not the accounts'.
         tokio::time::sleep(Duration::from_secs(11)).await;
-        found("resident", memory(std::process::id(), "VmRSS")?);
+        report("resident", memory(std::process::id(), "VmRSS")?);
         tokio::task::spawn_blocking(ready).await?;
         Ok(())
     })

@@ -1,8 +1,8 @@
-//! What the program costs, each time as a ratio against a peer in the same run: `cargo bench`, or `cargo bench -- WORD…`
-//! for the rows whose names begin with one of the words.
+//! The program's performance, each measure as a ratio to a peer in the same run: `cargo bench`, or `cargo bench -- WORD…`
+//! for the groups whose names begin with one of the words.
 //!
-//! Times vary with the machine and its load; ratios much less. Nothing is asserted here. What is measured runs in
-//! child processes of this program, so that memory and CPU time are one thing's own.
+//! Times vary with the machine and its load; ratios vary much less. Nothing is asserted here. Each measurement runs in a
+//! child process of this program, whose memory and CPU time are its own.
 
 mod children;
 mod collecting;

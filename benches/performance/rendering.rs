@@ -1,11 +1,11 @@
-//! A million series as text, against the `prometheus` crate's own encoder; and what a cycle really makes of them. CPU
-//! time of one thread, so that what else the machine does counts less.
+//! A million series as text, compared with the `prometheus` crate's encoder, and all that a cycle renders of them.
+//! Measured in CPU time of one thread, on which the machine's other load has less influence.
 
 use anyhow::Result;
 use caas_operator::exposition::Renderer;
 use prometheus::{Encoder, TextEncoder};
 
-use super::children::{Done, found};
+use super::children::{Done, report};
 use super::process::thread_cpu_seconds;
 use super::series;
 use super::table::{Row, best, time};
@@ -19,7 +19,7 @@ pub(crate) fn rows() -> Result<Vec<Row>> {
     ])
 }
 
-/// In a child: each by turns, so that what disturbs one disturbs the others.
+/// In a child: each in turn, so that other load affects all of them alike.
 pub(crate) fn both() -> Result<()> {
     let values = series::values();
     let registry = series::registry(&values)?;
@@ -40,12 +40,12 @@ pub(crate) fn both() -> Result<()> {
         drop(renderer.render(&values, &series::OPTIONS));
         whole.push(thread_cpu_seconds()? - started);
     }
-    // Both hold the same series, but for the account's own.
+    // Both contain the same series, except the account's own.
     let lines =
         |text: &[u8]| text.split(|byte| *byte == b'\n').filter(|line| line.first() != Some(&b'#')).count();
     anyhow::ensure!(lines(&text).abs_diff(lines(&encoded)) < 10, "ours and the peer's differ");
-    found("ours", best(&ours));
-    found("whole", best(&whole));
-    found("peer", best(&peer));
+    report("ours", best(&ours));
+    report("whole", best(&whole));
+    report("peer", best(&peer));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A million series: as a cloud would give them, as values to render, and in the `prometheus` crate.
+//! A million series: as a cloud returns them, as values to render, and in the `prometheus` crate.
 
 use std::sync::Arc;
 
@@ -20,11 +20,11 @@ const INSTANCES: usize = 12;
 const SERIES: usize = 7 + 11 * INSTANCES;
 const MILLION: usize = 1_000_000;
 
-/// All series, none left out.
+/// Renders all series.
 pub(crate) const OPTIONS: Options =
     Options { modern: true, legacy: false, max_series: 10 * MILLION, source_timestamps: false };
 
-/// What a cloud of as many services as make a million series says.
+/// A collection of as many services as make a million series.
 pub(crate) fn collection() -> Collection {
     // The same numbers in every process.
     let mut dice = fastrand::Rng::with_seed(1);
@@ -72,7 +72,7 @@ fn service(number: usize, dice: &mut fastrand::Rng) -> Service {
     Service { facts: Arc::new(facts), reading: Reading::default(), instances }
 }
 
-/// The same as the collector would hand it to the renderer.
+/// The same, as the collector hands it to the renderer.
 pub(crate) fn values() -> AccountValues {
     let labels = LabelSet::account("bench", "account-0");
     let entry = |service: &Service| {
@@ -89,7 +89,7 @@ pub(crate) fn values() -> AccountValues {
     AccountValues { labels, gauges: AccountGauges::default(), status_words: STATUS_WORDS, services }
 }
 
-/// The same series in the `prometheus` crate, as an exporter that sets gauges would keep them.
+/// The same series in the `prometheus` crate, as an exporter keeps them in gauges.
 pub(crate) fn registry(values: &AccountValues) -> Result<Registry> {
     const SERVICE: [&str; 4] = ["account_namespace", "account", "application", "service_name"];
     const INSTANCE: [&str; 6] =

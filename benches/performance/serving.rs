@@ -1,4 +1,4 @@
-//! A million series served: the time of a scrape and the memory, against the `prometheus` crate behind the same listener.
+//! A million series served: the time of a scrape and the memory, compared with the `prometheus` crate on the same listener.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -23,14 +23,14 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::children::{Done, found, ready};
+use super::children::{Done, ready, report};
 use super::http::Connection;
 use super::process::memory;
 use super::series;
 use super::simulated::{self, Pace};
 use super::table::{Row, best, bytes, time};
 
-/// Cycles before the measurement: old and new values are there at once, as in a process that runs for long.
+/// Cycles before the measurement, so that old and new values are in memory at once, as in a long-running process.
 const CYCLES: usize = 3;
 
 pub(crate) fn rows() -> Result<Vec<Row>> {
@@ -49,7 +49,7 @@ pub(crate) fn rows() -> Result<Vec<Row>> {
     ])
 }
 
-/// The time of a scrape, and the most memory that the child ever had.
+/// The time of a scrape, and the child's peak memory.
 fn scraped(work: &str, path: &str, times: usize) -> Result<(f64, f64)> {
     let child = Done::of(work, &[])?;
     // A port is a small whole number.
@@ -63,13 +63,13 @@ fn scraped(work: &str, path: &str, times: usize) -> Result<(f64, f64)> {
         taken.push(started.elapsed().as_secs_f64());
         ensure!(
             body.starts_with(&[0x1f, 0x8b]) && body.len() > 1_000_000,
-            "that is no page of a million series"
+            "the response does not have a million series"
         );
     }
     Ok((best(&taken), memory(child.id(), "VmHWM")?))
 }
 
-/// A cloud that says the same in each of its cycles, and nothing more after them.
+/// A cloud that returns the same in each of [`CYCLES`] cycles, and never answers after them.
 struct Large(AtomicUsize);
 
 impl Cloud for Large {
@@ -133,7 +133,7 @@ pub(crate) fn peer() -> Result<()> {
 /// Serves until the parent lets the child end.
 async fn serve(router: Router) -> Result<()> {
     let bound = server::bind(([127, 0, 0, 1], 0).into(), "--listen").await.context("a port")?;
-    found("port", f64::from(bound.addr().port()));
+    report("port", f64::from(bound.addr().port()));
     let stop = CancellationToken::new();
     let serving = tokio::spawn(bound.serve(router, stop.clone()));
     tokio::task::spawn_blocking(ready).await?;

@@ -16,11 +16,11 @@ use serde_json::Value;
 
 use super::http::Connection;
 
-/// Who may log in, and with what.
+/// The credentials of the cloud's user.
 pub(crate) const USER: &str = "acme";
 pub(crate) const PASSWORD: &str = "bench";
 
-/// A cloud that runs; ends when dropped.
+/// A running cloud; it stops when dropped.
 pub(crate) struct Cloud {
     child: Child,
     /// The base URL of its API.
@@ -45,13 +45,13 @@ impl Cloud {
         Ok(Self { child, endpoint })
     }
 
-    /// Where it listens.
+    /// Its address.
     pub(crate) fn address(&self) -> Result<SocketAddr> {
         let host = self.endpoint.trim_start_matches("http://").split('/').next().unwrap_or_default();
         host.parse().with_context(|| self.endpoint.clone())
     }
 
-    /// Requests of all kinds but logins, since the start.
+    /// All requests except logins since the start.
     pub(crate) fn requests(&self) -> Result<f64> {
         let body = Connection::to(self.address()?)?.get("/_sim/counts", "")?;
         let counts: Value = serde_json::from_slice(&body).context("its counts")?;
@@ -62,7 +62,7 @@ impl Cloud {
 
 impl Drop for Cloud {
     fn drop(&mut self) {
-        // Errors would mean that it is gone already.
+        // An error means that it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -76,7 +76,7 @@ pub(crate) struct Pace {
     pub(crate) interval: Duration,
 }
 
-/// The numbered account at this endpoint.
+/// The account of this number at this endpoint.
 pub(crate) fn account(endpoint: &str, number: usize, pace: Pace) -> Result<Account> {
     Ok(Account {
         id: AccountId::new("bench", &format!("account-{number}")),
@@ -106,13 +106,13 @@ pub(crate) fn account(endpoint: &str, number: usize, pace: Pace) -> Result<Accou
     })
 }
 
-/// A wire that may ask this machine.
+/// An HTTP client that may connect to this machine.
 pub(crate) fn wire() -> Result<Http> {
     let here = "127.0.0.0/8".parse().context("a network")?;
     Ok(Http::new(Policy { allow_http: true, allow_cidrs: vec![here], ..Policy::default() }))
 }
 
-/// Clouds over a wire of their own.
+/// Clouds with an HTTP client of their own.
 pub(crate) fn clouds(metrics: &Arc<telemetry::Metrics>) -> Result<HttpClouds> {
     Ok(HttpClouds::new(wire()?, Arc::clone(metrics)))
 }

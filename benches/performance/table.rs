@@ -1,19 +1,19 @@
 //! The table that is printed.
 
-/// One measure: the peer's value, ours, and what their ratio should be.
+/// One measure: the peer's value, ours, and the ratio to reach.
 pub(crate) struct Row {
     pub(crate) measure: String,
     pub(crate) peer: String,
     pub(crate) ours: String,
-    /// How many times better we are; `None` where there is no peer.
+    /// How many times better ours is; `None` without a peer.
     pub(crate) ratio: Option<f64>,
-    /// The target as people read it, and whether it is met.
+    /// The target as printed, and whether it is met.
     pub(crate) target: String,
     pub(crate) met: Option<bool>,
 }
 
 impl Row {
-    /// A row that meets its target from this ratio on.
+    /// A row whose target is this ratio.
     pub(crate) fn at_least(measure: &str, peer: String, ours: String, ratio: f64, target: f64) -> Self {
         Self {
             measure: measure.to_owned(),
@@ -25,13 +25,13 @@ impl Row {
         }
     }
 
-    /// A row without a target, for comparison.
+    /// A row without a target.
     pub(crate) fn plain(measure: &str, peer: String, ours: String, ratio: f64) -> Self {
         let (measure, target) = (measure.to_owned(), "-".to_owned());
         Self { measure, peer, ours, ratio: Some(ratio), target, met: None }
     }
 
-    /// A row whose peer is not on this machine.
+    /// A row whose peer is not installed.
     pub(crate) fn without_peer(measure: &str, missing: &str, ours: String, target: &str) -> Self {
         Self {
             measure: measure.to_owned(),
@@ -44,7 +44,7 @@ impl Row {
     }
 }
 
-/// The rows as a table of Markdown, its columns aligned.
+/// The rows as a Markdown table with aligned columns.
 pub(crate) fn markdown(rows: &[Row]) -> String {
     let mut lines = vec![["measure", "peer", "ours", "ratio", "target", ""].map(str::to_owned)];
     lines.extend(rows.iter().map(|row| {
@@ -74,7 +74,7 @@ fn ratio(ratio: f64) -> String {
     if ratio >= 10.0 { format!("{ratio:.0}x") } else { format!("{ratio:.2}x") }
 }
 
-/// A time with three digits that mean something.
+/// A time with three significant digits.
 pub(crate) fn time(seconds: f64) -> String {
     let shown = |value: f64, unit: &str| {
         let digits = if value >= 100.0 { 0 } else { usize::from(value < 10.0) + 1 };
@@ -87,7 +87,7 @@ pub(crate) fn time(seconds: f64) -> String {
     }
 }
 
-/// Bytes as people read them.
+/// Bytes with a unit.
 pub(crate) fn bytes(bytes: f64) -> String {
     match bytes {
         b if b >= 1e9 => format!("{:.2} GB", b / 1e9),
@@ -96,7 +96,7 @@ pub(crate) fn bytes(bytes: f64) -> String {
     }
 }
 
-/// The least of several times: what else the machine does only adds to them.
+/// The least of several times: other load on the machine only adds to them.
 pub(crate) fn best(seconds: &[f64]) -> f64 {
     seconds.iter().copied().fold(f64::INFINITY, f64::min)
 }

@@ -1,4 +1,4 @@
-//! Requests a second over 10,000 instances, against `wrk` on the same simulated cloud.
+//! Requests a second over 10,000 instances, compared with `wrk` on the same simulated cloud.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -9,14 +9,14 @@ use caas_operator::telemetry::Metrics;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use super::children::{Done, found};
+use super::children::{Done, report};
 use super::http::Connection;
 use super::simulated::{self, Cloud, PASSWORD, Pace, USER};
 use super::table::Row;
 
 const MEASURE: &str = "requests a second, 10,000 instances";
 const TARGET: f64 = 0.45;
-/// What the process has under way at most, so what wrk may have.
+/// The most requests that the process has in flight, and wrk too.
 const IN_FLIGHT: usize = 256;
 
 pub(crate) fn rows() -> Result<Vec<Row>> {
@@ -29,7 +29,7 @@ pub(crate) fn rows() -> Result<Vec<Row>> {
     }])
 }
 
-/// What wrk reaches, asking for one instance's measurements; `None` without wrk.
+/// The rate of wrk, which requests one instance's measurements; `None` without wrk.
 fn wrk(cloud: &Cloud) -> Result<Option<f64>> {
     if Command::new("wrk").arg("--version").output().is_err() {
         return Ok(None);
@@ -77,9 +77,9 @@ pub(crate) fn cycle(arguments: &[&str]) -> Result<()> {
             let collection = cloud.collect(&account.selection).await?;
             ensure!(collection.failures().0 == 0, "a cycle had failures");
         }
-        found("rate", (requests() - before) as f64 / started.elapsed().as_secs_f64());
+        report("rate", (requests() - before) as f64 / started.elapsed().as_secs_f64());
         Ok(())
     };
-    // As a task of the runtime's, like an account's.
+    // A spawned task, as an account's is.
     Runtime::new()?.block_on(async { tokio::spawn(work).await? })
 }

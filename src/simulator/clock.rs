@@ -1,19 +1,19 @@
-//! What time it is in a simulated cloud: the system's wall clock, or any other that a test gives.
+//! The clock of a simulated cloud: the system's wall clock, or one that a test provides.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A wall clock in seconds since the epoch. Worlds begin in January 2015: it must not show an earlier time.
+/// A wall clock in seconds since the epoch. Worlds begin in January 2015; it must not show an earlier time.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> f64 + Send + Sync>);
 
 impl Clock {
-    /// A clock that asks the given function.
+    /// A clock that reads the given function.
     pub fn new(now: impl Fn() -> f64 + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
 
-    /// A clock that stands still.
+    /// A clock that always shows the same time.
     pub fn fixed(now: f64) -> Self {
         Self::new(move || now)
     }

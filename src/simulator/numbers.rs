@@ -1,4 +1,6 @@
-//! Numbers that look random and are none: pure functions of a seed. Knows nothing of clouds.
+//! Pseudo-random numbers as pure functions of a seed, so that a world of one seed is the same in every version.
+//!
+//! A generator with state, such as `fastrand`, would have to replay all numbers before the one that is wanted.
 
 use std::fmt::Write as _;
 
@@ -10,12 +12,12 @@ pub(super) fn mix(value: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// One number out of several; their order matters.
+/// One number derived from several; their order matters.
 pub(super) fn hash(parts: &[u64]) -> u64 {
     parts.iter().fold(0, |so_far, part| mix(so_far ^ mix(*part)))
 }
 
-/// One number out of a text (FNV-1a, mixed).
+/// One number derived from a text (FNV-1a, mixed).
 pub(super) fn hash_text(text: &str) -> u64 {
     let fnv = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |so_far, byte| {
         (so_far ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
@@ -25,7 +27,7 @@ pub(super) fn hash_text(text: &str) -> u64 {
 
 /// A hash as a fraction in `0.0..1.0`.
 pub(super) fn fraction(hash: u64) -> f64 {
-    // 53 bits are what an f64 holds.
+    // An f64 has a mantissa of 53 bits.
     (hash >> 11) as f64 / (1_u64 << 53) as f64
 }
 
@@ -34,7 +36,7 @@ pub(super) fn between(hash: u64, low: f64, high: f64) -> f64 {
     low + fraction(hash) * (high - low)
 }
 
-/// A hash as an index below `count`; 0 where there is nothing to choose from.
+/// A hash as an index below `count`; 0 if `count` is 0.
 pub(super) fn below(hash: u64, count: usize) -> usize {
     usize::try_from(hash % (count as u64).max(1)).unwrap_or(0)
 }
@@ -49,13 +51,13 @@ pub(super) fn whole(value: f64) -> u64 {
 
 /// The greatest whole number that is not above `value`.
 pub(super) fn floor(value: f64) -> i64 {
-    // Seconds since the epoch and their multiples; `as` saturates for what no clock says.
+    // Seconds since the epoch and their multiples; `as` saturates beyond them.
     #[allow(clippy::cast_possible_truncation)]
     let floor = value.floor() as i64;
     floor
 }
 
-/// As many hexadecimal digits as wanted.
+/// A text of this many hexadecimal digits.
 pub(super) fn hex(seed: u64, digits: usize) -> String {
     let mut text = String::with_capacity(digits + 16);
     let mut word = seed;
@@ -81,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_of_hex_digits_has_the_length_asked_for() {
+    fn a_text_of_hex_digits_has_the_requested_length() {
         for digits in [0, 1, 16, 40, 41] {
             assert_eq!(hex(3, digits).len(), digits);
         }

@@ -35,7 +35,7 @@ pub trait SimulatedProvider: Send + Sync {
     /// The path below which its API lies, with a slash at both ends.
     fn base_path(&self) -> &'static str;
 
-    /// All that requests can ask for.
+    /// The operations of its API.
     fn operations(&self) -> &'static [Operation];
 
     /// Adds the options of its API and its account to a command that has those of all clouds.
@@ -63,7 +63,7 @@ pub trait SimulatedProvider: Send + Sync {
 
 /// A simulated cloud that runs.
 pub trait SimulatedCloud: Send + Sync {
-    /// What a request asks for, before anybody checks whether it may.
+    /// What a request asks for, before its credentials are checked.
     fn target(&self, request: &ApiRequest<'_>) -> Target;
 
     /// The response to a request at `now`, in seconds since the epoch.

@@ -26,7 +26,7 @@ use super::settings::Settings;
 use super::state::State;
 use super::world::World;
 
-/// How long requests in flight have after the cloud is told to stop.
+/// How long requests in flight have after the cloud begins to stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long to wait after a connection could not be accepted, as with too many open files.
@@ -171,7 +171,7 @@ impl Drop for Running {
     }
 }
 
-/// Accepts until told to stop.
+/// Accepts connections until the cloud is to stop.
 async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, state: Arc<State>) {
     let mut connections = JoinSet::new();
     let graceful = GracefulShutdown::new();

@@ -1,11 +1,11 @@
-//! Every documented call, against the samples of the documentation.
+//! Every documented request, compared with the samples of the documentation.
 
 use caas_operator::simulator::{AccountSettings, Alauda, Settings};
 use serde_json::{Value, json};
 
 use super::{NOW, User, client, cloud};
 
-/// Whether a value has all that a sample has, in the same types. `null` in a sample stands for anything.
+/// Whether a value has all that a sample has, in the same types. `null` in a sample matches anything.
 fn has_shape(value: &Value, sample: &Value, at: &str) {
     match (value, sample) {
         (_, Value::Null) => {}
@@ -46,7 +46,7 @@ fn sample_service() -> Value {
 }
 
 #[tokio::test]
-async fn logging_in_takes_a_form_or_json_with_and_without_a_slash_and_an_organization() {
+async fn a_login_is_a_form_or_json_with_or_without_a_slash_and_an_organization() {
     let cloud = cloud(Settings::default()).await;
     let login = cloud.credentials().remove(0);
     let fields = json!({"username": login.username, "password": login.password});
@@ -56,9 +56,9 @@ async fn logging_in_takes_a_form_or_json_with_and_without_a_slash_and_an_organiz
         for fields in [&fields, &with_organization] {
             let request = client().post(cloud.url() + path);
             for request in [request.try_clone().expect("a copy").form(fields), request.json(fields)] {
-                let answer = request.send().await.expect("an answer");
-                assert_eq!(answer.status(), 200);
-                let body: Value = answer.json().await.expect("JSON");
+                let response = request.send().await.expect("a response");
+                assert_eq!(response.status(), 200);
+                let body: Value = response.json().await.expect("JSON");
                 let token = body["token"].as_str().expect("a token");
                 assert!(token.len() == 40 && token.bytes().all(|byte| byte.is_ascii_hexdigit()));
             }
@@ -68,16 +68,16 @@ async fn logging_in_takes_a_form_or_json_with_and_without_a_slash_and_an_organiz
 }
 
 #[tokio::test]
-async fn a_login_that_proves_nothing_is_refused() {
+async fn a_login_with_wrong_or_missing_credentials_is_refused() {
     let cloud = cloud(Settings::default()).await;
     let url = cloud.url() + "generate-api-token/";
     let status =
-        async |fields: Value| client().post(&url).form(&fields).send().await.expect("an answer").status();
+        async |fields: Value| client().post(&url).form(&fields).send().await.expect("a response").status();
     assert_eq!(status(json!({"username": "acme", "password": "wrong"})).await, 401);
     assert_eq!(status(json!({"username": "nobody", "password": "x"})).await, 401);
     assert_eq!(status(json!({"username": "acme"})).await, 400);
-    assert_eq!(client().post(&url).body("{").send().await.expect("an answer").status(), 400);
-    assert_eq!(client().post(&url).body("x".repeat(100_000)).send().await.expect("an answer").status(), 413);
+    assert_eq!(client().post(&url).body("{").send().await.expect("a response").status(), 400);
+    assert_eq!(client().post(&url).body("x".repeat(100_000)).send().await.expect("a response").status(), 413);
     cloud.stop().await;
 }
 
@@ -106,7 +106,7 @@ async fn a_page_of_services_looks_like_the_documented_one() {
 }
 
 #[tokio::test]
-async fn pages_lead_from_the_first_to_the_last_and_name_the_one_before() {
+async fn pages_link_to_the_next_and_the_previous_one() {
     for relative_next in [false, true] {
         let cloud = cloud(Alauda { page_size: 8, relative_next, ..Alauda::default() }.into()).await;
         let user = User::of(&cloud).await;
@@ -120,7 +120,7 @@ async fn pages_lead_from_the_first_to_the_last_and_name_the_one_before() {
             previous.push(page["previous"].clone());
             let Some(next) = page["next"].as_str() else { break };
             let prefix = if relative_next { "/v1/".to_owned() } else { format!("{root}/v1/") };
-            next.strip_prefix(&prefix).expect("at the host that was asked").clone_into(&mut path);
+            next.strip_prefix(&prefix).expect("at the host of the request").clone_into(&mut path);
         }
         assert_eq!(names.len(), 20);
         names.sort();
@@ -137,7 +137,7 @@ async fn pages_lead_from_the_first_to_the_last_and_name_the_one_before() {
 }
 
 #[tokio::test]
-async fn a_service_its_instances_and_one_of_them_are_the_ones_of_the_page() {
+async fn a_service_and_its_instances_equal_those_of_the_page() {
     let cloud = cloud(Settings::default()).await;
     let user = User::of(&cloud).await;
     let page = user.json("services/acme/").await;
@@ -209,12 +209,12 @@ async fn metrics_have_the_documented_columns_newest_first_and_agree_with_the_wor
 }
 
 #[tokio::test]
-async fn a_window_without_data_is_answered_with_an_empty_body() {
+async fn a_window_without_data_has_an_empty_body() {
     let cloud = cloud(Settings::default()).await;
     let user = User::of(&cloud).await;
     for (start, end) in [(NOW - 20.0, NOW), (NOW + 60.0, NOW + 600.0), (0.0, 60.0), (NOW, NOW - 600.0)] {
-        let answer = user.ask(&user.metrics_path(start, end).await).await.expect("an answer");
-        assert_eq!((answer.status().as_u16(), answer.content_length()), (200, Some(0)));
+        let response = user.get(&user.metrics_path(start, end).await).await.expect("a response");
+        assert_eq!((response.status().as_u16(), response.content_length()), (200, Some(0)));
     }
     cloud.stop().await;
 }
@@ -266,7 +266,7 @@ async fn a_service_of_an_application_is_found_only_with_its_application() {
 }
 
 #[tokio::test]
-async fn what_does_not_exist_is_404_what_is_not_allowed_405_and_without_a_token_401() {
+async fn unknown_paths_are_404_other_methods_405_and_missing_tokens_401() {
     let cloud = cloud(Settings::default()).await;
     let mut user = User::of(&cloud).await;
     let unknown = [
@@ -281,18 +281,18 @@ async fn what_does_not_exist_is_404_what_is_not_allowed_405_and_without_a_token_
         assert_eq!(user.status(path).await, 404, "{path}");
     }
     let post = user.client.post(cloud.url() + "services/acme/").bearer_auth("x");
-    assert_eq!(post.send().await.expect("an answer").status(), 401);
+    assert_eq!(post.send().await.expect("a response").status(), 401);
     let delete = user.client.delete(cloud.url() + "services/acme/kibana");
     let delete = delete.header("Authorization", format!("Token {}", user.token));
-    let answer = delete.send().await.expect("an answer");
-    assert_eq!(answer.status(), 405);
-    assert_eq!(answer.headers()["allow"], "GET, HEAD");
+    let response = delete.send().await.expect("a response");
+    assert_eq!(response.status(), 405);
+    assert_eq!(response.headers()["allow"], "GET, HEAD");
     assert_eq!(user.status("generate-api-token/").await, 405);
 
-    let answer = user.client.get(cloud.url() + "services/acme/").send().await.expect("an answer");
-    assert_eq!(answer.status(), 401);
-    assert_eq!(answer.headers()["www-authenticate"], "Token");
-    let body: Value = answer.json().await.expect("JSON");
+    let response = user.client.get(cloud.url() + "services/acme/").send().await.expect("a response");
+    assert_eq!(response.status(), 401);
+    assert_eq!(response.headers()["www-authenticate"], "Token");
+    let body: Value = response.json().await.expect("JSON");
     assert_eq!(body["detail"], "Authentication credentials were not provided.");
     user.token = "0".repeat(40);
     assert_eq!(user.status("services/acme/").await, 401);
@@ -300,7 +300,7 @@ async fn what_does_not_exist_is_404_what_is_not_allowed_405_and_without_a_token_
 }
 
 #[tokio::test]
-async fn accounts_have_worlds_of_their_own_and_may_not_read_each_others() {
+async fn each_account_has_its_own_world_and_cannot_read_anothers() {
     let accounts = vec![
         AccountSettings { services: 3, ..AccountSettings::new("acme") },
         AccountSettings { services: 4, namespace: Some("org".into()), ..AccountSettings::new("globex") },
@@ -309,9 +309,9 @@ async fn accounts_have_worlds_of_their_own_and_may_not_read_each_others() {
     let acme = User::of(&cloud).await;
     let login = cloud.credentials().remove(1);
     let form = json!({"username": login.username, "password": login.password});
-    let answer =
-        client().post(cloud.url() + "generate-api-token/").form(&form).send().await.expect("an answer");
-    let token: Value = answer.json().await.expect("JSON");
+    let response =
+        client().post(cloud.url() + "generate-api-token/").form(&form).send().await.expect("a response");
+    let token: Value = response.json().await.expect("JSON");
     let globex =
         User { token: token["token"].as_str().expect("a token").to_owned(), ..User::of(&cloud).await };
 
@@ -323,7 +323,7 @@ async fn accounts_have_worlds_of_their_own_and_may_not_read_each_others() {
 }
 
 #[tokio::test]
-async fn without_inline_instances_they_have_a_call_of_their_own() {
+async fn instances_outside_of_services_have_a_path_of_their_own() {
     let cloud = cloud(Alauda { no_inline_instances: true, ..Alauda::default() }.into()).await;
     let user = User::of(&cloud).await;
     let page = user.json("services/acme/").await;

@@ -1,4 +1,4 @@
-//! The format as it drifted over the years: all of it appears, and it says the same.
+//! The format as it changed over the years: each year's appears, with the same content.
 
 use std::collections::HashSet;
 
@@ -24,7 +24,7 @@ fn kind(value: &Value) -> &'static str {
 }
 
 #[tokio::test]
-async fn services_of_all_years_stand_side_by_side() {
+async fn one_page_has_services_of_all_years() {
     let account = AccountSettings { services: 200, instances: 1, ..AccountSettings::new("acme") };
     let settings = Settings { accounts: vec![account], churn: 1.0, ..drifting(200) };
     let cloud = cloud(settings).await;
@@ -80,7 +80,7 @@ async fn metrics_of_all_years_hold_the_same_values_under_their_columns() {
         let times: Vec<f64> = rows.iter().filter_map(|row| row[place("time")?].as_f64()).collect();
         oldest_first |= times.len() > 1 && times[0] < times[1];
         layouts.insert(columns.join(","));
-        let nothing = user.ask(&path(NOW - 10.0)).await.expect("an answer").text().await.expect("a text");
+        let nothing = user.get(&path(NOW - 10.0)).await.expect("a response").text().await.expect("a text");
         empty.insert(if nothing.is_empty() { "no body" } else { "no points" });
     }
     assert!(text && oldest_first);
@@ -91,13 +91,13 @@ async fn metrics_of_all_years_hold_the_same_values_under_their_columns() {
 }
 
 #[tokio::test]
-async fn errors_have_their_later_form_and_answers_a_request_id() {
+async fn errors_have_their_later_form_and_responses_a_request_id() {
     let cloud = cloud(drifting(20)).await;
     let user = User::of(&cloud).await;
-    let answer = user.ask("services/acme/nothing").await.expect("an answer");
-    assert_eq!(answer.status(), 404);
-    assert!(answer.headers().contains_key("alauda-request-id"));
-    let body: Value = answer.json().await.expect("JSON");
+    let response = user.get("services/acme/nothing").await.expect("a response");
+    assert_eq!(response.status(), 404);
+    assert!(response.headers().contains_key("alauda-request-id"));
+    let body: Value = response.json().await.expect("JSON");
     let error = &body["errors"][0];
     assert!(
         error["code"].is_string() && error["message"].is_string() && error["source"].is_string(),

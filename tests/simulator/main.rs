@@ -1,7 +1,7 @@
-//! The simulated cloud on the wire: a plain HTTP client (or a bare socket) against a running one, held against the
-//! documented API. Nothing of the operator's own clients takes part.
+//! Simulated clouds on the wire: a plain HTTP client or a bare socket against a running cloud, compared with the
+//! documented API. No client of the operator takes part.
 
-// The lints see tests only where `#[test]` stands; the helpers of this crate are tests as well.
+// These lints exempt functions with `#[test]` only; the helpers of this crate are for tests too.
 #![allow(clippy::expect_used, clippy::panic, clippy::missing_panics_doc)]
 
 mod another_provider;
@@ -20,7 +20,7 @@ use serde_json::Value;
 /// A day in 2026.
 pub const NOW: f64 = 1_772_000_000.0;
 
-/// A client that neither unpacks nor follows, so that tests see what is on the wire.
+/// A client that neither decompresses nor follows redirects, so that tests see what is on the wire.
 pub fn client() -> Client {
     static PROVIDER: Once = Once::new();
     PROVIDER.call_once(|| {
@@ -34,18 +34,18 @@ pub fn client() -> Client {
         .expect("a client")
 }
 
-/// A cloud whose clock stands still.
+/// A cloud whose clock always shows [`NOW`].
 pub async fn cloud(settings: Settings) -> Running {
     Simulator::start(Settings { clock: Clock::fixed(NOW), ..settings }).await.expect("a cloud")
 }
 
-/// A user of a cloud who is logged in.
+/// A user of a cloud, logged in.
 pub struct User {
-    /// How they ask.
+    /// Its HTTP client.
     pub client: Client,
-    /// Whom they ask.
+    /// The cloud's endpoint.
     pub url: String,
-    /// What they prove themselves with.
+    /// Its token.
     pub token: String,
 }
 
@@ -54,29 +54,29 @@ impl User {
     pub async fn of(cloud: &Running) -> Self {
         let (client, login) = (client(), cloud.credentials().remove(0));
         let form = [("username", login.username), ("password", login.password)];
-        let answer =
-            client.post(cloud.url() + "generate-api-token/").form(&form).send().await.expect("an answer");
-        let body: Value = answer.json().await.expect("JSON");
+        let response =
+            client.post(cloud.url() + "generate-api-token/").form(&form).send().await.expect("a response");
+        let body: Value = response.json().await.expect("JSON");
         let token = body["token"].as_str().expect("a token").to_owned();
         Self { client, url: cloud.url(), token }
     }
 
-    /// Asks for a path below the endpoint.
-    pub async fn ask(&self, path: &str) -> reqwest::Result<Response> {
+    /// Requests a path below the endpoint.
+    pub async fn get(&self, path: &str) -> reqwest::Result<Response> {
         let request = self.client.get(format!("{}{path}", self.url));
         request.header("Authorization", format!("Token {}", self.token)).send().await
     }
 
     /// The status of a path.
     pub async fn status(&self, path: &str) -> u16 {
-        self.ask(path).await.expect("an answer").status().as_u16()
+        self.get(path).await.expect("a response").status().as_u16()
     }
 
-    /// The JSON of a path that answers with 200.
+    /// The JSON of a path, whose status must be 200.
     pub async fn json(&self, path: &str) -> Value {
-        let answer = self.ask(path).await.expect("an answer");
-        assert_eq!(answer.status(), 200, "{path}");
-        answer.json().await.expect("JSON")
+        let response = self.get(path).await.expect("a response");
+        assert_eq!(response.status(), 200, "{path}");
+        response.json().await.expect("JSON")
     }
 
     /// The path of the measurements of the first instance of kibana.

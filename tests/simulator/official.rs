@@ -1,4 +1,4 @@
-//! What the official client of 2015 asks and can read, so that it could be used with the simulated cloud.
+//! The requests of the official client of 2015 and what it reads of the responses: it would work with the simulated cloud.
 
 use std::collections::HashSet;
 
@@ -8,18 +8,18 @@ use serde_json::Value;
 use super::{NOW, User, cloud};
 
 #[tokio::test]
-async fn what_the_official_client_asks_is_answered_with_all_that_it_reads() {
+async fn each_request_of_the_official_client_returns_all_that_it_reads() {
     let account = AccountSettings { applications: 2, ..AccountSettings::new("acme") };
     let cloud = cloud(Settings { accounts: vec![account], ..Settings::default() }).await;
     let user = User::of(&cloud).await;
     let authorization = format!("Token {}", user.token);
-    // It sends this with every request, also where there is no body.
-    let ask = async |path: &str| {
+    // It sends this with every request, even without a body.
+    let get = async |path: &str| {
         let request = user.client.get(format!("{}{path}", user.url));
         let request = request.header("Content-type", "application/json");
-        let answer = request.header("Authorization", &authorization).send().await.expect("an answer");
-        assert_eq!(answer.status(), 200, "{path}");
-        answer.json::<Value>().await.expect("JSON")
+        let response = request.header("Authorization", &authorization).send().await.expect("a response");
+        assert_eq!(response.status(), 200, "{path}");
+        response.json::<Value>().await.expect("JSON")
     };
     let has = |value: &Value, names: &[&str]| {
         for name in names {
@@ -29,14 +29,14 @@ async fn what_the_official_client_asks_is_answered_with_all_that_it_reads() {
 
     // `service ps`: a page, then each of its services; those of an application, as it writes the query.
     for query in ["?page=1", "?page=1?application=shop"] {
-        let page = ask(&format!("services/acme/{query}")).await;
+        let page = get(&format!("services/acme/{query}")).await;
         let services = page["results"].as_array().expect("services");
         assert!(!services.is_empty(), "{query}");
         for service in services {
             let application = service["application"].as_str();
             let of = application.map(|name| format!("?application={name}")).unwrap_or_default();
             let service =
-                ask(&format!("services/acme/{}{of}", service["service_name"].as_str().expect("a name")))
+                get(&format!("services/acme/{}{of}", service["service_name"].as_str().expect("a name")))
                     .await;
             has(
                 &service,
@@ -74,22 +74,22 @@ async fn what_the_official_client_asks_is_answered_with_all_that_it_reads() {
     }
 
     // `service instances`, `instance inspect` and `instance metrics`.
-    let instances = ask("services/acme/kibana/instances/").await;
+    let instances = get("services/acme/kibana/instances/").await;
     let instances = instances.as_array().expect("instances");
     for instance in instances {
         let uuid = instance["uuid"].as_str().expect("a uuid");
-        let one = ask(&format!("services/acme/kibana/instances/{uuid}")).await;
+        let one = get(&format!("services/acme/kibana/instances/{uuid}")).await;
         assert_eq!(&one, instance);
         has(&one, &["instance_name", "uuid", "started_at", "instance_ports"]);
         let window = format!("start_time={}&end_time={}&point_per_period=1m", NOW - 900.0, NOW);
-        let metrics = ask(&format!("services/acme/kibana/instances/{uuid}/metrics?{window}")).await;
+        let metrics = get(&format!("services/acme/kibana/instances/{uuid}/metrics?{window}")).await;
         has(&metrics, &["name", "columns", "points"]);
     }
     assert_eq!(instances.len(), 5);
     cloud.stop().await;
 }
 
-/// The sizes that the official client of 2015 knows; to a service of any other it answers with an error of its own.
+/// The sizes that the official client of 2015 knows; it fails on a service of any other size.
 const SIZES: [&str; 20] = [
     "XXS",
     "XS",

@@ -1,4 +1,4 @@
-//! A running cloud: driven from outside, counted, stopped, over TLS.
+//! A running cloud: its admin paths, its counts, its end, TLS.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,12 +33,12 @@ async fn requests_are_counted_by_kind_and_logged() {
 }
 
 #[tokio::test]
-async fn the_most_requests_at_once_is_remembered() {
+async fn the_most_requests_in_flight_are_remembered() {
     let cloud = cloud(Settings { latency: Duration::from_millis(200), ..Settings::default() }).await;
     let user = User::of(&cloud).await;
     cloud.reset_counts();
-    let asked = futures::future::join_all((0..10).map(|_| user.status("services/acme/"))).await;
-    assert!(asked.iter().all(|status| *status == 200));
+    let statuses = futures::future::join_all((0..10).map(|_| user.status("services/acme/"))).await;
+    assert!(statuses.iter().all(|status| *status == 200));
     let counts = cloud.counts();
     assert!((2..=10).contains(&counts.max_in_flight), "{counts:?}");
     assert_eq!(counts.in_flight, 0);
@@ -46,15 +46,15 @@ async fn the_most_requests_at_once_is_remembered() {
 }
 
 #[tokio::test]
-async fn it_is_driven_from_outside_by_its_own_paths() {
+async fn other_processes_drive_it_by_its_admin_paths() {
     let cloud = cloud(Settings::default()).await;
     let user = User::of(&cloud).await;
     let sim = |path: &str| cloud.url().replace("/v1/", "/_sim/") + path;
     let get = async |path: &str| -> Value {
-        client().get(sim(path)).send().await.expect("an answer").json().await.expect("JSON")
+        client().get(sim(path)).send().await.expect("a response").json().await.expect("JSON")
     };
-    let post = async |path: &str| client().post(sim(path)).send().await.expect("an answer");
-    let delete = async |path: &str| client().delete(sim(path)).send().await.expect("an answer").status();
+    let post = async |path: &str| client().post(sim(path)).send().await.expect("a response");
+    let delete = async |path: &str| client().delete(sim(path)).send().await.expect("a response").status();
 
     assert_eq!(post("fault?name=services%3A503%40x9").await.status(), 204);
     assert_eq!(user.status("services/acme/").await, 503);
@@ -88,15 +88,15 @@ async fn it_is_driven_from_outside_by_its_own_paths() {
 }
 
 #[tokio::test]
-async fn changed_credentials_count_for_the_next_login() {
+async fn changed_credentials_apply_to_the_next_login() {
     let cloud = cloud(Settings::default()).await;
     let user = User::of(&cloud).await;
     let before = cloud.credentials().remove(0);
     cloud.set_credentials("acme", "changed");
     assert_eq!(user.status("services/acme/").await, 200);
     let form = json!({"username": before.username, "password": before.password});
-    let answer = client().post(cloud.url() + "generate-api-token/").form(&form).send().await;
-    assert_eq!(answer.expect("an answer").status(), 401);
+    let response = client().post(cloud.url() + "generate-api-token/").form(&form).send().await;
+    assert_eq!(response.expect("a response").status(), 401);
     assert_eq!(User::of(&cloud).await.status("services/acme/").await, 200);
     cloud.revoke_tokens();
     assert_eq!(user.status("services/acme/").await, 401);
@@ -104,7 +104,7 @@ async fn changed_credentials_count_for_the_next_login() {
 }
 
 #[tokio::test]
-async fn a_stopped_cloud_takes_no_connection() {
+async fn a_stopped_cloud_accepts_no_connection() {
     let cloud = cloud(Settings::default()).await;
     let url = cloud.url();
     cloud.stop().await;
@@ -112,16 +112,16 @@ async fn a_stopped_cloud_takes_no_connection() {
 }
 
 #[tokio::test]
-async fn a_request_under_way_is_answered_while_the_cloud_stops() {
+async fn a_request_in_flight_gets_its_response_while_the_cloud_stops() {
     let cloud = cloud(Settings::default()).await;
     let user = User::of(&cloud).await;
     cloud.set_fault("latency=1h".parse().expect("a fault")).expect("a fault of this cloud");
-    let asked = tokio::spawn(async move { user.status("services/acme/").await });
+    let request = tokio::spawn(async move { user.status("services/acme/").await });
     while cloud.counts().in_flight == 0 {
         tokio::task::yield_now().await;
     }
     cloud.stop().await;
-    assert_eq!(asked.await.expect("an answer"), 200);
+    assert_eq!(request.await.expect("a response"), 200);
 }
 
 #[tokio::test]
@@ -154,9 +154,9 @@ async fn over_tls_it_shows_its_certificate_and_links_are_https() {
     let trusting = reqwest::Client::builder().tls_certs_only([root]).no_proxy().build().expect("a client");
     let login = cloud.credentials().remove(0);
     let form = [("username", login.username), ("password", login.password)];
-    let answer =
-        trusting.post(cloud.url() + "generate-api-token/").form(&form).send().await.expect("an answer");
-    let body: Value = answer.json().await.expect("JSON");
+    let response =
+        trusting.post(cloud.url() + "generate-api-token/").form(&form).send().await.expect("a response");
+    let body: Value = response.json().await.expect("JSON");
     let token = body["token"].as_str().expect("a token").to_owned();
     let user = User { client: trusting, url: cloud.url(), token };
     let next = user.json("services/acme/").await["next"].as_str().expect("a link").to_owned();

@@ -1,7 +1,7 @@
-//! A simulated Alauda cloud: who may ask for what, and the response. Knows no connection.
+//! A simulated Alauda cloud: which account may request what, and the response. Knows no connection.
 //!
-//! It follows the documented v1 API and what its official client of 2015 reads. Where neither says anything, it does
-//! as the framework does that the API was visibly built with (`count`/`next`/`results`, `Authorization: Token`).
+//! It follows the documented v1 API and what its official client of 2015 reads. Where both are silent, it does
+//! what the framework does with which the API was visibly built (`count`/`next`/`results`, `Authorization: Token`).
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ impl SimulatedCloud for AlaudaCloud {
     fn respond(&self, request: &ApiRequest<'_>, now: f64, faults: ContentFaults) -> ApiResponse {
         let route = Route::of(request.path);
         let response = self
-            .answer(&route, request, now, faults)
+            .dispatch(&route, request, now, faults)
             .unwrap_or_else(|problem| problem.response(&route, self.options.drift));
         if !self.options.drift {
             return response;
@@ -62,7 +62,7 @@ impl SimulatedCloud for AlaudaCloud {
 }
 
 impl AlaudaCloud {
-    fn answer(
+    fn dispatch(
         &self,
         route: &Route,
         request: &ApiRequest<'_>,
@@ -213,7 +213,7 @@ impl AlaudaCloud {
         Ok(ApiResponse::json(StatusCode::OK, &page))
     }
 
-    /// The URL of another page, at the host and path that the client asked.
+    /// The URL of another page, at the host and path of the request.
     fn link(&self, request: &ApiRequest<'_>, application: Option<&str>, page: usize) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         if let Some(application) = application {
@@ -244,7 +244,7 @@ fn find(world: &World, name: &str, query: &Query, now: f64) -> Result<Service, P
     world.service(now, name, query.get("application")).ok_or(Problem::NotFound)
 }
 
-/// The measurements that a query asks for.
+/// The measurements that a query selects.
 struct Window {
     start: i64,
     end: i64,

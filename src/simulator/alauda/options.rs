@@ -12,7 +12,7 @@ pub struct Alauda {
     /// and maps, fields more and fewer, columns more, fewer and in another order, the later form of errors
     #[arg(long, env = "CAAS_OPERATOR_DRIFT")]
     pub drift: bool,
-    /// Leaves `instances` out of services, so that clients have to ask for them
+    /// Leaves `instances` out of services, so that clients have to request them
     #[arg(long, env = "CAAS_OPERATOR_NO_INLINE_INSTANCES")]
     pub no_inline_instances: bool,
     /// Writes `next` and `previous` as paths instead of URLs

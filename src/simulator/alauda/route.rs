@@ -1,4 +1,4 @@
-//! Which part of the Alauda v1 API a path and query ask for. Pure.
+//! The routes of the Alauda v1 API. Pure.
 
 use std::borrow::Cow;
 
@@ -17,7 +17,7 @@ const METRICS: Operation = Operation { name: "metrics", counted_as: "metrics", r
 /// All operations of the API.
 pub(super) const OPERATIONS: &[Operation] = &[LOGIN, PAGE, SERVICE, INSTANCES, METRICS];
 
-/// What a path asks for.
+/// The resource of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Route {
     /// `generate-api-token/`

@@ -69,7 +69,7 @@ pub(in crate::simulator) fn damage(mut response: ApiResponse, faults: &[FaultKin
     } else if faults.contains(&FaultKind::TruncatedBody) {
         let body = std::mem::take(&mut response.body);
         // A stream, whose length the HTTP library does not know and therefore does not correct. It ends a moment
-        // after its bytes, so that they are on their way when the library finds too few and closes the connection.
+        // after its bytes: they are sent by the time the library finds too few and closes the connection.
         let pause = stream::once(tokio::time::sleep(PAUSE)).map(|()| Ok(Bytes::new()));
         let body = Body::from_stream(stream::iter([Ok::<_, Infallible>(body)]).chain(pause));
         response.header(CONTENT_LENGTH, &(length + MISSING).to_string()).with_body(body)

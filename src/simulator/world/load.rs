@@ -1,6 +1,6 @@
-//! How busy an instance is: a day's curve, a faster wave and bursts, all with a closed integral.
+//! The CPU load of an instance: a daily wave, a faster wave and bursts, each with a closed integral.
 //!
-//! A counter is the integral of a rate, so it is computed for any time without storing anything.
+//! A counter is the integral of a rate, so it is computed for any time and nothing is stored.
 
 use std::f64::consts::TAU;
 
@@ -12,17 +12,17 @@ const DAY: f64 = 86_400.0;
 /// A sine around zero.
 #[derive(Debug, Clone, Copy)]
 struct Wave {
-    /// Seconds from crest to crest.
+    /// Seconds from one crest to the next.
     period: f64,
-    /// Height of a crest.
+    /// The height of a crest.
     amplitude: f64,
-    /// Where in the circle the epoch lies, in radians.
+    /// The phase at the epoch, in radians.
     phase: f64,
 }
 
 impl Wave {
     fn angle(&self, time: f64) -> f64 {
-        // The remainder first: a sine of a number that counts all seconds since 1970 loses digits.
+        // The remainder first: the sine of a count of all seconds since 1970 would lose digits.
         (time.rem_euclid(self.period) / self.period).mul_add(TAU, self.phase)
     }
 
@@ -35,7 +35,7 @@ impl Wave {
     }
 }
 
-/// A height that is there for a part of every period.
+/// A constant load during a part of every period.
 #[derive(Debug, Clone, Copy)]
 struct Bursts {
     period: f64,
@@ -61,12 +61,12 @@ impl Bursts {
 pub(super) struct Load {
     base: f64,
     day: Wave,
-    quick: Wave,
+    fast: Wave,
     bursts: Bursts,
 }
 
 impl Load {
-    /// The load of an instance that may use `cores`; instances of one service share the day's curve.
+    /// The load of an instance that may use `cores`; instances of one service share the daily wave.
     pub(super) fn new(service: u64, instance: u64, cores: f64) -> Self {
         let of_service = |n: u64| hash(&[service, 100 + n]);
         let of_instance = |n: u64| hash(&[instance, 200 + n]);
@@ -77,10 +77,10 @@ impl Load {
             day: Wave {
                 period: DAY,
                 amplitude: base * between(of_service(1), 0.2, 0.6),
-                // A crest between noon and six in the evening: a quarter turn comes six hours after phase 0.
+                // The crest is between noon and six in the evening: phase 0 has it after six hours.
                 phase: -TAU * between(of_service(2), 0.25, 0.5),
             },
-            quick: Wave {
+            fast: Wave {
                 period: between(of_instance(1), 300.0, 1800.0),
                 amplitude: base * between(of_instance(2), 0.05, 0.2),
                 phase: between(of_instance(3), 0.0, TAU),
@@ -96,14 +96,14 @@ impl Load {
 
     /// Cores in use at a time.
     pub(super) fn at(&self, time: f64) -> f64 {
-        self.base + self.day.at(time) + self.quick.at(time) + self.bursts.at(time)
+        self.base + self.day.at(time) + self.fast.at(time) + self.bursts.at(time)
     }
 
-    /// Seconds of CPU time used between two times.
+    /// CPU seconds used between two times.
     pub(super) fn total(&self, from: f64, to: f64) -> f64 {
         self.base * (to - from)
             + self.day.total(from, to)
-            + self.quick.total(from, to)
+            + self.fast.total(from, to)
             + self.bursts.total(from, to)
     }
 }

@@ -1,6 +1,6 @@
-//! What the services of a simulated cloud are called, and back from a name to its slot. Pure.
+//! The names of services, and the slot of a name. Pure.
 
-/// The first services, standing alone. Names at the front are what a demo shows first.
+/// The names of the first services without an application. A demo shows those at the front first.
 const WORDS: [&str; 16] = [
     "kibana",
     "elasticsearch",
@@ -20,7 +20,7 @@ const WORDS: [&str; 16] = [
     "image-resizer",
 ];
 
-/// Halves of the names of all services after the first.
+/// The halves of the names of all other services.
 const SUBJECTS: [&str; 8] =
     ["orders", "catalog", "payments", "sessions", "reports", "stock", "shipping", "reviews"];
 const ROLES: [&str; 6] = ["api", "worker", "cache", "db", "proxy", "jobs"];
@@ -28,13 +28,13 @@ const ROLES: [&str; 6] = ["api", "worker", "cache", "db", "proxy", "jobs"];
 /// Names of applications.
 const APPLICATIONS: [&str; 5] = ["shop", "analytics", "intranet", "wiki", "chat"];
 
-/// Services of one application. Both names exist outside of applications too, as they may in such a cloud.
+/// The services of each application. Both names also exist outside of applications, as such a cloud allows.
 const MEMBERS: [&str; 2] = ["redis", "web-frontend"];
 
-/// What stands between a service's name and its generation, where the service comes and goes.
+/// The separator between the name and the generation of a service that comes and goes.
 const GENERATION: &str = "-v";
 
-/// The name of the service in a slot that stands alone.
+/// The name of the service in a slot without an application.
 pub(super) fn standalone(slot: usize) -> String {
     WORDS.get(slot).map_or_else(
         || format!("{}-{}-{slot}", SUBJECTS[slot % SUBJECTS.len()], ROLES[slot / 8 % ROLES.len()]),
@@ -42,12 +42,12 @@ pub(super) fn standalone(slot: usize) -> String {
     )
 }
 
-/// The slot of a service that stands alone; the caller compares names, since this looks at the number only.
+/// The slot of a service without an application. It looks at the number only: the caller compares the names.
 pub(super) fn standalone_slot(name: &str) -> Option<usize> {
     WORDS.iter().position(|word| *word == name).or_else(|| name.rsplit_once('-')?.1.parse().ok())
 }
 
-/// Application and name of the nth service that belongs to an application.
+/// The application and name of the nth service that belongs to an application.
 pub(super) fn member(nth: usize) -> (String, &'static str) {
     let application = nth / MEMBERS.len();
     let round = application / APPLICATIONS.len();
@@ -56,7 +56,7 @@ pub(super) fn member(nth: usize) -> (String, &'static str) {
     (name, MEMBERS[nth % MEMBERS.len()])
 }
 
-/// Which service of an application this is, counted over all applications.
+/// The number of a service among those of all applications.
 pub(super) fn member_number(application: &str, name: &str) -> Option<usize> {
     let (word, round) = application
         .rsplit_once('-')

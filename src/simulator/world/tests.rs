@@ -100,12 +100,12 @@ proptest! {
     }
 }
 
-/// Whole seconds of a time that is not negative.
+/// The whole seconds of a time.
 fn floor_seconds(time: f64) -> i64 {
     crate::simulator::numbers::floor(time)
 }
 
-/// What people would see change in numbers: services by name with their instances by identifier.
+/// What exists: services by name with their instances by identifier.
 fn inventory(world: &World, now: f64) -> Vec<(String, Vec<String>)> {
     world
         .services(now)
@@ -158,7 +158,7 @@ fn with_churn_services_come_go_stop_deploy_scale_and_change_their_instances() {
 }
 
 #[test]
-fn a_name_that_only_leads_to_a_slot_is_no_service() {
+fn a_name_that_only_matches_a_slot_is_not_a_service() {
     let world = world(3, 1.0);
     for wrong in ["nothing-17", "kibana-v1", "-17", "orders-api-99999999999999999999", "kibana-0", ""] {
         assert!(world.service(NOW, wrong, None).is_none(), "{wrong}");
@@ -171,7 +171,7 @@ fn a_name_that_only_leads_to_a_slot_is_no_service() {
 }
 
 #[test]
-fn a_restart_keeps_the_identifier_and_sets_counters_and_start_back() {
+fn a_restart_keeps_the_identifier_and_resets_counters_and_start_time() {
     let world = world(5, 0.0);
     let service = world.services(NOW).next().expect("kibana");
     let instance = service.instances().next().expect("kibana.0");
@@ -189,17 +189,17 @@ fn a_restart_keeps_the_identifier_and_sets_counters_and_start_back() {
 #[test]
 fn the_last_minute_often_holds_no_point_and_100_seconds_ending_30_s_ago_always_do() {
     let world = world(9, 0.0);
-    let (mut without, mut asked) = (0, 0);
+    let (mut without, mut total) = (0, 0);
     for service in world.services(NOW) {
         for instance in service.instances() {
             let now = floor_seconds(NOW);
-            asked += 1;
+            total += 1;
             without += i32::from(instance.points(now - 60, now, 60, NOW).next().is_none());
             let newest = instance.points(now - 130, now - 30, 60, NOW).next().expect("a point");
             assert!(newest.time <= now - 30 && newest.time >= now - 90);
         }
     }
-    assert!(without * 10 > asked * 2 && without * 10 < asked * 8, "{without} of {asked}");
+    assert!(without * 10 > total * 2 && without * 10 < total * 8, "{without} of {total}");
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn points_are_newest_first_a_period_apart_and_bounded_in_number() {
 }
 
 #[test]
-fn an_instance_has_no_data_from_before_it_was_made() {
+fn an_instance_has_no_data_from_before_it_was_created() {
     let world = world(11, 1.0);
     let young = (0..100)
         .map(|n| f64::from(n).mul_add(10.0, NOW))
@@ -234,7 +234,7 @@ fn an_instance_has_no_data_from_before_it_was_made() {
 }
 
 #[test]
-fn of_100_000_instances_only_the_page_and_the_instance_asked_for_are_built() {
+fn of_100_000_instances_only_the_requested_page_and_instance_are_built() {
     let world =
         World::new(WorldSettings { services: 20_000, instances: 5, churn: 0.5, ..Default::default() });
     assert_eq!(world.built(), 0);
