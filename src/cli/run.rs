@@ -12,7 +12,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use super::options::PolicyOptions;
-use super::runtime::{Listeners, Runtime};
+use super::runtime::{Listeners, Runtime, alongside};
 use super::signals::stop_token;
 use crate::account::admission::is_label;
 use crate::controller::{self, Scope, ScrapeService, Settings};
@@ -126,14 +126,13 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
     tracing::info!(address = %listeners.address(), namespaces = ?args.namespaces, "the operator starts");
     let listed = runtime.readiness.expect("the CaasAccounts are listed");
     let (synced, mut is_synced) = watch::channel(false);
-    let ready = async {
+    let handed_over = async move {
         if is_synced.wait_for(|synced| *synced).await.is_ok() {
             listed.set(true);
         }
     };
-    let work = async {
-        tokio::join!(Box::pin(controller::run(settings, synced, stop.clone())), ready);
-    };
+    let ready = runtime.readiness.expect_first_collections(Arc::clone(&runtime.registry), handed_over);
+    let work = alongside(Box::pin(controller::run(settings, synced, stop.clone())), ready);
     runtime.run(listeners, None, stop.clone(), work).await;
     Ok(())
 }

@@ -111,3 +111,15 @@ impl Runtime {
         output
     }
 }
+
+/// Runs `work` to its end and `side_work` for as long.
+pub(super) async fn alongside<T>(work: impl Future<Output = T>, side_work: impl Future<Output = ()>) -> T {
+    let never = async {
+        side_work.await;
+        std::future::pending().await
+    };
+    tokio::select! {
+        output = work => output,
+        output = never => output,
+    }
+}

@@ -3,15 +3,17 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args as ClapArgs;
 use secrecy::SecretString;
 use thiserror::Error;
+use tokio::sync::watch::channel as watch_channel;
 use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
 
 use super::options::PolicyOptions;
-use super::runtime::{Listeners, Runtime};
+use super::runtime::{Listeners, Runtime, alongside};
 use super::signals::stop_token;
 use crate::account::Account;
 use crate::cloud::http::Policy;
@@ -144,7 +146,9 @@ async fn run_single_account(account: Account, policy: Policy, listeners: Listene
     let id = account.id.clone();
     tracing::info!(address = %listeners.address(), endpoint = %account.connection.provider.endpoint(), "serving /metrics");
     runtime.supervisor.put(account);
-    runtime.run(listeners, Some(id), stop.clone(), stop.cancelled()).await;
+    let collected =
+        runtime.readiness.expect_first_collections(Arc::clone(&runtime.registry), std::future::ready(()));
+    runtime.run(listeners, Some(id), stop.clone(), alongside(stop.cancelled(), collected)).await;
 }
 
 /// Collects the accounts of the folder's manifests until `stop`.
@@ -156,6 +160,12 @@ pub(super) async fn from_folder(
 ) -> Result<(), StandaloneError> {
     tracing::info!(address = %listeners.address(), folder = %folder.display(), "serving the folder's accounts");
     let manifests_read = runtime.readiness.expect("the manifests are read");
+    let (handed_over, mut is_handed_over) = watch_channel(false);
+    let registry = Arc::clone(&runtime.registry);
+    let collected = runtime.readiness.expect_first_collections(registry, async move {
+        // Without a sender there is nothing more to wait for.
+        let _ = is_handed_over.wait_for(|handed_over| *handed_over).await;
+    });
     let apply = |desired: Desired| {
         tracing::info!(
             accounts = desired.accounts.len(),
@@ -165,6 +175,7 @@ pub(super) async fn from_folder(
         );
         runtime.supervisor.put_all(desired.accounts, desired.problems);
         manifests_read.set(true);
+        handed_over.send_replace(true);
     };
     let watching = watch::watch(
         folder.clone(),
@@ -173,7 +184,7 @@ pub(super) async fn from_folder(
         apply,
         stop.clone(),
     );
-    let done = runtime.run(listeners, None, stop.clone(), watching).await;
+    let done = runtime.run(listeners, None, stop.clone(), alongside(watching, collected)).await;
     done.map_err(|error| StandaloneError::Folder { folder, error })
 }
 

@@ -195,11 +195,16 @@ impl Cycles<'_> {
         // Without a single body that can be rendered, what is published stays.
         if let Ok((values, rendered)) = rendered {
             self.count_rendered(&rendered);
+            let health = state.health.clone().rendered(
+                rendered.over_limit,
+                state.exposition.max_series,
+                rendered.first_duplicate,
+            );
             let snapshot = Snapshot {
                 bodies: rendered.bodies,
                 values,
                 series: rendered.series,
-                health: state.health.clone().limited(rendered.over_limit, state.exposition.max_series),
+                health,
                 collected_at: state.collected_at,
             };
             self.shared.registry.publish(self.account, Arc::new(snapshot));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::connect::Connect;
 use super::cycle::Shared;
@@ -131,10 +132,13 @@ impl Fixture {
 
     /// Waits until the newest snapshot is as wanted; virtual time passes meanwhile.
     pub(super) async fn until(&self, what: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
+        let deadline = Instant::now() + Duration::from_secs(24 * 3600);
         loop {
-            if let Some(snapshot) = self.snapshot().filter(|snapshot| what(snapshot)) {
-                return snapshot;
+            let newest = self.snapshot();
+            if let Some(snapshot) = newest.as_ref().filter(|snapshot| what(snapshot)) {
+                return Arc::clone(snapshot);
             }
+            assert!(Instant::now() < deadline, "not within a day: {newest:?}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }

@@ -19,6 +19,11 @@ pub enum Health {
         /// The gravest of them, or of equals the first.
         first: CloudError,
     },
+    /// Collected, but two services have the same labels, so the series of the second one's own are left out.
+    SharedLabels {
+        /// The name of the first such service, as it may be printed.
+        service: String,
+    },
     /// Collected, but more series than the account may have: the newest are left out.
     TooManySeries {
         /// The account's limit.
@@ -45,18 +50,26 @@ impl Health {
         }
     }
 
-    /// The same outcome once it is known how many series over `limit` were dropped.
+    /// The same outcome once it is known how many series over `limit` were dropped, and which service was the first to
+    /// have the labels of another.
     #[must_use]
-    pub fn limited(self, dropped: u64, limit: usize) -> Self {
-        match self {
-            Self::Collected if dropped > 0 => Self::TooManySeries { limit, dropped },
-            other => other,
+    pub fn rendered(self, dropped: u64, limit: usize, first_duplicate: Option<String>) -> Self {
+        match (self, first_duplicate) {
+            (Self::Collected, _) if dropped > 0 => Self::TooManySeries { limit, dropped },
+            (Self::Collected, Some(service)) => Self::SharedLabels { service },
+            (other, _) => other,
         }
     }
 
     /// Whether the newest cycle returned anything.
     pub fn is_up(&self) -> bool {
-        matches!(self, Self::Collected | Self::Partial { .. } | Self::TooManySeries { .. })
+        match self {
+            Self::Collected
+            | Self::SharedLabels { .. }
+            | Self::Partial { .. }
+            | Self::TooManySeries { .. } => true,
+            Self::Pending | Self::Failed(_) | Self::Overdue | Self::Panicked => false,
+        }
     }
 
     /// Whether the cloud rejects the credentials.
@@ -69,9 +82,12 @@ impl Health {
         match self {
             Self::Partial { first, .. } => Some(first),
             Self::Failed(error) => Some(error),
-            Self::Pending | Self::Collected | Self::TooManySeries { .. } | Self::Overdue | Self::Panicked => {
-                None
-            }
+            Self::Pending
+            | Self::Collected
+            | Self::SharedLabels { .. }
+            | Self::TooManySeries { .. }
+            | Self::Overdue
+            | Self::Panicked => None,
         }
     }
 
@@ -79,7 +95,7 @@ impl Health {
     pub fn reason(&self) -> Reason {
         match self {
             Self::Pending => Reason::Pending,
-            Self::Collected => Reason::Collected,
+            Self::Collected | Self::SharedLabels { .. } => Reason::Collected,
             Self::TooManySeries { .. } => Reason::TooManySeries,
             Self::Partial { first: CloudError::RateLimited { .. }, .. }
             | Self::Failed(CloudError::RateLimited { .. }) => Reason::RateLimited,
@@ -98,6 +114,10 @@ impl Health {
         match self {
             Self::Pending => "The first collection has not ended yet.".into(),
             Self::Collected => "All services and instances were collected.".into(),
+            Self::SharedLabels { service } => format!(
+                "All services and instances were collected, but two services of the same application have the name \
+                 {service:?}, so the series of the second one's own are left out. Rename one of them."
+            ),
             Self::TooManySeries { limit, .. } => format!(
                 "The account has more than {limit} series and the newest are left out. Raise \
                  spec.metrics.maxSeries or exclude services in spec.services."
@@ -137,8 +157,11 @@ impl Health {
 
     /// Whether this is another outcome than `before`: another reason, or another kind of error.
     pub fn differs_from(&self, before: &Self) -> bool {
-        self.reason() != before.reason()
-            || self.error().map(CloudError::reason) != before.error().map(CloudError::reason)
+        let kind = |health: &Self| {
+            let shared_labels = matches!(health, Self::SharedLabels { .. });
+            (health.reason(), shared_labels, health.error().map(CloudError::reason))
+        };
+        kind(self) != kind(before)
     }
 }
 
@@ -170,8 +193,9 @@ mod tests {
             (Health::Failed(AnswerProblem::NotJson.into()), Reason::CloudError),
             (Health::Overdue, Reason::CloudUnreachable),
             (Health::Panicked, Reason::InternalError),
-            (Health::Collected.limited(3, 10), Reason::TooManySeries),
-            (Health::Failed(CloudError::LoginRejected).limited(3, 10), Reason::LoginRejected),
+            (Health::Collected.rendered(3, 10, Some("web".into())), Reason::TooManySeries),
+            (Health::Collected.rendered(0, 10, Some("web".into())), Reason::Collected),
+            (Health::Failed(CloudError::LoginRejected).rendered(3, 10, None), Reason::LoginRejected),
         ];
         for (health, reason) in all {
             assert_eq!(health.reason(), reason);
@@ -186,6 +210,8 @@ mod tests {
         assert!(!partial(2, timeout()).differs_from(&partial(9, timeout())));
         assert!(partial(2, timeout()).differs_from(&partial(2, CloudError::Status(500))));
         assert!(Health::Collected.differs_from(&Health::Pending));
+        let shared = Health::Collected.rendered(0, 10, Some("web".into()));
+        assert!(shared.differs_from(&Health::Collected) && shared.message().contains("\"web\""));
         assert_eq!(partial(2, timeout()).message(), partial(9, timeout()).message());
     }
 }

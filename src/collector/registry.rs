@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
+use tokio::sync::Notify;
+
 use super::health::Health;
 use crate::account::{Account, AccountId, Target, Uncollected};
 use crate::exposition::Bodies;
@@ -115,6 +117,8 @@ impl Entry {
 #[derive(Debug, Default)]
 pub struct Registry {
     accounts: RwLock<BTreeMap<AccountId, Listed>>,
+    /// An account may have ended its first cycle, or is not collected any longer.
+    changed: Notify,
 }
 
 impl Registry {
@@ -170,6 +174,7 @@ impl Registry {
     pub fn mark_uncollected(&self, account: Uncollected) {
         let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
         accounts.insert(account.id.clone(), Listed::Uncollected(Arc::new(account)));
+        self.changed.notify_waiters();
     }
 
     /// Puts the newest snapshot of this account in, unless it has gone or is collected otherwise by now.
@@ -189,10 +194,27 @@ impl Registry {
         {
             change(entry);
         }
+        self.changed.notify_waiters();
     }
 
     /// Takes an account out, with its snapshot.
     pub fn remove(&self, id: &AccountId) {
         self.accounts.write().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.changed.notify_waiters();
+    }
+
+    /// Waits until each account that is listed now has ended its first cycle, in whatever way, or is not collected any
+    /// longer. Accounts that come later are not waited for.
+    pub async fn first_cycles_ended(&self) {
+        let mut waiting = self.ids();
+        while let Some(id) = waiting.last() {
+            // Made before the look, so that no change in between is missed.
+            let changed = self.changed.notified();
+            if self.get(id).is_some_and(|entry| entry.snapshot.is_none()) {
+                changed.await;
+            } else {
+                waiting.pop();
+            }
+        }
     }
 }

@@ -1,7 +1,13 @@
-//! Whether the process is ready, as a set of named conditions that others meet. A failing cloud is none of them.
+//! Whether the process is ready, as a set of named conditions that other modules meet. A failing cloud is none of them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::collector::Registry;
+
+/// How long first collections may keep the process unready: a cloud that hangs must not keep the pod before it alive.
+const FIRST_COLLECTIONS_WITHIN: Duration = Duration::from_secs(60);
 
 /// The conditions; clones share them.
 #[derive(Debug, Clone, Default)]
@@ -23,7 +29,32 @@ impl Readiness {
         condition
     }
 
-    /// Unready from now on: the first step of a shutdown, so that nothing new is sent here.
+    /// Adds the condition that the accounts known at the start have been collected once, or failed to be: a new pod is
+    /// ready, and the old one ends, only when it has values to serve. It is met once and for all.
+    ///
+    /// Returns the work of meeting it: `handed_over` ends when the collector has all those accounts. After a minute it is
+    /// met in any case.
+    pub fn expect_first_collections<F: Future<Output = ()>>(
+        &self,
+        registry: Arc<Registry>,
+        handed_over: F,
+    ) -> impl Future<Output = ()> + use<F> {
+        let condition = self.expect("the first collections have ended");
+        async move {
+            let first_collections = async {
+                handed_over.await;
+                registry.first_cycles_ended().await;
+            };
+            if tokio::time::timeout(FIRST_COLLECTIONS_WITHIN, first_collections).await.is_err() {
+                tracing::warn!(
+                    "ready although some accounts have not been collected once: their clouds take too long"
+                );
+            }
+            condition.set(true);
+        }
+    }
+
+    /// Makes the process unready for good: the first step of a shutdown, so that it gets no new requests.
     pub fn stop(&self) {
         self.state().stopping = true;
     }
@@ -43,7 +74,7 @@ impl Readiness {
     }
 }
 
-/// One condition, held by whoever can tell.
+/// One condition, held by the module that meets it.
 #[derive(Debug, Clone)]
 pub struct Condition {
     readiness: Readiness,
@@ -51,7 +82,7 @@ pub struct Condition {
 }
 
 impl Condition {
-    /// Says whether the condition holds.
+    /// Sets whether the condition holds.
     pub fn set(&self, met: bool) {
         self.readiness.state().met.insert(self.name, met);
     }
@@ -62,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ready_is_when_every_condition_is_met_and_nobody_stops() {
+    fn a_process_is_ready_while_every_condition_is_met_and_it_does_not_stop() {
         let readiness = Readiness::default();
         let (listening, synced) = (readiness.expect("listening"), readiness.expect("synced"));
         assert_eq!(readiness.missing(), ["listening", "synced"]);

@@ -168,7 +168,7 @@ async fn two_accounts_of_one_cloud_account_both_work_and_are_warned_of() {
     for name in ["one", "two"] {
         account_is(&base, name, |one| one["reason"] == "Collected" && one["services"] == 2).await;
     }
-    let warning = "both accounts ask the same account of the same cloud";
+    let warning = "both accounts query the same account of the same cloud";
     process.says("the warning", |_, err| err.contains(warning).then_some(())).await;
     cloud.stop().await;
 }

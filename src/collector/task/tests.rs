@@ -10,7 +10,7 @@ use crate::account::Names;
 use crate::api::Reason;
 use crate::cloud::CloudError;
 use crate::cloud::error::Unreachable;
-use crate::cloud::model::Reading;
+use crate::cloud::model::{Reading, ServiceFacts};
 use crate::cloud::{Collection, Credentials};
 use crate::collector::Health;
 use crate::collector::fake::{Connector, FakeClouds, Fixture, account, id, kibana, memory, memory_of};
@@ -304,7 +304,7 @@ async fn a_failure_that_lasts_is_reported_after_a_minute_however_far_the_next_cy
     fixture.supervisor.put(account);
     fixture.until(|snapshot| !snapshot.values.gauges.up).await;
     let failed = Instant::now();
-    while fixture.reported() == Some(Health::Collected) {
+    while fixture.reported() == Some(Health::Collected) && failed.elapsed() < 120 * SECOND {
         tokio::time::sleep(SECOND / 10).await;
     }
     assert_eq!(fixture.reported(), Some(Health::Failed(timeout())));
@@ -391,4 +391,22 @@ async fn another_exposition_is_rendered_at_once_without_another_cycle() {
         "a user's change is answered at once"
     );
     assert_eq!(fixture.clouds.started(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_services_that_only_an_id_tells_apart_are_reported_by_their_name() {
+    let mut twice = kibana(1.0);
+    let mut second = kibana(2.0).services.remove(0);
+    let facts =
+        |id: &str| ServiceFacts { name: "kibana".into(), id: Some(id.into()), ..ServiceFacts::default() };
+    twice.services[0].facts = Arc::new(facts("1"));
+    second.facts = Arc::new(facts("2"));
+    twice.services.push(second);
+    let fixture = Fixture::new(move |_| (SECOND, Ok(twice.clone())));
+    fixture.supervisor.put(account("uid-1"));
+    let snapshot = fixture.until(|_| true).await;
+    assert!(snapshot.values.gauges.up);
+    let reported = fixture.reported().unwrap();
+    assert_eq!(reported.reason(), Reason::Collected);
+    assert!(reported.message().contains("\"kibana\""), "{}", reported.message());
 }
