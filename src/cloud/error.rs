@@ -104,6 +104,14 @@ pub enum AnswerProblem {
 }
 
 impl CloudError {
+    /// Whether no other request of the account can succeed now, whatever it is for.
+    pub fn concerns_account(&self) -> bool {
+        match self {
+            Self::EndpointRefused(_) | Self::LoginRejected | Self::RateLimited { .. } => true,
+            Self::Unreachable(_) | Self::Status(_) | Self::Answer(_) => false,
+        }
+    }
+
     /// A word of a closed set for metric labels and logs.
     pub fn reason(&self) -> &'static str {
         match self {

@@ -8,6 +8,7 @@ pub mod credentials;
 pub mod error;
 pub mod filter;
 pub mod http;
+pub mod kit;
 pub mod model;
 
 use futures::future::BoxFuture;

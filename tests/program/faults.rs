@@ -155,13 +155,26 @@ async fn a_short_limit_is_waited_out_inside_the_cycle() {
 }
 
 #[tokio::test]
-async fn a_revoked_token_logs_in_once_and_loses_nothing() {
-    for fault in ["revoked-token@x1", "metrics:revoked-token@x1", "services:revoked-token=after-use@x1"] {
+async fn a_revoked_token_logs_in_once_and_no_value_goes() {
+    // Before the cycle's first page, and in mid-cycle, where the rest of that cycle fails and keeps its last values.
+    for fault in
+        ["services:revoked-token@x1", "metrics:revoked-token@x1", "services:revoked-token=after-use@x1"]
+    {
         let collected =
-            Collected::with(fault, |account| account.schedule.interval = Duration::from_secs(3600)).await;
-        let snapshot = collected.until(fault, |_| true).await;
-        assert_eq!((snapshot.health.reason().as_str(), samples(&snapshot)), ("Collected", 8), "{fault}");
+            Collected::well(|account| account.schedule.stale_after = Duration::from_secs(60)).await;
+        collected.fault(fault);
+        let logged_in = || collected.cloud.counts()["login"] > 1;
+        let snapshot = collected.until(fault, |snapshot| {
+            assert_eq!(samples(snapshot), 8, "{fault}: no value goes meanwhile");
+            logged_in() && snapshot.health.reason().as_str() == "Collected"
+        });
+        snapshot.await;
+        collected.house.cycles("acme", 3).await;
         assert_eq!(collected.cloud.counts()["login"], 2, "{fault}");
+        assert!(
+            collected.house.count(&["caas_operator_login_failures_total", "acme"]).abs() < 0.1,
+            "{fault}"
+        );
         collected.stop().await;
     }
 }

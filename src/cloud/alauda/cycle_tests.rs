@@ -12,6 +12,12 @@ fn settings() -> Settings {
     }
 }
 
+/// A page as it is read from this body.
+fn read_page(body: &str) -> wire::Page {
+    wire::services(body.as_bytes(), |_| true, InventoryBudget::PER_CYCLE).unwrap()
+}
+
+/// A page of so many services with so many instances each.
 fn page(services: usize, instances: usize) -> wire::Page {
     let service = |number: usize| {
         let instance = |id: usize| format!(r#"{{"uuid": "{number}-{id}"}}"#);
@@ -19,210 +25,211 @@ fn page(services: usize, instances: usize) -> wire::Page {
         format!(r#"{{"service_name": "s{number}", "instances": [{}]}}"#, list.join(","))
     };
     let results: Vec<_> = (0..services).map(service).collect();
-    let body = format!(r#"{{"results": [{}]}}"#, results.join(","));
-    wire::services(body.as_bytes(), |_| true, Room::WHOLE).unwrap()
+    read_page(&format!(r#"{{"results": [{}]}}"#, results.join(",")))
 }
 
-/// Answers every sample of the cycle and returns how many were asked for and why the cycle stopped.
-fn answer_all(
+fn started(settings: &Settings, first_page: wire::Page) -> Cycle<'_> {
+    let first = wire::services_url(&settings.endpoint, &settings.namespace).unwrap();
+    Cycle::new(settings, &first, first_page, 32)
+}
+
+/// Answers every request of the cycle for a sample, and returns how many there were and the error that ended it.
+fn answer_samples(
     cycle: &mut Cycle<'_>,
-    answer: impl Fn(usize, usize) -> Result<Reading, Failure>,
+    answer: impl Fn(usize, usize) -> Result<Reading, CloudError>,
 ) -> (usize, Option<CloudError>) {
-    let mut asked = 0;
-    while let Some(ask) = cycle.next() {
-        let Ask::Sample(service, instance, _) = ask else { panic!("a sample") };
-        asked += 1;
-        if let Err(error) = cycle.take(Answer::Sample(service, instance, answer(service, instance))) {
-            return (asked, Some(error));
+    let mut requested = 0;
+    while let Some(request) = cycle.next_request() {
+        let CycleRequest::Sample(service, instance, _) = request else { panic!("a sample") };
+        requested += 1;
+        let response = CycleResponse::Sample(service, instance, answer(service, instance));
+        if let Err(error) = cycle.record(response) {
+            return (requested, Some(error));
         }
     }
-    (asked, None)
-}
-
-fn started(settings: &Settings, services: usize, instances: usize) -> Cycle<'_> {
-    started_with(settings, page(services, instances))
-}
-
-fn started_with(settings: &Settings, page: wire::Page) -> Cycle<'_> {
-    let first = wire::services_url(&settings.endpoint, &settings.namespace).unwrap();
-    let mut cycle = Cycle::new(settings, first, 32);
-    let Some(Ask::Page(url, _)) = cycle.next() else { panic!("a page") };
-    cycle.take(Answer::Page(url, Ok(page))).unwrap();
-    cycle
+    (requested, None)
 }
 
 #[test]
-fn a_cloud_that_answers_nothing_is_not_asked_for_every_instance() {
+fn an_outage_does_not_cost_a_request_an_instance() {
     let settings = settings();
-    let mut cycle = started(&settings, 2_000, 5);
-    let timeout = || Err(Failure::Request(Unreachable::Timeout.into()));
-    let (asked, stopped) = answer_all(&mut cycle, |_, _| timeout());
-    assert_eq!((asked, &stopped), (64, &Some(Unreachable::Timeout.into())));
+    for error in [
+        CloudError::from(Unreachable::Timeout),
+        // A token that was revoked in mid-cycle.
+        CloudError::Status(401),
+        // A proxy that answers in place of the API.
+        AnswerProblem::NotJson.into(),
+        AnswerProblem::Encoding.into(),
+    ] {
+        let mut cycle = started(&settings, page(2_000, 5));
+        let (requested, ended_by) = answer_samples(&mut cycle, |_, _| Err(error.clone()));
+        assert_eq!((requested, &ended_by), (64, &Some(error)));
 
-    let collection = cycle.finish(stopped).unwrap();
-    assert_eq!(collection.errors().count(), 10_000, "what was not asked shares the reason");
-    assert_eq!(collection.cut_short, None, "the list of services is complete");
+        let collection = cycle.finish(ended_by);
+        assert_eq!(collection.errors().count(), 10_000, "what was not requested shares the reason");
+        assert_eq!(collection.cut_short, None, "the list of services is complete");
+    }
+    let mut cycle = started(&settings, page(1_000, 5));
+    let (requested, _) = answer_samples(&mut cycle, |_, _| Err(AnswerProblem::Shape.into()));
+    assert_eq!(requested, 5_000, "a response that the API itself gave is no outage");
 }
 
 #[test]
 fn one_service_that_always_fails_does_not_stop_the_others() {
     let settings = settings();
-    let mut cycle = started(&settings, 5, 1_000);
-    let (asked, stopped) = answer_all(&mut cycle, |service, _| match service {
-        0 => Err(Failure::Request(CloudError::Status(500))),
+    let mut cycle = started(&settings, page(5, 1_000));
+    let outcome = answer_samples(&mut cycle, |service, _| match service {
+        0 => Err(CloudError::Status(500)),
         _ => Ok(Reading::no_data()),
     });
-    assert_eq!((asked, stopped), (5_000, None));
-    assert_eq!(cycle.finish(None).unwrap().errors().count(), 1_000);
+    assert_eq!(outcome, (5_000, None));
+    assert_eq!(cycle.finish(None).errors().count(), 1_000);
 }
 
 #[test]
-fn a_cloud_that_answers_every_sample_with_html_is_not_asked_for_every_instance() {
-    let settings = settings();
-    for problem in [AnswerProblem::NotJson, AnswerProblem::Encoding] {
-        let mut cycle = started(&settings, 1_000, 5);
-        let (asked, stopped) = answer_all(&mut cycle, |_, _| Err(Failure::Request(problem.into())));
-        assert_eq!((asked, &stopped), (64, &Some(problem.into())));
-        assert_eq!(cycle.finish(stopped).unwrap().errors().count(), 5_000);
-    }
-    let mut cycle = started(&settings, 1_000, 5);
-    let (asked, _) = answer_all(&mut cycle, |_, _| Err(Failure::Request(AnswerProblem::Shape.into())));
-    assert_eq!(asked, 5_000, "an answer that is the cloud's own speaks for itself");
-}
-
-#[test]
-fn services_that_are_stopped_do_not_hide_that_the_cloud_is_ill() {
+fn services_that_are_stopped_do_not_hide_an_outage() {
     let settings = settings();
     let list = vec![r#"{"uuid": "u"}"#; 1_000].join(",");
-    let body = format!(
-        r#"{{"results": [{{"service_name": "big", "instances": [{list}]}}, {{"service_name": "new", "instances": []}},
-        {{"service_name": "..", "instances": [{{"uuid": "u"}}]}}, {{"service_name": "empty"}},
-        {{"service_name": "old", "current_status": "Stopped", "instances": [{{"uuid": "u"}}]}},
-        {{"service_name": "older", "current_status": "Stopped"}}]}}"#
+    let mut cycle = started(
+        &settings,
+        read_page(&format!(
+            r#"{{"results": [{{"service_name": "big", "instances": [{list}]}}, {{"service_name": "new", "instances": []}},
+            {{"service_name": "..", "instances": [{{"uuid": "u"}}]}}, {{"service_name": "empty"}},
+            {{"service_name": "old", "current_status": "Stopped", "instances": [{{"uuid": "u"}}]}},
+            {{"service_name": "older", "current_status": "Stopped"}}]}}"#
+        )),
     );
-    let mut cycle = started_with(&settings, wire::services(body.as_bytes(), |_| true, Room::WHOLE).unwrap());
-    let (mut asked, mut stopped) = (0, None);
-    while let Some(ask) = cycle.next()
-        && stopped.is_none()
+    let (mut requested, mut ended_by) = (0, None);
+    while let Some(request) = cycle.next_request()
+        && ended_by.is_none()
     {
-        stopped = match ask {
-            Ask::Page(..) => panic!("no page"),
-            Ask::Instances(service, ..) => cycle.take(Answer::Instances(service, Ok(Vec::new()))).err(),
-            Ask::Sample(service, instance, _) => {
-                asked += 1;
-                let failure = Failure::Request(Unreachable::Timeout.into());
-                cycle.take(Answer::Sample(service, instance, Err(failure))).err()
+        let response = match request {
+            CycleRequest::Page(..) => panic!("no page"),
+            CycleRequest::Instances(service, ..) => CycleResponse::Instances(service, Ok(Vec::new())),
+            CycleRequest::Sample(service, instance, _) => {
+                requested += 1;
+                CycleResponse::Sample(service, instance, Err(Unreachable::Timeout.into()))
             }
         };
+        ended_by = cycle.record(response).err();
     }
-    assert_eq!(
-        (asked, stopped),
-        (65, Some(Unreachable::Timeout.into())),
-        "one before the list of the empty one"
-    );
+    let timeout = Some(Unreachable::Timeout.into());
+    assert_eq!((requested, ended_by), (65, timeout), "one before the list of the empty service arrived");
 }
 
 #[test]
-fn what_concerns_the_account_stops_at_once() {
+fn an_error_of_the_account_ends_the_cycle_at_once() {
     let settings = settings();
-    let mut cycle = started(&settings, 10, 10);
-    let (asked, stopped) = answer_all(&mut cycle, |_, _| Err(Failure::Account(CloudError::LoginRejected)));
-    assert_eq!((asked, &stopped), (1, &Some(CloudError::LoginRejected)));
-    assert_eq!(cycle.finish(stopped).unwrap().errors().count(), 100);
+    let limited = CloudError::RateLimited { retry_after: None };
+    let mut cycle = started(&settings, page(10, 10));
+    let (requested, ended_by) = answer_samples(&mut cycle, |_, _| Err(limited.clone()));
+    assert_eq!((requested, &ended_by), (1, &Some(limited)));
+    assert_eq!(cycle.finish(ended_by).errors().count(), 100);
+}
+
+#[test]
+fn a_later_page_that_concerns_the_account_ends_the_cycle_and_cuts_the_list_short() {
+    let settings = settings();
+    let limited = CloudError::RateLimited { retry_after: None };
+    let mut cycle = started(&settings, wire::Page { next: Some("?page=2".to_owned()), ..page(1, 1) });
+    let Some(CycleRequest::Page(url, _)) = cycle.next_request() else { panic!("a page") };
+    let ended_by = cycle.record(CycleResponse::Page(url, Err(limited.clone()))).err();
+    assert_eq!(ended_by, Some(limited.clone()));
+    assert_eq!(cycle.finish(ended_by).cut_short, Some(limited));
 }
 
 #[test]
 fn four_ill_services_in_front_do_not_stop_the_healthy_ones() {
     let settings = settings();
-    let mut cycle = started(&settings, 10, 100);
-    let (asked, stopped) = answer_all(&mut cycle, |service, _| match service {
-        0..4 => Err(Failure::Request(Unreachable::Timeout.into())),
+    let mut cycle = started(&settings, page(10, 100));
+    let outcome = answer_samples(&mut cycle, |service, _| match service {
+        0..4 => Err(Unreachable::Timeout.into()),
         _ => Ok(Reading::no_data()),
     });
-    assert_eq!((asked, stopped), (1_000, None));
-    assert_eq!(cycle.finish(None).unwrap().errors().count(), 400);
+    assert_eq!(outcome, (1_000, None));
+    assert_eq!(cycle.finish(None).errors().count(), 400);
 }
 
 #[test]
 fn a_service_on_two_pages_is_one_and_a_page_of_nothing_new_is_the_last() {
     let settings = settings();
-    let mut cycle = started_with(&settings, wire::Page { next: Some("?page=2".to_owned()), ..page(3, 2) });
-    for (number, services, ends) in [(3, 4, false), (4, 4, true)] {
-        let Some(Ask::Page(url, _)) = cycle.next() else { panic!("a page") };
+    let mut cycle = started(&settings, wire::Page { next: Some("?page=2".to_owned()), ..page(3, 2) });
+    for (number, services, is_last) in [(3, 4, false), (4, 4, true)] {
+        let Some(CycleRequest::Page(url, _)) = cycle.next_request() else { panic!("a page") };
         let next = Some(format!("?page={number}"));
-        cycle.take(Answer::Page(url, Ok(wire::Page { next, ..page(4, 2) }))).unwrap();
-        assert_eq!((cycle.drafts.len(), !cycle.paging), (services, ends));
+        cycle.record(CycleResponse::Page(url, Ok(wire::Page { next, ..page(4, 2) }))).unwrap();
+        assert_eq!((cycle.services.len(), !cycle.is_paging), (services, is_last));
     }
-    assert_eq!(
-        answer_all(&mut cycle, |_, _| Ok(Reading::no_data())),
-        (8, None),
-        "each instance is asked for once"
-    );
-    assert_eq!(cycle.finish(None).unwrap().cut_short, Some(AnswerProblem::PageCycle.into()));
+    let outcome = answer_samples(&mut cycle, |_, _| Ok(Reading::no_data()));
+    assert_eq!(outcome, (8, None), "each instance is requested once");
+    assert_eq!(cycle.finish(None).cut_short, Some(AnswerProblem::PageCycle.into()));
 }
 
 #[test]
 fn services_of_one_name_in_two_applications_are_two() {
     let settings = settings();
-    let body = br#"{"results": [{"service_name": "web", "application": "a", "instances": []},
-        {"service_name": "web", "application": "b", "instances": []}, {"service_name": "web", "instances": []}]}"#;
-    let page = wire::services(body, |_| true, Room::WHOLE).unwrap();
-    assert_eq!(started_with(&settings, page).drafts.len(), 3);
+    let page = read_page(
+        r#"{"results": [{"service_name": "web", "application": "a", "instances": []},
+        {"service_name": "web", "application": "b", "instances": []}, {"service_name": "web", "instances": []}]}"#,
+    );
+    assert_eq!(started(&settings, page).services.len(), 3);
 }
 
 /// So many small objects that no inventory may hold them.
 const TOO_MANY: usize = 300_000;
 
 #[test]
-fn services_beyond_what_memory_should_hold_are_not_even_read() {
+fn services_beyond_the_budget_are_not_even_read() {
     let settings = settings();
     let results = vec![r#"{"service_name":"a"}"#; TOO_MANY].join(",");
-    let body = format!(r#"{{"next": "?page=2", "results": [{results}]}}"#);
-    let page = wire::services(body.as_bytes(), |_| true, Room::WHOLE).unwrap();
+    let page = read_page(&format!(r#"{{"next": "?page=2", "results": [{results}]}}"#));
     assert!(page.cut && page.services.len() < TOO_MANY / 2, "{} services", page.services.len());
 
-    let mut cycle = started_with(&settings, page);
-    assert!(matches!(cycle.next(), Some(Ask::Instances(..))), "no further page");
-    assert_eq!(cycle.finish(None).unwrap().cut_short, Some(AnswerProblem::TooLarge.into()));
+    let mut cycle = started(&settings, page);
+    assert!(matches!(cycle.next_request(), Some(CycleRequest::Instances(..))), "no further page");
+    assert_eq!(cycle.finish(None).cut_short, Some(AnswerProblem::TooLarge.into()));
 }
 
 #[test]
 fn instances_are_bounded_in_sum_over_pages_and_lists() {
     let settings = settings();
-    let mut cycle = started(&settings, 1, TOO_MANY);
-    assert!(cycle.next().is_none(), "one list is too large by itself");
-    let collection = cycle.finish(None).unwrap();
+    let mut cycle = started(&settings, page(1, TOO_MANY));
+    assert!(cycle.next_request().is_none(), "one list is too large by itself");
+    let collection = cycle.finish(None);
     assert_eq!(collection.services[0].instances, Err(AnswerProblem::TooLarge.into()));
 
-    let results = (0..8).map(|id| format!(r#"{{"service_name": "s{id}"}}"#));
-    let body = format!(r#"{{"results": [{}]}}"#, results.collect::<Vec<_>>().join(","));
-    let mut cycle = started_with(&settings, wire::services(body.as_bytes(), |_| true, Room::WHOLE).unwrap());
-    let list = vec![r#"{"uuid": "u"}"#; TOO_MANY / 6].join(",");
+    let results: Vec<_> = (0..8).map(|id| format!(r#"{{"service_name": "s{id}"}}"#)).collect();
+    let mut cycle = started(&settings, read_page(&format!(r#"{{"results": [{}]}}"#, results.join(","))));
+    let list = format!("[{}]", vec![r#"{"uuid": "u"}"#; TOO_MANY / 6].join(","));
     for _ in 0..8 {
-        let Some(Ask::Instances(service, _, room)) = cycle.next() else { panic!("a list") };
-        let list =
-            wire::instances(format!("[{list}]").as_bytes(), room).map_err(|e| Failure::Request(e.into()));
-        cycle.take(Answer::Instances(service, list)).unwrap();
+        let Some(CycleRequest::Instances(service, _, budget)) = cycle.next_request() else {
+            panic!("a list")
+        };
+        let list = wire::instances(list.as_bytes(), budget).map_err(CloudError::from);
+        // The list that exceeds the budget is its service's failure.
+        cycle.record(CycleResponse::Instances(service, list)).unwrap();
         // The samples are of no interest here.
-        cycle.jobs.retain(|job| matches!(job, Job::Instances(_)));
+        cycle.pending.retain(|request| matches!(request, PendingRequest::Instances(_)));
     }
-    let refused =
-        cycle.finish(None).unwrap().services.into_iter().filter(|service| service.instances.is_err());
-    assert!((1..8).contains(&refused.count()), "some fit and not all");
+    let services = cycle.finish(None).services;
+    let refused = services.iter().filter(|service| service.instances.is_err()).count();
+    assert!((1..8).contains(&refused), "some fit and not all");
 }
 
 #[test]
-fn a_name_as_long_as_texts_are_kept_is_not_asked_for() {
+fn a_name_as_long_as_texts_are_kept_is_not_requested() {
     let settings = settings();
     let long = "n".repeat(70_000);
-    let body = format!(
-        r#"{{"results": [{{"service_name": "{long}", "instances": [{{"uuid": "u"}}]}},
-        {{"service_name": "a", "application": "{long}", "instances": [{{"uuid": "u"}}]}},
-        {{"service_name": "b", "instances": [{{"uuid": "{long}"}}]}}]}}"#
+    let mut cycle = started(
+        &settings,
+        read_page(&format!(
+            r#"{{"results": [{{"service_name": "{long}", "instances": [{{"uuid": "u"}}]}},
+            {{"service_name": "a", "application": "{long}", "instances": [{{"uuid": "u"}}]}},
+            {{"service_name": "b", "instances": [{{"uuid": "{long}"}}]}}]}}"#
+        )),
     );
-    let mut cycle = started_with(&settings, wire::services(body.as_bytes(), |_| true, Room::WHOLE).unwrap());
-    assert!(cycle.next().is_none());
-    let collection = cycle.finish(None).unwrap();
+    assert!(cycle.next_request().is_none());
+    let collection = cycle.finish(None);
     let shape = CloudError::from(AnswerProblem::Shape);
     assert_eq!(collection.errors().filter(|error| **error == shape).count(), 3);
 }

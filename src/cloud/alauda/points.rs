@@ -7,9 +7,9 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::loose::Plain;
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::limits::{json_problem, json_text};
+use crate::cloud::kit::loose::Scalar;
 use crate::cloud::model::{Measurement, Reading, Sample, Scale};
 
 /// Beyond this, in seconds since the epoch, no time of a point is believed: the year 5138, or milliseconds.
@@ -173,8 +173,8 @@ impl<'de> Visitor<'de> for ColumnsSeed {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
         let mut columns = Vec::with_capacity(10);
-        while let Some(name) = list.next_element::<Plain<'de>>()? {
-            columns.push(if let Plain::Text(name) = name { Column::named(&name) } else { Column::Other });
+        while let Some(name) = list.next_element::<Scalar<'de>>()? {
+            columns.push(if let Scalar::Text(name) = name { Column::named(&name) } else { Column::Other });
         }
         Ok(Some(columns))
     }
@@ -256,7 +256,7 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
                     None => break,
                 }
             } else {
-                match list.next_element::<Plain<'de>>()? {
+                match list.next_element::<Scalar<'de>>()? {
                     Some(value) => value.number().filter(|number| (0.0..=LARGEST).contains(number)),
                     None => break,
                 }

@@ -1,0 +1,174 @@
+//! The services that one cycle has listed: each of them once, and no more than memory should hold.
+//!
+//! A cloud lists whatever it likes and all accounts share the process, so a list that is too large is cut.
+
+use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use crate::cloud::error::AnswerProblem;
+use crate::cloud::model::{InstanceFacts, ServiceFacts};
+
+/// Bytes of a service besides its texts: its facts, its URL, its entry in the queue.
+const SERVICE_BYTES: usize = 512;
+/// Bytes of an instance besides its texts: its facts, and its newest sample, which is held twice for a moment.
+const INSTANCE_BYTES: usize = 256;
+
+/// The bytes that an inventory may still take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InventoryBudget(usize);
+
+impl InventoryBudget {
+    /// The budget of one cycle: enough for about 200,000 instances with names of the usual length.
+    pub const PER_CYCLE: Self = Self(64 << 20);
+
+    /// Spends what a service takes without its instances. `TooLarge`, and nothing spent, where that exceeds the budget.
+    pub fn spend_service(&mut self, facts: &ServiceFacts) -> Result<(), AnswerProblem> {
+        let texts = [&facts.status, &facts.image, &facts.image_tag, &facts.size, &facts.region];
+        // A URL repeats name and application, and may need three bytes for one.
+        let in_url = facts.name.len() + length(facts.application.as_ref());
+        self.spend(
+            SERVICE_BYTES + 4 * in_url + texts.into_iter().map(|text| length(text.as_ref())).sum::<usize>(),
+        )
+    }
+
+    /// Spends what an instance takes. `TooLarge`, and nothing spent, where that exceeds the budget.
+    pub fn spend_instance(&mut self, facts: &InstanceFacts) -> Result<(), AnswerProblem> {
+        self.spend(INSTANCE_BYTES + facts.name.len() + facts.id.len())
+    }
+
+    /// Spends what all these instances take. `TooLarge`, and nothing spent, where that exceeds the budget.
+    pub fn spend_instances(&mut self, list: &[Arc<InstanceFacts>]) -> Result<(), AnswerProblem> {
+        let mut left = *self;
+        list.iter().try_for_each(|facts| left.spend_instance(facts))?;
+        *self = left;
+        Ok(())
+    }
+
+    fn spend(&mut self, bytes: usize) -> Result<(), AnswerProblem> {
+        self.0 = self.0.checked_sub(bytes).ok_or(AnswerProblem::TooLarge)?;
+        Ok(())
+    }
+}
+
+fn length(text: Option<&String>) -> usize {
+    text.map_or(0, String::len)
+}
+
+/// The services that a cycle has listed so far, within its budget.
+#[derive(Debug)]
+pub struct Inventory {
+    budget: InventoryBudget,
+    services: HashSet<Identity>,
+}
+
+impl Inventory {
+    /// An empty inventory with the budget of one cycle.
+    pub fn new() -> Self {
+        Self { budget: InventoryBudget::PER_CYCLE, services: HashSet::new() }
+    }
+
+    /// What is left of the budget, for readers that stop where it ends.
+    pub fn budget(&self) -> InventoryBudget {
+        self.budget
+    }
+
+    /// Adds a service and returns whether it is new: a list that shifts between two pages repeats some.
+    pub fn add_service(&mut self, facts: &Arc<ServiceFacts>) -> Result<bool, AnswerProblem> {
+        let identity = Identity(Arc::clone(facts));
+        if self.services.contains(&identity) {
+            return Ok(false);
+        }
+        self.budget.spend_service(facts)?;
+        self.services.insert(identity);
+        Ok(true)
+    }
+
+    /// Adds all these instances, or none of them where they exceed the budget.
+    pub fn add_instances(&mut self, list: &[Arc<InstanceFacts>]) -> Result<(), AnswerProblem> {
+        self.budget.spend_instances(list)
+    }
+}
+
+impl Default for Inventory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Compares services by what identifies them: their application and name.
+#[derive(Debug)]
+struct Identity(Arc<ServiceFacts>);
+
+impl Identity {
+    fn parts(&self) -> (Option<&str>, &str) {
+        (self.0.application.as_deref(), &self.0.name)
+    }
+}
+
+impl PartialEq for Identity {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts() == other.parts()
+    }
+}
+
+impl Eq for Identity {}
+
+impl Hash for Identity {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.parts().hash(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service(name: &str, application: Option<&str>) -> Arc<ServiceFacts> {
+        let application = application.map(str::to_owned);
+        Arc::new(ServiceFacts { name: name.to_owned(), application, ..ServiceFacts::default() })
+    }
+
+    #[test]
+    fn a_service_is_added_once_and_another_application_makes_another_service() {
+        let mut inventory = Inventory::new();
+        for (application, is_new) in [(None, true), (Some("a"), true), (Some("b"), true), (Some("a"), false)]
+        {
+            assert_eq!(inventory.add_service(&service("web", application)), Ok(is_new), "{application:?}");
+        }
+        let spent = inventory.budget();
+        inventory.add_service(&service("web", None)).unwrap();
+        assert_eq!(inventory.budget(), spent, "a service that is listed again costs nothing");
+    }
+
+    #[test]
+    fn a_service_spends_more_the_more_is_known_of_it_and_never_more_than_the_budget() {
+        let mut budget = InventoryBudget(2_000);
+        let mut facts = ServiceFacts { name: "web".to_owned(), ..ServiceFacts::default() };
+        budget.spend_service(&facts).unwrap();
+        assert_eq!(budget, InventoryBudget(2_000 - SERVICE_BYTES - 12));
+
+        facts.image = Some("i".repeat(1_000));
+        assert_eq!(budget.spend_service(&facts), Err(AnswerProblem::TooLarge));
+        assert_eq!(budget, InventoryBudget(2_000 - SERVICE_BYTES - 12), "nothing is spent");
+    }
+
+    #[test]
+    fn a_service_that_exceeds_the_budget_is_not_added() {
+        let mut inventory = Inventory { budget: InventoryBudget(600), ..Inventory::new() };
+        assert_eq!(inventory.add_service(&service("web", None)), Ok(true));
+        for _ in 0..2 {
+            assert_eq!(inventory.add_service(&service("db", None)), Err(AnswerProblem::TooLarge));
+        }
+    }
+
+    #[test]
+    fn instances_fit_all_or_not_at_all() {
+        let instance =
+            Arc::new(InstanceFacts { name: "n".repeat(100), id: "i".repeat(44), ..InstanceFacts::default() });
+        let mut budget = InventoryBudget(1_000);
+        assert_eq!(budget.spend_instances(&vec![Arc::clone(&instance); 3]), Err(AnswerProblem::TooLarge));
+        budget.spend_instances(&[Arc::clone(&instance), instance]).unwrap();
+        assert_eq!(budget, InventoryBudget(200));
+    }
+}

@@ -1,0 +1,19 @@
+//! What providers share above the wire: paging, the requests of a cycle, sessions, bounds, and readers of loose JSON.
+//!
+//! Uses `cloud::http` and the model and names no provider. A provider combines these parts with what only its own API
+//! knows: paths, the shape of responses, and how to log in. How long a cloud asks a client to wait is read one layer
+//! below, in `cloud::http`, since every request needs it.
+
+pub mod circuit_breaker;
+pub mod inventory;
+pub mod list;
+pub mod loose;
+pub mod paging;
+pub mod path;
+pub mod queue;
+pub mod session;
+
+pub use circuit_breaker::CircuitBreaker;
+pub use inventory::{Inventory, InventoryBudget};
+pub use paging::Pages;
+pub use session::Session;

@@ -1,0 +1,114 @@
+//! Lists that come in pages: which page is next, and when a list does not end.
+
+use std::collections::HashSet;
+use std::hash::Hash;
+
+use url::Url;
+
+use super::loose::is_complete;
+use crate::cloud::error::AnswerProblem;
+
+/// The most pages that are read of one list. A list with more of them is taken for one that does not end.
+const MAX_PAGES: usize = 1_000;
+
+/// The pages of one list that were requested, by what names them: a URL, a cursor or a number.
+#[derive(Debug)]
+pub struct Pages<K> {
+    requested: HashSet<K>,
+}
+
+impl<K: Clone + Eq + Hash> Pages<K> {
+    /// A list whose first page is requested by this key.
+    pub fn starting_at(first: K) -> Self {
+        Self { requested: HashSet::from([first]) }
+    }
+
+    /// Adds the page that the newest one names as its next, and returns its key.
+    ///
+    /// `only_known` says that the newest page had entries, and every one of them was on an earlier page. `PageCycle` where
+    /// the list leads back into itself, `TooManyPages` where it does not end.
+    pub fn follow(&mut self, next: K, only_known: bool) -> Result<K, AnswerProblem> {
+        if only_known || self.requested.contains(&next) {
+            return Err(AnswerProblem::PageCycle);
+        }
+        if self.requested.len() >= MAX_PAGES {
+            return Err(AnswerProblem::TooManyPages);
+        }
+        self.requested.insert(next.clone());
+        Ok(next)
+    }
+}
+
+/// The URL of the page that `next`, absolute or relative, names on `page`.
+///
+/// It keeps the origin of `page` and stays below `endpoint`, since credentials must not be sent anywhere else. Only the
+/// query of `next` counts where its path lies outside of the endpoint, as it does for a cloud behind a proxy.
+pub fn next_url(endpoint: &Url, page: &Url, next: &str) -> Result<Url, AnswerProblem> {
+    if !is_complete(next) {
+        return Err(AnswerProblem::Shape);
+    }
+    let named = page.join(next).map_err(|_| AnswerProblem::Shape)?;
+    if named.cannot_be_a_base() {
+        return Err(AnswerProblem::Shape);
+    }
+    let mut url = page.clone();
+    if named.path().starts_with(&format!("{}/", endpoint.path().trim_end_matches('/'))) {
+        url.set_path(named.path());
+    }
+    url.set_query(named.query());
+    Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_ends_where_it_names_a_page_that_was_requested() {
+        let mut pages = Pages::starting_at("first".to_owned());
+        assert_eq!(pages.follow("second".to_owned(), false), Ok("second".to_owned()));
+        for known in ["first", "second"] {
+            assert_eq!(pages.follow(known.to_owned(), false), Err(AnswerProblem::PageCycle));
+        }
+        assert_eq!(
+            pages.follow("third".to_owned(), false),
+            Ok("third".to_owned()),
+            "a refused page costs nothing"
+        );
+    }
+
+    #[test]
+    fn a_list_ends_where_a_page_repeats_what_is_known() {
+        let mut pages = Pages::starting_at(1);
+        assert_eq!(pages.follow(2, true), Err(AnswerProblem::PageCycle));
+    }
+
+    #[test]
+    fn a_list_has_a_thousand_pages_at_most() {
+        let mut pages = Pages::starting_at(1);
+        let ends = (2..10_000).map(|next| pages.follow(next, false)).find(Result::is_err);
+        assert_eq!(ends, Some(Err(AnswerProblem::TooManyPages)));
+        assert_eq!(pages.requested.len(), 1_000);
+    }
+
+    #[test]
+    fn the_next_page_keeps_the_origin_and_stays_below_the_endpoint() {
+        let endpoint: Url = "https://caas.example.com/v1/".parse().unwrap();
+        let page: Url = "https://caas.example.com/v1/services/acme/?page=1".parse().unwrap();
+        for (next, expected) in [
+            ("?page=2", "https://caas.example.com/v1/services/acme/?page=2"),
+            ("/v1/services/acme/?page=2", "https://caas.example.com/v1/services/acme/?page=2"),
+            ("http://caas.example.com/v1/x?page=2", "https://caas.example.com/v1/x?page=2"),
+            ("https://evil.example/steal?page=2", "https://caas.example.com/v1/services/acme/?page=2"),
+            ("//evil.example/steal", "https://caas.example.com/v1/services/acme/"),
+            ("https://u:p@caas.example.com:444/v1/x#f", "https://caas.example.com/v1/x"),
+            ("/v1evil/x?page=2", "https://caas.example.com/v1/services/acme/?page=2"),
+            ("../../../v2/?page=2", "https://caas.example.com/v1/services/acme/?page=2"),
+        ] {
+            assert_eq!(next_url(&endpoint, &page, next).unwrap().as_str(), expected, "{next}");
+        }
+        for odd in ["mailto:a@b", "data:,x", "https://[", "javascript:1"] {
+            assert!(next_url(&endpoint, &page, odd).is_err(), "{odd}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! One account's session at its cloud: the token in use, and silence after a refusal.
+//!
+//! The first request of a cycle judges the token. There is one login a cycle at most, however many requests a cycle has,
+//! and a cloud that refuses the credentials gets no request at all for a while, so that it does not lock the account.
+
+use std::time::Duration;
+
+use reqwest::header::HeaderValue;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::cloud::CloudError;
+use crate::cloud::credentials::LONGEST_TOKEN;
+use crate::cloud::error::AnswerProblem;
+use crate::telemetry::AccountMeter;
+
+/// The silence after the first refusal. Each further one doubles it.
+const FIRST_SILENCE: Duration = Duration::from_secs(60);
+/// The longest silence.
+const LONGEST_SILENCE: Duration = Duration::from_secs(15 * 60);
+
+/// The session of one account. Other credentials need another session.
+#[derive(Debug)]
+pub struct Session<T> {
+    /// Locked from the login to the response that judges its token: cycles that start together share one login. A
+    /// cancelled cycle unlocks it and leaves the token as it was.
+    state: Mutex<State<T>>,
+}
+
+#[derive(Debug)]
+struct State<T> {
+    /// The newest token that a login gave, unless the cloud has refused it.
+    token: Option<T>,
+    /// Refusals since the cloud last accepted a token.
+    refusals: u32,
+    silent_until: Option<Instant>,
+}
+
+impl<T: Clone + PartialEq> Session<T> {
+    /// A session without a token.
+    pub fn new() -> Self {
+        Self { state: Mutex::new(State { token: None, refusals: 0, silent_until: None }) }
+    }
+
+    /// Starts a cycle: sends its first request with the token in use, and returns that token with the response.
+    ///
+    /// Logs in where there is no token, or where the first request is answered with 401, which ends the old token. A given
+    /// token that needs no login is what `log_in` returns. `LoginRejected` where the login or its token is refused, and
+    /// while silent after that.
+    pub async fn start<R, L, F>(
+        &self,
+        meter: &AccountMeter,
+        log_in: impl Fn() -> L,
+        first_request: impl Fn(T) -> F,
+    ) -> Result<(T, R), CloudError>
+    where
+        L: Future<Output = Result<T, CloudError>>,
+        F: Future<Output = Result<R, CloudError>>,
+    {
+        let mut state = self.state.lock().await;
+        if state.silent_until.is_some_and(|until| until > Instant::now()) {
+            return Err(CloudError::LoginRejected);
+        }
+        let mut ended = None;
+        if let Some(token) = state.token.clone() {
+            match first_request(token.clone()).await {
+                Err(CloudError::Status(401)) => ended = state.token.take(),
+                answered => return state.judged(token, answered),
+            }
+        }
+        let token = match log_in().await {
+            Err(CloudError::LoginRejected) => return Err(state.refused(meter)),
+            // The login gave no other token than the one that has ended.
+            Ok(token) if ended.as_ref() == Some(&token) => return Err(state.refused(meter)),
+            answered => answered?,
+        };
+        state.token = Some(token.clone());
+        match first_request(token.clone()).await {
+            Err(CloudError::Status(401)) => Err(state.refused(meter)),
+            answered => state.judged(token, answered),
+        }
+    }
+}
+
+impl<T: Clone + PartialEq> Default for Session<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> State<T> {
+    /// The first request was answered otherwise than with 401. Success proves the token.
+    fn judged<R>(&mut self, token: T, answered: Result<R, CloudError>) -> Result<(T, R), CloudError> {
+        let response = answered?;
+        self.refusals = 0;
+        self.silent_until = None;
+        Ok((token, response))
+    }
+
+    fn refused(&mut self, meter: &AccountMeter) -> CloudError {
+        meter.login_failure();
+        self.token = None;
+        self.silent_until = Some(Instant::now() + silence(self.refusals));
+        self.refusals = self.refusals.saturating_add(1);
+        CloudError::LoginRejected
+    }
+}
+
+/// How long to stay silent after a refusal that `earlier` refusals came before.
+fn silence(earlier: u32) -> Duration {
+    FIRST_SILENCE.saturating_mul(1 << earlier.min(8)).min(LONGEST_SILENCE)
+}
+
+/// The `Authorization` header of a token, marked sensitive. `Shape` for a token that no header can carry.
+pub fn authorization(scheme: &str, token: &str) -> Result<HeaderValue, AnswerProblem> {
+    if token.is_empty() || token.len() > LONGEST_TOKEN {
+        return Err(AnswerProblem::Shape);
+    }
+    let mut header = HeaderValue::from_str(&format!("{scheme} {token}")).map_err(|_| AnswerProblem::Shape)?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;
