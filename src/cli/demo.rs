@@ -27,10 +27,10 @@ use crate::standalone::manifests;
 #[derive(ClapArgs)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Where metrics, accounts and /sd are served; port 0 takes any that is free
+    /// Address to serve metrics, accounts and /sd on; port 0 takes any free port
     #[arg(long, value_name = "ADDRESS", env = "CAAS_OPERATOR_LISTEN", default_value = "127.0.0.1:9104")]
     listen: SocketAddr,
-    /// Where the simulated cloud listens; port 0 takes any that is free
+    /// Address of the simulated cloud; port 0 takes any free port
     #[arg(
         long,
         value_name = "ADDRESS",
@@ -38,10 +38,10 @@ pub(super) struct Args {
         default_value = "127.0.0.1:8500"
     )]
     listen_cloud: SocketAddr,
-    /// The share of services that stop, scale, restart, come and go: 0 (none) to 1
+    /// Share of services that stop, scale, restart, come and go: 0 (none) to 1
     #[arg(long, env = "CAAS_OPERATOR_CHURN", default_value_t = 0.1, value_parser = command_line::share)]
     churn: f64,
-    /// Clouds of the same seed hold the same services, instances and loads
+    /// Clouds with the same seed have the same services, instances and loads
     #[arg(long, env = "CAAS_OPERATOR_SEED", default_value_t = 1)]
     seed: u64,
 }
@@ -50,7 +50,7 @@ const EXAMPLES: &str = "Examples:
   caas-operator demo
   caas-operator demo --listen 127.0.0.1:0 --listen-cloud 127.0.0.1:0 --churn 0.5
 
-It says where to look once there is something to see, and runs until Ctrl-C.";
+It prints URLs to try once the accounts are collected, and runs until Ctrl-C.";
 
 /// A demo that does not run.
 #[derive(Debug, Error)]
@@ -109,11 +109,17 @@ async fn start_clouds(args: &Args) -> Result<Vec<Cloud>, DemoError> {
     for provider in providers() {
         let Some(demo) = provider.demo() else { continue };
         clouds.push(start(provider, demo, address, args).await?);
-        if address.port() > 0 {
-            address.set_port(address.port().checked_add(1).unwrap_or(0));
-        }
+        address = next(address);
     }
     Ok(clouds)
+}
+
+/// The same address at the next port. Port 0 stays: it takes any free port.
+fn next(mut address: SocketAddr) -> SocketAddr {
+    if address.port() > 0 {
+        address.set_port(address.port().checked_add(1).unwrap_or(0));
+    }
+    address
 }
 
 async fn start(
@@ -254,6 +260,15 @@ mod tests {
             assert_eq!(address.to_string(), reached);
             let endpoint = format!("http://{address}/v1/").parse().unwrap();
             assert_eq!(policy([address.ip()].into_iter()).check_endpoint(&endpoint), Ok(()), "{listens}");
+        }
+    }
+
+    #[test]
+    fn the_second_cloud_listens_at_the_next_port_or_any_free_one() {
+        for (first, second) in
+            [("[::1]:8500", "[::1]:8501"), ("127.0.0.1:0", "127.0.0.1:0"), ("127.0.0.1:65535", "127.0.0.1:0")]
+        {
+            assert_eq!(next(first.parse().unwrap()).to_string(), second);
         }
     }
 

@@ -12,14 +12,14 @@ use super::world::{Instance, Service, World};
 
 /// All paths, for `--help`.
 pub(super) const HELP: &str = "\
-Driving it while it runs (no token needed):
-  GET    /_sim/counts               requests by kind, and the most at once
-  DELETE /_sim/counts               begin to count again
+Paths to control it while it runs (no token needed):
+  GET    /_sim/counts               requests by operation, and the most in flight
+  DELETE /_sim/counts               reset the counts
   GET    /_sim/requests             the newest requests, oldest first
   GET    /_sim/fault                the faults that are set
-  POST   /_sim/fault?name=FAULT     one fault more, written as for --fault (percent-encoded)
-  DELETE /_sim/fault                no faults
-  POST   /_sim/revoke               all tokens are invalid from now on
+  POST   /_sim/fault?name=FAULT     add a fault, written as for --fault (percent-encoded)
+  DELETE /_sim/fault                remove all faults
+  POST   /_sim/revoke               make all tokens invalid
   GET    /_sim/truth?time=SECONDS   what exists (default: now), with all measurements at that second;
                                     also &account=USERNAME, &service=NAME";
 

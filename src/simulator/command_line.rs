@@ -16,28 +16,28 @@ use super::{admin, duration};
 /// The options of all simulated clouds.
 #[derive(Debug, Args)]
 struct Options {
-    /// Where to listen; port 0 takes any that is free
+    /// Address to serve on; port 0 takes any free port
     #[arg(long, env = "CAAS_OPERATOR_LISTEN", default_value = "127.0.0.1:8500")]
     listen: SocketAddr,
-    /// How many services there are
+    /// Number of services
     #[arg(long, env = "CAAS_OPERATOR_SERVICES", default_value_t = 20)]
     services: usize,
-    /// How many instances each service has
+    /// Number of instances of each service
     #[arg(long, env = "CAAS_OPERATOR_INSTANCES", default_value_t = 5)]
     instances: usize,
-    /// How long each answer takes, for example 50ms
+    /// Time that each response takes, for example 50ms
     #[arg(long, env = "CAAS_OPERATOR_LATENCY", default_value = "0s", value_parser = duration::parse)]
     latency: Duration,
     /// The same in milliseconds
     #[arg(long, env = "CAAS_OPERATOR_LATENCY_MS", conflicts_with = "latency")]
     latency_ms: Option<u64>,
-    /// Clouds of the same seed hold the same services, instances and loads
+    /// Clouds with the same seed have the same services, instances and loads
     #[arg(long, env = "CAAS_OPERATOR_SEED", default_value_t = 1)]
     seed: u64,
-    /// The share of services that stop, start, scale, are redeployed, come and go: 0 (none) to 1
+    /// Share of services that stop, start, scale, are redeployed, come and go: 0 (none) to 1
     #[arg(long, env = "CAAS_OPERATOR_CHURN", default_value_t = 0.0, value_parser = share)]
     churn: f64,
-    /// What goes wrong, as described below; may be given more than once (in the environment: separated by commas)
+    /// A fault, as described below; can be repeated (in the environment: separated by commas)
     #[arg(long = "fault", env = "CAAS_OPERATOR_FAULT", value_name = "FAULT", value_delimiter = ',')]
     faults: Vec<Fault>,
 }

@@ -15,8 +15,8 @@ const HUGE: usize = 1 << 20;
 
 /// A line of help for each fault, with the role of the only operations that it fits.
 const NAMES: &[(Option<Role>, &str)] = &[
-    (None, "latency=DURATION        answers later, for example latency=250ms"),
-    (None, "slow-body               the body at one byte a second"),
+    (None, "latency=DURATION        the response comes later, for example latency=250ms"),
+    (None, "slow-body               one byte of the body a second"),
     (
         None,
         "429[=AFTER]             too many requests; AFTER: seconds in Retry-After (default 1),
@@ -24,9 +24,9 @@ const NAMES: &[(Option<Role>, &str)] = &[
     ),
     (None, "500 502 503 504[=AFTER] or status=CODE: that status, with Retry-After only if given"),
     (None, "html                    status 200 with a web page"),
-    (None, "empty-body              status 200 and no byte"),
+    (None, "empty-body              status 200 without a body"),
     (None, "truncated-body          fewer bytes than Content-Length promises"),
-    (None, "wrong-json              JSON of other types"),
+    (None, "wrong-json              JSON whose values have other types"),
     (None, "invalid-utf8            JSON with broken UTF-8 in its texts"),
     (None, "deep-json               JSON nested 100,000 deep"),
     (None, "gzip-bomb               1 MiB of gzip that unpacks to 1 GiB"),
@@ -36,11 +36,11 @@ const NAMES: &[(Option<Role>, &str)] = &[
     (Some(Role::Inventory), "endless-pages           every page names a next one"),
     (
         Some(Role::Inventory),
-        "huge-label[=BYTES]      names with newlines and quotes, one of each kind a page with BYTES more (default 1 MiB)",
+        "huge-label[=BYTES]      names with newlines and quotes, one of each kind a page BYTES longer (default 1 MiB)",
     ),
     (None, "redirect[=URL]          status 302 (default http://169.254.169.254/)"),
-    (None, "hang                    no answer ever"),
-    (None, "drop                    the connection closed instead of an answer"),
+    (None, "hang                    no response ever"),
+    (None, "drop                    the connection closes without a response"),
 ];
 
 /// The grammar and the names that fit a cloud with these operations, for `--help`.
@@ -53,7 +53,7 @@ pub(in crate::simulator) fn help(operations: &[Operation]) -> String {
     let example = names.last().copied().unwrap_or("all");
     format!(
         "Faults: [OPERATION:]NAME[=VALUE][@SELECTOR]...
-  OPERATION  {} or all; without it every request but logins
+  OPERATION  {} or all; default: all requests except logins
   SELECTOR   a share such as @0.1 (always the same tenth), @xN (at most N times),
              @service=NAME (requests that name this service)
   {}
