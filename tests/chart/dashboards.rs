@@ -66,9 +66,11 @@ fn metrics(query: &str) -> BTreeSet<String> {
     names
 }
 
-/// All metrics that there are: of accounts from their table, of the operator from the file that defines them.
+/// All metrics that there are: of accounts from their table, of the operator from the files that define them.
 fn known() -> BTreeSet<String> {
-    let own = fs::read_to_string(project("src/telemetry/metrics.rs")).unwrap();
+    let own: String = ["metrics", "account"]
+        .map(|file| fs::read_to_string(project(&format!("src/telemetry/{file}.rs"))).unwrap())
+        .concat();
     let own = own.split('"').filter(|word| word.starts_with("caas_operator_")).flat_map(|name| {
         let histogram = name.ends_with("_seconds");
         std::iter::once(name.to_owned()).chain(histogram.then(|| format!("{name}_bucket")))
