@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args as ClapArgs;
 use kube::Config;
@@ -15,17 +16,20 @@ use super::options::PolicyOptions;
 use super::runtime::{Listeners, Runtime, alongside};
 use super::signals::stop_token;
 use crate::account::admission::is_label;
-use crate::controller::{self, Scope, ScrapeService, Settings};
+use crate::controller::{self, Scope, ScrapeService, Settings, Startup};
 use crate::server::ListenError;
 
 /// The label by which ServiceMonitors find the operator's Service: its value is the Service's name.
 const SERVICE_LABEL: &str = "caas-operator.io/service";
 
+/// Often enough to notice that etcd was restored; a list of thousands of accounts costs the API server little.
+const RELIST_SECONDS: u64 = 300;
+
 /// Arguments of `run`.
 #[derive(ClapArgs)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Look after the CaasAccounts of this namespace only; may be given more than once. Default: all namespaces
+    /// Reconcile the CaasAccounts of this namespace only; may be given more than once. Default: all namespaces
     #[arg(
         long = "namespace",
         value_name = "NAMESPACE",
@@ -37,6 +41,9 @@ pub(super) struct Args {
     /// Watch Secrets (metadata only), so that a changed one is used at once; needs list and watch on Secrets
     #[arg(long, env = "CAAS_OPERATOR_WATCH_SECRETS")]
     watch_secrets: bool,
+    /// How often each watch lists anew. Hidden: tests shorten it, and nobody else has a reason to
+    #[arg(long, hide = true, default_value_t = RELIST_SECONDS)]
+    relist_seconds: u64,
     /// Use this context of the kubeconfig. Default: the current one, or the pod's own service account
     #[arg(long, value_name = "NAME", env = "CAAS_OPERATOR_CONTEXT")]
     context: Option<String>,
@@ -112,6 +119,7 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
         client,
         scopes: Scope::of(&args.namespaces),
         watch_secrets: args.watch_secrets,
+        relist: Duration::from_secs(args.relist_seconds),
         service,
         policy: runtime.policy.clone(),
         // One replica, which owns all.
@@ -125,14 +133,23 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
     };
     tracing::info!(address = %listeners.address(), namespaces = ?args.namespaces, "the operator starts");
     let listed = runtime.readiness.expect("the CaasAccounts are listed");
-    let (synced, mut is_synced) = watch::channel(false);
-    let handed_over = async move {
-        if is_synced.wait_for(|synced| *synced).await.is_ok() {
-            listed.set(true);
-        }
+    let (startup, now) = watch::channel(Startup::Listing);
+    // Where the operator stops before it comes so far, there is nothing to wait for.
+    let reached = |stage: Startup| {
+        let mut now = now.clone();
+        async move { drop(now.wait_for(|now| *now >= stage).await) }
     };
-    let ready = runtime.readiness.expect_first_collections(Arc::clone(&runtime.registry), handed_over);
-    let work = alongside(Box::pin(controller::run(settings, synced, stop.clone())), ready);
+    let (listing, handed_over) = (reached(Startup::Reading), reached(Startup::HandedOver));
+    let collected = runtime.readiness.expect_first_collections(Arc::clone(&runtime.registry), handed_over);
+    let ready = async {
+        let listing = async {
+            listing.await;
+            listed.set(true);
+        };
+        tokio::join!(listing, collected);
+    };
+    let work =
+        Box::pin(alongside(Box::pin(controller::run(settings, startup, stop.clone())), Box::pin(ready)));
     runtime.run(listeners, None, stop.clone(), work).await;
     Ok(())
 }

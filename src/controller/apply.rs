@@ -1,144 +1,187 @@
-//! The step that writes: the ServiceMonitor as wanted, put back after an edit, never taken from someone else.
+//! The fourth step: writes the ServiceMonitor as it should be, restores it after an edit, and never takes one from
+//! another owner.
+
+use std::sync::Arc;
 
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
-use kube::{Api, Resource, ResourceExt};
+use kube::{Api, Client, Resource, ResourceExt};
+use thiserror::Error;
 
 use super::FIELD_MANAGER;
-use super::build::{is_as_wanted, service_monitor};
-use super::context::{Context, Error, within};
-use super::monitoring::{Guarded, Monitors, ServiceMonitor, shown};
+use super::api_call::{ApiError, call};
+use super::build::{ScrapeService, is_up_to_date, service_monitor};
+use super::monitors::{CrdDiscovery, Monitors};
 use super::owner::{self, Owner};
+use super::service_monitor::{GuardedMonitor, ServiceMonitor, shown};
 use crate::account::AccountId;
 use crate::api::{CaasAccount, Finding, Reason};
 
-/// Sees that the account's ServiceMonitor is as its spec says; `None` while it is not known whether there can be any.
-pub(super) async fn apply(
-    context: &Context,
-    monitors: &Monitors,
-    account: &CaasAccount,
-    id: &AccountId,
-) -> Result<Option<Finding>, Error> {
-    let wanted = account.spec.service_monitor.enabled && !account.spec.suspend;
-    match monitors {
-        Monitors::Unknown => Ok(None),
-        Monitors::NotInstalled if wanted => Ok(Some(not_installed())),
-        Monitors::NotInstalled => Ok(Some(disabled(account))),
-        Monitors::Installed(_) if wanted => put(context, monitors, account, id).await.map(Some),
-        Monitors::Installed(_) => remove(context, monitors, account, id).await.map(Some),
-    }
+/// Why the ServiceMonitor is not as it should be, where nobody has to do anything about it.
+#[derive(Debug, Error)]
+pub(super) enum ApplyError {
+    /// The one that is there could not be read.
+    #[error("reading the ServiceMonitor: {0}")]
+    Read(#[source] ApiError),
+    /// It could not be written.
+    #[error("applying the ServiceMonitor: {0}")]
+    Apply(#[source] ApiError),
+    /// One that should not be there could not be deleted.
+    #[error("deleting the ServiceMonitor: {0}")]
+    Delete(#[source] ApiError),
 }
 
-async fn put(
-    context: &Context,
-    monitors: &Monitors,
-    account: &CaasAccount,
-    id: &AccountId,
-) -> Result<Finding, Error> {
-    let wanted = service_monitor(account, id, &context.service);
-    let name = wanted.name_any();
-    let api: Api<Guarded> = Api::namespaced(context.client.clone(), &id.namespace);
-
-    if let Some(stands) = monitors.get(&id.namespace, &name)
-        && let Ok(stands) = &stands.0
-        && is_as_wanted(stands, &wanted)
-    {
-        return Ok(applied(&wanted));
-    }
-    // The store knows only what carries our label; someone else's of that name is seen by asking.
-    let stands = match within("reading the ServiceMonitor", api.get_metadata_opt(&name)).await {
-        Ok(stands) => stands,
-        Err(error) => return refused(context, &wanted, error),
-    };
-    match stands.map(|stands| (owner::of(&stands.metadata, account), stands.metadata)) {
-        None | Some((Owner::Account, _)) => {}
-        Some((Owner::Foreign, _)) => return Ok(not_owned(&wanted)),
-        // To write over it would leave a controller too many where somebody else has written the former one's name.
-        Some((Owner::Former, former)) => {
-            if let Err(error) = delete(&api, &name, former.uid).await {
-                return refused(context, &wanted, error);
-            }
+impl ApplyError {
+    /// The call that failed.
+    pub(super) fn call(&self) -> &ApiError {
+        match self {
+            Self::Read(error) | Self::Apply(error) | Self::Delete(error) => error,
         }
     }
-    let params = PatchParams::apply(FIELD_MANAGER).force();
-    match within("applying the ServiceMonitor", api.patch(&name, &params, &Patch::Apply(&wanted))).await {
-        Ok(_) => Ok(applied(&wanted)),
-        Err(error) => refused(context, &wanted, error),
-    }
 }
 
-/// Deletes the ServiceMonitor if it is the account's own, or was left by one of its name.
-async fn remove(
-    context: &Context,
-    monitors: &Monitors,
-    account: &CaasAccount,
-    id: &AccountId,
-) -> Result<Finding, Error> {
-    let wanted = service_monitor(account, id, &context.service);
-    let name = wanted.name_any();
-    let api: Api<Guarded> = Api::namespaced(context.client.clone(), &id.namespace);
-    let disabled = disabled(account);
-    let stands = match monitors.get(&id.namespace, &name) {
-        Some(stands) => Some(stands.meta().clone()),
-        None if is_told(account, &disabled) => None,
-        // One without our label is not in the store. To ask once is enough: after that, nobody writes one.
-        None => match within("reading the ServiceMonitor", api.get_metadata_opt(&name)).await {
-            Ok(stands) => stands.map(|stands| stands.metadata),
-            // What may not be read, or is not even defined, is nothing that somebody who wants none has to mend.
-            Err(error) if matches!(error.code(), Some(403 | 404)) => None,
-            Err(error) => return Err(error),
-        },
-    };
-    if let Some(stands) = stands
-        && owner::of(&stands, account) != Owner::Foreign
-        && let Err(error) = delete(&api, &name, stands.uid).await
-        // Another one stands there by now, and this one does not.
-        && error.code() != Some(409)
-    {
-        return refused(context, &wanted, error);
+/// Writes ServiceMonitors.
+pub(super) struct MonitorWriter {
+    /// The API server.
+    pub(super) client: Client,
+    /// What ServiceMonitors point at.
+    pub(super) service: ScrapeService,
+    /// Checks for the CRD where a write suggests that it is gone.
+    pub(super) discovery: Arc<CrdDiscovery>,
+}
+
+impl MonitorWriter {
+    /// Makes the account's ServiceMonitor what its spec says; `None` while it is not known whether there can be any.
+    pub(super) async fn apply(
+        &self,
+        monitors: &Monitors,
+        account: &CaasAccount,
+        id: &AccountId,
+    ) -> Result<Option<Finding>, ApplyError> {
+        let wanted = account.spec.service_monitor.enabled && !account.spec.suspend;
+        match monitors {
+            Monitors::Unknown => Ok(None),
+            Monitors::NotInstalled if wanted => Ok(Some(not_installed())),
+            Monitors::NotInstalled => Ok(Some(disabled(account))),
+            Monitors::Installed(_) if wanted => self.write(monitors, account, id).await.map(Some),
+            Monitors::Installed(_) => self.remove(monitors, account, id).await.map(Some),
+        }
     }
-    Ok(disabled)
+
+    async fn write(
+        &self,
+        monitors: &Monitors,
+        account: &CaasAccount,
+        id: &AccountId,
+    ) -> Result<Finding, ApplyError> {
+        let wanted = service_monitor(account, id, &self.service);
+        let name = wanted.name_any();
+        if let Some(existing) = monitors.get(&id.namespace, &name)
+            && let Ok(existing) = &existing.0
+            && is_up_to_date(existing, &wanted)
+        {
+            return Ok(applied(&wanted));
+        }
+        // The store has only what carries our label; another owner's of that name is found by reading it.
+        let api: Api<GuardedMonitor> = Api::namespaced(self.client.clone(), &id.namespace);
+        let existing = match call(api.get_metadata_opt(&name)).await {
+            Ok(existing) => existing.map(|existing| existing.metadata),
+            Err(error) => return self.refused(&wanted, ApplyError::Read(error)),
+        };
+        match existing.map(|existing| (owner::of(&existing, account), existing)) {
+            None | Some((Owner::Account, _)) => {}
+            Some((Owner::Foreign, _)) => return Ok(not_owned(&wanted)),
+            // Writing over it would leave a second controller where somebody else has written the former one's name.
+            Some((Owner::Former, former)) => {
+                if let Err(error) = delete(&api, &name, former.uid).await {
+                    return self.refused(&wanted, error);
+                }
+            }
+        }
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        match call(api.patch(&name, &params, &Patch::Apply(&wanted))).await {
+            Ok(_) => Ok(applied(&wanted)),
+            Err(error) => self.refused(&wanted, ApplyError::Apply(error)),
+        }
+    }
+
+    /// Deletes the ServiceMonitor if it belongs to the account, or to a former one of its name.
+    async fn remove(
+        &self,
+        monitors: &Monitors,
+        account: &CaasAccount,
+        id: &AccountId,
+    ) -> Result<Finding, ApplyError> {
+        let wanted = service_monitor(account, id, &self.service);
+        let name = wanted.name_any();
+        let api: Api<GuardedMonitor> = Api::namespaced(self.client.clone(), &id.namespace);
+        let disabled = disabled(account);
+        let existing = match monitors.get(&id.namespace, &name) {
+            Some(existing) => Some(existing.meta().clone()),
+            None if is_reported(account, &disabled) => None,
+            // One without our label is not in the store. One read is enough: after it nothing writes one.
+            None => match call(api.get_metadata_opt(&name)).await {
+                Ok(existing) => existing.map(|existing| existing.metadata),
+                // Nobody who wants no ServiceMonitor has to fix a missing permission or CRD.
+                Err(error) if matches!(error.code(), Some(403 | 404)) => None,
+                Err(error) => return Err(ApplyError::Read(error)),
+            },
+        };
+        if let Some(existing) = existing
+            && owner::of(&existing, account) != Owner::Foreign
+            && let Err(error) = delete(&api, &name, existing.uid).await
+            // A conflict means that this one is gone and another one has its name.
+            && error.call().code() != Some(409)
+        {
+            return self.refused(&wanted, error);
+        }
+        Ok(disabled)
+    }
+
+    /// A finding where somebody has to act on a refusal, else the error, which is tried again.
+    fn refused(&self, wanted: &ServiceMonitor, error: ApplyError) -> Result<Finding, ApplyError> {
+        match error.call().code() {
+            Some(404) => {
+                self.discovery.check_soon();
+                Ok(not_installed())
+            }
+            Some(403) => Ok(forbidden(wanted)),
+            Some(400 | 422) => Ok(invalid(wanted)),
+            Some(500) if error.call().is_unknown_field() => Ok(invalid(wanted)),
+            _ => Err(error),
+        }
+    }
 }
 
 /// Deletes the one with this UID; another one is a conflict. That there is none is as good.
-async fn delete(api: &Api<Guarded>, name: &str, uid: Option<String>) -> Result<(), Error> {
+async fn delete(api: &Api<GuardedMonitor>, name: &str, uid: Option<String>) -> Result<(), ApplyError> {
     let this_one = Preconditions { uid, resource_version: None };
     let params = DeleteParams { preconditions: Some(this_one), ..DeleteParams::default() };
-    match within("deleting the ServiceMonitor", api.delete(name, &params)).await {
+    match call(api.delete(name, &params)).await {
         Ok(_) => Ok(()),
         Err(error) if error.code() == Some(404) => Ok(()),
-        Err(error) => Err(error),
+        Err(error) => Err(ApplyError::Delete(error)),
     }
 }
 
-/// Whether the status says so of this very spec already.
-fn is_told(account: &CaasAccount, finding: &Finding) -> bool {
-    account.status.iter().flat_map(|status| &status.conditions).any(|stands| {
-        stands.type_ == finding.condition.as_str()
-            && stands.reason == finding.reason.as_str()
-            && stands.observed_generation == account.metadata.generation
+/// Whether the status reports this finding for this very spec already.
+fn is_reported(account: &CaasAccount, finding: &Finding) -> bool {
+    account.status.iter().flat_map(|status| &status.conditions).any(|current| {
+        current.type_ == finding.condition.as_str()
+            && current.reason == finding.reason.as_str()
+            && current.observed_generation == account.metadata.generation
     })
 }
 
-/// What a refusal means: a finding where somebody has to do something, else an error that is tried again.
-fn refused(context: &Context, wanted: &ServiceMonitor, error: Error) -> Result<Finding, Error> {
-    match error.code() {
-        Some(404) => {
-            context.look_for_monitors.notify_waiters();
-            Ok(not_installed())
-        }
-        Some(403) => Ok(Finding::new(
-            Reason::Forbidden,
-            format!(
-                "The operator may not write ServiceMonitor {}; grant it get, list, watch, create, patch and \
-                 delete on servicemonitors.monitoring.coreos.com in that namespace, or set \
-                 spec.serviceMonitor.enabled to false.",
-                shown(wanted)
-            ),
-        )),
-        Some(400 | 422) => Ok(invalid(wanted)),
-        Some(500) if error.unknown_field() => Ok(invalid(wanted)),
-        _ => Err(error),
-    }
+fn forbidden(wanted: &ServiceMonitor) -> Finding {
+    Finding::new(
+        Reason::Forbidden,
+        format!(
+            "The operator may not write ServiceMonitor {}; grant it get, list, watch, create, patch and \
+             delete on servicemonitors.monitoring.coreos.com in that namespace, or set \
+             spec.serviceMonitor.enabled to false.",
+            shown(wanted)
+        ),
+    )
 }
 
 fn invalid(wanted: &ServiceMonitor) -> Finding {
@@ -146,7 +189,7 @@ fn invalid(wanted: &ServiceMonitor) -> Finding {
         Reason::Invalid,
         format!(
             "The API server refuses ServiceMonitor {} as invalid; check spec.serviceMonitor and \
-             spec.metrics.labels, and that the installed ServiceMonitor definition is not older than \
+             spec.metrics.labels, and that the installed ServiceMonitor CRD is not older than \
              Prometheus Operator 0.47.",
             shown(wanted)
         ),
@@ -154,7 +197,7 @@ fn invalid(wanted: &ServiceMonitor) -> Finding {
 }
 
 fn applied(wanted: &ServiceMonitor) -> Finding {
-    Finding::new(Reason::Applied, format!("ServiceMonitor {} stands as wanted.", shown(wanted)))
+    Finding::new(Reason::Applied, format!("ServiceMonitor {} is up to date.", shown(wanted)))
 }
 
 fn disabled(account: &CaasAccount) -> Finding {
@@ -169,8 +212,8 @@ fn disabled(account: &CaasAccount) -> Finding {
 fn not_installed() -> Finding {
     Finding::new(
         Reason::CRDNotInstalled,
-        "The ServiceMonitor definition of Prometheus Operator is not installed; the account is collected all the \
-         same. Install Prometheus Operator, or set spec.serviceMonitor.enabled to false.",
+        "The ServiceMonitor CRD of Prometheus Operator is not installed; the account is collected \
+         nevertheless. Install Prometheus Operator, or set spec.serviceMonitor.enabled to false.",
     )
 }
 

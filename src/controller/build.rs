@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kube::core::ObjectMeta;
 use kube::{Resource, ResourceExt};
 
-use super::monitoring::{
+use super::service_monitor::{
     Endpoint, MANAGED_BY, NamespaceSelector, Relabeling, Selector, ServiceMonitor, ServiceMonitorSpec,
 };
 use super::{FIELD_MANAGER, owner};
@@ -105,32 +105,32 @@ fn relabelings(target: &Target, id: &AccountId, service: &ScrapeService) -> Vec<
 }
 
 /// The replacement that means this very text to Prometheus, which expands `$1`. There is no `$(` in it: for `$(NAME)`
-/// Prometheus Operator's reloader puts a variable of its environment, wherever that stands in the configuration, and
+/// Prometheus Operator's reloader puts a variable of its environment, wherever that is in the configuration, and
 /// older ones load none at all where they have no such variable.
 fn literally(value: &str) -> String {
     // No group is called `_`, so it expands to nothing.
     value.replace('$', "$$").replace("$(", "$${_}(")
 }
 
-/// Whether what stands is what is wanted, as far as we write it; what others added is theirs.
-pub(super) fn is_as_wanted(stands: &ServiceMonitor, wanted: &ServiceMonitor) -> bool {
-    let holds = |stands: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>| {
-        wanted.iter().all(|(key, value)| stands.get(key) == Some(value))
+/// Whether an existing ServiceMonitor is what is wanted in all that we write. What others added is theirs.
+pub(super) fn is_up_to_date(existing: &ServiceMonitor, wanted: &ServiceMonitor) -> bool {
+    let holds = |existing: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>| {
+        wanted.iter().all(|(key, value)| existing.get(key) == Some(value))
     };
     let left = |field: &str, wanted: &BTreeMap<String, String>| {
-        written(stands, field).any(|key| !wanted.contains_key(key))
+        written(existing, field).any(|key| !wanted.contains_key(key))
     };
-    stands.spec == wanted.spec
-        && holds(stands.labels(), wanted.labels())
-        && holds(stands.annotations(), wanted.annotations())
+    existing.spec == wanted.spec
+        && holds(existing.labels(), wanted.labels())
+        && holds(existing.annotations(), wanted.annotations())
         && !left("f:labels", wanted.labels())
         && !left("f:annotations", wanted.annotations())
-        && is_controlled_alike(stands, wanted)
+        && has_same_controller(existing, wanted)
 }
 
 /// The keys of a field of the metadata that we have written and that still are ours.
-fn written<'a>(stands: &'a ServiceMonitor, field: &str) -> impl Iterator<Item = &'a str> {
-    let entries = stands.meta().managed_fields.iter().flatten();
+fn written<'a>(existing: &'a ServiceMonitor, field: &str) -> impl Iterator<Item = &'a str> {
+    let entries = existing.meta().managed_fields.iter().flatten();
     let ours = entries.filter(|entry| {
         entry.manager.as_deref() == Some(FIELD_MANAGER) && entry.operation.as_deref() == Some("Apply")
     });
@@ -140,10 +140,10 @@ fn written<'a>(stands: &'a ServiceMonitor, field: &str) -> impl Iterator<Item = 
 }
 
 /// Whether both are controlled by the same object.
-fn is_controlled_alike(stands: &ServiceMonitor, wanted: &ServiceMonitor) -> bool {
+fn has_same_controller(existing: &ServiceMonitor, wanted: &ServiceMonitor) -> bool {
     let controller =
         |monitor: &ServiceMonitor| owner::controller(&monitor.metadata).map(|owner| owner.uid.clone());
-    controller(wanted).is_some() && controller(stands) == controller(wanted)
+    controller(wanted).is_some() && controller(existing) == controller(wanted)
 }
 
 #[cfg(test)]

@@ -1,116 +1,264 @@
-//! The first step: reads the Secrets that an account names, or takes the last reading while that is good enough.
+//! The first step: reads the Secrets that an account names, or takes the last reading while that is recent enough.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, ResourceExt};
+use kube::{Api, Client, ResourceExt};
+use thiserror::Error;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::context::{Context, Error, within};
-use super::secrets::Standing;
-use super::turns::Later;
+use super::api_call::{ApiError, call};
+use super::references::References;
+use super::secret_reads::{LaterReads, ReadConcurrency, period};
 use crate::account::resolve::keys_of;
 use crate::account::{AccountId, SecretData, SecretRead};
 use crate::api::spec::{Credentials, Tls};
 use crate::api::{CaasAccount, CaasAccountSpec, Provider};
+use crate::telemetry::Metrics;
+
+/// How soon a Secret that has just gone missing, or may not be read any more, is read once more before it counts.
+const RECHECK: Duration = Duration::from_secs(5);
+
+/// Why an account's Secrets are not known.
+#[derive(Debug, Error)]
+pub(super) enum DereferenceError {
+    /// A Secret could not be read. That it is missing or forbidden is a finding, not an error.
+    #[error("reading a Secret: {0}")]
+    Read(#[source] ApiError),
+}
 
 /// What the Secrets of an account held when they were read.
 #[derive(Debug, Clone)]
-pub(super) struct Reading {
-    /// Of the object with this UID, which named these Secrets for this cloud: another is not sent what they held before.
-    of: (Option<String>, Provider, Credentials, Option<Tls>),
-    /// Who changes a spec expects that all of it is looked at anew.
+pub(super) struct SecretSnapshot {
+    source: Source,
+    /// Whoever changes a spec expects it to be evaluated with the Secrets as they are now.
     generation: Option<i64>,
-    /// When it was begun.
-    pub(super) at: Instant,
+    /// When the reading began.
+    at: Instant,
+    /// The factor of the period until the next reading, which spreads accounts that were read together.
+    jitter: f64,
+    /// A Secret was missing or forbidden and still has here what it held before.
+    unconfirmed: bool,
     /// The Secret with the credentials.
     pub(super) credentials: Arc<SecretRead>,
     /// The Secret with the CA bundle, where the account names one.
     pub(super) ca_bundle: Option<Arc<SecretRead>>,
 }
 
-/// What is known of an account's Secrets.
-#[derive(Debug, Default)]
-pub(super) struct Dereferenced {
-    /// The newest reading of what the account names.
-    pub(super) reading: Option<Reading>,
-    /// When its turn comes to read them anew, where it waits for one.
-    pub(super) turn: Option<Instant>,
+/// Who reads which Secrets for which cloud. No other object and no other cloud is given what they held.
+#[derive(Debug, Clone, PartialEq)]
+struct Source {
+    uid: Option<String>,
+    provider: Provider,
+    credentials: Credentials,
+    tls: Option<Tls>,
 }
 
-/// How the account stands, as far as it decides about reading its Secrets again.
-pub(super) fn standing(account: &CaasAccount, failing: bool) -> Standing {
-    let spec = &account.spec;
+impl Source {
+    fn of(account: &CaasAccount) -> Self {
+        let spec = &account.spec;
+        Self {
+            uid: account.uid(),
+            provider: spec.provider.clone(),
+            credentials: spec.credentials.clone(),
+            tls: spec.tls.clone(),
+        }
+    }
+}
+
+impl SecretSnapshot {
+    /// When the Secrets are read again, if nothing asks for it earlier.
+    fn due(&self, failing: bool, accounts: usize) -> Instant {
+        if self.unconfirmed {
+            return self.at + RECHECK;
+        }
+        self.at + period(failing, accounts).mul_f64(self.jitter)
+    }
+}
+
+/// Reads Secrets and keeps the last reading of each account.
+pub(super) struct SecretReader {
+    client: Client,
+    metrics: Arc<Metrics>,
+    concurrency: ReadConcurrency,
+    later: LaterReads,
+    references: References,
+    accounts: Mutex<HashMap<AccountId, Known>>,
+}
+
+/// What is known of one account's Secrets.
+#[derive(Default)]
+struct Known {
+    snapshot: Option<SecretSnapshot>,
+    /// When there was a reason to read them at once.
+    requested: Option<Instant>,
+}
+
+impl SecretReader {
+    /// A reader that has read nothing.
+    pub(super) fn new(client: Client, metrics: Arc<Metrics>) -> Self {
+        Self {
+            client,
+            metrics,
+            concurrency: ReadConcurrency::default(),
+            later: LaterReads::default(),
+            references: References::default(),
+            accounts: Mutex::default(),
+        }
+    }
+
+    /// The Secrets of an account; `None` of a suspended one. The first reading waits for a permit only. A later one
+    /// that the rate does not allow yet is queued, and the reading before it is returned.
+    pub(super) async fn dereference(
+        &self,
+        account: &CaasAccount,
+        id: &AccountId,
+        failing: bool,
+    ) -> Result<Option<SecretSnapshot>, DereferenceError> {
+        if account.spec.suspend {
+            self.remove(id);
+            return Ok(None);
+        }
+        let source = Source::of(account);
+        let (last, requested, count) = {
+            let mut accounts = self.accounts();
+            let count = accounts.len();
+            let known = accounts.entry(id.clone()).or_default();
+            (known.snapshot.clone().filter(|last| last.source == source), known.requested, count)
+        };
+        if let Some(last) = &last {
+            let requested = requested.is_some_and(|requested| last.at < requested);
+            let is_due = Instant::now() >= last.due(failing, count);
+            let is_changed = last.generation != account.metadata.generation;
+            if !(requested || is_due || is_changed) || !self.later.may_read(id, secrets(&account.spec)) {
+                return Ok(Some(last.clone()));
+            }
+        }
+        let snapshot = self.read(account, id, source, last).await.map_err(DereferenceError::Read)?;
+        self.accounts().entry(id.clone()).or_default().snapshot = Some(snapshot.clone());
+        Ok(Some(snapshot))
+    }
+
+    /// How long an account may wait for its next reconcile; `None` where it waits in the queue, which names it.
+    pub(super) fn next_reading(&self, snapshot: &SecretSnapshot, failing: bool) -> Option<Duration> {
+        let due = snapshot.due(failing, self.accounts().len());
+        due.checked_duration_since(Instant::now()).filter(|wait| !wait.is_zero())
+    }
+
+    /// The time until an account is reconciled again for no other reason than that time has passed: longer than at best
+    /// where there are many.
+    pub(super) fn pause(&self, at_best: Duration, a_second: u32) -> Duration {
+        let accounts = u32::try_from(self.accounts().len()).unwrap_or(u32::MAX);
+        at_best.max(Duration::from_secs(1) * accounts / a_second)
+    }
+
+    /// Has an account's Secrets read with its next reconcile: the cloud refused them, or one was changed.
+    pub(super) fn request(&self, id: &AccountId) {
+        self.accounts().entry(id.clone()).or_default().requested = Some(Instant::now());
+    }
+
+    /// The accounts that have seen another version of this Secret.
+    pub(super) fn outdated(&self, namespace: &str, name: &str, version: Option<&str>) -> Vec<AccountId> {
+        self.references.outdated(namespace, name, version)
+    }
+
+    /// Names the accounts whose queued reading may be made now. Never ends.
+    pub(super) async fn grant(&self, reconcile: mpsc::Sender<AccountId>) {
+        self.later.grant(reconcile).await;
+    }
+
+    /// The accounts that have a reading or a request.
+    pub(super) fn ids(&self) -> Vec<AccountId> {
+        self.accounts().keys().cloned().collect()
+    }
+
+    /// Removes an account, with what its Secrets held.
+    pub(super) fn remove(&self, id: &AccountId) {
+        self.references.remove(id);
+        self.later.remove(id);
+        self.accounts().remove(id);
+    }
+
+    async fn read(
+        &self,
+        account: &CaasAccount,
+        id: &AccountId,
+        source: Source,
+        last: Option<SecretSnapshot>,
+    ) -> Result<SecretSnapshot, ApiError> {
+        let at = Instant::now();
+        let last = last.as_ref();
+        let is_second = last.is_some_and(|last| last.unconfirmed);
+        let mut unconfirmed = false;
+        let mut settle = |read: SecretRead, before: Option<&Arc<SecretRead>>| match before {
+            Some(before) if **before == read => Arc::clone(before),
+            Some(before) if is_lost(before, &read) && !is_second => {
+                unconfirmed = true;
+                Arc::clone(before)
+            }
+            _ => Arc::new(read),
+        };
+        let name = &account.spec.credentials.secret_ref.name;
+        let (read, version) = self.read_one(&account.spec, id, name).await?;
+        let mut references = vec![(name.clone(), version)];
+        let credentials = settle(read, last.map(|last| &last.credentials));
+        let ca_bundle = match &account.spec.tls {
+            Some(tls) if tls.ca_bundle_secret_ref.name == *name => Some(Arc::clone(&credentials)),
+            Some(tls) => {
+                let name = &tls.ca_bundle_secret_ref.name;
+                let (read, version) = self.read_one(&account.spec, id, name).await?;
+                references.push((name.clone(), version));
+                Some(settle(read, last.and_then(|last| last.ca_bundle.as_ref())))
+            }
+            None => None,
+        };
+        self.references.record(id, references);
+        // After a start all are read together; their next readings come at any time of the period.
+        let jitter = if last.is_none() { fastrand::f64() } else { 0.9 + 0.2 * fastrand::f64() };
+        let generation = account.metadata.generation;
+        Ok(SecretSnapshot { source, generation, at, jitter, unconfirmed, credentials, ca_bundle })
+    }
+
+    /// One Secret with its version.
+    async fn read_one(
+        &self,
+        spec: &CaasAccountSpec,
+        id: &AccountId,
+        name: &str,
+    ) -> Result<(SecretRead, Option<String>), ApiError> {
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), &id.namespace);
+        let (outcome, read) = match self.concurrency.run(call(api.get_opt(name))).await {
+            Ok(Some(secret)) => {
+                let version = secret.resource_version();
+                ("found", Ok((SecretRead::Found(used(spec, name, secret)), version)))
+            }
+            Ok(None) => ("not_found", Ok((SecretRead::NotFound, None))),
+            Err(error) if error.code() == Some(403) => ("forbidden", Ok((SecretRead::Forbidden, None))),
+            Err(error) => ("error", Err(error)),
+        };
+        self.metrics.secret_reads.with_label_values(&[outcome]).inc();
+        read
+    }
+
+    fn accounts(&self) -> MutexGuard<'_, HashMap<AccountId, Known>> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many Secrets an account reads.
+fn secrets(spec: &CaasAccountSpec) -> NonZeroU32 {
     let ca_bundle = spec.tls.as_ref().map(|tls| &tls.ca_bundle_secret_ref.name);
     let another = ca_bundle.is_some_and(|name| *name != spec.credentials.secret_ref.name);
-    Standing { failing, secrets: if another { 2 } else { 1 } }
+    NonZeroU32::MIN.saturating_add(another.into())
 }
 
-/// The Secrets of the account: read now, or earlier where nothing asks for more or its turn is not near.
-pub(super) async fn dereference(
-    context: &Context,
-    account: &CaasAccount,
-    id: &AccountId,
-    failing: bool,
-) -> Result<Dereferenced, Error> {
-    let period = context.turns.note(id, standing(account, failing));
-    let spec = &account.spec;
-    let of = (account.uid(), spec.provider.clone(), spec.credentials.clone(), spec.tls.clone());
-    let generation = account.metadata.generation;
-    let (last, doubted) =
-        context.known().get(id).map_or((None, None), |known| (known.reading.clone(), known.doubted));
-    let last = last.filter(|last| last.of == of);
-    let is_doubted = doubted.is_some_and(|doubted| last.as_ref().is_none_or(|last| last.at < doubted));
-    let is_good = |last: &Reading| last.generation == generation && last.at.elapsed() < period;
-    if !is_doubted && last.as_ref().is_some_and(is_good) {
-        return Ok(Dereferenced { reading: last, turn: None });
-    }
-    if let Err(Later(turn)) = context.turns.come(id, failing || is_doubted).await {
-        return Ok(Dereferenced { reading: last, turn: Some(turn) });
-    }
-
-    let at = Instant::now();
-    let api: Api<Secret> = Api::namespaced(context.client.clone(), &id.namespace);
-    let name = &account.spec.credentials.secret_ref.name;
-    let (credentials, version) = read(context, &api, &account.spec, name).await?;
-    let mut references = vec![(name.clone(), version)];
-    let credentials = same(credentials, last.as_ref().map(|last| &last.credentials));
-    let ca_bundle = match &account.spec.tls {
-        Some(tls) if tls.ca_bundle_secret_ref.name == *name => Some(Arc::clone(&credentials)),
-        Some(tls) => {
-            let name = &tls.ca_bundle_secret_ref.name;
-            let (read, version) = read(context, &api, &account.spec, name).await?;
-            references.push((name.clone(), version));
-            Some(same(read, last.as_ref().and_then(|last| last.ca_bundle.as_ref())))
-        }
-        None => None,
-    };
-    context.references.remember(id, references);
-    let reading = Reading { of, generation, at, credentials, ca_bundle };
-    context.known().entry(id.clone()).or_default().reading = Some(reading.clone());
-    Ok(Dereferenced { reading: Some(reading), turn: None })
-}
-
-/// One Secret with its version. That it is missing or forbidden is a finding, not an error.
-async fn read(
-    context: &Context,
-    api: &Api<Secret>,
-    spec: &CaasAccountSpec,
-    name: &str,
-) -> Result<(SecretRead, Option<String>), Error> {
-    context.turns.pass().await;
-    let result = within("reading a Secret", api.get_opt(name)).await;
-    let (outcome, read) = match result {
-        Ok(Some(secret)) => {
-            let version = secret.resource_version();
-            ("found", Ok((SecretRead::Found(used(spec, name, secret)), version)))
-        }
-        Ok(None) => ("not_found", Ok((SecretRead::NotFound, None))),
-        Err(error) if error.code() == Some(403) => ("forbidden", Ok((SecretRead::Forbidden, None))),
-        Err(error) => ("error", Err(error)),
-    };
-    context.metrics.secret_reads.with_label_values(&[outcome]).inc();
-    read
+/// Whether a Secret that was there is missing or forbidden now, as for a moment when it or its RBAC is replaced.
+fn is_lost(before: &SecretRead, now: &SecretRead) -> bool {
+    matches!(before, SecretRead::Found(_)) && !matches!(now, SecretRead::Found(_))
 }
 
 /// What the account uses of a Secret, which may hold a mebibyte of other things.
@@ -118,11 +266,6 @@ fn used(spec: &CaasAccountSpec, name: &str, secret: Secret) -> SecretData {
     let keys = keys_of(spec, name);
     let data = secret.data.unwrap_or_default().into_iter();
     data.filter(|(key, _)| keys.contains(&key.as_str())).map(|(key, value)| (key, value.0)).collect()
-}
-
-/// The reading before where nothing has changed, so that it stays in memory once: the running account shares it.
-fn same(read: SecretRead, before: Option<&Arc<SecretRead>>) -> Arc<SecretRead> {
-    before.filter(|before| ***before == read).map_or_else(|| Arc::new(read), Arc::clone)
 }
 
 #[cfg(test)]
@@ -146,20 +289,12 @@ mod tests {
     }
 
     #[test]
-    fn of_a_secret_only_the_keys_that_the_account_uses_are_kept() {
+    fn only_the_keys_of_a_secret_that_the_account_uses_are_kept() {
         let shown = |data: SecretData| format!("{data:?}");
         let credentials = r#"{"endpoint", "password", "token", "username"}"#;
         assert_eq!(shown(kept("acme", "acme-ca", "acme")), credentials);
         assert_eq!(shown(kept("acme", "acme-ca", "acme-ca")), r#"{"our-ca"}"#);
         let both = r#"{"endpoint", "our-ca", "password", "token", "username"}"#;
         assert_eq!(shown(kept("acme", "acme", "acme")), both);
-    }
-
-    #[test]
-    fn what_has_not_changed_stays_in_memory_once() {
-        let read = || SecretRead::Found([("token".to_owned(), b"abc".to_vec())].into_iter().collect());
-        let before = Arc::new(read());
-        assert!(Arc::ptr_eq(&same(read(), Some(&before)), &before));
-        assert!(!Arc::ptr_eq(&same(SecretRead::NotFound, Some(&before)), &before));
     }
 }

@@ -1,57 +1,57 @@
-//! Events on transitions, never on cycles: what changed between the status that stood and the one just written.
+//! Events on transitions, never on cycles: what changed between the status before and the one just written.
 
 use kube::Resource;
 use kube::runtime::events::{Event, EventType, Recorder};
 
-use super::context::within;
+use super::api_call::call;
 use crate::api::{CaasAccount, CaasAccountStatus, ConditionType, Finding, Reason};
 
 /// Publishes events.
-pub(super) struct Announcer(Recorder);
+pub(super) struct EventPublisher(Recorder);
 
-impl Announcer {
+impl EventPublisher {
     /// Publishes through this recorder, of which there is one a process.
     pub(super) fn new(recorder: Recorder) -> Self {
         Self(recorder)
     }
 
-    /// Tells of each transition. An event that cannot be published is lost, and logged.
-    pub(super) async fn announce(&self, account: &CaasAccount, told: Vec<Event>) {
+    /// Publishes events about an account. One that cannot be published is lost, and logged.
+    pub(super) async fn publish(&self, account: &CaasAccount, events: Vec<Event>) {
         let regarding = account.object_ref(&());
-        for event in told {
-            if let Err(error) = within("publishing an event", self.0.publish(&event, &regarding)).await {
+        for event in events {
+            if let Err(error) = call(self.0.publish(&event, &regarding)).await {
                 tracing::warn!(%error, reason = event.reason, "an event is lost");
             }
         }
     }
 }
 
-/// The events of a change from the status that stood to what was found. Pure.
+/// The events of a change from the status before to what was found. Pure.
 pub(super) fn transitions(before: Option<&CaasAccountStatus>, findings: &[Finding]) -> Vec<Event> {
     let reason_before = |condition: ConditionType| {
         let conditions = before.map(|status| status.conditions.as_slice()).unwrap_or_default();
         conditions
             .iter()
-            .find(|stands| stands.type_ == condition.as_str())
-            .map(|stands| stands.reason.as_str())
+            .find(|current| current.type_ == condition.as_str())
+            .map(|current| current.reason.as_str())
     };
     findings
         .iter()
         .filter(|finding| reason_before(finding.condition) != Some(finding.reason.as_str()))
-        // To wait is no news.
+        // Waiting is not a transition.
         .filter(|finding| finding.reason != Reason::Pending)
         .map(event)
         .collect()
 }
 
-/// Another account asks the same cloud account.
+/// Another account queries the same cloud account.
 pub(super) fn shared_with(other: &str) -> Event {
     Event {
         type_: EventType::Warning,
         reason: "SharedCloudAccount".into(),
         note: Some(format!(
-            "CaasAccount {other} asks the same account of the same cloud; both are collected, and the cloud sees \
-             twice the requests."
+            "CaasAccount {other} queries the same account of the same cloud; both are collected, and the cloud \
+             receives twice the requests."
         )),
         action: "Collect".into(),
         secondary: None,
@@ -59,9 +59,9 @@ pub(super) fn shared_with(other: &str) -> Event {
 }
 
 fn event(finding: &Finding) -> Event {
-    let calm = finding.holds || finding.reason == Reason::Suspended;
+    let is_normal = finding.holds || finding.reason == Reason::Suspended;
     Event {
-        type_: if calm { EventType::Normal } else { EventType::Warning },
+        type_: if is_normal { EventType::Normal } else { EventType::Warning },
         reason: finding.reason.as_str().into(),
         note: Some(finding.message.clone()),
         action: match finding.condition {
@@ -96,7 +96,7 @@ mod tests {
         }
     }
 
-    fn told(events: &[Event]) -> Vec<(&str, EventType)> {
+    fn shown(events: &[Event]) -> Vec<(&str, EventType)> {
         events.iter().map(|event| (event.reason.as_str(), event.type_)).collect()
     }
 
@@ -110,7 +110,7 @@ mod tests {
             Finding::new(Reason::CredentialsFound, "Found."),
             Finding::new(Reason::CloudUnreachable, "Away."),
         ];
-        assert_eq!(told(&transitions(Some(&before), &findings)), [("CloudUnreachable", EventType::Warning)]);
+        assert_eq!(shown(&transitions(Some(&before), &findings)), [("CloudUnreachable", EventType::Warning)]);
 
         let after = status(&[
             (ConditionType::CredentialsReady, Reason::CredentialsFound),
@@ -127,10 +127,10 @@ mod tests {
             Finding::new(Reason::CRDNotInstalled, "Install it."),
         ];
         assert_eq!(
-            told(&transitions(None, &findings)),
+            shown(&transitions(None, &findings)),
             [("CredentialsFound", EventType::Normal), ("CRDNotInstalled", EventType::Warning)]
         );
         let suspended = [Finding::new(Reason::Suspended, "Suspended.")];
-        assert_eq!(told(&transitions(None, &suspended)), [("Suspended", EventType::Normal)]);
+        assert_eq!(shown(&transitions(None, &suspended)), [("Suspended", EventType::Normal)]);
     }
 }

@@ -1,18 +1,21 @@
-//! What the conditions show, from the outcome of resolving and the health of the collection. Pure.
+//! What the conditions show, from the outcome of resolving and the health of the collection, and what they show so far.
+//! Pure.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::account::Problem;
 use crate::api::ConditionType::{Collecting, CredentialsReady};
-use crate::api::{ConditionType, Finding, Reason};
+use crate::api::{CaasAccount, ConditionType, Finding, Reason};
 use crate::collector::Health;
 
-/// What is known of `CredentialsReady` and `Collecting`, of which `stands` says what is told so far.
+/// What is known of `CredentialsReady` and `Collecting`; `current` gives the reasons that they show so far.
 pub(super) fn of_collection(
     problem: Option<&Problem>,
     health: &Health,
-    stands: impl Fn(ConditionType) -> Option<Reason>,
+    current: impl Fn(ConditionType) -> Option<Reason>,
 ) -> Vec<Finding> {
     match problem {
-        // The Secrets of a suspended account are not looked at, so nothing is said of them.
+        // The Secrets of a suspended account are not read, so nothing is known of them.
         Some(problem) if problem.reason == Reason::Suspended => vec![Finding::from(problem.clone())],
         Some(problem) if problem.condition == CredentialsReady => {
             vec![Finding::from(problem.clone()), waiting()]
@@ -21,10 +24,10 @@ pub(super) fn of_collection(
         None if health.credentials_rejected() => {
             vec![Finding::new(Reason::LoginRejected, health.message()), waiting()]
         }
-        // After a restart or a change the outcome before it stands until there is another: to wait for the next
-        // cycle is no reason to call an account that was well not ready.
+        // After a restart or a change the last outcome stays until there is another: waiting for the next cycle does
+        // not make a healthy account unready.
         None if *health == Health::Pending
-            && [CredentialsReady, Collecting].into_iter().filter_map(stands).any(is_outcome) =>
+            && [CredentialsReady, Collecting].into_iter().filter_map(current).any(is_outcome) =>
         {
             Vec::new()
         }
@@ -39,6 +42,27 @@ fn is_outcome(reason: Reason) -> bool {
         Reason::Pending | Reason::Suspended | Reason::EndpointRefused => false,
         other => other.condition() == Collecting,
     }
+}
+
+/// The condition of this type in an account's status.
+fn condition(account: &CaasAccount, of: ConditionType) -> Option<&Condition> {
+    let conditions = account.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    conditions.iter().find(|current| current.type_ == of.as_str())
+}
+
+/// The reason that it shows.
+pub(super) fn current_reason(account: &CaasAccount, of: ConditionType) -> Option<Reason> {
+    known_reason(&condition(account, of)?.reason)
+}
+
+/// The reason of this name; none where another version of this program wrote one unknown to this one.
+pub(super) fn known_reason(name: &str) -> Option<Reason> {
+    Reason::ALL.iter().copied().find(|reason| reason.as_str() == name)
+}
+
+/// Whether the status says that the credentials are to blame.
+pub(super) fn fails_for_credentials(account: &CaasAccount) -> bool {
+    condition(account, CredentialsReady).is_some_and(|current| current.status == "False")
 }
 
 fn found() -> Finding {
@@ -84,15 +108,15 @@ mod tests {
         assert_eq!(shown, [(Reason::LoginRejected, false), (Reason::Pending, false)]);
     }
 
-    /// What is found of an account that waits for its first cycle while these reasons stand.
+    /// What is found of an account that waits for its first cycle while its conditions show these reasons.
     fn waiting_after(credentials: Reason, collecting: Reason) -> Vec<Reason> {
-        let stands = |condition| Some(if condition == CredentialsReady { credentials } else { collecting });
-        let findings = of_collection(None, &Health::Pending, stands);
+        let current = |condition| Some(if condition == CredentialsReady { credentials } else { collecting });
+        let findings = of_collection(None, &Health::Pending, current);
         findings.iter().map(|finding| finding.reason).collect()
     }
 
     #[test]
-    fn the_outcome_of_the_last_cycle_stands_until_there_is_another() {
+    fn the_outcome_of_the_last_cycle_stays_until_there_is_another() {
         for outcome in [Reason::Collected, Reason::CloudError, Reason::RateLimited, Reason::TooManySeries] {
             assert_eq!(waiting_after(Reason::CredentialsFound, outcome), [], "{outcome}");
         }
@@ -100,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_mended_without_a_cycle_stands_no_longer() {
+    fn what_was_fixed_without_a_cycle_is_shown_no_longer() {
         let waiting = [Reason::CredentialsFound, Reason::Pending];
         assert_eq!(waiting_after(Reason::SecretNotFound, Reason::Pending), waiting);
         assert_eq!(waiting_after(Reason::CredentialsFound, Reason::Suspended), waiting);

@@ -1,33 +1,37 @@
 //! The operator on Kubernetes: CaasAccounts reconciled into collected accounts, ServiceMonitors and statuses.
 //!
-//! A reconcile is a pipeline, a file a step: [`dereference`] reads the Secrets, `account::resolve` makes the
-//! account (pure), [`build`] makes the ServiceMonitor (pure), [`apply`] writes it, [`status`] says what came of it.
-//! [`triggers`] feed it; [`monitoring`] follows the ServiceMonitors, whose definition may come and go.
-//! Never speaks HTTP to a cloud: that is the collector's.
+//! [`reconcile`] runs the pipeline, a file a step: [`dereference`] reads the Secrets, [`collect`] resolves the account and
+//! hands it to the collector, [`apply`] writes the ServiceMonitor that [`build`] makes, [`status`] reports the outcome.
+//! [`triggers`] feed it, and [`run`] wires it. [`api_call`] and [`watch`] are how the API server is reached.
+//! Never speaks HTTP to a cloud: that is the collector's task.
 
+mod api_call;
 mod apply;
 mod build;
 mod client;
-mod context;
+mod collect;
 mod dereference;
 mod events;
 mod findings;
-mod history;
-mod monitoring;
+mod initial;
+mod monitors;
 mod owner;
 mod reconcile;
+mod references;
 mod run;
 mod scope;
-mod secrets;
+mod secret_reads;
+mod service_monitor;
 mod status;
 mod triggers;
-mod turns;
+mod watch;
 
 pub use build::ScrapeService;
 pub use client::client;
-pub use context::Ownership;
+pub use initial::Startup;
+pub use reconcile::Ownership;
 pub use run::{Settings, run};
 pub use scope::Scope;
 
-/// The name under which everything is written, and by which events say who speaks.
+/// The field manager of all that is written, and the reporting controller of events.
 pub const FIELD_MANAGER: &str = "caas-operator";

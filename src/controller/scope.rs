@@ -1,8 +1,14 @@
-//! Which namespaces the operator looks after: all, or a list.
+//! Which namespaces the operator reconciles: all, or a list; and what it watches there.
 
+use kube::core::DeserializeGuard;
 use kube::{Api, Client, Resource};
 
-/// One watch's reach.
+use crate::api::CaasAccount;
+
+/// What a watch of accounts delivers: an object, or one that cannot be read.
+pub(super) type GuardedAccount = DeserializeGuard<CaasAccount>;
+
+/// What one watch covers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Scope {
     /// The whole cluster.
@@ -35,7 +41,7 @@ impl Scope {
         }
     }
 
-    /// Whether objects of this namespace are in reach.
+    /// Whether it includes the objects of this namespace.
     pub fn covers(&self, namespace: &str) -> bool {
         match self {
             Self::Cluster => true,

@@ -1,26 +1,141 @@
-//! The step that tells: conditions and counts, written only when they differ from what stands.
+//! The fifth step: writes conditions and counts where they differ from the current status, then the events of what changed.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
-use kube::{Api, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 use serde_json::json;
+use thiserror::Error;
+use tokio::time::Instant;
 
 use super::FIELD_MANAGER;
-use super::context::{Context, Error, within};
+use super::api_call::{ApiError, call};
+use super::events::{self, EventPublisher};
+use super::findings::known_reason;
 use crate::account::AccountId;
-use crate::api::{API_VERSION, CaasAccount, CaasAccountStatus, ConditionType, Finding, KIND, Reason};
+use crate::api::{API_VERSION, CaasAccount, CaasAccountStatus, ConditionType, Finding, KIND};
 
 /// The shortest time between two writes of an account's counts.
 pub(super) const COUNTS_EVERY: Duration = Duration::from_secs(60);
 
-/// What the status should say, besides the counts.
-pub(super) struct News<'a> {
-    /// All conditions but `Ready`; one that is not known now keeps what stands.
+/// Why a status is not written.
+#[derive(Debug, Error)]
+pub(super) enum StatusError {
+    /// The write failed.
+    #[error("writing the status: {0}")]
+    Write(#[source] ApiError),
+}
+
+/// Writes statuses and remembers what it wrote.
+pub(super) struct StatusWriter {
+    client: Client,
+    events: EventPublisher,
+    written: Mutex<HashMap<AccountId, Written>>,
+}
+
+/// What was written to one account.
+#[derive(Default)]
+struct Written {
+    /// The last status, with the version that the object got by it.
+    status: Option<(u64, CaasAccountStatus)>,
+    /// When counts were written last.
+    counts: Option<Instant>,
+}
+
+impl StatusWriter {
+    /// A writer that has written nothing.
+    pub(super) fn new(client: Client, events: EventPublisher) -> Self {
+        Self { client, events, written: Mutex::default() }
+    }
+
+    /// The account with its current status: the one written last, until the watch delivers an object that has it.
+    /// Comparing with an older one would publish each event twice.
+    pub(super) fn with_current_status<'a>(
+        &self,
+        account: &'a CaasAccount,
+        id: &AccountId,
+    ) -> Cow<'a, CaasAccount> {
+        let written = self.written().get(id).and_then(|written| written.status.clone());
+        up_to_date(account, written)
+    }
+
+    /// Writes the status where it differs, then publishes what changed. `duplicate` is another account that queries the
+    /// same cloud account. Returns whether changed counts wait for the next write.
+    pub(super) async fn update(
+        &self,
+        account: &CaasAccount,
+        id: &AccountId,
+        observed: StatusInput<'_>,
+        duplicate: Option<AccountId>,
+    ) -> Result<bool, StatusError> {
+        let last_counts = self.written().get(id).and_then(|written| written.counts);
+        let counts_due = last_counts.is_none_or(|last| last.elapsed() >= COUNTS_EVERY);
+        let input = StatusInput { counts_due, ..observed };
+        let Decision { write, counts_wait } = decide(account, id, &input, Timestamp::now());
+        let before = account.status.as_ref();
+        let mut events = Vec::new();
+        if let Some(after) = write {
+            let counts = |status: &CaasAccountStatus| (status.services, status.instances);
+            let counts_changed = before.map(counts) != Some(counts(&after));
+            let version =
+                write_status(&self.client, account, id, &after).await.map_err(StatusError::Write)?;
+            let mut all = self.written();
+            let written = all.entry(id.clone()).or_default();
+            if counts_changed {
+                written.counts = Some(Instant::now());
+            }
+            written.status = version.map(|version| (version, after));
+            drop(all);
+            events = events::transitions(before, input.findings);
+        }
+        events.extend(duplicate.map(|other| events::shared_with(&other.to_string())));
+        self.events.publish(account, events).await;
+        Ok(counts_wait)
+    }
+
+    /// The accounts of which something was written.
+    pub(super) fn ids(&self) -> Vec<AccountId> {
+        self.written().keys().cloned().collect()
+    }
+
+    /// Takes what the watch delivers for current again: after a list, even if the API server lost a write.
+    pub(super) fn relisted(&self) {
+        self.written().values_mut().for_each(|written| written.status = None);
+    }
+
+    /// Removes an account.
+    pub(super) fn remove(&self, id: &AccountId) {
+        self.written().remove(id);
+    }
+
+    fn written(&self) -> MutexGuard<'_, HashMap<AccountId, Written>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The account with the status written last, if its own is older.
+fn up_to_date(account: &CaasAccount, written: Option<(u64, CaasAccountStatus)>) -> Cow<'_, CaasAccount> {
+    let version =
+        account.metadata.resource_version.as_deref().and_then(|version| version.parse::<u64>().ok());
+    match (version, written) {
+        (Some(version), Some((newer, status))) if version < newer => {
+            Cow::Owned(CaasAccount { status: Some(status), ..account.clone() })
+        }
+        _ => Cow::Borrowed(account),
+    }
+}
+
+/// What the status should say.
+#[derive(Default)]
+pub(super) struct StatusInput<'a> {
+    /// All conditions but `Ready`; one that is not known now stays as it is.
     pub(super) findings: &'a [Finding],
-    /// The endpoint that is asked, once it is known.
+    /// The endpoint that is queried, once it is known.
     pub(super) endpoint: Option<String>,
     /// Services and instances that are exposed, once there is a collection.
     pub(super) counts: Option<(usize, usize)>,
@@ -28,81 +143,86 @@ pub(super) struct News<'a> {
     pub(super) counts_due: bool,
 }
 
-/// What to write, and whether changed counts wait for their time.
+/// What to write, and whether changed counts wait for the next write.
 #[derive(Debug, PartialEq)]
 pub(super) struct Decision {
-    /// The status to write, where it differs from what stands; without the conditions that are somebody else's.
+    /// The status to write, where it differs from the current one; without the conditions of other writers.
     pub(super) write: Option<CaasAccountStatus>,
     /// Whether counts differ and are not written now.
     pub(super) counts_wait: bool,
 }
 
-/// Compares what stands with what should. Pure.
-pub(super) fn decide(account: &CaasAccount, id: &AccountId, news: &News<'_>, now: Timestamp) -> Decision {
+/// Compares the current status with what it should be. Pure.
+pub(super) fn decide(
+    account: &CaasAccount,
+    id: &AccountId,
+    input: &StatusInput<'_>,
+    now: Timestamp,
+) -> Decision {
     let before = account.status.clone().unwrap_or_default();
     let generation = account.metadata.generation;
-    let stands = |of: ConditionType| before.conditions.iter().find(|stands| stands.type_ == of.as_str());
-    let known = |of: ConditionType| news.findings.iter().find(|finding| finding.condition == of);
+    let current = |of: ConditionType| before.conditions.iter().find(|current| current.type_ == of.as_str());
+    let known = |of: ConditionType| input.findings.iter().find(|finding| finding.condition == of);
 
     let (mut parts, mut conditions) = (Vec::new(), Vec::new());
     for part in ConditionType::PARTS {
-        match (known(part), stands(part)) {
-            (Some(finding), stands) => {
+        match (known(part), current(part)) {
+            (Some(finding), current) => {
                 parts.push(finding.clone());
-                conditions.push(condition(finding, stands, generation, now));
+                conditions.push(condition(finding, current, generation, now));
             }
-            (None, Some(stands)) => {
-                parts.extend(told(part, stands));
-                conditions.push(stands.clone());
+            (None, Some(current)) => {
+                parts.extend(finding_of(part, current));
+                conditions.push(current.clone());
             }
             (None, None) => {}
         }
     }
-    match (Finding::ready(&parts), stands(ConditionType::Ready)) {
-        (Some(ready), stands) => {
-            let seen = seen(&ready, &conditions);
-            conditions.push(condition(&ready, stands, seen, now));
+    match (Finding::ready(&parts), current(ConditionType::Ready)) {
+        (Some(ready), current) => {
+            let generation = generation_of(&ready, &conditions);
+            conditions.push(condition(&ready, current, generation, now));
         }
-        (None, stands) => conditions.extend(stands.cloned()),
+        (None, current) => conditions.extend(current.cloned()),
     }
     conditions.sort_by(|one, other| one.type_.cmp(&other.type_));
 
     let mut after = CaasAccountStatus {
         observed_generation: generation,
         provider: Some(account.spec.provider.name().to_owned()),
-        endpoint: news.endpoint.clone().or_else(|| before.endpoint.clone()),
+        endpoint: input.endpoint.clone().or_else(|| before.endpoint.clone()),
         services: before.services,
         instances: before.instances,
         metrics_path: Some(id.metrics_path()),
         conditions,
     };
-    // Somebody else's conditions are not written, which leaves them to who wrote them, and so are no difference.
+    // Other writers' conditions are not written, which leaves them as they are, so they are no difference.
     let mut ours = before.clone();
-    ours.conditions.retain(|stands| ConditionType::ALL.iter().any(|of| of.as_str() == stands.type_));
+    ours.conditions.retain(|current| ConditionType::ALL.iter().any(|of| of.as_str() == current.type_));
     ours.conditions.sort_by(|one, other| one.type_.cmp(&other.type_));
     let differs = ours != after;
 
     let count = |counted: usize| i64::try_from(counted).ok();
-    let counts = news.counts.map_or((before.services, before.instances), |(services, instances)| {
+    let counts = input.counts.map_or((before.services, before.instances), |(services, instances)| {
         (count(services), count(instances))
     });
     let counts_differ = counts != (before.services, before.instances);
-    // A write that happens anyway takes the counts along.
-    if counts_differ && (differs || news.counts_due) {
+    // A write that happens anyway includes the counts.
+    if counts_differ && (differs || input.counts_due) {
         (after.services, after.instances) = counts;
     }
-    let write = differs || (counts_differ && news.counts_due);
+    let write = differs || (counts_differ && input.counts_due);
     Decision { write: write.then_some(after), counts_wait: counts_differ && !write }
 }
 
-/// What a standing condition says; nothing where another version of this program has written a reason unknown to this one.
-fn told(of: ConditionType, stands: &Condition) -> Option<Finding> {
-    let reason = Reason::ALL.iter().copied().find(|reason| reason.as_str() == stands.reason)?;
-    Some(Finding { condition: of, holds: stands.status == "True", reason, message: stands.message.clone() })
+/// The finding that a condition shows; none where another version of this program wrote a reason unknown to this one.
+fn finding_of(of: ConditionType, current: &Condition) -> Option<Finding> {
+    let reason = known_reason(&current.reason)?;
+    Some(Finding { condition: of, holds: current.status == "True", reason, message: current.message.clone() })
 }
 
-/// The generation that `Ready` speaks of: that of the part that fails, else the oldest of those it rests on.
-fn seen(ready: &Finding, parts: &[Condition]) -> Option<i64> {
+/// The generation that `Ready` is about: that of the part that fails, else the oldest of its parts.
+fn generation_of(ready: &Finding, parts: &[Condition]) -> Option<i64> {
     let decides =
         |part: &&Condition| ready.holds || (part.status == "False" && part.reason == ready.reason.as_str());
     parts.iter().filter(decides).map(|part| part.observed_generation).min().flatten()
@@ -110,14 +230,15 @@ fn seen(ready: &Finding, parts: &[Condition]) -> Option<i64> {
 
 fn condition(
     finding: &Finding,
-    stands: Option<&Condition>,
+    current: Option<&Condition>,
     generation: Option<i64>,
     now: Timestamp,
 ) -> Condition {
     let status = if finding.holds { "True" } else { "False" };
-    let since =
-        stands.filter(|stands| stands.status == status).map(|stands| stands.last_transition_time.clone());
-    // The API keeps whole seconds; finer ones would differ from what is read back.
+    let since = current
+        .filter(|current| current.status == status)
+        .map(|current| current.last_transition_time.clone());
+    // The API keeps whole seconds; fractions would differ from what is read back.
     let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
     Condition {
         type_: finding.condition.as_str().into(),
@@ -129,15 +250,15 @@ fn condition(
     }
 }
 
-/// Writes a status to the very object that was looked at: one made again under its name is refused by its UID.
-/// Returns the version that the object has by it; versions are numbers that grow.
-pub(super) async fn write(
-    context: &Context,
+/// Writes a status to this very object: one created anew under its name is refused by its UID. Returns the version that
+/// the object has by it; versions are numbers that grow.
+async fn write_status(
+    client: &Client,
     account: &CaasAccount,
     id: &AccountId,
     status: &CaasAccountStatus,
-) -> Result<Option<u64>, Error> {
-    let api: Api<CaasAccount> = Api::namespaced(context.client.clone(), &id.namespace);
+) -> Result<Option<u64>, ApiError> {
+    let api: Api<CaasAccount> = Api::namespaced(client.clone(), &id.namespace);
     let name = account.name_any();
     let patch = json!({
         "apiVersion": API_VERSION,
@@ -147,7 +268,7 @@ pub(super) async fn write(
     });
     let params = PatchParams::apply(FIELD_MANAGER).force();
     let patch = Patch::Apply(patch);
-    let written = within("writing the status", api.patch_status(&name, &params, &patch)).await?;
+    let written = call(api.patch_status(&name, &params, &patch)).await?;
     Ok(written.resource_version().and_then(|version| version.parse().ok()))
 }
 

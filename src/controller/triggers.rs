@@ -1,70 +1,73 @@
-//! What makes an account be reconciled: its object, its collector, its ServiceMonitor, its Secrets.
+//! What requests a reconcile: an account's object, its collector, its ServiceMonitor, its Secrets.
 //!
-//! Deletions are acted on here, at once, and a relist sweeps out what was deleted while nobody watched, be it made again
-//! under its name or not.
+//! Deletions are acted on here, at once. A list removes what was deleted while the watch was interrupted, also where
+//! another object has its name by now.
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::Secret;
-use kube::Resource;
 use kube::core::{ObjectMeta, PartialObjectMeta};
 use kube::runtime::controller::ReconcileRequest;
 use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
 use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Client, Resource};
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
 
-use super::context::Context;
-use super::history;
-use super::monitoring::Monitors;
-use super::reconcile::Guarded;
-use super::scope::Scope;
+use super::monitors::Monitors;
+use super::reconcile::Reconciler;
+use super::scope::{GuardedAccount, Scope};
+use super::watch::watch;
 use crate::account::AccountId;
 
 /// A request to reconcile. The queue itself never fails: a watch that is interrupted begins again.
-pub(super) type Request = Result<ReconcileRequest<Guarded>, Infallible>;
+pub(super) type Request = Result<ReconcileRequest<GuardedAccount>, Infallible>;
 
-/// The requests that come from the accounts themselves. `synced` becomes true after the first complete list.
+/// The requests that come from the accounts of a scope themselves.
 pub(super) fn accounts(
-    context: Arc<Context>,
+    reconciler: Arc<Reconciler>,
+    client: Client,
     scope: Scope,
-    writer: Writer<Guarded>,
-    synced: watch::Sender<bool>,
+    writer: Writer<GuardedAccount>,
+    relist: Duration,
 ) -> impl Stream<Item = Request> + Send {
     let store = writer.as_reader();
-    let api = scope.api::<Guarded>(context.client.clone());
-    let events = history::watch(Arc::clone(&context), api, context.watch_config());
+    let events = watch(scope.api::<GuardedAccount>(client), watcher::Config::default(), relist);
+    let mut is_first_list = true;
     events.default_backoff().reflect(writer).flat_map(move |event| {
-        let requests: Vec<ObjectRef<Guarded>> = match event {
+        let requests: Vec<ObjectRef<GuardedAccount>> = match event {
             Ok(watcher::Event::Apply(account)) => {
                 // Its deletion and the creation of another may have been missed in between.
                 if let Some(id) = id(account.meta())
-                    && is_another(&context, &id, account.meta())
+                    && is_another(&reconciler, &id, account.meta())
                 {
-                    context.forget(&id);
+                    reconciler.remove(&id);
                 }
                 vec![ObjectRef::from_obj(&account)]
             }
             Ok(watcher::Event::Delete(account)) => {
                 if let Some(id) = id(account.meta()) {
-                    context.forget(&id);
+                    reconciler.remove(&id);
                 }
                 Vec::new()
             }
-            // The store takes a list over as a whole: before its end, what is new in it would not be found there.
+            // The store takes over a list as a whole: before its end, what is new in it would not be found there.
             Ok(watcher::Event::Init | watcher::Event::InitApply(_)) => Vec::new(),
             Ok(watcher::Event::InitDone) => {
-                sweep(&context, &scope, &store);
-                synced.send_replace(true);
-                store.state().iter().map(|account| ObjectRef::from_obj(&**account)).collect()
+                sweep(&reconciler, &scope, &store);
+                let listed = store.state();
+                if std::mem::take(&mut is_first_list) {
+                    reconciler.initial.listed(listed.iter().filter_map(|account| id(account.meta())));
+                }
+                listed.iter().map(|account| ObjectRef::from_obj(&**account)).collect()
             }
             Err(error) => {
-                // It begins again by itself, later each time; until then collection goes on.
+                // It begins again by itself, later each time; collection goes on meanwhile.
                 tracing::warn!(%error, "the watch of CaasAccounts is interrupted");
-                context.metrics.watch_errors.with_label_values(&["caasaccounts"]).inc();
+                reconciler.metrics.watch_errors.with_label_values(&["caasaccounts"]).inc();
                 Vec::new()
             }
         };
@@ -75,15 +78,15 @@ pub(super) fn accounts(
 /// Requests for accounts by their names.
 pub(super) fn named(names: mpsc::Receiver<AccountId>) -> impl Stream<Item = Request> + Send {
     stream::unfold(names, |mut names| async move { names.recv().await.map(|id| (id, names)) }).map(|id| {
-        let object = ObjectRef::<Guarded>::new(&id.name).within(&id.namespace);
+        let object = ObjectRef::<GuardedAccount>::new(&id.name).within(&id.namespace);
         Ok(object.into())
     })
 }
 
-/// Requests for all accounts, each time that ServiceMonitors become possible or impossible.
+/// Requests for all accounts, each time that ServiceMonitors become possible or impossible, or were listed anew.
 pub(super) fn all_on_change(
     monitors: watch::Receiver<Monitors>,
-    store: Store<Guarded>,
+    store: Store<GuardedAccount>,
 ) -> BoxStream<'static, Request> {
     stream::unfold(
         monitors,
@@ -93,11 +96,16 @@ pub(super) fn all_on_change(
     .boxed()
 }
 
-/// Follows the versions of Secrets, never their data: each account that has read an older one is told to `touched`.
-pub(super) async fn secrets(context: Arc<Context>, scope: Scope, touched: mpsc::Sender<AccountId>) {
-    let api = scope.api::<PartialObjectMeta<Secret>>(context.client.clone());
-    let mut events =
-        history::watch(Arc::clone(&context), api, context.watch_config()).default_backoff().boxed();
+/// Follows the versions of Secrets, never their data. Sends each account that has read another version to `reconcile`.
+pub(super) async fn secrets(
+    reconciler: Arc<Reconciler>,
+    client: Client,
+    scope: Scope,
+    relist: Duration,
+    reconcile: mpsc::Sender<AccountId>,
+) {
+    let api = scope.api::<PartialObjectMeta<Secret>>(client);
+    let mut events = watch(api, watcher::Config::default(), relist).default_backoff().boxed();
     while let Some(event) = events.next().await {
         let (secret, version) = match event {
             Ok(watcher::Event::Apply(secret) | watcher::Event::InitApply(secret)) => {
@@ -108,42 +116,36 @@ pub(super) async fn secrets(context: Arc<Context>, scope: Scope, touched: mpsc::
             Ok(watcher::Event::Init | watcher::Event::InitDone) => continue,
             Err(error) => {
                 tracing::warn!(%error, "the watch of Secrets is interrupted; they are read by period meanwhile");
-                context.metrics.watch_errors.with_label_values(&["secrets"]).inc();
+                reconciler.metrics.watch_errors.with_label_values(&["secrets"]).inc();
                 continue;
             }
         };
         let Some(changed) = id(&secret.metadata) else { continue };
-        for account in context.references.outdated(&changed.namespace, &changed.name, version.as_deref()) {
-            if let Some(known) = context.known().get_mut(&account) {
-                known.doubted = Some(Instant::now());
-            }
-            if touched.send(account).await.is_err() {
+        for account in reconciler.secrets.outdated(&changed.namespace, &changed.name, version.as_deref()) {
+            reconciler.secrets.request(&account);
+            if reconcile.send(account).await.is_err() {
                 return;
             }
         }
     }
 }
 
-/// Whether what is collected under this name is of another object than this one, which was made after its deletion.
-fn is_another(context: &Context, id: &AccountId, meta: &ObjectMeta) -> bool {
-    context.supervisor.uid_of(id).is_some_and(|collected| meta.uid.as_ref() != Some(&collected))
+/// Whether another object than this one is collected under its name: one that was deleted before it was created.
+fn is_another(reconciler: &Reconciler, id: &AccountId, meta: &ObjectMeta) -> bool {
+    reconciler.collection.uid(id).is_some_and(|collected| meta.uid.as_ref() != Some(&collected))
 }
 
-/// Forgets the accounts of a scope that its complete list does not have, or has as another object of the same name.
-fn sweep(context: &Context, scope: &Scope, store: &Store<Guarded>) {
-    let known: Vec<AccountId> = {
-        let mut known = context.known();
-        // The list is what stands, even where the API server was set back to an older state.
-        known.values_mut().for_each(|known| known.written = None);
-        known.keys().cloned().collect()
-    };
+/// Removes the accounts of a scope that its complete list does not have, or has as another object of the same name.
+fn sweep(reconciler: &Reconciler, scope: &Scope, store: &Store<GuardedAccount>) {
+    reconciler.status.relisted();
     let gone = |id: &AccountId| {
-        let object = ObjectRef::<Guarded>::new(&id.name).within(&id.namespace);
+        let object = ObjectRef::<GuardedAccount>::new(&id.name).within(&id.namespace);
         scope.covers(&id.namespace)
-            && store.get(&object).is_none_or(|stands| is_another(context, id, stands.meta()))
+            && store.get(&object).is_none_or(|listed| is_another(reconciler, id, listed.meta()))
     };
-    for id in known.into_iter().chain(context.supervisor.ids()).filter(gone) {
-        context.forget(&id);
+    let known = reconciler.status.ids().into_iter().chain(reconciler.secrets.ids());
+    for id in known.chain(reconciler.collection.ids()).filter(gone) {
+        reconciler.remove(&id);
     }
 }
 

@@ -134,7 +134,7 @@ fn what_others_add_is_theirs() {
     let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "theirs", "uid": "other"});
     document["metadata"]["ownerReferences"].as_array_mut().unwrap().push(owner);
     let stands: ServiceMonitor = serde_json::from_value(document).unwrap();
-    assert!(is_as_wanted(&stands, &wanted));
+    assert!(is_up_to_date(&stands, &wanted));
 }
 
 /// What the API server keeps of our having written a key that is not wanted any more.
@@ -189,6 +189,6 @@ fn an_edit_is_seen_wherever_it_is() {
             }
         }
         let stands: ServiceMonitor = serde_json::from_value(edited).unwrap();
-        assert!(!is_as_wanted(&stands, &wanted), "{pointer}");
+        assert!(!is_up_to_date(&stands, &wanted), "{pointer}");
     }
 }

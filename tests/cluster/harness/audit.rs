@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::Context;
+use k8s_openapi::jiff::Timestamp;
 use serde::Deserialize;
 
 use super::request::{Request, resource_name};
@@ -27,6 +28,8 @@ pub(crate) struct Entry {
     pub(crate) request: Request,
     /// The answer's code.
     pub(crate) code: u16,
+    /// When it arrived, and when this stage of it was over: the answer, or the begin of a watch.
+    pub(crate) time: (Timestamp, Timestamp),
 }
 
 /// What a user did with one resource by one verb.
@@ -81,6 +84,19 @@ impl AuditLog {
         table
     }
 
+    /// The most of a user's calls of one verb about one resource that were under way at the same time.
+    pub(crate) fn most_at_once(&self, user: &str, resource: &str, verb: &str) -> i32 {
+        let calls = self.of(user).filter(|it| it.request.resource == resource && it.request.verb == verb);
+        // Of two changes at the same moment the end comes first.
+        let mut changes: Vec<_> = calls.flat_map(|it| [(it.time.0, 1), (it.time.1, -1)]).collect();
+        changes.sort_unstable();
+        let running = changes.iter().scan(0, |now, (_, change)| {
+            *now += change;
+            Some(*now)
+        });
+        running.max().unwrap_or(0)
+    }
+
     /// The same as a Markdown table, for people. Counts are left out: they differ from run to run.
     pub(crate) fn table(&self, user: &str) -> String {
         let mut table = String::from("| resource | verb | answers |\n|---|---|---|\n");
@@ -105,6 +121,8 @@ struct Event {
     impersonated_user: Option<User>,
     object_ref: Option<ObjectRef>,
     response_status: Option<ResponseStatus>,
+    request_received_timestamp: Timestamp,
+    stage_timestamp: Timestamp,
 }
 
 #[derive(Deserialize)]
@@ -146,16 +164,17 @@ impl From<Event> for Entry {
             user: event.impersonated_user.unwrap_or(event.user).username,
             request: Request { verb: event.verb, resource, object },
             code: event.response_status.map_or(0, |status| status.code),
+            time: (event.request_received_timestamp, event.stage_timestamp),
         }
     }
 }
 
 #[test]
 fn a_log_becomes_a_table_of_what_was_used() {
-    let secret = r#"{"kind":"Event","stage":"ResponseComplete","auditID":"1","requestURI":"/api/v1/namespaces/a/secrets/s","verb":"get","user":{"username":"op"},"objectRef":{"resource":"secrets","namespace":"a","name":"s","apiVersion":"v1"},"responseStatus":{"metadata":{},"code":403}}"#;
-    let watch = r#"{"kind":"Event","stage":"ResponseStarted","auditID":"2","requestURI":"/apis/g.io/v1/things?watch=true","verb":"watch","user":{"username":"op"},"objectRef":{"resource":"things","apiGroup":"g.io","apiVersion":"v1"},"responseStatus":{"metadata":{},"code":200}}"#;
+    let secret = r#"{"kind":"Event","stage":"ResponseComplete","requestReceivedTimestamp":"2026-03-01T12:00:00.000001Z","stageTimestamp":"2026-03-01T12:00:00.500001Z","auditID":"1","requestURI":"/api/v1/namespaces/a/secrets/s","verb":"get","user":{"username":"op"},"objectRef":{"resource":"secrets","namespace":"a","name":"s","apiVersion":"v1"},"responseStatus":{"metadata":{},"code":403}}"#;
+    let watch = r#"{"kind":"Event","stage":"ResponseStarted","requestReceivedTimestamp":"2026-03-01T12:00:00.000001Z","stageTimestamp":"2026-03-01T12:00:00.500001Z","auditID":"2","requestURI":"/apis/g.io/v1/things?watch=true","verb":"watch","user":{"username":"op"},"objectRef":{"resource":"things","apiGroup":"g.io","apiVersion":"v1"},"responseStatus":{"metadata":{},"code":200}}"#;
     let ended = watch.replace("ResponseStarted", "ResponseComplete");
-    let path = r#"{"kind":"Event","stage":"ResponseComplete","auditID":"3","requestURI":"/apis?x=1","verb":"get","user":{"username":"op"},"responseStatus":{"metadata":{},"code":200}}"#;
+    let path = r#"{"kind":"Event","stage":"ResponseComplete","requestReceivedTimestamp":"2026-03-01T12:00:00.000001Z","stageTimestamp":"2026-03-01T12:00:00.500001Z","auditID":"3","requestURI":"/apis?x=1","verb":"get","user":{"username":"op"},"responseStatus":{"metadata":{},"code":200}}"#;
     let half = r#"{"kind":"Event","#;
 
     let log = AuditLog::parse(&[secret, watch, &ended, path, half].join("\n")).unwrap();
@@ -167,4 +186,13 @@ fn a_log_becomes_a_table_of_what_was_used() {
     );
     assert_eq!(log.used_by("op")[&("things.g.io".to_owned(), "watch".to_owned())].calls, 1);
     assert!(log.used_by("somebody else").is_empty());
+
+    let at = |id: &str, begin: &str, end: &str| {
+        let times = secret.replace("00.000001Z", begin).replace("00.500001Z", end);
+        times.replace(r#""auditID":"1""#, &format!(r#""auditID":"{id}""#))
+    };
+    let calls =
+        [("1", "00.1Z", "00.3Z"), ("2", "00.2Z", "00.4Z"), ("3", "00.3Z", "00.5Z"), ("4", "00.5Z", "00.6Z")];
+    let log = AuditLog::parse(&(calls.map(|(id, begin, end)| at(id, begin, end)).join("\n") + "\n")).unwrap();
+    assert_eq!(log.most_at_once("op", "secrets", "get"), 2);
 }

@@ -126,6 +126,11 @@ impl Operator {
         self.process.resident_kib()
     }
 
+    /// The most that it was so far, in KiB.
+    pub(crate) fn peak_resident_kib(&self) -> anyhow::Result<u64> {
+        self.process.peak_resident_kib()
+    }
+
     /// The exit code, where it has ended.
     pub(crate) fn exited(&mut self) -> anyhow::Result<Option<i32>> {
         self.process.exited()

@@ -85,8 +85,18 @@ impl Process {
 
     /// Resident memory in KiB, from `/proc` (Linux alone).
     pub(crate) fn resident_kib(&self) -> anyhow::Result<u64> {
+        self.memory_kib("VmRSS:")
+    }
+
+    /// The most that it was so far, in KiB.
+    pub(crate) fn peak_resident_kib(&self) -> anyhow::Result<u64> {
+        self.memory_kib("VmHWM:")
+    }
+
+    fn memory_kib(&self, field: &str) -> anyhow::Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid()?))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS line")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
+        let line = line.with_context(|| format!("no {field} line"))?;
         Ok(line.trim().trim_end_matches(" kB").parse()?)
     }
 

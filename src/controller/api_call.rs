@@ -1,0 +1,75 @@
+//! One call to the API server: never without a deadline, and an error that says what to do next. Knows no step.
+
+use std::future::Future;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::client::retry_after;
+
+/// The longest that one call may take.
+const CALL_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How a call can fail.
+#[derive(Debug, Error)]
+pub(super) enum ApiError {
+    /// No answer in time.
+    #[error("no answer from the API server within {CALL_DEADLINE:?}")]
+    Deadline,
+    /// An answer that is an error, or no connection.
+    #[error("{}", message(.0))]
+    Kube(Box<kube::Error>),
+}
+
+/// The API server's own words, where it said any.
+fn message(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => format!("{} ({})", status.message, status.code),
+        other => other.to_string(),
+    }
+}
+
+impl ApiError {
+    /// A word of a closed set for the metric of reconcile errors.
+    pub(super) fn reason(&self) -> &'static str {
+        match (self, self.code()) {
+            (Self::Deadline, _) => "deadline",
+            (_, None) => "unreachable",
+            (_, Some(401 | 403)) => "forbidden",
+            (_, Some(404)) => "not_found",
+            (_, Some(409)) => "conflict",
+            (_, Some(429)) => "throttled",
+            (_, Some(500..)) => "server_error",
+            (_, Some(_)) => "refused",
+        }
+    }
+
+    /// How long the API server asks to wait, if it does.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        let Self::Kube(error) = self else { return None };
+        retry_after(error)
+    }
+
+    /// Whether the installed CRD lacks a field that was written. The API server answers that with 500.
+    pub(super) fn is_unknown_field(&self) -> bool {
+        let Self::Kube(error) = self else { return false };
+        matches!(&**error, kube::Error::Api(status) if status.message.contains("field not declared in schema"))
+    }
+
+    /// The answer's status code, where there was an answer.
+    pub(super) fn code(&self) -> Option<u16> {
+        let Self::Kube(error) = self else { return None };
+        match &**error {
+            kube::Error::Api(status) => Some(status.code),
+            _ => None,
+        }
+    }
+}
+
+/// Makes one call.
+pub(super) async fn call<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, ApiError> {
+    match tokio::time::timeout(CALL_DEADLINE, call).await {
+        Ok(result) => result.map_err(|error| ApiError::Kube(Box::new(error))),
+        Err(_) => Err(ApiError::Deadline),
+    }
+}

@@ -1,0 +1,93 @@
+//! The second and third step: makes the account from its spec and Secrets, and hands it to the collector. Both are done
+//! without waiting for anything.
+
+use std::sync::Arc;
+
+use super::dereference::SecretSnapshot;
+use crate::account::{Account, AccountId, Problem, SecretRead, Uncollected, resolve};
+use crate::api::CaasAccount;
+use crate::cloud::http::Policy;
+use crate::collector::{Health, Registry, Supervisor};
+
+/// The collector, as reconciles use it.
+pub(super) struct Collection {
+    /// Runs the collectors.
+    pub(super) supervisor: Arc<Supervisor>,
+    /// Holds their snapshots.
+    pub(super) registry: Arc<Registry>,
+    /// What the administrator allows.
+    pub(super) policy: Policy,
+}
+
+impl Collection {
+    /// The account to collect, or the problem that its condition will show.
+    pub(super) fn resolve(
+        &self,
+        account: &CaasAccount,
+        secrets: Option<&SecretSnapshot>,
+    ) -> Result<Account, Problem> {
+        let nothing = SecretRead::NotFound;
+        let credentials = secrets.map_or(&nothing, |secrets| &*secrets.credentials);
+        let ca_bundle = secrets.and_then(|secrets| secrets.ca_bundle.as_deref());
+        resolve::resolve(account, credentials, ca_bundle, |url| self.policy.check_endpoint(url))
+    }
+
+    /// Hands a resolved account to the supervisor, or lists it with its problem. Returns another account that queries the
+    /// same cloud account, where that may be new.
+    pub(super) fn collect(
+        &self,
+        account: &CaasAccount,
+        id: &AccountId,
+        resolved: Result<Account, Problem>,
+    ) -> Option<AccountId> {
+        match resolved {
+            Ok(resolved) => {
+                let changed = self.supervisor.put(resolved);
+                changed.then(|| self.supervisor.duplicate_of(id)).flatten()
+            }
+            Err(problem) => {
+                self.supervisor.mark_uncollected(Uncollected::new(account, problem));
+                None
+            }
+        }
+    }
+
+    /// Lists an account that is not known yet. Reading its Secret may take long, and nobody should think it unknown.
+    pub(super) fn list_unread(&self, account: &CaasAccount, id: &AccountId) {
+        if self.registry.listed(id).is_none() {
+            self.supervisor.mark_uncollected(Uncollected::unread(account));
+        }
+    }
+
+    /// The reported outcome of collecting this very object, as its spec and Secrets are now.
+    pub(super) fn health(&self, account: &CaasAccount, id: &AccountId) -> Health {
+        let entry = self.registry.get(id);
+        let entry = entry.filter(|entry| Some(&entry.account.uid) == account.metadata.uid.as_ref());
+        entry.map_or(Health::Pending, |entry| entry.reported)
+    }
+
+    /// The endpoint that is queried for an account, while it is collected.
+    pub(super) fn endpoint(&self, id: &AccountId) -> Option<String> {
+        Some(self.registry.get(id)?.account.connection.provider.endpoint().to_string())
+    }
+
+    /// How many services and instances are exposed, once there is a collection.
+    pub(super) fn counts(&self, id: &AccountId) -> Option<(usize, usize)> {
+        Some(self.registry.get(id)?.snapshot?.counts())
+    }
+
+    /// The UID of the object that is collected under this name.
+    pub(super) fn uid(&self, id: &AccountId) -> Option<String> {
+        self.supervisor.uid_of(id)
+    }
+
+    /// All accounts that are collected or listed.
+    pub(super) fn ids(&self) -> Vec<AccountId> {
+        self.supervisor.ids()
+    }
+
+    /// Ends an account's collection; its series go at once.
+    pub(super) fn remove(&self, id: &AccountId) {
+        self.supervisor.remove(id);
+    }
+}

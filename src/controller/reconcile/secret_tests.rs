@@ -1,0 +1,305 @@
+//! What a reconcile does with an account's Secrets, on an API server of a few lines.
+
+use std::convert::Infallible;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use http::{Request, Response};
+use kube::Client;
+use kube::client::Body;
+use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::reflector::{self, store::Writer};
+use kube::runtime::watcher;
+use serde_json::json;
+use tokio::sync::{mpsc, watch};
+
+use super::*;
+use crate::account::Account;
+use crate::cloud::error::Unreachable;
+use crate::cloud::http::Policy;
+use crate::cloud::{Cloud, CloudError};
+use crate::collector::{Connect, Registry, Supervisor};
+use crate::controller::ScrapeService;
+use crate::controller::events::EventPublisher;
+use crate::controller::initial::Startup;
+use crate::controller::monitors::CrdDiscovery;
+
+/// No cloud is queried here.
+struct Nowhere;
+
+impl Connect for Nowhere {
+    fn connect(&self, _: &Account) -> Result<Arc<dyn Cloud>, CloudError> {
+        Err(Unreachable::Dns.into())
+    }
+}
+
+/// The operator's reconciler of one scope, and the API server that it calls.
+struct Operator {
+    scoped: Arc<ScopedReconciler>,
+    writer: Writer<GuardedAccount>,
+    server: Arc<Mutex<Server>>,
+}
+
+/// What the API server answers, and the calls that it received.
+#[derive(Default)]
+struct Server {
+    calls: Vec<String>,
+    /// The code of the answer to a read of a Secret; 200 where none is set.
+    secrets: Option<u16>,
+}
+
+impl Server {
+    fn answer(&mut self, request: &Request<Body>) -> Response<Body> {
+        let call = format!("{} {}", request.method(), request.uri().path());
+        let is_secret = call.contains("/secrets/");
+        let code = if is_secret { self.secrets.unwrap_or(200) } else { 200 };
+        let body = match code {
+            // "acme", twice
+            200 if is_secret => {
+                json!({"metadata": {"name": "acme"}, "data": {"username": "YWNtZQ==", "password": "YWNtZQ=="}})
+            }
+            200 => account("acme", "30s", 1),
+            _ => {
+                let reason = if code == 404 { "NotFound" } else { "Test" };
+                json!({"status": "Failure", "message": "no", "reason": reason, "code": code})
+            }
+        };
+        self.calls.push(call);
+        Response::builder().status(code).body(Body::from(body.to_string().into_bytes())).unwrap()
+    }
+}
+
+impl Operator {
+    fn new() -> Self {
+        let server = Arc::new(Mutex::new(Server::default()));
+        let answering = Arc::clone(&server);
+        let api_server = tower::service_fn(move |request: Request<Body>| {
+            std::future::ready(Ok::<_, Infallible>(answering.lock().unwrap().answer(&request)))
+        });
+        let client = Client::new(api_server, "default");
+        let (metrics, registry) = (Metrics::new(), Arc::new(Registry::default()));
+        let (transitions, _) = mpsc::channel(1);
+        let supervisor =
+            Supervisor::new(Arc::new(Nowhere), Arc::clone(&registry), Arc::clone(&metrics), transitions);
+        let service =
+            ScrapeService { namespace: String::new(), name: String::new(), labels: [].into(), port: 80 };
+        let events = EventPublisher::new(Recorder::new(client.clone(), Reporter::from("tests")));
+        let discovery = Arc::new(CrdDiscovery::new(client.clone()));
+        let reconciler = Reconciler {
+            secrets: SecretReader::new(client.clone(), Arc::clone(&metrics)),
+            collection: Collection { supervisor: Arc::new(supervisor), registry, policy: Policy::default() },
+            monitors: MonitorWriter { client: client.clone(), service, discovery },
+            status: StatusWriter::new(client, events),
+            initial: InitialAccounts::new(1, watch::Sender::new(Startup::Listing)),
+            retries: Retries::default(),
+            writers: Semaphore::new(WRITERS),
+            owns: Arc::new(|_: &str| true),
+            metrics,
+        };
+        let (accounts, writer) = reflector::store();
+        let scoped = ScopedReconciler {
+            reconciler: Arc::new(reconciler),
+            monitors: watch::channel(Monitors::NotInstalled).1,
+            accounts,
+            discovery_until: Instant::now(),
+        };
+        Self { scoped: Arc::new(scoped), writer, server }
+    }
+
+    /// Reconciles an account as its object is now. Returns how many Secrets were read.
+    async fn reconcile(&mut self, account: &serde_json::Value) -> usize {
+        self.outcome(account).await.unwrap();
+        self.server.lock().unwrap().calls.iter().filter(|call| call.contains("/secrets/")).count()
+    }
+
+    /// The same where it may fail.
+    async fn outcome(&mut self, account: &serde_json::Value) -> Result<Action, ReconcileError> {
+        let object: GuardedAccount = serde_json::from_value(account.clone()).unwrap();
+        self.writer.apply_watcher_event(&watcher::Event::Apply(object.clone()));
+        self.server.lock().unwrap().calls.clear();
+        reconcile(Arc::new(object), Arc::clone(&self.scoped)).await
+    }
+
+    /// Sets the code of the API server's answers to reads of Secrets.
+    fn answer_secrets_with(&self, code: Option<u16>) {
+        self.server.lock().unwrap().secrets = code;
+    }
+
+    /// Uses up the rate of later reads.
+    async fn exhaust_the_rate(&mut self) {
+        let mut number = 0;
+        loop {
+            let name = format!("other-{number}");
+            self.reconcile(&account(&name, "30s", 1)).await;
+            if self.reconcile(&account(&name, "30s", 2)).await == 0 {
+                return;
+            }
+            number += 1;
+        }
+    }
+
+    fn registry(&self) -> &Registry {
+        &self.scoped.reconciler.collection.registry
+    }
+
+    /// The cloud that is queried for an account, where it is collected.
+    fn cloud(&self, name: &str) -> Option<String> {
+        self.scoped.reconciler.collection.endpoint(&AccountId::new("team-a", name))
+    }
+
+    /// The interval at which an account is collected, where it is.
+    fn interval(&self, name: &str) -> Option<Duration> {
+        let entry = self.registry().get(&AccountId::new("team-a", name))?;
+        Some(entry.account.schedule.interval)
+    }
+
+    /// Reason and message of an account in the list of all.
+    fn listed(&self, name: &str) -> (&'static str, String) {
+        let account = self.registry().listed(&AccountId::new("team-a", name)).unwrap();
+        (account.reason(), account.message())
+    }
+}
+
+/// An account without a ServiceMonitor.
+fn account(name: &str, interval: &str, generation: i64) -> serde_json::Value {
+    json!({
+        "apiVersion": "caas-operator.io/v1alpha1",
+        "kind": "CaasAccount",
+        "metadata": {"name": name, "namespace": "team-a", "uid": name, "generation": generation},
+        "spec": {
+            "provider": {"alauda": {"endpoint": "https://caas.example.com/v1/"}},
+            "credentials": {"secretRef": {"name": "acme"}},
+            "collection": {"interval": interval},
+            "serviceMonitor": {"enabled": false},
+        },
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_spec_does_not_wait_for_the_rate_and_neither_does_a_new_account() {
+    let mut operator = Operator::new();
+    assert_eq!(operator.reconcile(&account("acme", "30s", 1)).await, 1);
+    operator.exhaust_the_rate().await;
+
+    let before = Instant::now();
+    assert_eq!(operator.reconcile(&account("acme", "10s", 2)).await, 0, "it is queued");
+    assert_eq!(operator.interval("acme"), Some(Duration::from_secs(10)));
+    assert_eq!(operator.reconcile(&account("late", "30s", 1)).await, 1);
+    assert_eq!(operator.interval("late"), Some(Duration::from_secs(30)));
+    assert_eq!(before.elapsed(), Duration::ZERO);
+
+    let (granted, mut grants) = mpsc::channel(100);
+    let grant = operator.scoped.reconciler.secrets.grant(granted);
+    assert!(tokio::time::timeout(Duration::from_secs(1), grant).await.is_err());
+    let mut named = Vec::new();
+    while let Some(id) = grants.recv().await {
+        named.push(id);
+    }
+    assert!(named.contains(&AccountId::new("team-a", "acme")), "{named:?}");
+    assert_eq!(operator.reconcile(&account("acme", "10s", 2)).await, 1);
+    assert_eq!(operator.reconcile(&account("acme", "10s", 2)).await, 0, "once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_whose_secret_cannot_be_read_is_listed_as_pending() {
+    let mut operator = Operator::new();
+    operator.reconcile(&account("acme", "30s", 1)).await;
+    operator.answer_secrets_with(Some(500));
+    operator.outcome(&account("unreadable", "30s", 1)).await.unwrap_err();
+    let (reason, message) = operator.listed("unreadable");
+    assert_eq!(reason, "Pending");
+    assert!(message.starts_with("Secret team-a/acme has not been read yet: "), "{message}");
+
+    operator.outcome(&account("acme", "10s", 2)).await.unwrap_err();
+    assert!(operator.interval("acme").is_some(), "collection goes on with the last reading");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_cloud_is_never_sent_what_a_secret_held_before_the_account_named_it() {
+    let mut operator = Operator::new();
+    operator.reconcile(&account("acme", "30s", 1)).await;
+    let first = operator.cloud("acme");
+    assert!(first.is_some());
+
+    let another = "https://another.example.com/v1/";
+    let mut moved = account("acme", "30s", 2);
+    moved["spec"]["provider"]["alauda"]["endpoint"] = json!(another);
+    operator.answer_secrets_with(Some(500));
+    operator.outcome(&moved).await.unwrap_err();
+    assert_eq!(operator.cloud("acme"), first);
+    operator.answer_secrets_with(None);
+    assert_eq!(operator.reconcile(&moved).await, 1);
+    assert_eq!(operator.cloud("acme").as_deref(), Some(another));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_was_there_is_read_once_more_before_its_absence_counts() {
+    for (code, reason) in [(404, "SecretNotFound"), (403, "SecretForbidden")] {
+        let mut operator = Operator::new();
+        operator.reconcile(&account("acme", "30s", 1)).await;
+        operator.answer_secrets_with(Some(code));
+        assert_eq!(operator.reconcile(&account("acme", "30s", 2)).await, 1);
+        assert!(operator.interval("acme").is_some(), "{code}");
+        assert_eq!(operator.reconcile(&account("acme", "30s", 2)).await, 0, "not at once");
+
+        // It was there again in time.
+        tokio::time::sleep(RECHECKED).await;
+        operator.answer_secrets_with(None);
+        assert_eq!(operator.reconcile(&account("acme", "30s", 2)).await, 1);
+        assert!(operator.interval("acme").is_some(), "{code}");
+
+        operator.answer_secrets_with(Some(code));
+        assert_eq!(operator.reconcile(&account("acme", "30s", 3)).await, 1);
+        tokio::time::sleep(RECHECKED).await;
+        assert_eq!(operator.reconcile(&account("acme", "30s", 3)).await, 1);
+        assert_eq!((operator.interval("acme"), operator.listed("acme").0), (None, reason));
+    }
+}
+
+/// A little longer than the time until a lost Secret is read once more.
+const RECHECKED: Duration = Duration::from_secs(6);
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_was_never_there_is_reported_at_once() {
+    let mut operator = Operator::new();
+    operator.answer_secrets_with(Some(404));
+    operator.reconcile(&account("acme", "30s", 1)).await;
+    assert_eq!(operator.listed("acme").0, "SecretNotFound");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_not_changed_stays_in_memory_once() {
+    let mut operator = Operator::new();
+    let id = AccountId::new("team-a", "acme");
+    let mut held = Vec::new();
+    for generation in [1, 2] {
+        let acme = account("acme", "30s", generation);
+        assert_eq!(operator.reconcile(&acme).await, 1);
+        let acme: CaasAccount = serde_json::from_value(acme).unwrap();
+        let secrets = &operator.scoped.reconciler.secrets;
+        held.push(secrets.dereference(&acme, &id, false).await.unwrap().unwrap().credentials);
+    }
+    assert!(Arc::ptr_eq(&held[0], &held[1]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_of_the_secrets_of_a_suspended_account_is_kept() {
+    let mut operator = Operator::new();
+    operator.reconcile(&account("acme", "30s", 1)).await;
+    assert_eq!(operator.scoped.reconciler.secrets.ids().len(), 1);
+    let mut suspended = account("acme", "30s", 2);
+    suspended["spec"]["suspend"] = json!(true);
+    assert_eq!(operator.reconcile(&suspended).await, 0);
+    assert_eq!((operator.scoped.reconciler.secrets.ids().len(), operator.interval("acme")), (0, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_write_delays_a_first_reading() {
+    let mut operator = Operator::new();
+    let reconciler = Arc::clone(&operator.scoped.reconciler);
+    let _busy = reconciler.writers.acquire_many(u32::try_from(WRITERS).unwrap()).await.unwrap();
+    let acme = account("acme", "30s", 1);
+    let waiting = tokio::time::timeout(Duration::from_secs(1), operator.outcome(&acme)).await;
+    assert!(waiting.is_err(), "the status was written");
+    assert!(operator.interval("acme").is_some());
+}

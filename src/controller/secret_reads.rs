@@ -1,0 +1,232 @@
+//! How many Secrets are read at once, and how often. Knows no Secret and no account beyond its name.
+//!
+//! First readings are bounded by [`ReadConcurrency`] alone, so that a start is short. Later ones share one rate, in the
+//! order in which accounts ask for it ([`LaterReads`]).
+
+use std::collections::{HashMap, VecDeque};
+use std::future::Future;
+use std::num::NonZeroU32;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use governor::clock::Clock;
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, mpsc};
+use tokio::time::Instant;
+
+use super::api_call::ApiError;
+use crate::account::AccountId;
+
+/// The most reads of Secrets under way.
+const AT_ONCE: usize = 32;
+
+/// The most later reads a second, over all accounts.
+const PER_SECOND: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
+
+/// How many of these the periods of healthy accounts may use. The rest is for reads that nobody can foresee.
+const PLANNED_PER_SECOND: u32 = 8;
+
+/// The time between two readings of a healthy account at best.
+const HEALTHY_PERIOD: Duration = Duration::from_secs(60);
+
+/// The same for an account that fails for its credentials.
+const FAILING_PERIOD: Duration = Duration::from_secs(15);
+
+/// The time between two readings of an account's Secrets where so many accounts are read.
+pub(super) fn period(failing: bool, accounts: usize) -> Duration {
+    if failing {
+        return FAILING_PERIOD;
+    }
+    let accounts = u32::try_from(accounts).unwrap_or(u32::MAX);
+    HEALTHY_PERIOD.max(Duration::from_secs(1) * accounts / PLANNED_PER_SECOND)
+}
+
+/// Bounds the reads under way: [`AT_ONCE`], halved by each 429, one more after each answer.
+pub(super) struct ReadConcurrency {
+    permits: Semaphore,
+    limit: Mutex<Limit>,
+}
+
+struct Limit {
+    allowed: usize,
+    /// Permits in use that go when they are returned.
+    excess: usize,
+}
+
+impl Default for ReadConcurrency {
+    fn default() -> Self {
+        Self { permits: Semaphore::new(AT_ONCE), limit: Mutex::new(Limit { allowed: AT_ONCE, excess: 0 }) }
+    }
+}
+
+impl ReadConcurrency {
+    /// Waits for a permit and reads. Cancelling it returns the permit.
+    pub(super) async fn run<T>(
+        &self,
+        read: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, ApiError> {
+        // The semaphore is never closed.
+        let permit = self.permits.acquire().await.ok();
+        let result = read.await;
+        match &result {
+            Err(error) if error.code() == Some(429) => self.halve(),
+            Err(error) if error.code().is_none() => {}
+            _ => self.grow(),
+        }
+        self.put_back(permit);
+        result
+    }
+
+    fn halve(&self) {
+        let mut limit = self.limit();
+        let removed = limit.allowed / 2;
+        limit.allowed -= removed;
+        limit.excess += removed - self.permits.forget_permits(removed);
+    }
+
+    fn grow(&self) {
+        let mut limit = self.limit();
+        if limit.allowed == AT_ONCE {
+            return;
+        }
+        limit.allowed += 1;
+        if limit.excess > 0 {
+            limit.excess -= 1;
+        } else {
+            self.permits.add_permits(1);
+        }
+    }
+
+    fn put_back(&self, permit: Option<SemaphorePermit<'_>>) {
+        let mut limit = self.limit();
+        if let Some(permit) = permit
+            && limit.excess > 0
+        {
+            limit.excess -= 1;
+            permit.forget();
+        }
+    }
+
+    fn limit(&self) -> MutexGuard<'_, Limit> {
+        self.limit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The rate of later reads, and the queue of accounts that wait for it.
+pub(super) struct LaterReads {
+    limiter: RateLimiter<NotKeyed, InMemoryState, SinceStart, NoOpMiddleware<Nanos>>,
+    queue: Mutex<Queue>,
+    added: Notify,
+}
+
+#[derive(Default)]
+struct Queue {
+    /// In the order of asking, each with the number of its Secrets.
+    waiting: VecDeque<(AccountId, NonZeroU32)>,
+    turns: HashMap<AccountId, Turn>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Turn {
+    Waits,
+    Granted,
+}
+
+impl Default for LaterReads {
+    fn default() -> Self {
+        let limiter =
+            RateLimiter::direct_with_clock(Quota::per_second(PER_SECOND), SinceStart(Instant::now()));
+        Self { limiter, queue: Mutex::default(), added: Notify::new() }
+    }
+}
+
+impl LaterReads {
+    /// Whether the account may read so many Secrets now. Otherwise it joins the queue, and [`Self::grant`] names it when
+    /// it may.
+    pub(super) fn may_read(&self, id: &AccountId, secrets: NonZeroU32) -> bool {
+        let mut queue = self.queue();
+        match queue.turns.get(id) {
+            Some(Turn::Granted) => return queue.turns.remove(id).is_some(),
+            Some(Turn::Waits) => return false,
+            None => {}
+        }
+        if queue.waiting.is_empty() && self.take(secrets).is_none() {
+            return true;
+        }
+        queue.turns.insert(id.clone(), Turn::Waits);
+        queue.waiting.push_back((id.clone(), secrets));
+        self.added.notify_one();
+        false
+    }
+
+    /// Takes an account out of the queue.
+    pub(super) fn remove(&self, id: &AccountId) {
+        let mut queue = self.queue();
+        if queue.turns.remove(id) == Some(Turn::Waits) {
+            queue.waiting.retain(|(waiting, _)| waiting != id);
+        }
+    }
+
+    /// Grants the queue's accounts their reads, at the rate, and sends each to be reconciled. Never ends.
+    pub(super) async fn grant(&self, reconcile: mpsc::Sender<AccountId>) {
+        loop {
+            match self.next() {
+                Next::Granted(id) => {
+                    // Where nobody reconciles any more, nobody waits for it.
+                    let _ = reconcile.send(id).await;
+                }
+                Next::After(wait) => tokio::time::sleep(wait).await,
+                Next::Empty => self.added.notified().await,
+            }
+        }
+    }
+
+    fn next(&self) -> Next {
+        let mut queue = self.queue();
+        let Some((_, secrets)) = queue.waiting.front() else { return Next::Empty };
+        if let Some(wait) = self.take(*secrets) {
+            return Next::After(wait);
+        }
+        let Some((id, _)) = queue.waiting.pop_front() else { return Next::Empty };
+        queue.turns.insert(id.clone(), Turn::Granted);
+        Next::Granted(id)
+    }
+
+    /// Takes so many reads from the rate, or says when they are free.
+    fn take(&self, reads: NonZeroU32) -> Option<Duration> {
+        match self.limiter.check_n(reads) {
+            Ok(Ok(())) => None,
+            Ok(Err(not_until)) => Some(not_until.wait_time_from(self.limiter.clock().now())),
+            // More than a second's reads: an account has two Secrets at most.
+            Err(_) => Some(Duration::from_secs(1)),
+        }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+enum Next {
+    Granted(AccountId),
+    After(Duration),
+    Empty,
+}
+
+/// Tokio's clock for the rate limiter.
+#[derive(Clone)]
+struct SinceStart(Instant);
+
+impl Clock for SinceStart {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        self.0.elapsed().into()
+    }
+}
+
+#[cfg(test)]
+mod tests;
