@@ -1,6 +1,6 @@
-//! How fast and how much at once one account may ask: a token bucket that a 429 slows down, and a number of slots.
+//! How fast and how concurrently one account may send requests: a token bucket that a 429 slows down, and a number of slots.
 //!
-//! Runs on tokio's clock. Whoever gives up waiting (a dropped future) leaves nothing taken.
+//! Runs on tokio's clock. A waiter that is dropped leaves nothing taken.
 
 use std::sync::{Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,45 +10,46 @@ use tokio::time::{Instant, sleep};
 
 use crate::cloud::CloudError;
 
-/// So long after the end of a pause the rate would have come back from nothing; from a half it takes half as long.
+/// How long the rate takes to recover from nothing after a silence; from a half it takes half as long.
 const RECOVERY: Duration = Duration::from_secs(5 * 60);
-/// The slowest that a cloud can make us, as a part of the account's own rate.
-const SLOWEST: f64 = 1.0 / 64.0;
-/// Tokens are saved up for this long, so that a burst stays a small part of a second's requests.
+/// The lowest rate that a cloud can impose, as a part of the account's own.
+const LOWEST: f64 = 1.0 / 64.0;
+/// The bucket holds the tokens of this long, so that a burst is a small part of a second's requests.
 const BURST: Duration = Duration::from_millis(100);
 
-/// An account's budget of requests.
+/// One account's requests: at most so many at once, and so many a second.
 pub(super) struct RequestBudget {
     slots: Semaphore,
-    /// Held while waiting for a token: whoever came first goes first.
-    turnstile: Mutex<()>,
-    rate: StdMutex<Rate>,
+    /// Held while waiting for a token, so that requests are admitted in order.
+    queue: Mutex<()>,
+    bucket: StdMutex<TokenBucket>,
 }
 
 impl RequestBudget {
-    pub(super) fn new(requests_per_second: u32, most_at_once: usize) -> Self {
+    pub(super) fn new(requests_per_second: u32, max_concurrent: usize) -> Self {
+        let rate = f64::from(requests_per_second.max(1));
         Self {
-            slots: Semaphore::new(most_at_once.clamp(1, Semaphore::MAX_PERMITS)),
-            turnstile: Mutex::new(()),
-            rate: StdMutex::new(Rate::new(f64::from(requests_per_second.max(1)), Instant::now())),
+            slots: Semaphore::new(max_concurrent.clamp(1, Semaphore::MAX_PERMITS)),
+            queue: Mutex::new(()),
+            bucket: StdMutex::new(TokenBucket::new(rate, Instant::now())),
         }
     }
 
-    /// Waits until one more request may be sent, and holds its slot until dropped.
+    /// Waits until one more request may be sent. The request holds its slot until the permit is dropped.
     ///
-    /// While the cloud wants silence for longer than `patience` the answer is `RateLimited`, at once.
+    /// Fails at once with `RateLimited` while the cloud asks for silence for longer than `patience`.
     pub(super) async fn admit(&self, patience: Duration) -> Result<Option<SemaphorePermit<'_>>, CloudError> {
-        // Fails only when closed, which nobody does.
+        // `None` only for a closed semaphore, and this one is never closed.
         let slot = self.slots.acquire().await.ok();
-        let _turn = self.turnstile.lock().await;
+        let _turn = self.queue.lock().await;
         loop {
             let now = Instant::now();
             let wait = {
-                let mut rate = self.rate();
-                if let Some(silence) = rate.silence(now).filter(|silence| *silence > patience) {
+                let mut bucket = self.bucket();
+                if let Some(silence) = bucket.silence(now).filter(|silence| *silence > patience) {
                     return Err(CloudError::RateLimited { retry_after: Some(silence) });
                 }
-                match rate.take(now) {
+                match bucket.take(now) {
                     Ok(()) => return Ok(slot),
                     Err(wait) => wait,
                 }
@@ -57,101 +58,108 @@ impl RequestBudget {
         }
     }
 
-    /// The cloud answered 429 to a request sent at `sent`: silence for `pause`, then at half the rate.
+    /// The cloud answered 429 to a request sent at `sent`: silence for `pause`, then half the rate.
     pub(super) fn throttle(&self, sent: Instant, pause: Duration) {
-        self.rate().throttle(Instant::now(), sent, pause);
+        self.bucket().throttle(Instant::now(), sent, pause);
     }
 
     /// Whether nothing may be sent now.
     pub(super) fn is_silent(&self) -> bool {
-        self.rate().silence(Instant::now()).is_some()
+        self.bucket().silence(Instant::now()).is_some()
     }
 
-    fn rate(&self) -> MutexGuard<'_, Rate> {
-        self.rate.lock().unwrap_or_else(PoisonError::into_inner)
+    fn bucket(&self) -> MutexGuard<'_, TokenBucket> {
+        self.bucket.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The bucket itself: plain arithmetic over instants.
-struct Rate {
-    /// Requests a second as configured.
-    full: f64,
+/// Tokens that accumulate at a rate: plain arithmetic over instants.
+struct TokenBucket {
+    /// The configured rate, in requests a second.
+    full_rate: f64,
     /// The newest slowdown.
-    slowed: Option<Slowdown>,
+    slowdown: Option<Slowdown>,
     tokens: f64,
-    filled: Instant,
+    filled_at: Instant,
 }
 
 #[derive(Clone, Copy)]
 struct Slowdown {
-    /// When it was found.
+    /// When the 429 arrived.
     at: Instant,
-    /// Until when nothing is sent.
+    /// The end of the silence.
     until: Instant,
     /// The rate after that.
     rate: f64,
 }
 
-impl Rate {
-    fn new(full: f64, now: Instant) -> Self {
-        Self { full, slowed: None, tokens: Self::most_tokens(full), filled: now }
+impl TokenBucket {
+    fn new(full_rate: f64, now: Instant) -> Self {
+        Self { full_rate, slowdown: None, tokens: Self::capacity(full_rate), filled_at: now }
     }
 
-    fn most_tokens(rate: f64) -> f64 {
+    fn capacity(rate: f64) -> f64 {
         (rate * BURST.as_secs_f64()).max(1.0)
     }
 
-    /// Requests a second now: after a slowdown it rises steadily to full.
-    fn current(&self, now: Instant) -> f64 {
-        self.slowed.map_or(self.full, |slowed| {
-            let recovered =
-                now.saturating_duration_since(slowed.until).as_secs_f64() / RECOVERY.as_secs_f64();
-            (slowed.rate + self.full * recovered).min(self.full)
+    /// The rate now: after a slowdown it rises steadily to the full one.
+    fn rate(&self, now: Instant) -> f64 {
+        self.slowdown.map_or(self.full_rate, |slowdown| {
+            let elapsed = now.saturating_duration_since(slowdown.until);
+            let recovered = elapsed.as_secs_f64() / RECOVERY.as_secs_f64();
+            (slowdown.rate + self.full_rate * recovered).min(self.full_rate)
         })
     }
 
-    /// How long nothing may be sent from now on, if so.
+    /// How long nothing may be sent from now on, if at all.
     fn silence(&self, now: Instant) -> Option<Duration> {
-        let left = self.slowed?.until.saturating_duration_since(now);
+        let left = self.slowdown?.until.saturating_duration_since(now);
         (!left.is_zero()).then_some(left)
     }
 
-    /// Takes a token, or tells how long to wait before trying again.
+    /// Takes a token, or returns how long to wait before the next try.
+    ///
+    /// An empty bucket fills almost to its capacity first: one timer then admits a burst instead of one request. The last
+    /// token is left as slack, so that a timer that fires late loses none.
     fn take(&mut self, now: Instant) -> Result<(), Duration> {
         if let Some(silence) = self.silence(now) {
             return Err(silence);
         }
-        let rate = self.current(now);
-        let gained = now.saturating_duration_since(self.filled).as_secs_f64() * rate;
-        self.tokens = (self.tokens + gained).min(Self::most_tokens(rate));
-        self.filled = now;
+        let rate = self.rate(now);
+        let capacity = Self::capacity(rate);
+        let gained = now.saturating_duration_since(self.filled_at).as_secs_f64() * rate;
+        self.tokens = (self.tokens + gained).min(capacity);
+        self.filled_at = now;
         // Sums of fractions fall short of a whole by their last bits.
         if self.tokens >= 1.0 - 1e-6 {
             self.tokens = (self.tokens - 1.0).max(0.0);
             Ok(())
         } else {
-            Err(Duration::from_secs_f64((1.0 - self.tokens) / rate))
+            let burst = (capacity - 1.0).max(1.0);
+            Err(Duration::from_secs_f64((burst - self.tokens) / rate))
         }
     }
 
-    /// Requests that were under way when the slowdown was found tell nothing new: together they count once.
+    /// Requests that were in flight when the slowdown began say nothing new: together they count once.
     fn throttle(&mut self, now: Instant, sent: Instant, pause: Duration) {
-        // A cloud that asked for a longer silence before has not taken it back.
-        let until = self.slowed.map_or(now + pause, |slowed| slowed.until.max(now + pause));
-        match &mut self.slowed {
-            Some(slowed) if sent <= slowed.at => slowed.until = until,
+        // A shorter pause does not take back a longer one that the cloud asked for before.
+        let until = self.slowdown.map_or(now + pause, |slowdown| slowdown.until.max(now + pause));
+        match &mut self.slowdown {
+            Some(slowdown) if sent <= slowdown.at => slowdown.until = until,
             _ => {
-                let rate = (self.current(now) / 2.0).max(self.full * SLOWEST);
-                self.slowed = Some(Slowdown { at: now, until, rate });
+                let rate = (self.rate(now) / 2.0).max(self.full_rate * LOWEST);
+                self.slowdown = Some(Slowdown { at: now, until, rate });
             }
         }
         self.tokens = 0.0;
-        self.filled = until;
+        self.filled_at = until;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use futures::future::join_all;
     use tokio::time::{advance, timeout};
 
@@ -173,12 +181,27 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn requests_at_the_rate_go_out_in_bursts_and_lose_nothing_of_it() {
+        let budget = RequestBudget::new(50, 32);
+        let start = Instant::now();
+        let admitted = join_all((0..1_005).map(async |_| {
+            admit(&budget).await.unwrap();
+            start.elapsed()
+        }));
+        let admitted = admitted.await;
+        let wake_ups: HashSet<_> = admitted.iter().collect();
+        assert!(wake_ups.len() <= 1_000 / 4 + 1, "{} wake-ups for 1,000 requests", wake_ups.len());
+        let took = start.elapsed().as_millis();
+        assert!((19_900..20_200).contains(&took), "{took} ms");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_429_silences_halves_and_the_rate_comes_back() {
         let budget = RequestBudget::new(50, 32);
         let sent = Instant::now();
         advance(Duration::from_millis(20)).await;
         budget.throttle(sent, Duration::from_secs(5));
-        let is_slow = |budget: &RequestBudget| budget.rate().current(Instant::now()) < 50.0;
+        let is_slow = |budget: &RequestBudget| budget.bucket().rate(Instant::now()) < 50.0;
         assert!(budget.is_silent() && is_slow(&budget));
 
         let start = Instant::now();
@@ -203,11 +226,11 @@ mod tests {
             budget.throttle(sent, Duration::from_secs(1));
         }
         let now = Instant::now();
-        assert!((budget.rate().current(now) - 32.0).abs() < 0.1);
+        assert!((budget.bucket().rate(now) - 32.0).abs() < 0.1);
 
         advance(Duration::from_secs(2)).await;
         budget.throttle(Instant::now(), Duration::from_secs(1));
-        assert!(budget.rate().current(now) < 17.0, "a later one counts again");
+        assert!(budget.bucket().rate(now) < 17.0, "a later one counts again");
     }
 
     #[tokio::test(start_paused = true)]
@@ -228,7 +251,7 @@ mod tests {
             advance(Duration::from_millis(10)).await;
             budget.throttle(Instant::now(), Duration::from_millis(1));
         }
-        assert!(budget.rate().current(Instant::now()) >= 1.0);
+        assert!(budget.bucket().rate(Instant::now()) >= 1.0);
     }
 
     #[tokio::test(start_paused = true)]
