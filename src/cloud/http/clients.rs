@@ -1,6 +1,6 @@
-//! One connection pool a set of trusted certificates, shared by all accounts of the process.
+//! One HTTP client per set of trusted certificates, shared by all accounts of the process.
 //!
-//! A client of its own would cost each account more than 100 KB and its own connections to the same host.
+//! A client per account would cost more than 100 KB each, and connections of its own to the same host.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -18,40 +18,40 @@ use super::tls::{self, CaBundleProblem};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longer than the default interval of 30 s, so that a cycle finds the connections of the one before.
 ///
-/// Nothing of ours bounds the age of a connection that is used each cycle. A cloud whose name moved is found at its new
-/// address when the old one closes the connection or fails, as one does that is taken out of service; servers and
+/// Nothing here bounds the age of a connection that each cycle uses. A cloud whose name moved is found at its new address
+/// once the old one closes the connection or fails, as it does when it is taken out of service; servers and load
 /// balancers also close connections after a number of requests or some minutes.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(45);
 
 /// Why there is no client.
 #[derive(Debug, Error)]
 pub enum ClientProblem {
-    /// The account's bundle of certificates cannot be used.
+    /// The account's CA bundle cannot be used.
     #[error("the CA bundle cannot be used: {0}")]
     CaBundle(#[from] CaBundleProblem),
-    /// The TLS library refuses its own defaults.
+    /// The TLS library rejects its own defaults.
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
-    /// The HTTP library refuses its settings.
+    /// The HTTP library rejects its settings.
     #[error("the HTTP client cannot be set up")]
     Http(#[source] reqwest::Error),
 }
 
-/// A connection pool with what it trusts.
+/// An HTTP client, with its connections and the certificates that it trusts.
 pub(super) struct Client {
     pub(super) http: reqwest::Client,
-    /// Without a single root no https request can succeed.
+    /// Whether it trusts any certificate. Without one, no https request can succeed.
     pub(super) has_roots: bool,
 }
 
-/// The bundle (PEM) that a client trusts; `None` is the system's certificates.
-type Trusts = Option<Arc<[u8]>>;
+/// The CA bundle (PEM) that a client trusts; `None` stands for the system's certificates.
+type TrustedBundle = Option<Arc<[u8]>>;
 
-/// The clients in use, by what they trust.
+/// The clients in use, by the bundle that they trust.
 pub(super) struct Clients {
     policy: Arc<Policy>,
     lookups: Arc<Lookups>,
-    in_use: Mutex<HashMap<Trusts, Weak<Client>>>,
+    in_use: Mutex<HashMap<TrustedBundle, Weak<Client>>>,
 }
 
 impl Clients {
@@ -59,7 +59,7 @@ impl Clients {
         Self { policy, lookups: Arc::new(Lookups::new(lookup)), in_use: Mutex::default() }
     }
 
-    /// The client that trusts this bundle (PEM), or the system's certificates.
+    /// The client that trusts this CA bundle (PEM) or, without one, the system's certificates.
     pub(super) fn get(&self, ca_bundle: Option<&[u8]>) -> Result<Arc<Client>, ClientProblem> {
         let key = ca_bundle.map(Arc::<[u8]>::from);
         let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn accounts_that_trust_the_same_share_a_client_and_others_do_not() {
+    fn accounts_that_trust_the_same_bundle_share_a_client_and_others_do_not() {
         let clients = clients();
         let (ours, theirs) = (bundle(), bundle());
         let first = clients.get(Some(&ours)).unwrap();
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_nobody_uses_any_more_goes() {
+    fn an_unused_client_is_removed() {
         let clients = clients();
         drop(clients.get(Some(&bundle())).unwrap());
         let _kept = clients.get(Some(&bundle())).unwrap();
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_system_without_certificates_says_so_instead_of_blaming_the_cloud() {
+    async fn a_system_without_certificates_is_reported_as_such_and_not_as_a_fault_of_the_cloud() {
         let client = clients().build(RootCertStore::empty()).unwrap();
         let limits = AccountLimits {
             request_timeout: Duration::from_secs(1),

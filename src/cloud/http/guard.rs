@@ -1,7 +1,7 @@
-//! Which endpoints and addresses may be asked. Pure: resolves nothing and sends nothing.
+//! Which endpoints and addresses requests may go to. Pure: resolves nothing and sends nothing.
 //!
-//! Who may write a `CaasAccount` chooses its endpoint, and the operator stands inside the cluster's network: without
-//! this guard an account could make it knock at metadata services and at everything else that is private.
+//! The author of a `CaasAccount` chooses its endpoint, and the operator runs inside the cluster's network. Without this
+//! guard an account could direct it at metadata services and at everything else that is private.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
@@ -14,15 +14,15 @@ use crate::cloud::error::Refusal;
 /// What the administrator allows.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
-    /// Below which URLs an endpoint must lie; empty: below any.
+    /// Prefixes of allowed endpoints; empty allows all.
     pub allow_endpoints: Vec<Prefix>,
-    /// Networks that may be asked although they are private, local or reserved.
+    /// Networks that are allowed although they are private, local or reserved.
     pub allow_cidrs: Vec<IpNet>,
-    /// Whether plain http may be spoken.
+    /// Whether plain http is allowed.
     pub allow_http: bool,
 }
 
-/// The start of URLs that may be asked: an origin and whole path segments.
+/// A prefix of allowed URLs: an origin and whole path segments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prefix(Url);
 
@@ -31,7 +31,7 @@ impl FromStr for Prefix {
 
     fn from_str(text: &str) -> Result<Self, Refusal> {
         let url = Url::parse(text).map_err(|_| Refusal::NotAnEndpoint)?;
-        plain(&url)?;
+        check_plain(&url)?;
         Ok(Self(url))
     }
 }
@@ -45,36 +45,36 @@ impl Prefix {
     }
 }
 
-/// A path's segments; the slash at its end makes no difference.
+/// A path's segments, without the empty one after a trailing slash.
 fn segments(url: &Url) -> Vec<&str> {
     let mut segments: Vec<&str> = url.path_segments().into_iter().flatten().collect();
     segments.pop_if(|last| last.is_empty());
     segments
 }
 
-/// Refuses what is not an http(s) URL with a host and without user, query and fragment.
-fn plain(url: &Url) -> Result<(), Refusal> {
-    let bare = url.query().is_none() && url.fragment().is_none();
-    if bare && speaks_http(url) { Ok(()) } else { Err(Refusal::NotAnEndpoint) }
+/// Refuses all but http(s) URLs with a host and without user, query and fragment.
+fn check_plain(url: &Url) -> Result<(), Refusal> {
+    let is_bare = url.query().is_none() && url.fragment().is_none();
+    if is_bare && is_http(url) { Ok(()) } else { Err(Refusal::NotAnEndpoint) }
 }
 
-fn speaks_http(url: &Url) -> bool {
-    let anonymous = url.username().is_empty() && url.password().is_none();
-    matches!(url.scheme(), "http" | "https") && url.has_host() && anonymous
+fn is_http(url: &Url) -> bool {
+    let has_no_user = url.username().is_empty() && url.password().is_none();
+    matches!(url.scheme(), "http" | "https") && url.has_host() && has_no_user
 }
 
 impl Policy {
-    /// Whether an account may name this endpoint. A host that is a name is judged when it is resolved.
+    /// Whether an account may use this endpoint. A host that is a name is checked when it is resolved.
     pub fn check_endpoint(&self, url: &Url) -> Result<(), Refusal> {
-        plain(url)?;
+        check_plain(url)?;
         self.check_request(url)
     }
 
-    /// Whether this URL may be asked: as [`Self::check_endpoint`], but with a query.
+    /// Whether a request may go to this URL. It may have a query, which an endpoint may not.
     ///
-    /// A host that is an address never reaches a resolver, so it is judged here, before each request.
+    /// A host that is an address never reaches the resolver, so it is checked here, before each request.
     pub fn check_request(&self, url: &Url) -> Result<(), Refusal> {
-        if !speaks_http(url) {
+        if !is_http(url) {
             return Err(Refusal::NotAnEndpoint);
         }
         if url.scheme() == "http" && !self.allow_http {
@@ -83,7 +83,7 @@ impl Policy {
         if !self.allow_endpoints.is_empty() && !self.allow_endpoints.iter().any(|prefix| prefix.covers(url)) {
             return Err(Refusal::NotAllowed);
         }
-        // `url` has turned decimal, octal, hexadecimal and short forms into addresses already.
+        // `Url` has already turned decimal, octal, hexadecimal and short forms into addresses.
         match url.host() {
             Some(Host::Ipv4(address)) if !self.allows(address.into()) => Err(Refusal::PrivateAddress),
             Some(Host::Ipv6(address)) if !self.allows(address.into()) => Err(Refusal::PrivateAddress),
@@ -91,7 +91,7 @@ impl Policy {
         }
     }
 
-    /// Whether this address may be dialled: it is public, or in an allowed network.
+    /// Whether this address may be dialled: it is public or in an allowed network.
     pub fn allows(&self, address: IpAddr) -> bool {
         if self.lists(address) {
             return true;
@@ -111,11 +111,11 @@ impl Policy {
     }
 }
 
-/// An IPv6 address that leads to an IPv4 address.
+/// An IPv6 address that embeds an IPv4 address.
 enum Embedding {
-    /// `::ffff:a.b.c.d` and NAT64's `64:ff9b::a.b.c.d`, in use: as public as the address inside.
+    /// `::ffff:a.b.c.d` and NAT64's `64:ff9b::a.b.c.d`: as public as the embedded address.
     Transparent(Ipv4Addr),
-    /// `::a.b.c.d` and 6to4's `2002:abcd::`, given up long ago: no cloud stands there.
+    /// `::a.b.c.d` and 6to4's `2002:abcd::`, deprecated long ago: no cloud has such an address.
     Obsolete(Ipv4Addr),
 }
 
@@ -132,8 +132,8 @@ impl Embedding {
     }
 }
 
-/// IPv4 networks that are not public: IANA's special-purpose registry, multicast, the reserved rest, and the one
-/// public address at which a cloud (Azure) serves its virtual machines' metadata.
+/// IPv4 networks that are not public: IANA's special-purpose registry, multicast, the reserved rest, and the public
+/// address at which Azure serves its virtual machines' metadata.
 const NOT_PUBLIC_V4: [(Ipv4Addr, u32); 17] = [
     (Ipv4Addr::UNSPECIFIED, 8),
     (Ipv4Addr::new(10, 0, 0, 0), 8),
@@ -160,14 +160,14 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     !NOT_PUBLIC_V4.iter().any(within)
 }
 
-/// Only `2000::/3` is handed out to the public (RFC 4291), and in it lie protocol assignments with Teredo, benchmarking
-/// and ORCHID (`2001::/23`), documentation (`2001:db8::/32`, `3fff::/20`) and 6to4 (`2002::/16`).
+/// Only `2000::/3` is allocated to the public (RFC 4291), except protocol assignments with Teredo, benchmarking and
+/// ORCHID (`2001::/23`), documentation (`2001:db8::/32`, `3fff::/20`) and 6to4 (`2002::/16`).
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let [first, second, ..] = address.segments();
-    let handed_out = first & 0xe000 == 0x2000;
-    let protocol = first == 0x2001 && second < 0x200;
-    let documentation = (first == 0x2001 && second == 0xdb8) || (first == 0x3fff && second < 0x1000);
-    handed_out && !protocol && !documentation && first != 0x2002
+    let is_allocated = first & 0xe000 == 0x2000;
+    let is_protocol = first == 0x2001 && second < 0x200;
+    let is_documentation = (first == 0x2001 && second == 0xdb8) || (first == 0x3fff && second < 0x1000);
+    is_allocated && !is_protocol && !is_documentation && first != 0x2002
 }
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ fn every_way_to_write_a_private_address_is_refused() {
 }
 
 #[test]
-fn public_addresses_pass_also_through_nat64() {
+fn public_addresses_are_allowed_also_through_nat64() {
     let strict = policy(&[], &[]);
     for host in [
         "1.1.1.1",
@@ -138,7 +138,7 @@ fn a_prefix_covers_whole_segments_of_its_own_origin_only() {
 }
 
 #[test]
-fn plain_http_needs_leave_and_other_schemes_never_pass() {
+fn plain_http_needs_permission_and_other_schemes_are_always_refused() {
     let strict = policy(&[], &[]);
     assert_eq!(check(&strict, "http://caas.example.com/"), Err(Refusal::NotHttps));
     let lenient = Policy { allow_http: true, ..strict };
@@ -149,7 +149,7 @@ fn plain_http_needs_leave_and_other_schemes_never_pass() {
 }
 
 #[test]
-fn user_query_and_fragment_make_no_endpoint_and_a_query_is_fine_in_a_request() {
+fn an_endpoint_has_no_user_query_or_fragment_and_a_request_may_have_a_query() {
     let strict = policy(&[], &[]);
     for url in [
         "https://u@a.com/",

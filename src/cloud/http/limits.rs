@@ -1,6 +1,6 @@
-//! What of an answer is taken: so many bytes after decompression, JSON so deep, and no broken encoding.
+//! Bounds on an answer: its bytes after decompression, the depth of its JSON, and its encoding.
 //!
-//! Whatever goes wrong while an answer is fetched becomes one word of our own here; no byte of it is kept.
+//! A failure while an answer is fetched becomes one of our own errors here; no byte of the answer is kept.
 
 use std::error::Error;
 use std::io;
@@ -15,8 +15,8 @@ use super::resolve::AllRefused;
 use crate::cloud::CloudError;
 use crate::cloud::error::{AnswerProblem, Refusal, Unreachable};
 
-/// The deepest JSON that is taken; what clouds send is not deeper than ten.
-const DEEPEST: usize = 64;
+/// The deepest JSON that is accepted. Clouds send no more than ten levels.
+const MAX_DEPTH: usize = 64;
 
 /// Reads a body piece by piece and stops at the limit, so that a small bomb never becomes a large buffer. Waits while
 /// there is no memory for it.
@@ -60,24 +60,24 @@ fn is_plain(headers: &HeaderMap) -> bool {
         .all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
-/// The body as JSON text that may be parsed: valid UTF-8, and nested no deeper than is good for a parser.
+/// The body as text that is safe to parse: valid UTF-8, and not nested too deeply.
 pub fn json_text(body: &[u8]) -> Result<&str, AnswerProblem> {
     let text = std::str::from_utf8(body).map_err(|_| AnswerProblem::NotJson)?;
-    if is_deeper_than(body, DEEPEST) { Err(AnswerProblem::TooDeep) } else { Ok(text) }
+    if is_deeper_than(body, MAX_DEPTH) { Err(AnswerProblem::TooDeep) } else { Ok(text) }
 }
 
-/// Parses text that [`json_text`] let pass. What comes out may borrow from it.
+/// Parses text that [`json_text`] accepted. The value may borrow from it.
 pub fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, AnswerProblem> {
     serde_json::from_str(text).map_err(|error| json_problem(&error))
 }
 
-/// What a parser's error says of the answer.
+/// The problem that a parser's error stands for.
 pub fn json_problem(error: &serde_json::Error) -> AnswerProblem {
     if error.is_data() { AnswerProblem::Shape } else { AnswerProblem::NotJson }
 }
 
-/// Whether brackets outside of strings are nested deeper than that. Needs no stack and one pass.
-fn is_deeper_than(json: &[u8], most: usize) -> bool {
+/// Whether brackets outside of strings are nested deeper than `max_depth`. One pass without recursion.
+fn is_deeper_than(json: &[u8], max_depth: usize) -> bool {
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
     for byte in json {
         match byte {
@@ -87,7 +87,7 @@ fn is_deeper_than(json: &[u8], most: usize) -> bool {
             _ if in_string => {}
             b'[' | b'{' => {
                 depth += 1;
-                if depth > most {
+                if depth > max_depth {
                     return true;
                 }
             }
@@ -98,7 +98,7 @@ fn is_deeper_than(json: &[u8], most: usize) -> bool {
     false
 }
 
-/// One word for what went wrong on the way.
+/// The cause of a failed request as one of our own errors.
 pub(super) fn failure(error: &reqwest::Error) -> CloudError {
     if caused_by::<AllRefused>(error) {
         return Refusal::PrivateAddress.into();
@@ -119,7 +119,7 @@ pub(super) fn failure(error: &reqwest::Error) -> CloudError {
     how.into()
 }
 
-/// Whether an error of this type stands anywhere in the chain, also inside an [`io::Error`], which hides its content.
+/// Whether an error of this type is anywhere in the chain, also inside an [`io::Error`], which hides its content.
 fn caused_by<E: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
     let mut current = Some(error);
     while let Some(error) = current {
@@ -147,8 +147,8 @@ mod tests {
 
     #[test]
     fn json_nested_too_deeply_is_refused_before_it_is_parsed() {
-        assert_eq!(json_text(nested(DEEPEST).as_bytes()).unwrap().len(), 2 * DEEPEST);
-        assert_eq!(json_text(nested(DEEPEST + 1).as_bytes()), Err(AnswerProblem::TooDeep));
+        assert_eq!(json_text(nested(MAX_DEPTH).as_bytes()).unwrap().len(), 2 * MAX_DEPTH);
+        assert_eq!(json_text(nested(MAX_DEPTH + 1).as_bytes()), Err(AnswerProblem::TooDeep));
         assert_eq!(json_text("[{\"a\":".repeat(100_000).as_bytes()), Err(AnswerProblem::TooDeep));
     }
 
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_told_apart_from_json_of_another_shape() {
+    fn text_that_is_not_json_differs_from_json_of_another_shape() {
         let number = |body: &[u8]| parse::<u32>(json_text(body)?);
         assert_eq!(number(b"7"), Ok(7));
         for body in [&b""[..], b"<html>", b"\"7", b"7 8", b"\"\xff\""] {
@@ -170,7 +170,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(body in proptest::collection::vec(any::<u8>(), 0..256)) {
+        fn no_body_causes_a_panic(body in proptest::collection::vec(any::<u8>(), 0..256)) {
             let _ = json_text(&body).and_then(parse::<serde_json::Value>);
         }
     }

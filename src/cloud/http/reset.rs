@@ -1,4 +1,4 @@
-//! How long a cloud asks us to wait, in every dialect that clouds speak. Pure.
+//! The wait that a cloud requests, in every header that clouds use for it. Pure.
 //!
 //! `Retry-After` as seconds or as a date (RFC 9110); `RateLimit: limit=…, reset=30` and `RateLimit: "name";r=0;t=30`
 //! (IETF drafts); `ratelimit-reset` and `x-ratelimit-reset` as seconds from now (Render, Northflank) or as seconds
@@ -11,17 +11,17 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 /// Seconds from here on are a point in time, not a wait: as a wait it would be 31 years.
 const EPOCH_FROM: f64 = 1e9;
 
-/// Headers with the seconds until, or the second at which, the limit is lifted.
+/// Headers with the seconds until the limit is lifted, or the second at which it is.
 const RESETS: [&str; 3] = ["ratelimit-reset", "x-ratelimit-reset", "x-rate-limit-reset"];
 
-/// How long an answer with these headers asks us to wait, if it says so in a dialect we know.
+/// The wait that an answer with these headers requests, where it has a header that we know.
 ///
-/// Of an answer that is no 429 only `Retry-After` is meant for us: of the limit many clouds tell with every answer.
-pub(super) fn requested_wait(limited: bool, headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+/// Unless the answer is a 429, only `Retry-After` counts: many clouds send the state of the limit with every answer.
+pub(super) fn requested_wait(is_limited: bool, headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let retry_after =
         text(RETRY_AFTER.as_str()).and_then(|value| seconds(value, now).or_else(|| date(value, now)));
-    if !limited {
+    if !is_limited {
         return retry_after;
     }
     retry_after
@@ -29,7 +29,7 @@ pub(super) fn requested_wait(limited: bool, headers: &HeaderMap, now: SystemTime
         .or_else(|| RESETS.iter().find_map(|name| text(name).and_then(|value| seconds(value, now))))
 }
 
-/// Seconds from now, or since the epoch where they are that many. In the past is no wait at all.
+/// Seconds from now, or since the epoch where the number is that large. A time in the past is no wait.
 fn seconds(text: &str, now: SystemTime) -> Option<Duration> {
     let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0)?;
     let since_epoch = now.duration_since(UNIX_EPOCH).ok()?.as_secs_f64();
@@ -64,12 +64,12 @@ mod tests {
         wait_after(true, headers)
     }
 
-    fn wait_after(limited: bool, headers: &[(&'static str, &str)]) -> Option<u64> {
+    fn wait_after(is_limited: bool, headers: &[(&'static str, &str)]) -> Option<u64> {
         let headers = headers
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()))
             .collect();
-        requested_wait(limited, &headers, UNIX_EPOCH + Duration::from_secs(NOW)).map(|wait| wait.as_secs())
+        requested_wait(is_limited, &headers, UNIX_EPOCH + Duration::from_secs(NOW)).map(|wait| wait.as_secs())
     }
 
     #[test]
@@ -82,23 +82,23 @@ mod tests {
         assert_eq!(wait(&[("x-rate-limit-reset", "1700000001.5")]), Some(1));
         assert_eq!(wait(&[("ratelimit", "limit=100, remaining=0, reset=5")]), Some(5));
         assert_eq!(wait(&[("ratelimit", r#""default";r=0;t=6"#)]), Some(6));
-        assert_eq!(wait(&[]), None, "nothing said");
+        assert_eq!(wait(&[]), None, "no header");
     }
 
     #[test]
-    fn retry_after_goes_before_the_others_unless_it_cannot_be_read() {
+    fn retry_after_takes_precedence_unless_it_cannot_be_parsed() {
         assert_eq!(wait(&[("retry-after", "3"), ("ratelimit-reset", "9")]), Some(3));
         assert_eq!(wait(&[("retry-after", "soon"), ("ratelimit-reset", "9")]), Some(9));
     }
 
     #[test]
-    fn the_state_of_a_limit_is_no_wait_where_no_limit_was_reached() {
+    fn the_state_of_a_limit_is_no_wait_unless_the_limit_was_reached() {
         assert_eq!(wait_after(false, &[("ratelimit-reset", "60"), ("ratelimit", "reset=60")]), None);
         assert_eq!(wait_after(false, &[("retry-after", "7"), ("ratelimit-reset", "60")]), Some(7));
     }
 
     #[test]
-    fn a_reset_in_the_past_is_no_wait_and_nonsense_is_not_understood() {
+    fn a_reset_in_the_past_is_no_wait_and_an_invalid_one_is_ignored() {
         assert_eq!(wait(&[("ratelimit-reset", "1600000000")]), Some(0));
         assert_eq!(wait(&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")]), Some(0));
         for nonsense in ["-1", "NaN", "inf", "1e400", "", "1 2", "99:99"] {
@@ -108,7 +108,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_header_value_makes_it_panic(
+        fn no_header_value_causes_a_panic(
             value in proptest::collection::vec(any::<u8>(), 0..64),
             name in proptest::sample::select(vec!["retry-after", "ratelimit", "ratelimit-reset"]),
         ) {

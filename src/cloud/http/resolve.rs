@@ -1,8 +1,8 @@
-//! From a host's name to the addresses that may be dialled. What passes here is what gets dialled, so a name that
-//! leads elsewhere a moment later (DNS rebinding) is judged anew with the next connection.
+//! Resolves a host's name to the addresses that may be dialled. The addresses that pass are the ones dialled, so a name
+//! that changes a moment later (DNS rebinding) is checked again with the next connection.
 //!
-//! The system's resolver takes a thread for each lookup and keeps it until it has an answer, whether or not anybody still
-//! waits. The same threads render what accounts expose, so a name server that does not answer must not get all of them.
+//! The system's resolver blocks one thread per lookup until it has an answer, even if nobody waits for it any more. The
+//! same threads render metrics, so a name server that does not answer must not block all of them.
 
 use std::collections::HashMap;
 use std::io;
@@ -17,10 +17,10 @@ use tokio::sync::Semaphore;
 
 use super::guard::Policy;
 
-/// The most lookups under way at once: half of the threads that the runtime has for what blocks.
-const MOST_LOOKUPS: usize = 256;
+/// The most lookups at once: half of the runtime's blocking threads.
+const MAX_LOOKUPS: usize = 256;
 
-/// Looks a host's name up.
+/// Looks up the addresses of a host.
 pub trait Lookup: Send + Sync {
     /// All addresses of the host.
     fn lookup(&self, host: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
@@ -39,48 +39,49 @@ impl Lookup for SystemLookup {
     }
 }
 
-/// The name leads to addresses, but to none that may be dialled.
+/// The name has addresses, but none that may be dialled.
 #[derive(Debug, Clone, Copy, Error)]
 #[error("no address of the name may be dialled")]
 pub(super) struct AllRefused;
 
-/// Lookups under way: one a host, however many connections wait for it. Nothing is kept of one that has ended.
+/// Lookups in progress: one per host, shared by all connections that wait for it. Results are not cached.
 pub(super) struct Lookups {
     lookup: Arc<dyn Lookup>,
-    turns: Semaphore,
-    under_way: Mutex<HashMap<String, Found>>,
+    permits: Semaphore,
+    in_progress: Mutex<HashMap<String, Found>>,
 }
 
-/// The addresses of a host, for all who wait for them.
+/// The addresses of a host, shared by all connections that wait for them.
 type Found = Shared<BoxFuture<'static, Result<Arc<[IpAddr]>, io::ErrorKind>>>;
 
 impl Lookups {
     pub(super) fn new(lookup: Arc<dyn Lookup>) -> Self {
-        Self { lookup, turns: Semaphore::new(MOST_LOOKUPS), under_way: Mutex::default() }
+        Self { lookup, permits: Semaphore::new(MAX_LOOKUPS), in_progress: Mutex::default() }
     }
 
-    /// Joins the lookup of this host, or begins it. It goes on to its end when nobody waits any more, as its thread does.
+    /// Joins the lookup of this host, or starts it. A lookup runs to its end even when nobody waits any more, as its thread
+    /// does.
     fn find(self: &Arc<Self>, host: &str) -> Found {
-        let mut under_way = self.under_way();
-        // One that has ended and still stands there did not end well.
-        if let Some(found) = under_way.get(host).filter(|found| found.peek().is_none()) {
+        let mut in_progress = self.in_progress();
+        // A lookup that ended and was not removed has panicked.
+        if let Some(found) = in_progress.get(host).filter(|found| found.peek().is_none()) {
             return found.clone();
         }
         let (lookups, name) = (Arc::clone(self), host.to_owned());
-        let looking = tokio::spawn(async move {
-            // Fails only when closed, which nobody does.
-            let _turn = lookups.turns.acquire().await.ok();
+        let lookup = tokio::spawn(async move {
+            // `None` only for a closed semaphore, and this one is never closed.
+            let _permit = lookups.permits.acquire().await.ok();
             let found = lookups.lookup.lookup(name.clone()).await;
-            lookups.under_way().remove(&name);
+            lookups.in_progress().remove(&name);
             found.map(Arc::from).map_err(|error| error.kind())
         });
-        let found = looking.map(|found| found.unwrap_or(Err(io::ErrorKind::Other))).boxed().shared();
-        under_way.insert(host.to_owned(), found.clone());
+        let found = lookup.map(|found| found.unwrap_or(Err(io::ErrorKind::Other))).boxed().shared();
+        in_progress.insert(host.to_owned(), found.clone());
         found
     }
 
-    fn under_way(&self) -> MutexGuard<'_, HashMap<String, Found>> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    fn in_progress(&self) -> MutexGuard<'_, HashMap<String, Found>> {
+        self.in_progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -103,7 +104,7 @@ impl Resolve for GuardedResolver {
             if addresses.is_empty() {
                 return Err(AllRefused.into());
             }
-            // Port 0 stands for the port of the URL.
+            // Port 0 means the port of the URL.
             let dialled: Addrs = Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0)));
             Ok(dialled)
         })
@@ -120,27 +121,27 @@ mod tests {
 
     use super::*;
 
-    /// Answers nothing before it is open.
+    /// Answers nothing until it is open.
     struct Gate {
-        asked: AtomicUsize,
+        lookups: AtomicUsize,
         open: Arc<Semaphore>,
     }
 
     impl Lookup for Gate {
         fn lookup(&self, host: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
-            self.asked.fetch_add(1, Ordering::Relaxed);
+            self.lookups.fetch_add(1, Ordering::Relaxed);
             let open = Arc::clone(&self.open);
             Box::pin(async move {
-                // What is closed is open to all.
+                // A closed semaphore lets all of them continue.
                 let _ = open.acquire().await;
-                assert_ne!(host, "breaks");
+                assert_ne!(host, "panics");
                 Ok(vec![IpAddr::from([8, 8, 8, 8])])
             })
         }
     }
 
     fn gated() -> (Arc<Gate>, Arc<Lookups>) {
-        let gate = Arc::new(Gate { asked: AtomicUsize::new(0), open: Arc::new(Semaphore::new(0)) });
+        let gate = Arc::new(Gate { lookups: AtomicUsize::new(0), open: Arc::new(Semaphore::new(0)) });
         (Arc::clone(&gate), Arc::new(Lookups::new(gate)))
     }
 
@@ -149,22 +150,22 @@ mod tests {
         let (gate, lookups) = gated();
         let found = || join_all((0..300).map(|number| lookups.find(&format!("{number}.example"))));
         assert!(timeout(Duration::from_secs(5), found()).await.is_err());
-        assert!(timeout(Duration::from_secs(5), found()).await.is_err(), "asked for again in vain");
-        assert_eq!(gate.asked.load(Ordering::Relaxed), MOST_LOOKUPS);
+        assert!(timeout(Duration::from_secs(5), found()).await.is_err(), "waiting again does not help");
+        assert_eq!(gate.lookups.load(Ordering::Relaxed), MAX_LOOKUPS);
 
         gate.open.close();
         assert!(found().await.iter().all(Result::is_ok));
-        assert_eq!(gate.asked.load(Ordering::Relaxed), 300);
-        assert!(lookups.under_way().is_empty(), "nothing is kept");
+        assert_eq!(gate.lookups.load(Ordering::Relaxed), 300);
+        assert!(lookups.in_progress().is_empty(), "no result is kept");
     }
 
     #[tokio::test]
-    async fn a_lookup_that_breaks_is_begun_anew() {
+    async fn a_lookup_that_panics_is_started_again() {
         let (gate, lookups) = gated();
         gate.open.close();
-        for asked in 1..=2 {
-            assert!(lookups.find("breaks").await.is_err());
-            assert_eq!(gate.asked.load(Ordering::Relaxed), asked);
+        for count in 1..=2 {
+            assert!(lookups.find("panics").await.is_err());
+            assert_eq!(gate.lookups.load(Ordering::Relaxed), count);
         }
     }
 }

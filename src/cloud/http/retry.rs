@@ -1,47 +1,47 @@
-//! Whether a failed request is sent once more, and when. Pure: the caller holds the clock and the dice.
+//! Whether and when a failed request is sent again. Pure: the caller has the clock and the random number.
 
 use std::time::Duration;
 
 use crate::cloud::CloudError;
 use crate::cloud::error::{AnswerProblem, Unreachable};
 
-/// How often one request is sent at most where the cloud or the way to it is ill; a cloud that is down gets no storm.
-/// Answers of 429 are not counted: there the deadline and the wait that they ask for decide.
-const MOST_ATTEMPTS: u32 = 4;
-/// The wait before the second attempt; doubled before each further one.
+/// The most attempts of one request while the cloud or its network fails, so that a cloud that is down gets no storm.
+/// After a 429 the deadline and the requested wait decide instead.
+const MAX_ATTEMPTS: u32 = 4;
+/// The wait before the second attempt. It doubles before each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
-/// The longest wait of our own choosing.
+/// The longest wait that no cloud asked for.
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
-/// The first pause after a 429 that does not say how long.
+/// The first pause after a 429 that requests none.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The longest wait that a cloud may ask for. Whatever it says, it is asked again after that.
+/// The longest wait that a cloud may request. A longer one is cut to it.
 pub(super) const LONGEST_REQUESTED: Duration = Duration::from_secs(15 * 60);
 
 /// What to do after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decision {
-    /// Send once more, after this long.
+    /// Send it again after this wait.
     RetryAfter(Duration),
-    /// The failure stands.
+    /// Return the failure.
     GiveUp,
 }
 
 /// Decides on a request that failed for the `attempt`th time (from 1), with `left` of its deadline to spend.
 ///
-/// `asked` is the wait that the cloud asked for. After a 429 the whole account keeps it; a 503 may be of one instance
-/// only, so there it holds for this request, and a cloud that is down as a whole is asked once a cycle, for its first page.
-/// `dice` is uniform in 0..1 and spreads what failed together.
+/// `requested` is the wait that the cloud requested. After a 429 it holds for the whole account. A 503 may concern one
+/// object only, so it holds for this request; a cloud that is down as a whole gets one request a cycle, its first page.
+/// `dice` is uniform in 0..1 and spreads requests that failed together.
 pub(super) fn decide(
     error: &CloudError,
-    asked: Option<Duration>,
+    requested: Option<Duration>,
     attempt: u32,
     left: Duration,
     dice: f64,
 ) -> Decision {
     let wait = match error {
-        CloudError::RateLimited { .. } => pause(asked, attempt, dice),
-        error if attempt < MOST_ATTEMPTS && may_pass(error) => {
-            asked.unwrap_or_default().max(backoff(FIRST_WAIT, attempt, dice))
+        CloudError::RateLimited { .. } => pause(requested, attempt, dice),
+        error if attempt < MAX_ATTEMPTS && is_transient(error) => {
+            requested.unwrap_or_default().max(backoff(FIRST_WAIT, attempt, dice))
         }
         _ => return Decision::GiveUp,
     };
@@ -49,28 +49,28 @@ pub(super) fn decide(
 }
 
 /// How long an account stays silent after a 429.
-pub(super) fn pause(asked: Option<Duration>, attempt: u32, dice: f64) -> Duration {
-    match asked {
-        // A reset of 0 s is a clock's rounding, not an invitation.
-        Some(asked) if !asked.is_zero() => asked.min(LONGEST_REQUESTED),
+pub(super) fn pause(requested: Option<Duration>, attempt: u32, dice: f64) -> Duration {
+    match requested {
+        // A reset of 0 s comes from rounding and does not mean "at once".
+        Some(wait) if !wait.is_zero() => wait.min(LONGEST_REQUESTED),
         _ => backoff(FIRST_PAUSE, attempt, dice),
     }
 }
 
-/// Whether the same request may well succeed in a moment.
-fn may_pass(error: &CloudError) -> bool {
+/// Whether the same request may succeed in a moment.
+fn is_transient(error: &CloudError) -> bool {
     match error {
         CloudError::Status(status) => matches!(status, 500 | 502 | 503 | 504),
         CloudError::Unreachable(how) => {
             matches!(how, Unreachable::Dns | Unreachable::Connect | Unreachable::BrokeOff)
         }
-        // A proxy's HTML page with status 200, or a body that a proxy garbled.
+        // A proxy's HTML page with status 200, or a body that a proxy corrupted.
         CloudError::Answer(problem) => matches!(problem, AnswerProblem::NotJson | AnswerProblem::Encoding),
         CloudError::EndpointRefused(_) | CloudError::LoginRejected | CloudError::RateLimited { .. } => false,
     }
 }
 
-/// Between half and all of `first` doubled with each attempt, up to the longest.
+/// Between half and all of `first`, doubled with each attempt, up to [`LONGEST_WAIT`].
 fn backoff(first: Duration, attempt: u32, dice: f64) -> Duration {
     let doubled = first.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(LONGEST_WAIT);
     doubled.mul_f64(0.5 + dice.clamp(0.0, 1.0) / 2.0)
@@ -87,7 +87,7 @@ mod tests {
     const LIMITED: CloudError = CloudError::RateLimited { retry_after: None };
 
     #[test]
-    fn what_may_pass_is_sent_again_and_what_stays_is_not() {
+    fn a_transient_failure_is_retried_and_a_permanent_one_is_not() {
         for error in [
             CloudError::Status(500),
             CloudError::Status(503),
@@ -126,21 +126,24 @@ mod tests {
     }
 
     #[test]
-    fn an_ill_cloud_is_asked_four_times_at_most() {
+    fn a_failing_cloud_gets_four_attempts_at_most() {
         assert_eq!(decide(&CloudError::Status(503), None, 4, PLENTY, 0.0), Decision::GiveUp);
     }
 
     #[test]
     fn a_wait_that_outlasts_the_deadline_ends_the_request_at_once() {
-        let asked = Some(Duration::from_secs(30));
+        let requested = Some(Duration::from_secs(30));
         let left = Duration::from_secs(10);
-        assert_eq!(decide(&LIMITED, asked, 1, left, 0.0), Decision::GiveUp);
-        assert_eq!(decide(&CloudError::Status(503), asked, 1, left, 0.0), Decision::GiveUp);
-        assert_eq!(decide(&LIMITED, asked, 1, PLENTY, 0.0), Decision::RetryAfter(Duration::from_secs(30)));
+        assert_eq!(decide(&LIMITED, requested, 1, left, 0.0), Decision::GiveUp);
+        assert_eq!(decide(&CloudError::Status(503), requested, 1, left, 0.0), Decision::GiveUp);
+        assert_eq!(
+            decide(&LIMITED, requested, 1, PLENTY, 0.0),
+            Decision::RetryAfter(Duration::from_secs(30))
+        );
     }
 
     #[test]
-    fn what_a_cloud_asks_for_is_honoured_and_capped() {
+    fn a_requested_wait_is_honored_and_capped() {
         assert_eq!(pause(Some(Duration::from_secs(20)), 1, 0.0), Duration::from_secs(20));
         assert_eq!(pause(Some(Duration::from_secs(99_999_999)), 1, 0.0), LONGEST_REQUESTED);
         assert_eq!(pause(Some(Duration::ZERO), 1, 1.0), FIRST_PAUSE);
@@ -150,13 +153,13 @@ mod tests {
     proptest! {
         #[test]
         fn a_retry_always_fits_into_the_deadline(
-            attempt in 1_u32..1000, left in 0_u64..100_000, asked in proptest::option::of(0_u64..u64::MAX),
+            attempt in 1_u32..1000, left in 0_u64..100_000, requested in proptest::option::of(0_u64..u64::MAX),
             dice in 0.0..1.0_f64, limited in any::<bool>(),
         ) {
             let error = if limited { LIMITED } else { CloudError::Status(502) };
             let left = Duration::from_millis(left);
-            let asked = asked.map(Duration::from_millis);
-            if let Decision::RetryAfter(wait) = decide(&error, asked, attempt, left, dice) {
+            let requested = requested.map(Duration::from_millis);
+            if let Decision::RetryAfter(wait) = decide(&error, requested, attempt, left, dice) {
                 prop_assert!(wait < left);
             }
         }

@@ -1,6 +1,6 @@
-//! Whom to trust: the system's certificates, or those of an account's own bundle and no others.
+//! Trusted certificates: the system's, or those of an account's own bundle and no others.
 //!
-//! The crypto provider is named here, so nothing depends on what the process installed.
+//! Names the crypto provider itself, so that nothing depends on the one that the process installed.
 
 use std::sync::Arc;
 
@@ -12,18 +12,18 @@ use thiserror::Error;
 /// Why a bundle of certificates cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum CaBundleProblem {
-    /// Nothing between `BEGIN CERTIFICATE` and `END CERTIFICATE`.
+    /// There is no certificate in it.
     #[error("it holds no certificate; give CA certificates in PEM form (-----BEGIN CERTIFICATE-----)")]
     Empty,
     /// A block is cut off or not base64.
     #[error("it is not valid PEM; give CA certificates in PEM form (-----BEGIN CERTIFICATE-----)")]
     NotPem,
-    /// A block decodes to something else than a certificate.
+    /// A block decodes to something that is not a certificate.
     #[error("one of its blocks is not an X.509 certificate that can be trusted as a CA")]
     NotACertificate,
 }
 
-/// Whether the bundle can be used: one certificate or more in PEM form, and nothing broken among them.
+/// Checks that the bundle holds one or more certificates in PEM form, and nothing broken.
 pub fn check_ca_bundle(pem: &[u8]) -> Result<(), CaBundleProblem> {
     bundled_roots(pem).map(|_| ())
 }
@@ -41,8 +41,8 @@ pub(super) fn bundled_roots(pem: &[u8]) -> Result<RootCertStore, CaBundleProblem
     if roots.is_empty() { Err(CaBundleProblem::Empty) } else { Ok(roots) }
 }
 
-/// The system's certificates: those at `SSL_CERT_FILE` or `SSL_CERT_DIR`, else at the usual places such as
-/// `/etc/ssl/certs`. May be empty, as in an image without any.
+/// The system's certificates: those at `SSL_CERT_FILE` or `SSL_CERT_DIR`, else at the usual paths such as
+/// `/etc/ssl/certs`. Empty in an image without any.
 pub(super) fn system_roots() -> RootCertStore {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
@@ -51,7 +51,7 @@ pub(super) fn system_roots() -> RootCertStore {
         tracing::warn!(
             unusable,
             unreadable = found.errors.len(),
-            "some CA certificates of the system are left out"
+            "some CA certificates of the system are ignored"
         );
     }
     if roots.is_empty() {
@@ -63,7 +63,7 @@ pub(super) fn system_roots() -> RootCertStore {
     roots
 }
 
-/// A client's TLS with these roots: rustls' safe defaults, and HTTP/1.1 only.
+/// TLS settings that trust these roots: rustls' safe defaults, and HTTP/1.1 only.
 pub(super) fn client_config(roots: RootCertStore) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
@@ -83,13 +83,13 @@ mod tests {
     }
 
     #[test]
-    fn a_bundle_of_several_certificates_is_taken_whole() {
+    fn all_certificates_of_a_bundle_are_trusted() {
         let bundle = format!("# our CAs\n{}\n{}", certificate(), certificate());
         assert_eq!(bundled_roots(bundle.as_bytes()).unwrap().len(), 2);
     }
 
     #[test]
-    fn a_bundle_that_cannot_be_used_says_why() {
+    fn a_bundle_that_cannot_be_used_is_rejected_with_its_problem() {
         let cut = certificate().replace("-----END CERTIFICATE-----", "");
         let other = "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n";
         assert_eq!(check_ca_bundle(b""), Err(CaBundleProblem::Empty));
