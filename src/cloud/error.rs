@@ -1,55 +1,57 @@
-//! Why a cloud could not be asked, as a closed enum: no byte of an answer is kept in it.
+//! Why a cloud could not be queried: a closed set of errors that keep no byte of a response.
 //!
-//! Every text here is ours, so that an error may stand in a status, an event, a log and a metric.
+//! Every text here is the operator's own, so an error may appear in a status, an event, a log or a metric.
 
 use std::time::Duration;
 
 use thiserror::Error;
 
-/// What went wrong between us and a cloud.
+/// Why a request, or a whole cycle, failed.
+///
+/// `Display` is for logs and has the status number. Conditions use [`CloudError::summary`].
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum CloudError {
-    /// The endpoint may not be asked at all: nothing was sent.
+    /// The endpoint must not be queried. Nothing was sent.
     #[error("the endpoint is refused: {0}")]
     EndpointRefused(#[from] Refusal),
-    /// No connection, or it broke before an answer was complete.
+    /// No connection, or it ended before a response was complete.
     #[error("the cloud cannot be reached: {0}")]
     Unreachable(#[from] Unreachable),
-    /// The cloud refuses the user and password, or the token.
+    /// The cloud rejects the user and password, or the token.
     #[error("the cloud rejects the credentials")]
     LoginRejected,
-    /// The cloud asks us to slow down.
+    /// The cloud limits the rate of requests.
     #[error("the cloud limits the rate of requests (429)")]
     RateLimited {
-        /// How long it asks us to wait, if it says.
+        /// How long the cloud wants no requests, where it says so.
         retry_after: Option<Duration>,
     },
-    /// An answer with another status than 2xx.
+    /// A response with another status than 2xx and 429.
     #[error("the cloud answered with status {0}")]
     Status(u16),
-    /// An answer that cannot be used.
-    #[error("the cloud's answer cannot be used: {0}")]
+    /// A response of status 2xx that cannot be used.
+    #[error("the cloud's response cannot be used: {0}")]
     Answer(#[from] AnswerProblem),
 }
 
-/// Why an endpoint or an address may not be asked.
+/// Why an endpoint or an address must not be queried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Refusal {
-    /// Plain http without the administrator's leave.
+    /// Plain http, which the administrator does not allow.
     #[error("it is not https; allow plain http with --allow-http")]
     NotHttps,
-    /// No URL that can be asked: other scheme, no host, with user or password in it.
+    /// Not the URL of an API: another scheme, no host, or a user or password in it.
     #[error("it is not a plain http(s) URL with a host and without user, query or fragment")]
     NotAnEndpoint,
     /// Not below a prefix that the administrator allows.
     #[error("it is not among the endpoints that --allow-endpoint lists")]
     NotAllowed,
-    /// The name leads only to addresses inside, such as loopback, private or link-local ones.
+    /// The name resolves only to internal addresses, such as loopback, private or link-local ones.
     #[error("its address is private, local or reserved; allow its network with --allow-cidr")]
     PrivateAddress,
 }
 
-/// Why there was no complete answer.
+/// Why there was no complete response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Unreachable {
     /// The host's name has no address.
@@ -61,26 +63,26 @@ pub enum Unreachable {
     /// The TLS handshake failed: certificate or protocol.
     #[error("its TLS certificate or handshake is not valid")]
     Tls,
-    /// There is no CA certificate to check the endpoint's own with.
+    /// There is no CA certificate to verify the endpoint's with.
     #[error(
         "this system has no CA certificates; mount some at /etc/ssl/certs, set SSL_CERT_FILE or give a CA bundle"
     )]
     NoRoots,
-    /// No complete answer before the deadline.
-    #[error("no complete answer within the request timeout")]
+    /// No complete response before the deadline.
+    #[error("no complete response within the request timeout")]
     Timeout,
-    /// The connection broke while the answer was read.
-    #[error("the answer broke off")]
+    /// The connection ended in the middle of a response.
+    #[error("the connection ended before the response was complete")]
     BrokeOff,
 }
 
-/// Why a 2xx answer cannot be used.
+/// Why a response of status 2xx cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum AnswerProblem {
-    /// More bytes, after decompression, than we take.
+    /// More bytes, after decompression, than the limit.
     #[error("it is larger than the limit")]
     TooLarge,
-    /// JSON nested deeper than we take.
+    /// JSON nested deeper than the limit.
     #[error("its JSON is nested too deeply")]
     TooDeep,
     /// Not JSON: HTML, say, or invalid UTF-8.
@@ -95,15 +97,31 @@ pub enum AnswerProblem {
     /// A redirect, which is never followed.
     #[error("it is a redirect, and redirects are not followed")]
     Redirect,
-    /// A page names a next page that was read already.
-    #[error("its pages form a circle")]
+    /// A page names one as the next that was read already.
+    #[error("its list of pages leads back to an earlier page")]
     PageCycle,
-    /// More pages than we take.
-    #[error("its pages do not end")]
+    /// More pages than the limit.
+    #[error("its list has too many pages")]
     TooManyPages,
 }
 
 impl CloudError {
+    /// The error for conditions and events: without the number of a status, which may differ each cycle.
+    pub fn summary(&self) -> String {
+        match self {
+            Self::Status(401) => "the cloud does not accept the token for a request (401)".to_owned(),
+            Self::Status(403) => "the cloud denies access (403)".to_owned(),
+            Self::Status(404) => "the cloud does not find what was requested (404)".to_owned(),
+            Self::Status(500..) => "the cloud answered with a server error (5xx)".to_owned(),
+            Self::Status(_) => "the cloud answered with an unexpected status".to_owned(),
+            Self::EndpointRefused(_)
+            | Self::Unreachable(_)
+            | Self::LoginRejected
+            | Self::RateLimited { .. }
+            | Self::Answer(_) => self.to_string(),
+        }
+    }
+
     /// Whether no other request of the account can succeed now, whatever it is for.
     pub fn concerns_account(&self) -> bool {
         match self {
@@ -112,7 +130,7 @@ impl CloudError {
         }
     }
 
-    /// A word of a closed set for metric labels and logs.
+    /// The error as a word of a closed set, for metric labels and logs.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::EndpointRefused(_) => "endpoint_refused",
@@ -134,5 +152,24 @@ impl CloudError {
             Self::Answer(AnswerProblem::PageCycle) => "page_cycle",
             Self::Answer(AnswerProblem::TooManyPages) => "too_many_pages",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_is_the_same_whichever_server_error_it_was_and_a_log_has_the_number() {
+        let [internal, gateway] = [CloudError::Status(500), CloudError::Status(502)];
+        assert_eq!(internal.summary(), gateway.summary());
+        assert_ne!(internal.summary(), CloudError::Status(404).summary());
+        assert!(gateway.to_string().contains("502"));
+    }
+
+    #[test]
+    fn a_summary_never_depends_on_how_long_a_cloud_wants_to_be_left_alone() {
+        let limited = |seconds| CloudError::RateLimited { retry_after: Some(Duration::from_secs(seconds)) };
+        assert_eq!(limited(7).summary(), limited(600).summary());
     }
 }

@@ -129,21 +129,23 @@ impl Health {
                     .into()
             }
             Self::Partial { first, .. } => {
-                format!("A part of the collection failed and the rest is exposed. First failure: {first}.")
+                format!("A part of the collection failed and the rest is exposed. First failure: {}.", first.summary())
             }
             Self::Failed(CloudError::LoginRejected) => {
                 "The cloud rejects the credentials; put a user and password, or a token, that it accepts into \
                  the Secret that spec.credentials.secretRef names."
                     .into()
             }
-            Self::Failed(error @ CloudError::EndpointRefused(_)) => format!("No request is sent: {error}."),
+            Self::Failed(error @ CloudError::EndpointRefused(_)) => format!("No request is sent: {}.", error.summary()),
             Self::Failed(error @ CloudError::Unreachable(_)) => format!(
-                "The collection failed: {error}. Check the endpoint in spec.provider, DNS and network policies, and \
-                 spec.tls if the cloud uses a private CA. Retrying every interval."
+                "The collection failed: {}. Check the endpoint in spec.provider, DNS and network policies, and \
+                 spec.tls if the cloud uses a private CA. Retrying every interval.",
+                error.summary()
             ),
             Self::Failed(error @ (CloudError::Status(_) | CloudError::Answer(_))) => format!(
-                "The collection failed: {error}. Check that spec.provider names the cloud's API and an existing \
-                 namespace. Retrying every interval."
+                "The collection failed: {}. Check that spec.provider names the cloud's API and an existing \
+                 namespace. Retrying every interval.",
+                error.summary()
             ),
             Self::Overdue => "The current collection takes so long that all values are stale. Check that the cloud \
                  responds, and lower spec.collection.requestTimeout, or raise spec.collection.requestsPerSecond if \
@@ -159,7 +161,7 @@ impl Health {
     pub fn differs_from(&self, before: &Self) -> bool {
         let kind = |health: &Self| {
             let shared_labels = matches!(health, Self::SharedLabels { .. });
-            (health.reason(), shared_labels, health.error().map(CloudError::reason))
+            (health.reason(), shared_labels, health.error().map(CloudError::summary))
         };
         kind(self) != kind(before)
     }
@@ -209,6 +211,9 @@ mod tests {
         let timeout = || CloudError::Unreachable(Unreachable::Timeout);
         assert!(!partial(2, timeout()).differs_from(&partial(9, timeout())));
         assert!(partial(2, timeout()).differs_from(&partial(2, CloudError::Status(500))));
+        let failed = |status| Health::Failed(CloudError::Status(status));
+        assert!(!failed(500).differs_from(&failed(502)) && failed(500).differs_from(&failed(404)));
+        assert_eq!(failed(500).message(), failed(502).message());
         assert!(Health::Collected.differs_from(&Health::Pending));
         let shared = Health::Collected.rendered(0, 10, Some("web".into()));
         assert!(shared.differs_from(&Health::Collected) && shared.message().contains("\"web\""));

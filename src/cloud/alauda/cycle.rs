@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use url::Url;
 
-use super::Settings;
+use super::target::Settings;
 use super::wire::{self, ListedService, ServicePath};
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::kit::paging::next_url;

@@ -166,13 +166,25 @@ fn a_service_on_two_pages_is_one_and_a_page_of_nothing_new_is_the_last() {
 }
 
 #[test]
-fn services_of_one_name_in_two_applications_are_two() {
+fn services_of_one_name_are_told_apart_by_application_and_by_id() {
     let settings = settings();
     let page = read_page(
-        r#"{"results": [{"service_name": "web", "application": "a", "instances": []},
-        {"service_name": "web", "application": "b", "instances": []}, {"service_name": "web", "instances": []}]}"#,
+        r#"{"results": [{"service_name": "web", "application": "a", "instances": [{"uuid": "i1"}]},
+        {"service_name": "web", "application": "b", "instances": [{"uuid": "i2"}]},
+        {"service_name": "web", "instances": [{"uuid": "i3"}]},
+        {"service_name": "web", "uuid": "1", "instances": [{"uuid": "i4"}]},
+        {"service_name": "web", "uuid": "2", "instances": [{"uuid": "i5"}]},
+        {"service_name": "web", "uuid": "1", "instances": [{"uuid": "i4"}]}]}"#,
     );
-    assert_eq!(started(&settings, page).services.len(), 3);
+    let mut cycle = started(&settings, page);
+    assert_eq!(
+        answer_samples(&mut cycle, |_, _| Ok(Reading::no_data())),
+        (5, None),
+        "the last one is the fourth"
+    );
+    let services = cycle.finish(None).services;
+    let ids: Vec<_> = services.iter().map(|service| service.facts.id.as_deref()).collect();
+    assert_eq!(ids, [None, None, None, Some("1"), Some("2")]);
 }
 
 /// So many small objects that no inventory may hold them.

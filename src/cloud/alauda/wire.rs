@@ -154,6 +154,8 @@ struct WireService<'a> {
     #[serde(borrow)]
     service_name: Scalar<'a>,
     #[serde(borrow)]
+    uuid: Scalar<'a>,
+    #[serde(borrow)]
     application: Name<'a>,
     #[serde(borrow)]
     current_status: Scalar<'a>,
@@ -181,6 +183,7 @@ fn service(json: &str, budget: InventoryBudget) -> Option<ListedService> {
         facts: ServiceFacts {
             name: wire.service_name.into_text()?,
             application: wire.application.0.into_text(),
+            id: wire.uuid.into_text(),
             status: wire.current_status.into_text(),
             desired_instances: wire.target_num_instances.count(),
             running_instances: wire.started_num_instances.count(),

@@ -41,6 +41,7 @@ fn the_documented_page_is_read() {
         ServiceFacts {
             name: "kibana".to_owned(),
             application: None,
+            id: Some("1cd6".to_owned()),
             status: Some("Running".to_owned()),
             desired_instances: Some(2),
             running_instances: Some(1),

@@ -7,7 +7,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::cloud::error::AnswerProblem;
-use crate::cloud::model::{InstanceFacts, ServiceFacts};
+use crate::cloud::model::{InstanceFacts, Overrides, ServiceFacts};
 
 /// Bytes of a service besides its texts: its facts, its URL, its entry in the queue.
 const SERVICE_BYTES: usize = 512;
@@ -24,17 +24,20 @@ impl InventoryBudget {
 
     /// Spends what a service takes without its instances. `TooLarge`, and nothing spent, where that exceeds the budget.
     pub fn spend_service(&mut self, facts: &ServiceFacts) -> Result<(), AnswerProblem> {
-        let texts = [&facts.status, &facts.image, &facts.image_tag, &facts.size, &facts.region];
         // A URL repeats name and application, and may need three bytes for one.
         let in_url = facts.name.len() + length(facts.application.as_ref());
-        self.spend(
-            SERVICE_BYTES + 4 * in_url + texts.into_iter().map(|text| length(text.as_ref())).sum::<usize>(),
-        )
+        let ServiceFacts { id, status, kind, image, image_tag, size, region, .. } = facts;
+        let texts: usize =
+            [id, status, kind, image, image_tag, size, region].map(|text| length(text.as_ref())).iter().sum();
+        self.spend(SERVICE_BYTES + 4 * in_url + texts)
     }
 
     /// Spends what an instance takes. `TooLarge`, and nothing spent, where that exceeds the budget.
     pub fn spend_instance(&mut self, facts: &InstanceFacts) -> Result<(), AnswerProblem> {
-        self.spend(INSTANCE_BYTES + facts.name.len() + facts.id.len())
+        let overrides = facts.overrides.as_ref().map_or(0, |overrides| {
+            size_of::<Overrides>() + length(overrides.region.as_ref()) + length(overrides.size.as_ref())
+        });
+        self.spend(INSTANCE_BYTES + facts.name.len() + facts.id.len() + overrides)
     }
 
     /// Spends what all these instances take. `TooLarge`, and nothing spent, where that exceeds the budget.
@@ -96,13 +99,13 @@ impl Default for Inventory {
     }
 }
 
-/// Compares services by what identifies them: their application and name.
+/// Compares services by what identifies them: application and name, and the cloud's id where there is one.
 #[derive(Debug)]
 struct Identity(Arc<ServiceFacts>);
 
 impl Identity {
-    fn parts(&self) -> (Option<&str>, &str) {
-        (self.0.application.as_deref(), &self.0.name)
+    fn parts(&self) -> (Option<&str>, &str, Option<&str>) {
+        (self.0.application.as_deref(), &self.0.name, self.0.id.as_deref())
     }
 }
 
@@ -124,21 +127,29 @@ impl Hash for Identity {
 mod tests {
     use super::*;
 
-    fn service(name: &str, application: Option<&str>) -> Arc<ServiceFacts> {
-        let application = application.map(str::to_owned);
-        Arc::new(ServiceFacts { name: name.to_owned(), application, ..ServiceFacts::default() })
+    fn service(name: &str, application: Option<&str>, id: Option<&str>) -> Arc<ServiceFacts> {
+        let (application, id) = (application.map(str::to_owned), id.map(str::to_owned));
+        Arc::new(ServiceFacts { name: name.to_owned(), application, id, ..ServiceFacts::default() })
     }
 
     #[test]
-    fn a_service_is_added_once_and_another_application_makes_another_service() {
+    fn services_are_told_apart_by_application_name_and_id_and_added_once() {
         let mut inventory = Inventory::new();
-        for (application, is_new) in [(None, true), (Some("a"), true), (Some("b"), true), (Some("a"), false)]
-        {
-            assert_eq!(inventory.add_service(&service("web", application)), Ok(is_new), "{application:?}");
+        for (application, id, is_new) in [
+            (None, None, true),
+            (Some("a"), None, true),
+            (Some("b"), None, true),
+            (Some("a"), None, false),
+            (Some("a"), Some("1"), true),
+            (Some("a"), Some("2"), true),
+            (Some("a"), Some("1"), false),
+        ] {
+            let added = inventory.add_service(&service("web", application, id));
+            assert_eq!(added, Ok(is_new), "{application:?} {id:?}");
         }
-        let spent = inventory.budget();
-        inventory.add_service(&service("web", None)).unwrap();
-        assert_eq!(inventory.budget(), spent, "a service that is listed again costs nothing");
+        let before = inventory.budget();
+        inventory.add_service(&service("web", None, None)).unwrap();
+        assert_eq!(inventory.budget(), before, "a service that is listed again costs nothing");
     }
 
     #[test]
@@ -154,11 +165,35 @@ mod tests {
     }
 
     #[test]
+    fn every_text_of_a_service_and_an_instance_is_counted() {
+        let text = || Some("t".repeat(100));
+        let service = ServiceFacts {
+            id: text(),
+            status: text(),
+            kind: text(),
+            image: text(),
+            image_tag: text(),
+            size: text(),
+            region: text(),
+            ..ServiceFacts::default()
+        };
+        let mut budget = InventoryBudget(SERVICE_BYTES + 700);
+        budget.spend_service(&service).unwrap();
+        assert_eq!(budget, InventoryBudget(0));
+
+        let overrides = Overrides { region: text(), size: text(), ..Overrides::default() };
+        let instance = InstanceFacts { overrides: Some(Box::new(overrides)), ..InstanceFacts::default() };
+        let mut budget = InventoryBudget(INSTANCE_BYTES + size_of::<Overrides>() + 200);
+        budget.spend_instance(&instance).unwrap();
+        assert_eq!(budget, InventoryBudget(0));
+    }
+
+    #[test]
     fn a_service_that_exceeds_the_budget_is_not_added() {
         let mut inventory = Inventory { budget: InventoryBudget(600), ..Inventory::new() };
-        assert_eq!(inventory.add_service(&service("web", None)), Ok(true));
+        assert_eq!(inventory.add_service(&service("web", None, None)), Ok(true));
         for _ in 0..2 {
-            assert_eq!(inventory.add_service(&service("db", None)), Err(AnswerProblem::TooLarge));
+            assert_eq!(inventory.add_service(&service("db", None, None)), Err(AnswerProblem::TooLarge));
         }
     }
 
