@@ -6,6 +6,7 @@
 
 mod children;
 mod collecting;
+mod deleting;
 mod http;
 mod idle;
 mod process;
@@ -13,6 +14,7 @@ mod rendering;
 mod series;
 mod serving;
 mod simulated;
+mod starting;
 mod table;
 mod throughput;
 
@@ -22,12 +24,14 @@ use table::Row;
 /// A group of rows that are measured together.
 type Group = (&'static str, fn() -> Result<Vec<Row>>);
 
-const GROUPS: [Group; 5] = [
+const GROUPS: [Group; 7] = [
     ("collecting", collecting::rows),
     ("throughput", throughput::rows),
     ("rendering", rendering::rows),
     ("serving", serving::rows),
     ("idle", idle::rows),
+    ("deleting", deleting::rows),
+    ("starting", starting::rows),
 ];
 
 fn main() -> Result<()> {
@@ -62,6 +66,8 @@ fn child(work: &str, arguments: &[&str]) -> Result<()> {
         "serving-ours" => serving::ours(),
         "serving-peer" => serving::peer(),
         "idle" => idle::accounts(arguments),
+        "deleting" => deleting::accounts(arguments),
+        "starting" => starting::accounts(arguments),
         _ => bail!("no such work: {work}"),
     }
 }
