@@ -223,7 +223,7 @@ async fn what_keeps_an_account_from_being_collected_is_said_and_heals_with_its_c
         spec(
             "too-many",
             "TooManySeries",
-            "raise spec.metrics.maxSeries",
+            "Raise spec.metrics.maxSeries",
             json!({"metrics": {"maxSeries": 10}}),
             json!({"metrics": {"maxSeries": 1000}}),
         ),
