@@ -1,6 +1,6 @@
 //! What an account's values become: read back by readers of our own, and compared as a whole.
 
-// Clippy's leave to unwrap in tests does not reach the helpers of an integration test.
+// Clippy's exception for tests does not cover the helpers of an integration test.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/exposition.rs"]
@@ -8,18 +8,19 @@ mod formats;
 #[path = "support/pages.rs"]
 mod pages;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use caas_operator::api::cel::RESERVED_LABELS;
 use caas_operator::cloud::model::measurement::Owner;
 use caas_operator::cloud::model::{
     InstanceFacts, Limits, MEASUREMENTS, Measurement, Overrides, Sample, Scale, ServiceFacts, State,
 };
+use caas_operator::exposition::families::families;
 use caas_operator::exposition::gzip::Inflate;
 use caas_operator::exposition::values::{AccountGauges, AccountValues};
 use caas_operator::exposition::{Body, Options, Rendered, Renderer};
 use formats::{Labels, by_series, parse_openmetrics, parse_text};
-use pages::{ALL, acme, page};
+use pages::{ALL, acme, beyond_alauda, page};
 use proptest::prelude::*;
 
 fn render(values: &AccountValues, options: &Options) -> Rendered {
@@ -49,6 +50,84 @@ fn openmetrics_with_source_timestamps_stays_as_it_is() {
 }
 
 #[test]
+fn what_alauda_cannot_say_is_exposed_as_the_table_has_it() {
+    let options = Options { source_timestamps: true, ..ALL };
+    insta::assert_snapshot!(inflated(&render(&beyond_alauda(), &options).bodies.openmetrics));
+}
+
+#[test]
+fn a_family_without_a_value_prints_nothing() {
+    let exposed = |values: &AccountValues| {
+        let text = inflated(&render(values, &ALL).bodies.text);
+        parse_text(&text).unwrap().into_iter().map(|family| family.name).collect::<BTreeSet<_>>()
+    };
+    let (alauda, beyond) = (exposed(&acme()), exposed(&beyond_alauda()));
+    assert!(
+        !alauda.contains("caas_instance_cpu_usage_cores") && beyond.contains("caas_instance_cpu_usage_cores")
+    );
+    assert!(
+        alauda.contains("caas_instance_cpu_utilization_ratio")
+            && !beyond.contains("caas_instance_cpu_utilization_ratio")
+    );
+    let all: BTreeSet<_> = families().iter().map(|family| family.name.to_owned()).collect();
+    assert_eq!(&alauda | &beyond, all, "together the two show each family");
+}
+
+#[test]
+fn two_services_of_one_name_in_two_applications_both_keep_their_series() {
+    let service = |application: &str| {
+        let facts = ServiceFacts {
+            name: "web".into(),
+            application: Some(application.into()),
+            desired_instances: Some(1),
+            ..ServiceFacts::default()
+        };
+        let instance =
+            InstanceFacts { name: "web.0".into(), id: application.into(), ..InstanceFacts::default() };
+        let sample = Sample::at(1.0, &[(Measurement::MemoryUsage, Scale::Base, 7.0)]);
+        (facts, vec![(instance, Some(sample))])
+    };
+    let values = page("n", "a", AccountGauges::default(), vec![service("shop"), service("blog")]);
+    let rendered = render(&values, &ALL);
+    let series = by_series(&parse_text(&inflated(&rendered.bodies.text)).unwrap()).unwrap();
+    for name in ["caas_service_info", "caas_service_desired_instances", "caas_instance_memory_usage_bytes"] {
+        let applications: Vec<_> = series
+            .keys()
+            .filter(|(family, _)| family == name)
+            .map(|(_, labels)| &*labels["application"])
+            .collect();
+        assert_eq!(applications, ["blog", "shop"], "{name}");
+    }
+    assert_eq!(rendered.first_duplicate, None);
+    // The labels of 2015 cannot tell the two apart.
+    assert_eq!(inflated(&rendered.bodies.legacy.unwrap()).matches("memory_usage{").count(), 1);
+    assert_eq!(rendered.duplicates, 1);
+}
+
+#[test]
+fn of_two_services_that_only_an_id_tells_apart_the_instances_are_kept_and_the_collision_is_named() {
+    let service = |id: &str| {
+        let facts = ServiceFacts {
+            name: "web\n".into(),
+            id: Some(id.into()),
+            desired_instances: Some(1),
+            ..ServiceFacts::default()
+        };
+        (
+            facts,
+            vec![(InstanceFacts { name: "web.0".into(), id: id.into(), ..InstanceFacts::default() }, None)],
+        )
+    };
+    let values = page("n", "a", AccountGauges::default(), vec![service("a"), service("b")]);
+    let rendered = render(&values, &Options { legacy: false, ..ALL });
+    let series = by_series(&parse_text(&inflated(&rendered.bodies.text)).unwrap()).unwrap();
+    let count = |name: &str| series.keys().filter(|(family, _)| family == name).count();
+    assert_eq!((count("caas_service_info"), count("caas_instance_info")), (1, 2));
+    // Info and desired instances of the second.
+    assert_eq!((rendered.duplicates, rendered.first_duplicate.as_deref()), (2, Some("web")));
+}
+
+#[test]
 fn legacy_stays_as_it_is() {
     insta::assert_snapshot!(inflated(&render(&acme(), &ALL).bodies.legacy.unwrap()));
 }
@@ -65,7 +144,9 @@ fn legacy_names_only_leave_the_accounts_own_series_in_the_modern_body() {
 #[test]
 fn no_label_of_a_series_may_be_a_label_of_its_target() {
     let bodies = render(&acme(), &ALL).bodies;
-    let families = [bodies.text, bodies.legacy.unwrap()].map(|body| parse_text(&inflated(&body)).unwrap());
+    let beyond = render(&beyond_alauda(), &ALL).bodies.text;
+    let families =
+        [bodies.text, bodies.legacy.unwrap(), beyond].map(|body| parse_text(&inflated(&body)).unwrap());
     for label in
         families.iter().flatten().flat_map(|family| &family.samples).flat_map(|one| one.labels.keys())
     {
@@ -145,9 +226,9 @@ fn the_limit_counts_legacy_series_too() {
 #[test]
 fn the_first_of_two_equal_label_sets_is_exposed_and_the_other_counted() {
     let mut page = many(1, 2);
-    let mut twin = page.services[0].clone();
-    twin.instances[1].labels = twin.labels.instance("s0.1", "another").0;
-    page.services.push(twin);
+    let mut duplicate = page.services[0].clone();
+    duplicate.instances[1].labels = duplicate.labels.instance("s0.1", "another").0;
+    page.services.push(duplicate);
     let rendered = render(&page, &ALL);
     by_series(&parse_text(&inflated(&rendered.bodies.text)).unwrap()).unwrap();
     by_series(&parse_text(&inflated(&rendered.bodies.legacy.unwrap())).unwrap()).unwrap();
@@ -156,7 +237,7 @@ fn the_first_of_two_equal_label_sets_is_exposed_and_the_other_counted() {
 }
 
 #[test]
-fn a_large_page_reads_back_whole() {
+fn a_large_account_reads_back_whole() {
     let page = many(100, 50);
     let body = render(&page, &ALL).bodies.text;
     let text = inflated(&body);
@@ -166,7 +247,7 @@ fn a_large_page_reads_back_whole() {
 }
 
 #[test]
-fn a_renderer_leaves_nothing_of_one_page_in_the_next() {
+fn a_renderer_leaves_nothing_of_one_account_in_the_next() {
     let mut renderer = Renderer::default();
     let first = renderer.render(&acme(), &ALL);
     renderer.render(&many(3, 3), &ALL);

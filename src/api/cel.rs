@@ -12,10 +12,11 @@ use super::{duration, provider};
 
 /// Labels that Prometheus, Prometheus Operator or the operator itself set on a target or a series: one of a target
 /// would push aside the series' own.
-pub const RESERVED_LABELS: [&str; 19] = [
+pub const RESERVED_LABELS: [&str; 24] = [
     "account",
     "account_namespace",
     "application",
+    "code",
     "container",
     "endpoint",
     "image",
@@ -24,13 +25,17 @@ pub const RESERVED_LABELS: [&str; 19] = [
     "instance_id",
     "instance_name",
     "job",
+    "kind",
     "namespace",
     "node",
     "pod",
+    "quantile",
     "region",
     "service",
+    "service_id",
     "service_name",
     "size",
+    "state",
     "status",
 ];
 

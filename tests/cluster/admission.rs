@@ -16,9 +16,10 @@ const SEGMENT: &str = "write the name of a user or organization, without slashes
 const GLOB: &str = "write a glob of * (any text), ? (one character) and the name's own characters: no spaces, brackets, \
                     braces or backslashes";
 const LABELS: &str = "name labels with at most 63 letters, digits and underscores, not starting with a digit";
-const RESERVED: &str = "choose other label names: names starting with __ and account, account_namespace, application, \
-                        container, endpoint, image, image_tag, instance, instance_id, instance_name, job, namespace, \
-                        node, pod, region, service, service_name, size, status are set by Prometheus and the operator";
+const RESERVED: &str = "choose other label names: names starting with __ and account, account_namespace, application, code, \
+                        container, endpoint, image, image_tag, instance, instance_id, instance_name, job, kind, namespace, \
+                        node, pod, quantile, region, service, service_id, service_name, size, state, status are set by \
+                        Prometheus and the operator";
 const SECRET_NAME: &str = "write the name of a Secret: lower case letters, digits, - and ., starting and ending with a letter or digit";
 const SECRET_KEY: &str = "write a key of the Secret: letters, digits, -, _ and .";
 const ONE_LINE: &str = "write values without line breaks and other control characters";

@@ -51,6 +51,22 @@ async fn the_json_of_one_account_stays_as_it_is() {
 }
 
 #[tokio::test]
+async fn the_json_of_what_alauda_cannot_say_has_the_tables_fields() {
+    let (served, registry) = started(None).await;
+    let account = registry.get(&account("team-b", "modern", Names::Modern).id).unwrap().account;
+    let snapshot = Snapshot {
+        bodies: bodies(&registry),
+        values: pages::beyond_alauda(),
+        series: 0,
+        health: Health::Collected,
+        collected_at: SystemTime::now(),
+    };
+    registry.publish(&account, Arc::new(snapshot));
+    let json: Value = get(&served, "/accounts/team-b/modern").await.json().await.unwrap();
+    insta::assert_snapshot!(serde_json::to_string_pretty(&json["services"]).unwrap());
+}
+
+#[tokio::test]
 async fn a_large_accounts_json_is_made_as_fast_as_it_is_read() {
     const SERVICES: usize = 5;
     const INSTANCES: usize = 1000;

@@ -12,7 +12,7 @@ use crate::cloud::error::AnswerProblem;
 use crate::cloud::kit::paging::next_url;
 use crate::cloud::kit::queue::Plan;
 use crate::cloud::kit::{CircuitBreaker, Inventory, InventoryBudget, Pages};
-use crate::cloud::model::{Instance, InstanceFacts, Reading, Service, ServiceFacts};
+use crate::cloud::model::{Instance, InstanceFacts, Reading, Service, ServiceFacts, State};
 use crate::cloud::{CloudError, Collection};
 
 /// A request, and for which service and instance of the cycle it is.
@@ -201,8 +201,7 @@ impl<'a> Cycle<'a> {
     }
 
     fn is_stopped(&self, service: usize) -> bool {
-        let status = self.services[service].facts.status.as_deref();
-        status.is_some_and(|status| status.eq_ignore_ascii_case("stopped"))
+        self.services[service].facts.state == Some(State::Stopped)
     }
 
     fn instances_url(&self, service: usize) -> Option<Url> {

@@ -8,11 +8,10 @@ mod client;
 mod cycle;
 mod login;
 mod points;
+mod status;
 mod target;
 mod wire;
 
 pub use client::Alauda;
+pub use status::STATUS_WORDS;
 pub use target::Settings;
-
-/// The words of `current_status` that are known.
-pub const STATUS_WORDS: &[&str] = &["Running", "Deploying", "Starting", "Stopped"];

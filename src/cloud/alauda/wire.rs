@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use url::Url;
 
+use super::status::state;
 use crate::cloud::error::{AnswerProblem, Refusal};
 use crate::cloud::http::limits::{json_text, parse};
 use crate::cloud::kit::InventoryBudget;
@@ -178,13 +179,15 @@ struct WireService<'a> {
 fn service(json: &str, budget: InventoryBudget) -> Option<ListedService> {
     // Only an object: serde would read a list as well, field by field.
     let wire: WireService<'_> = serde_json::from_str(json).ok().filter(|_| json.starts_with('{'))?;
+    let status = wire.current_status.into_text();
     Some(ListedService {
         instances: wire.instances.map(|list| listed_instances(list.get(), budget)),
         facts: ServiceFacts {
             name: wire.service_name.into_text()?,
             application: wire.application.0.into_text(),
             id: wire.uuid.into_text(),
-            status: wire.current_status.into_text(),
+            state: status.as_deref().map(state),
+            status,
             desired_instances: wire.target_num_instances.count(),
             running_instances: wire.started_num_instances.count(),
             image: wire.image_name.into_text(),

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::cloud::model::State;
 
 fn endpoint() -> Url {
     "https://caas.example.com/v1/".parse().unwrap()
@@ -43,6 +44,7 @@ fn the_documented_page_is_read() {
             application: None,
             id: Some("1cd6".to_owned()),
             status: Some("Running".to_owned()),
+            state: Some(State::Running),
             desired_instances: Some(2),
             running_instances: Some(1),
             image: Some("index.alauda.cn/acme/kibana".to_owned()),
