@@ -36,7 +36,7 @@ struct State<T> {
     silent_until: Option<Instant>,
 }
 
-impl<T: Clone + PartialEq> Session<T> {
+impl<T: Clone> Session<T> {
     /// A session without a token.
     pub fn new() -> Self {
         Self { state: Mutex::new(State { token: None, refusals: 0, silent_until: None }) }
@@ -61,20 +61,18 @@ impl<T: Clone + PartialEq> Session<T> {
         if state.silent_until.is_some_and(|until| until > Instant::now()) {
             return Err(CloudError::LoginRejected);
         }
-        let mut ended = None;
         if let Some(token) = state.token.clone() {
             match first_request(token.clone()).await {
-                Err(CloudError::Status(401)) => ended = state.token.take(),
+                Err(CloudError::Status(401)) => state.token = None,
                 answered => return state.judged(token, answered),
             }
         }
         let token = match log_in().await {
             Err(CloudError::LoginRejected) => return Err(state.refused(meter)),
-            // The login gave no other token than the one that has ended.
-            Ok(token) if ended.as_ref() == Some(&token) => return Err(state.refused(meter)),
             answered => answered?,
         };
         state.token = Some(token.clone());
+        // A cloud that lost its sessions may give the same token again, now valid: only a request can tell.
         match first_request(token.clone()).await {
             Err(CloudError::Status(401)) => Err(state.refused(meter)),
             answered => state.judged(token, answered),
@@ -82,7 +80,7 @@ impl<T: Clone + PartialEq> Session<T> {
     }
 }
 
-impl<T: Clone + PartialEq> Default for Session<T> {
+impl<T: Clone> Default for Session<T> {
     fn default() -> Self {
         Self::new()
     }
