@@ -79,7 +79,7 @@ impl LastReported {
         self.held_back.as_ref().map(|(_, since)| *since + LONGEST_HELD_BACK)
     }
 
-    /// The first outcome answers a user's change, rejected credentials need a user's action, and an overdue cycle has
+    /// The first outcome shows the effect of a user's change, rejected credentials need a user's action, and an overdue cycle has
     /// lasted already.
     fn is_reported_at_once(&self, health: &Health) -> bool {
         self.health == Health::Pending || health.credentials_rejected() || *health == Health::Overdue

@@ -1,6 +1,6 @@
 //! Own metrics about accounts: each account counts for itself, and a scrape reads the accounts that are alive.
 //!
-//! An account's series exist for as long as somebody holds its [`AccountMeter`], so removing an account costs nothing
+//! An account's series exist for as long as its [`AccountMeter`] is held somewhere, so removing an account costs nothing
 //! that depends on how many others there are. Counting takes that account's own lock only.
 
 use std::collections::BTreeMap;
@@ -147,7 +147,7 @@ impl LiveAccounts {
 impl Drop for Counters {
     fn drop(&mut self) {
         let mut by_key = lock(&self.live.by_key);
-        // Whoever asked for the account since the last holder let go has made new counters, which stay.
+        // Since the last meter was dropped, another call may have made new counters, which stay.
         if by_key.get(&self.key).is_some_and(|counters| counters.strong_count() == 0) {
             by_key.remove(&self.key);
         }
@@ -279,7 +279,7 @@ impl AccountMeter {
         self.0.add(Family::ApiRetries, reason, "", 1);
     }
 
-    /// Counts an answer that asks us to slow down.
+    /// Counts a response that asks us to slow down.
     pub fn throttled(&self) {
         self.0.add(Family::ApiThrottled, "", "", 1);
     }

@@ -25,4 +25,5 @@ mod outages;
 mod prometheus;
 mod secrets;
 mod standalone;
+mod starts;
 mod support;

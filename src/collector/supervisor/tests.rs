@@ -88,7 +88,7 @@ async fn made_again_under_the_same_name_an_account_carries_no_state_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_account_that_asks_another_cloud_account_serves_none_of_the_old_values() {
+async fn an_account_that_queries_another_cloud_account_serves_none_of_the_old_values() {
     let fixture = Fixture::new(|cycle| (20 * SECOND, Ok(kibana(f64::from(u32::try_from(cycle).unwrap())))));
     let elsewhere = |change: fn(&mut Settings)| {
         let mut account = account("uid-1");
@@ -104,11 +104,11 @@ async fn an_account_that_asks_another_cloud_account_serves_none_of_the_old_value
     fixture.until(|snapshot| memory(snapshot) == Some(1.0)).await;
 
     fixture.supervisor.put(elsewhere(|settings| settings.metrics_window = 200 * SECOND));
-    assert!(fixture.snapshot().is_none(), "it asks as the first user again");
+    assert!(fixture.snapshot().is_none(), "it queries as the first user again");
     fixture.until(|snapshot| memory(snapshot) == Some(2.0)).await;
 
     fixture.supervisor.put(account("uid-1"));
-    assert_eq!(fixture.snapshot().as_deref().and_then(memory), Some(2.0), "how it asks is no matter");
+    assert_eq!(fixture.snapshot().as_deref().and_then(memory), Some(2.0), "other settings keep the values");
 }
 
 #[tokio::test(start_paused = true)]
@@ -139,7 +139,7 @@ async fn an_account_that_cannot_be_collected_is_listed_and_nothing_else_of_it_is
     let started = fixture.clouds.started();
     tokio::time::sleep(600 * SECOND).await;
     assert_eq!(fixture.clouds.started(), started);
-    assert_eq!(fixture.registry.states(), [("SecretNotFound", 1)].into(), "its task says nothing more");
+    assert_eq!(fixture.registry.states(), [("SecretNotFound", 1)].into(), "its task publishes nothing more");
     assert!(!fixture.metrics.render().contains("team-a"), "{}", fixture.metrics.render());
 
     fixture.supervisor.put(account("uid-1"));
@@ -156,7 +156,7 @@ async fn an_account_that_cannot_be_collected_is_listed_and_nothing_else_of_it_is
 }
 
 #[tokio::test(start_paused = true)]
-async fn stopping_ends_every_task_and_keeps_what_scrapes_may_still_ask_for() {
+async fn stopping_ends_every_task_and_keeps_the_snapshots_for_scrapes() {
     let fixture = Fixture::new(|_| (SECOND, Ok(kibana(1.0))));
     fixture.supervisor.put(account("uid-1"));
     fixture.until(|_| true).await;
@@ -168,19 +168,19 @@ async fn stopping_ends_every_task_and_keeps_what_scrapes_may_still_ask_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_accounts_of_one_cloud_account_both_work_and_know_of_each_other() {
+async fn two_accounts_of_one_cloud_account_both_work_and_are_found_as_duplicates() {
     let fixture = Fixture::new(|_| (SECOND, Ok(kibana(1.0))));
-    let mut twin = account("uid-2");
-    twin.id = crate::account::AccountId::new("team-b", "beta");
+    let mut duplicate = account("uid-2");
+    duplicate.id = crate::account::AccountId::new("team-b", "beta");
     fixture.supervisor.put(account("uid-1"));
     assert_eq!(fixture.supervisor.duplicate_of(&id()), None);
-    fixture.supervisor.put(twin.clone());
-    assert_eq!(fixture.supervisor.duplicate_of(&id()), Some(twin.id.clone()));
+    fixture.supervisor.put(duplicate.clone());
+    assert_eq!(fixture.supervisor.duplicate_of(&id()), Some(duplicate.id.clone()));
     fixture.until(|_| true).await;
-    assert!(fixture.registry.get(&twin.id).unwrap().snapshot.is_some());
+    assert!(fixture.registry.get(&duplicate.id).unwrap().snapshot.is_some());
 
     fixture.supervisor.remove(&id());
-    assert_eq!(fixture.supervisor.duplicate_of(&twin.id), None);
+    assert_eq!(fixture.supervisor.duplicate_of(&duplicate.id), None);
 }
 
 #[tokio::test(start_paused = true)]
