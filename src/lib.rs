@@ -3,8 +3,8 @@
 //! The floors of the house, lowest first; a module uses only what stands below it
 //! (`tests/architecture` reads the `use` lines and fails on an arrow that runs up):
 //!
-//! 1. [`telemetry`] own metrics and logs; [`api`] the custom resource; [`cloud`] providers' HTTP APIs;
-//!    [`simulator`] simulated clouds, the other side of the wire
+//! 1. [`telemetry`] own metrics and logs; [`schema`] durations, addresses and their rules; [`cloud`] providers' HTTP
+//!    APIs; [`api`] the custom resource; [`simulator`] simulated clouds, the other side of the wire
 //! 2. [`account`] the validated plain value; [`exposition`] samples to immutable bodies
 //! 3. [`collector`] one task an account, and the registry of their newest snapshots
 //! 4. [`controller`] Kubernetes; [`standalone`] manifests from a folder; [`server`] HTTP
@@ -17,6 +17,7 @@ pub mod cloud;
 pub mod collector;
 pub mod controller;
 pub mod exposition;
+pub mod schema;
 pub mod server;
 #[cfg(feature = "simulator")]
 pub mod simulator;

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use caas_operator::account::{self, Account, AccountId, Exposition, Names, Provider, Schedule};
+use caas_operator::account::{self, Account, AccountId, Exposition, Names, Schedule};
+use caas_operator::cloud::alauda::{self, AlaudaAccount};
 use caas_operator::cloud::http::{AccountLimits, Http, Policy};
-use caas_operator::cloud::{Credentials, ServiceFilter, alauda};
+use caas_operator::cloud::{Credentials, ServiceFilter};
 use caas_operator::collector::HttpClouds;
 use caas_operator::telemetry;
 use serde_json::Value;
@@ -78,20 +79,23 @@ pub(crate) struct Pace {
 
 /// The account of this number at this endpoint.
 pub(crate) fn account(endpoint: &str, number: usize, pace: Pace) -> Result<Account> {
+    let provider = AlaudaAccount {
+        settings: alauda::Settings {
+            endpoint: endpoint.parse().context("the endpoint")?,
+            namespace: USER.to_owned(),
+            metrics_window: Duration::from_secs(100),
+            metrics_lag: Duration::from_secs(30),
+        },
+        credentials: Credentials::Password {
+            username: USER.to_owned(),
+            password: PASSWORD.to_owned().into(),
+        },
+    };
     Ok(Account {
         id: AccountId::new("bench", &format!("account-{number}")),
         uid: format!("00000000-0000-4000-8000-{number:012}"),
         connection: account::Connection {
-            provider: Provider::Alauda(alauda::Settings {
-                endpoint: endpoint.parse().context("the endpoint")?,
-                namespace: USER.to_owned(),
-                metrics_window: Duration::from_secs(100),
-                metrics_lag: Duration::from_secs(30),
-            }),
-            credentials: Credentials::Password {
-                username: USER.to_owned(),
-                password: PASSWORD.to_owned().into(),
-            },
+            provider: Arc::new(provider),
             ca_bundle: None,
             limits: AccountLimits {
                 request_timeout: Duration::from_secs(60),

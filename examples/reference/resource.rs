@@ -2,13 +2,15 @@
 
 use anyhow::{Context, Result};
 use caas_operator::api::{self, ConditionType, Reason};
+use caas_operator::cloud::Providers;
+use caas_operator::schema;
 use serde_json::Value;
 
 use super::table::{MADE, code, prose, table};
 
 /// The page.
 pub(crate) fn page() -> Result<String> {
-    let crd = serde_json::to_value(api::crd())?;
+    let crd = serde_json::to_value(api::crd(Providers::ALL))?;
     let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
     let spec = schema.pointer("/properties/spec").context("the definition has no spec")?;
     let status = schema.pointer("/properties/status").context("the definition has no status")?;
@@ -125,7 +127,7 @@ fn is_object(field: &Value) -> bool {
 }
 
 fn is_duration(field: &Value) -> bool {
-    field["pattern"].as_str() == Some(api::duration::PATTERN)
+    field["pattern"].as_str() == Some(schema::duration::PATTERN)
 }
 
 fn kind(field: &Value) -> String {

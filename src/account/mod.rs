@@ -3,52 +3,26 @@
 //! Shared by the controller, standalone and check. Knows the custom resource, never Kubernetes' API.
 
 pub mod admission;
+mod id;
+mod interval;
+mod problem;
 pub mod resolve;
 pub mod secret;
 pub mod target;
 pub mod uncollected;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use url::Url;
-
-use crate::api::{ConditionType, Finding, Reason};
 use crate::cloud::http::AccountLimits;
-use crate::cloud::{Credentials, ServiceFilter};
+use crate::cloud::{ProviderAccount, ServiceFilter};
 
+pub use id::AccountId;
+pub use problem::{Problem, Subject};
 pub use resolve::resolve;
 pub use secret::{SecretData, SecretRead};
 pub use target::{Target, targets};
 pub use uncollected::Uncollected;
-
-/// Which account: namespace and name of its CaasAccount.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AccountId {
-    /// The CaasAccount's namespace.
-    pub namespace: Arc<str>,
-    /// The CaasAccount's name.
-    pub name: Arc<str>,
-}
-
-impl AccountId {
-    /// The account of this namespace and name.
-    pub fn new(namespace: &str, name: &str) -> Self {
-        Self { namespace: namespace.into(), name: name.into() }
-    }
-
-    /// The path under which the account's series are served.
-    pub fn metrics_path(&self) -> String {
-        format!("/accounts/{}/{}/metrics", self.namespace, self.name)
-    }
-}
-
-impl fmt::Display for AccountId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}/{}", self.namespace, self.name)
-    }
-}
 
 /// One account, ready to be collected, in parts that are compared apart: a change of one leaves alone what the others
 /// carry.
@@ -87,77 +61,21 @@ impl Account {
 }
 
 /// All that a cloud's client is made of.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Connection {
-    /// Which cloud, and where.
-    pub provider: Provider,
-    /// The user and password, or the token.
-    pub credentials: Credentials,
+    /// Which account at which cloud, with its credentials.
+    pub provider: Arc<dyn ProviderAccount>,
     /// Certificates to trust in PEM form, in place of the system's.
     pub ca_bundle: Option<Arc<[u8]>>,
     /// How hard the cloud may be queried.
     pub limits: AccountLimits,
 }
 
-/// The provider with its settings.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Provider {
-    /// Alauda's v1 API.
-    Alauda(crate::cloud::alauda::Settings),
-}
-
-impl Provider {
-    /// The provider's key under `spec.provider`.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Alauda(_) => "alauda",
-        }
-    }
-
-    /// The API's base address.
-    pub fn endpoint(&self) -> &Url {
-        match self {
-            Self::Alauda(settings) => &settings.endpoint,
-        }
-    }
-
-    /// The words that the provider has for a service's status.
-    pub fn status_words(&self) -> &'static [&'static str] {
-        match self {
-            Self::Alauda(_) => crate::cloud::alauda::STATUS_WORDS,
-        }
-    }
-
-    /// Which account at which cloud: alike for all that ask for the same services.
-    pub fn cloud_account(&self) -> String {
-        match self {
-            Self::Alauda(settings) => format!("alauda {} {}", settings.endpoint, settings.namespace),
-        }
-    }
-}
-
-/// Why a CaasAccount is no [`Account`] yet.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}: {message}")]
-pub struct Problem {
-    /// Which condition does not hold.
-    pub condition: ConditionType,
-    /// Why.
-    pub reason: Reason,
-    /// A whole sentence that says what to do, naming object and key; never a value of a Secret.
-    pub message: String,
-}
-
-impl Problem {
-    /// The problem of this reason, on the condition that the reason belongs to.
-    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { condition: reason.condition(), reason, message: message.into() }
-    }
-}
-
-impl From<Problem> for Finding {
-    fn from(problem: Problem) -> Self {
-        Self::new(problem.reason, problem.message)
+// By hand, since the derive cannot compare trait objects (rust-lang/rust#31740).
+impl PartialEq for Connection {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { provider, ca_bundle, limits } = self;
+        **provider == *other.provider && *ca_bundle == other.ca_bundle && *limits == other.limits
     }
 }
 

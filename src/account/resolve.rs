@@ -1,7 +1,7 @@
 //! CaasAccount + Secrets -> [`Account`], or the [`Problem`] that its condition shows. Pure.
 //!
-//! What stands in an [`Account`] holds: it is checked and normalised here, although an API server with the current
-//! definition lets little else through, since objects may be older than the definition.
+//! Everything is checked and normalized here, although an API server with the current CRD lets little else through:
+//! objects may be older than the CRD.
 
 mod endpoint;
 mod keys;
@@ -11,33 +11,31 @@ use std::time::Duration;
 use kube::ResourceExt;
 use url::Url;
 
-use self::keys::Keys;
-use super::secret::CREDENTIALS;
-use super::{
-    Account, AccountId, Connection, Exposition, Names, Problem, Provider, Schedule, SecretRead, targets,
-};
+use self::keys::{ENDPOINT, Keys};
+use super::interval::interval;
+use super::{Account, AccountId, Connection, Exposition, Names, Problem, Schedule, SecretRead, targets};
 use crate::api::spec::{MetricNames, Timestamps};
-use crate::api::{self, CaasAccount, CaasAccountSpec, Reason};
+use crate::api::{CaasAccount, CaasAccountSpec, ProviderSpec, Reason};
 use crate::cloud::error::Refusal;
 use crate::cloud::http::AccountLimits;
-use crate::cloud::{ServiceFilter, alauda};
+use crate::cloud::provider::ResolveProblem;
+use crate::cloud::{Provider, Providers, ServiceFilter};
+use crate::schema;
 
-/// The shortest and longest interval, as in the definition's rule.
-pub(super) const INTERVAL: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(3600));
-
-/// The shortest and longest time for a request, as in the definition's rule.
+/// The shortest and longest time for a request, as in the CRD's rule.
 const REQUEST_TIMEOUT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
 
-/// The shortest window that can hold a point, as in the definition's rule.
-const LEAST_METRICS_WINDOW: Duration = Duration::from_secs(1);
+/// The longest that the last values stay where nothing else is set.
+const STALE_AFTER_AT_MOST: Duration = Duration::from_secs(300);
 
-/// Turns a CaasAccount into an account, or tells what to do about it.
+/// Turns a CaasAccount into an account, or says what to do about it.
 ///
-/// `credentials` is what was read of the Secret that `credentials.secretRef` names, `ca_bundle` of the one that
+/// `credentials` is the result of reading the Secret that `credentials.secretRef` names, `ca_bundle` that of the one that
 /// `tls.caBundleSecretRef` names, if any. `allow` is the administrator's policy on endpoints.
 ///
-/// A suspended account is a problem too, with reason `Suspended`, and its Secrets are not looked at.
+/// A suspended account is a problem too, with reason `Suspended`, and its Secrets are not read.
 pub fn resolve(
+    providers: Providers,
     account: &CaasAccount,
     credentials: &SecretRead,
     ca_bundle: Option<&SecretRead>,
@@ -52,7 +50,8 @@ pub fn resolve(
         ));
     }
     let keys = Keys::of(&id.namespace, &spec.credentials.secret_ref.name, credentials)?;
-    let credentials = keys.credentials()?;
+    let provider = known(providers, &id, &spec.provider)?;
+    let values = keys.values(provider)?;
     let ca_bundle = match &spec.tls {
         Some(tls) => {
             let reference = &tls.ca_bundle_secret_ref;
@@ -61,23 +60,28 @@ pub fn resolve(
         }
         None => None,
     };
-    let provider = provider(&id, &spec.provider, &keys, allow)?;
+    let provider = provider
+        .resolve(&spec.provider.settings, &values)
+        .map_err(|problem| explain(problem, &id, provider, &keys))?;
+    endpoint::check(&id, provider.endpoint(), &keys, allow)?;
     Ok(Account {
         uid: account.uid().unwrap_or_else(|| id.to_string()),
-        connection: Connection { provider, credentials, ca_bundle, limits: limits(spec) },
-        schedule: schedule(spec),
+        connection: Connection { provider, ca_bundle, limits: limits(spec) },
+        schedule: schedule(providers, spec),
         selection: ServiceFilter::new(&spec.services.include, &spec.services.exclude),
         exposition: exposition(spec),
-        targets: targets(&id, spec),
+        targets: targets(providers, &id, spec),
         id,
     })
 }
 
-/// The keys that [`resolve`] looks at in the account's Secret of this name.
-pub fn keys_of<'a>(spec: &'a CaasAccountSpec, secret: &str) -> Vec<&'a str> {
+/// The keys that [`resolve`] reads in the account's Secret of this name.
+pub fn keys_of<'a>(providers: Providers, spec: &'a CaasAccountSpec, secret: &str) -> Vec<&'a str> {
     let mut keys = Vec::new();
     if spec.credentials.secret_ref.name == secret {
-        keys.extend(CREDENTIALS);
+        let sets = providers.get(&spec.provider.name).map(Provider::secret_keys).unwrap_or_default();
+        keys.extend(sets.iter().copied().flatten().map(|key| key.name));
+        keys.push(ENDPOINT);
     }
     if let Some(tls) = &spec.tls
         && tls.ca_bundle_secret_ref.name == secret
@@ -92,67 +96,52 @@ pub fn id(account: &CaasAccount) -> AccountId {
     AccountId::new(account.metadata.namespace.as_deref().unwrap_or("default"), &account.name_any())
 }
 
-fn provider(
+fn known(
+    providers: Providers,
     id: &AccountId,
-    provider: &api::Provider,
-    keys: &Keys<'_>,
-    allow: impl Fn(&Url) -> Result<(), Refusal>,
-) -> Result<Provider, Problem> {
-    match provider {
-        api::Provider::Alauda(spec) => {
-            let address = spec.cloud.map(api::AlaudaCloud::endpoint).or(spec.endpoint.as_deref());
-            let endpoint = endpoint::checked(id, address, keys, allow)?;
-            let namespace = match &spec.namespace {
-                Some(namespace) => namespace.as_str(),
-                None => keys.username()?.ok_or_else(|| keys.missing(
-                    "username",
-                    "Set spec.provider.alauda.namespace to the user or organization whose services are collected, or add the key",
-                ))?,
-            };
-            if !is_segment(namespace) {
-                return Err(match spec.namespace {
-                    Some(_) => Problem::new(
-                        Reason::EndpointRefused,
-                        format!("spec.provider.alauda.namespace of CaasAccount {id} is no name of a user or organization: write one without slashes, spaces, ?, # and %."),
-                    ),
-                    None => keys.unusable(
-                        "username",
-                        "cannot stand in a URL's path: set spec.provider.alauda.namespace to the user or organization whose services are collected",
-                    ),
-                });
-            }
-            Ok(Provider::Alauda(alauda::Settings {
-                endpoint,
-                namespace: namespace.to_owned(),
-                metrics_window: Duration::from(spec.metrics_window).max(LEAST_METRICS_WINDOW),
-                metrics_lag: spec.metrics_lag.into(),
-            }))
+    spec: &ProviderSpec,
+) -> Result<&'static dyn Provider, Problem> {
+    providers.get(&spec.name).ok_or_else(|| {
+        let message = format!(
+            "spec.provider of CaasAccount {id} names a provider that this version of caas-operator does not have: name one of {}, or upgrade the operator.",
+            providers.names()
+        );
+        Problem::new(Reason::EndpointRefused, message)
+    })
+}
+
+fn explain(problem: ResolveProblem, id: &AccountId, provider: &dyn Provider, keys: &Keys<'_>) -> Problem {
+    match problem {
+        ResolveProblem::Endpoint(refusal) => Problem::endpoint(id, refusal),
+        ResolveProblem::Key(problem) => keys.problem(&problem),
+        ResolveProblem::Setting { field, advice } => {
+            let field = if field.is_empty() { String::new() } else { format!(".{field}") };
+            let message = format!("spec.provider.{}{field} of CaasAccount {id} {advice}.", provider.name());
+            Problem::new(Reason::EndpointRefused, message)
         }
     }
 }
 
-/// Whether the text can stand between two slashes of a URL's path and mean itself there.
-fn is_segment(text: &str) -> bool {
-    let forbidden = |c: char| "/?#%\\".contains(c) || c == ' ' || c.is_ascii_control();
-    !matches!(text, "" | "." | "..") && !text.contains(forbidden)
+/// How long the last values stay: as set, else 3 intervals and at most 5 minutes, but never less than one
+/// interval, since values would else be gone before they can be fetched again.
+fn stale_after(interval: Duration, set: Option<schema::Duration>) -> Duration {
+    let default = || interval.saturating_mul(3).min(STALE_AFTER_AT_MOST);
+    set.map_or_else(default, Duration::from).max(interval)
 }
 
-fn schedule(spec: &CaasAccountSpec) -> Schedule {
-    let interval = clamp(spec.collection.interval, INTERVAL);
-    Schedule { interval, stale_after: spec.collection.effective_stale_after().max(interval) }
+fn schedule(providers: Providers, spec: &CaasAccountSpec) -> Schedule {
+    let interval = interval(providers, spec);
+    Schedule { interval, stale_after: stale_after(interval, spec.collection.stale_after) }
 }
 
 fn limits(spec: &CaasAccountSpec) -> AccountLimits {
     let collection = &spec.collection;
     AccountLimits {
-        request_timeout: clamp(collection.request_timeout, REQUEST_TIMEOUT),
+        request_timeout: Duration::from(collection.request_timeout)
+            .clamp(REQUEST_TIMEOUT.0, REQUEST_TIMEOUT.1),
         max_concurrent: positive(collection.max_concurrent_requests) as usize,
         requests_per_second: positive(collection.requests_per_second),
     }
-}
-
-fn clamp(duration: api::Duration, (least, greatest): (Duration, Duration)) -> Duration {
-    Duration::from(duration).clamp(least, greatest)
 }
 
 fn exposition(spec: &CaasAccountSpec) -> Exposition {

@@ -4,25 +4,20 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// The keys that hold credentials. Any other key that an account names holds certificates.
-pub const CREDENTIALS: [&str; 4] = ["username", "password", "token", "endpoint"];
+/// The longest value that is kept, in bytes: that of a bundle of certificates. All that a system trusts have less than
+/// half of it.
+const LONGEST: usize = 512 * 1024;
 
-/// The longest value of a key of [`CREDENTIALS`], in bytes.
-const LONGEST_TEXT: usize = 16 * 1024;
-
-/// The most bytes of certificates. All that a system trusts are less than half of it.
-const LONGEST_BUNDLE: usize = 512 * 1024;
-
-/// A Secret's keys and values, as far as they can be of use: what is too long for that is not kept.
+/// A Secret's keys and values. A value that is too long for any use is not kept.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct SecretData(BTreeMap<String, Option<Arc<[u8]>>>);
 
-/// What stands under a key.
+/// The value of a key.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Value<'a> {
     /// The value without the newlines that it ends in, which editors and `echo` leave behind.
     Kept(&'a Arc<[u8]>),
-    /// It was longer than anything of its kind.
+    /// It is longer than 512 KiB.
     TooLong,
 }
 
@@ -45,8 +40,7 @@ impl FromIterator<(String, Vec<u8>)> for SecretData {
             while let [rest @ .., b'\n' | b'\r'] = value {
                 value = rest;
             }
-            let longest = if CREDENTIALS.contains(&key.as_str()) { LONGEST_TEXT } else { LONGEST_BUNDLE };
-            let value = (value.len() <= longest).then(|| Arc::from(value));
+            let value = (value.len() <= LONGEST).then(|| Arc::from(value));
             (key, value)
         };
         Self(pairs.into_iter().map(kept).collect())
@@ -59,7 +53,8 @@ impl fmt::Debug for SecretData {
     }
 }
 
-/// The outcome of reading a Secret. What may pass by itself, such as an API server away, is none: it is tried again.
+/// The outcome of reading a Secret. A failure that may pass by itself, such as an API server that is away, is not an
+/// outcome: the read is retried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretRead {
     /// It is there.

@@ -1,11 +1,13 @@
-//! One path that Prometheus scrapes, whoever tells it to: a ServiceMonitor, or the list at `/sd`. Pure.
+//! What Prometheus scrapes of an account, for a ServiceMonitor and for the list at `/sd`. Pure.
 //!
-//! Knows what is scraped, how often and under which labels, and not the way there, which each of them has of its own.
+//! Knows what is scraped, how often and with which labels, but no addresses, which differ between the two.
 
 use super::AccountId;
-use super::resolve::INTERVAL;
+use super::interval::interval;
 use crate::api::spec::MetricNames;
-use crate::api::{CaasAccountSpec, Duration, cel};
+use crate::api::{CaasAccountSpec, cel};
+use crate::cloud::Providers;
+use crate::schema::Duration;
 
 /// The label `job` of accounts' targets.
 const JOB: &str = "caas";
@@ -20,35 +22,35 @@ const AT_LEAST_EACH: Duration = Duration::from_secs(60);
 /// The longest scrape where nothing else is set: a finished body takes far less.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The shortest timeout, as in the definition's rule: 0 would mean Prometheus' own.
+/// The shortest timeout, as in the CRD's rule: 0 would mean Prometheus' own.
 const LEAST_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What Prometheus is told of one path.
+/// One path that Prometheus scrapes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Target {
     /// The path under which the series are served.
     pub path: String,
-    /// Whether these are the article's gauges, whose own labels old dashboards select by: they are to be honored.
+    /// Whether these are the legacy gauges, whose own labels are honored, since old dashboards select by them.
     pub legacy: bool,
     /// From one scrape to the next: as long as from one collection to the next, and at most a minute. Its printed form
     /// is one that Prometheus reads.
     pub interval: Duration,
     /// The longest that a scrape may take; never more than the interval, which Prometheus refuses.
     pub timeout: Duration,
-    /// The target's labels, constant ones first and ours last, so that whoever sets them in order ends with ours.
+    /// The target's labels, constant ones first and ours last: set in this order, ours win.
     pub labels: Vec<(String, String)>,
 }
 
 /// All that Prometheus scrapes of an account.
-pub fn targets(id: &AccountId, spec: &CaasAccountSpec) -> Vec<Target> {
+pub fn targets(providers: Providers, id: &AccountId, spec: &CaasAccountSpec) -> Vec<Target> {
     let path = id.metrics_path();
-    let legacy =
-        (spec.metrics.names != MetricNames::Modern).then(|| target(id, spec, format!("{path}/legacy"), true));
-    std::iter::once(target(id, spec, path, false)).chain(legacy).collect()
+    let interval = Duration::from(interval(providers, spec)).min(AT_LEAST_EACH);
+    let legacy = (spec.metrics.names != MetricNames::Modern)
+        .then(|| target(id, spec, interval, format!("{path}/legacy"), true));
+    std::iter::once(target(id, spec, interval, path, false)).chain(legacy).collect()
 }
 
-fn target(id: &AccountId, spec: &CaasAccountSpec, path: String, legacy: bool) -> Target {
-    let interval = spec.collection.interval.clamp(INTERVAL.0.into(), AT_LEAST_EACH);
+fn target(id: &AccountId, spec: &CaasAccountSpec, interval: Duration, path: String, legacy: bool) -> Target {
     let timeout = spec.service_monitor.scrape_timeout.unwrap_or(TIMEOUT);
     let mut ours = vec![
         ("namespace", id.namespace.to_string()),
@@ -92,7 +94,7 @@ mod tests {
         for (field, value) in spec.as_object().unwrap() {
             document[field] = value.clone();
         }
-        targets(&AccountId::new("team-a", name), &serde_json::from_value(document).unwrap())
+        targets(Providers::ALL, &AccountId::new("team-a", name), &serde_json::from_value(document).unwrap())
     }
 
     fn labels(target: &Target) -> Vec<(&str, &str)> {
@@ -116,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn two_accounts_of_a_namespace_are_told_apart_also_where_series_bring_their_own_instance() {
+    fn two_accounts_of_a_namespace_differ_although_series_have_their_own_instance() {
         let kept = |name| {
             let target = of_account(name, &json!({"metrics": {"names": "legacy"}})).remove(1);
             target.labels.into_iter().filter(|(label, _)| label != "instance").collect::<Vec<_>>()
@@ -148,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_the_definition_refuses_are_left_out_and_ours_come_last() {
+    fn names_that_the_crd_refuses_are_left_out_and_ours_come_last() {
         let mut constant = json!({"team": "checkout", "zone": "a"});
         for name in cel::RESERVED_LABELS.into_iter().chain(["__address__", "a-b", "1a", "", &"a".repeat(64)])
         {

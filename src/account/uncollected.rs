@@ -1,16 +1,17 @@
-//! A CaasAccount that is no [`Account`]: it is not collected, and listed all the same, so that nobody takes it for unknown.
+//! A CaasAccount that is not an [`Account`]: it is not collected, but listed, so that it does not seem unknown.
 
 #[cfg(test)]
 use super::Account;
 use super::{AccountId, Problem, Target, resolve, targets};
 use crate::api::{CaasAccount, Reason};
+use crate::cloud::{Provider, Providers};
 
 /// An account that cannot be collected, should not, or not yet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Uncollected {
     /// Namespace and name.
     pub id: AccountId,
-    /// The provider's key under `spec.provider`.
+    /// The provider's name; `unknown` where this program does not have it.
     pub provider: &'static str,
     /// Why it is not collected.
     pub problem: Problem,
@@ -20,23 +21,24 @@ pub struct Uncollected {
 
 impl Uncollected {
     /// The account with the problem that came of resolving it.
-    pub fn new(account: &CaasAccount, problem: Problem) -> Self {
+    pub fn new(providers: Providers, account: &CaasAccount, problem: Problem) -> Self {
         let id = resolve::id(account);
-        let targets = targets(&id, &account.spec);
-        Self { id, provider: account.spec.provider.name(), problem, targets }
+        let targets = targets(providers, &id, &account.spec);
+        let provider = providers.get(&account.spec.provider.name).map_or("unknown", Provider::name);
+        Self { id, provider, problem, targets }
     }
 
     /// The account before its Secrets were read.
-    pub fn unread(account: &CaasAccount) -> Self {
+    pub fn unread(providers: Providers, account: &CaasAccount) -> Self {
         let id = resolve::id(account);
         let message = format!(
             "Secret {}/{} has not been read yet: wait for its turn, or see the operator's log for an error of the API server.",
             id.namespace, account.spec.credentials.secret_ref.name,
         );
-        Self::new(account, Problem::new(Reason::Pending, message))
+        Self::new(providers, account, Problem::new(Reason::Pending, message))
     }
 
-    /// Whether somebody wants it so: then Prometheus is not led to it either.
+    /// Whether `spec.suspend` says so: then Prometheus is not told to scrape it either.
     pub fn is_suspended(&self) -> bool {
         self.problem.reason == Reason::Suspended
     }
@@ -44,7 +46,7 @@ impl Uncollected {
 
 #[cfg(test)]
 impl Uncollected {
-    /// This account without its Secret, for the tests of rooms that know no custom resource.
+    /// This account without its Secret, for tests of modules that know no custom resource.
     pub(crate) fn without_secret(account: &Account) -> Self {
         let problem = Problem::new(Reason::SecretNotFound, "The Secret does not exist: create it.");
         let (id, targets) = (account.id.clone(), account.targets.clone());

@@ -1,14 +1,12 @@
 //! The rules that an API server applies with CEL, and the sentences it refuses with.
 //!
-//! A rule means the same to Go's regular expressions and to Rust's, so that it can be tried offline: no `\s`, which
-//! is ASCII to one and Unicode to the other.
-//!
 //! Every list, map and string that a rule reads has a bound in the schema: the API server estimates a rule's
-//! cost from the bounds and does not take a definition whose rules may cost too much.
+//! cost from the bounds and refuses a CRD whose rules may cost too much.
 
-use kube::core::Rule;
-
-use super::{duration, provider};
+use crate::cloud::Providers;
+use crate::schema::duration::is_duration;
+use crate::schema::rule::matches;
+use crate::schema::{Duration, Rule};
 
 /// Labels that Prometheus, Prometheus Operator or the operator itself set on a target or a series: one of a target
 /// would push aside the series' own.
@@ -48,12 +46,6 @@ pub const MAX_NAME_LENGTH: usize = 253 - "caas-".len();
 /// What a service glob looks like.
 pub const GLOB_PATTERN: &str = r"^[^\[\]{}\\\x00-\x20\x7f]+$";
 
-/// What an endpoint looks like: no user or password, no query, no fragment, no escape, no control character.
-pub const ENDPOINT_PATTERN: &str = r"^https?://[^/?#@%\\\x00-\x20\x7f]+(/[^?#%\\\x00-\x20\x7f]*)?$";
-
-/// What stands between two slashes of a URL's path.
-pub const SEGMENT_PATTERN: &str = r"^[^/?#%\\\x00-\x20\x7f]+$";
-
 /// What Prometheus takes as a label's name, which for it may have any length.
 const LABEL_NAME_PATTERN: &str = "^[a-zA-Z_][a-zA-Z0-9_]{0,62}$";
 
@@ -76,109 +68,64 @@ const NO_CONTROL: &str = r"^[^\x00-\x1f\x7f]*$";
 /// The longest key: a DNS prefix, a slash and a name.
 const MAX_KEY_LENGTH: usize = 253 + 1 + 63;
 
-fn rule(expression: impl Into<String>, sentence: impl Into<String>) -> Rule {
-    Rule::new(expression).message(sentence.into().as_str())
-}
-
-/// `matches` as CEL writes it, with the pattern taken literally.
-fn matches(value: &str, pattern: &str) -> String {
-    format!("{value}.matches(r'{pattern}')")
-}
-
-/// Whether the text is a duration: rules that compare durations ask first, since `duration()` of another text
-/// ends in an error that explains nothing.
-fn is_duration(value: &str) -> String {
-    matches(value, duration::PATTERN)
-}
-
 /// On the root: the name leaves room for the ServiceMonitor's.
-pub fn name() -> Rule {
-    rule(
+pub fn name() -> kube::core::Rule {
+    let rule = Rule::new(
         format!("size(self.metadata.name) <= {MAX_NAME_LENGTH}"),
         format!(
             "shorten metadata.name to at most {MAX_NAME_LENGTH} characters: the ServiceMonitor is called caas-<name>"
         ),
-    )
-}
-
-/// On a duration: its grammar.
-pub fn duration() -> Rule {
-    rule(is_duration("self"), duration::NotADuration.to_string())
-}
-
-/// On a duration: its grammar, and its least and greatest value.
-pub fn between(least: &str, greatest: &str) -> [Rule; 2] {
-    let bounds = rule(
-        format!(
-            "!{} || (duration(self) >= duration('{least}') && duration(self) <= duration('{greatest}'))",
-            is_duration("self")
-        ),
-        format!("set a duration from {least} to {greatest}"),
     );
-    [duration(), bounds]
+    kube::core::Rule::new(rule.rule).message(rule.message.as_str())
 }
 
-/// On `collection`: values live at least until the next cycle.
-pub fn stale_after() -> Rule {
-    rule(
+/// On the spec, where no other interval is set than the provider's own: the interval in CEL.
+fn interval(providers: Providers) -> String {
+    let default = providers.iter().fold("'30s'".to_owned(), |others, provider| {
+        let own = Duration::from(provider.default_interval());
+        format!("has(self.provider.{}) ? '{own}' : {others}", provider.name())
+    });
+    format!("(has(self.collection) && has(self.collection.interval) ? self.collection.interval : {default})")
+}
+
+/// On the spec: values live at least until the next cycle.
+pub fn stale_after(providers: Providers) -> Rule {
+    let (stale_after, interval) = ("self.collection.staleAfter", interval(providers));
+    Rule::new(
         format!(
-            "!has(self.staleAfter) || !{} || !{} || duration(self.staleAfter) >= duration(self.interval)",
-            is_duration("self.staleAfter"),
-            is_duration("self.interval")
+            "!has(self.collection) || !has({stale_after}) || !{} || !{} || duration({stale_after}) >= duration({interval})",
+            is_duration(stale_after),
+            is_duration(&interval)
         ),
-        "raise staleAfter to at least interval, or leave it out: values would be dropped before the next collection",
+        "raise collection.staleAfter to at least collection.interval, or leave it out: values would be dropped before the next collection",
     )
 }
 
 /// On the spec: a scrape ends before the next begins, which is after a minute where the interval is longer.
-pub fn scrape_timeout() -> Rule {
-    let (timeout, interval) = ("self.serviceMonitor.scrapeTimeout", "self.collection.interval");
-    rule(
+pub fn scrape_timeout(providers: Providers) -> Rule {
+    let (timeout, interval) = ("self.serviceMonitor.scrapeTimeout", interval(providers));
+    Rule::new(
         format!(
-            "!has(self.serviceMonitor) || !has({timeout}) || !has(self.collection) || !{} || !{} || duration({timeout}) <= duration({interval})",
+            "!has(self.serviceMonitor) || !has({timeout}) || !{} || !{} || duration({timeout}) <= duration({interval})",
             is_duration(timeout),
-            is_duration(interval)
+            is_duration(&interval)
         ),
         "lower serviceMonitor.scrapeTimeout to at most collection.interval, or leave it out",
     )
 }
 
 /// On the provider: one, and only one.
-pub fn one_provider() -> Rule {
-    let given = provider::NAMES.map(|name| format!("has(self.{name})")).join(", ");
-    rule(
-        format!("[{given}].exists_one(given, given)"),
-        format!("name exactly one provider: {}", provider::NAMES.join(", ")),
-    )
-}
-
-/// On Alauda: one address, and only one.
-pub fn endpoint_or_cloud() -> Rule {
-    rule(
-        "has(self.endpoint) != has(self.cloud)",
-        "set exactly one of endpoint (the URL of the API) and cloud (cn or io, Alauda's own clouds)",
-    )
-}
-
-/// On an endpoint: a base URL and nothing more.
-pub fn endpoint() -> Rule {
-    rule(
-        format!("isURL(self) && {}", matches("self", ENDPOINT_PATTERN)),
-        "write an http:// or https:// URL with a host and without user, password, query, fragment and escapes, such as https://caas.example.com/v1/",
-    )
-}
-
-/// On a name that becomes a part of a URL's path.
-pub fn segment() -> Rule {
-    rule(
-        format!("self != '.' && self != '..' && {}", matches("self", SEGMENT_PATTERN)),
-        "write the name of a user or organization, without slashes, spaces, ?, # and %",
+pub fn one_provider(providers: Providers) -> Rule {
+    let given = providers.iter().map(|provider| format!("has(self.{})", provider.name()));
+    Rule::new(
+        format!("[{}].exists_one(given, given)", given.collect::<Vec<_>>().join(", ")),
+        format!("name exactly one provider: {}", providers.names()),
     )
 }
 
 /// On the name of a Secret.
 pub fn secret_name() -> Rule {
-    rule(
+    Rule::new(
         matches("self", DNS_SUBDOMAIN),
         "write the name of a Secret: lower case letters, digits, - and ., starting and ending with a letter or digit",
     )
@@ -186,12 +133,12 @@ pub fn secret_name() -> Rule {
 
 /// On a key of a Secret.
 pub fn secret_key() -> Rule {
-    rule(matches("self", SECRET_KEY_PATTERN), "write a key of the Secret: letters, digits, -, _ and .")
+    Rule::new(matches("self", SECRET_KEY_PATTERN), "write a key of the Secret: letters, digits, -, _ and .")
 }
 
 /// On a glob: only `*` and `?` mean something.
 pub fn glob() -> Rule {
-    rule(
+    Rule::new(
         matches("self", GLOB_PATTERN),
         "write a glob of * (any text), ? (one character) and the name's own characters: no spaces, brackets, braces or backslashes",
     )
@@ -199,7 +146,7 @@ pub fn glob() -> Rule {
 
 /// On `metrics.labels`: names that Prometheus takes.
 pub fn label_names() -> Rule {
-    rule(
+    Rule::new(
         format!("self.all(name, {})", matches("name", LABEL_NAME_PATTERN)),
         "name labels with at most 63 letters, digits and underscores, not starting with a digit",
     )
@@ -208,7 +155,7 @@ pub fn label_names() -> Rule {
 /// On `metrics.labels`: names that nothing else sets.
 pub fn free_label_names() -> Rule {
     let reserved = RESERVED_LABELS.map(|label| format!("'{label}'")).join(", ");
-    rule(
+    Rule::new(
         format!("self.all(name, !name.startsWith('__') && !(name in [{reserved}]))"),
         format!(
             "choose other label names: names starting with __ and {} are set by Prometheus and the operator",
@@ -227,12 +174,12 @@ pub fn is_free_label_name(name: &str) -> bool {
 
 /// On each value of `metrics.labels`.
 pub fn one_line() -> Rule {
-    rule(matches("self", NO_CONTROL), "write values without line breaks and other control characters")
+    Rule::new(matches("self", NO_CONTROL), "write values without line breaks and other control characters")
 }
 
 /// On each value of the ServiceMonitor's labels.
 pub fn label_value() -> Rule {
-    rule(
+    Rule::new(
         matches("self", LABEL_VALUE_PATTERN),
         "write values as Kubernetes takes them: letters, digits, -, _ and ., starting and ending with a letter or digit",
     )
@@ -240,7 +187,7 @@ pub fn label_value() -> Rule {
 
 /// On labels and annotations of the ServiceMonitor: keys that Kubernetes takes.
 pub fn qualified_names() -> Rule {
-    rule(
+    Rule::new(
         format!("self.all(key, size(key) <= {MAX_KEY_LENGTH} && {})", matches("key", QUALIFIED_NAME_PATTERN)),
         "write keys as Kubernetes takes them: an optional DNS prefix and a slash, then at most 63 letters, digits, -, _ and .",
     )
@@ -248,7 +195,7 @@ pub fn qualified_names() -> Rule {
 
 /// On the ServiceMonitor's labels: the operator's own label stays the operator's.
 pub fn managed_by() -> Rule {
-    rule(
+    Rule::new(
         format!("!('{MANAGED_BY}' in self)"),
         format!("leave {MANAGED_BY} out: the operator sets it to know its own ServiceMonitors"),
     )

@@ -91,8 +91,10 @@ reasons! {
     SecretNotFound: CredentialsReady = false,
     /// The Secret lacks a key.
     SecretKeyMissing: CredentialsReady = false,
-    /// A key of the Secret holds nothing that can be used.
+    /// A key of the Secret has no value.
     SecretKeyEmpty: CredentialsReady = false,
+    /// The value of a key of the Secret cannot be used: it is too long, not UTF-8, or not of the form that the key needs.
+    SecretKeyInvalid: CredentialsReady = false,
     /// The operator may not read the Secret.
     SecretForbidden: CredentialsReady = false,
     /// The Secret binds its credentials to another endpoint.

@@ -1,94 +1,48 @@
-//! `spec.provider`: which cloud, and where.
+//! `spec.provider`: one provider's name with its settings, which only that provider reads.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
-use super::Duration;
-use super::cel;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::Value;
 
-/// The providers' keys under `spec.provider`.
-pub const NAMES: [&str; 1] = ["alauda"];
-
-/// The cloud that runs the containers: exactly one of the fields below.
-// Tagged from outside, so that the schema says "exactly one" and each provider has fields of its own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = [cel::one_provider()]))]
-pub enum Provider {
-    /// Alauda's API, version 1, in the public cloud or in a private installation.
-    Alauda(Alauda),
+/// A provider's name and its settings, written as `name: {settings}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderSpec {
+    /// The provider's name, such as `alauda`.
+    pub name: String,
+    /// Its settings, as its schema describes them.
+    pub settings: Value,
 }
 
-/// Alauda's API, version 1.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = [cel::endpoint_or_cloud()]))]
-pub struct Alauda {
-    /// Base URL of the API, such as `https://caas.example.com/v1/`. Set this or cloud.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 1024))]
-    #[schemars(extend("x-kubernetes-validations" = [cel::endpoint()]))]
-    pub endpoint: Option<String>,
-
-    /// Shorthand for the API of one of Alauda's own clouds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cloud: Option<AlaudaCloud>,
-
-    /// User or organization whose services are collected. Default: the username in the Secret.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
-    #[schemars(extend("x-kubernetes-validations" = [cel::segment()]))]
-    pub namespace: Option<String>,
-
-    /// How far back to ask for an instance's metrics, ending metricsLag before now, from 1s to 1h.
-    /// Default: 100s.
-    #[serde(default = "default_metrics_window")]
-    #[schemars(extend("default" = "100s", "x-kubernetes-validations" = cel::between("1s", "1h")))]
-    pub metrics_window: Duration,
-
-    /// How far behind now the newest metrics are looked for, since the cloud has them late, from 0s to 1h.
-    /// Default: 30s.
-    #[serde(default = "default_metrics_lag")]
-    #[schemars(extend("x-kubernetes-validations" = cel::between("0s", "1h")))]
-    pub metrics_lag: Duration,
+impl Serialize for ProviderSpec {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map([(&self.name, &self.settings)])
+    }
 }
 
-/// Shorthand for the API of one of Alauda's own clouds: cn is `https://api.alauda.cn/v1/`, io is
-/// `https://api.alauda.io/v1/`. Set this or endpoint.
-// The schema shows this text, not that of the field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum AlaudaCloud {
-    /// The cloud in China.
-    Cn,
-    /// The cloud outside of China.
-    Io,
-}
-
-impl AlaudaCloud {
-    /// The API's base URL, from the platform's Python client.
-    pub fn endpoint(self) -> &'static str {
-        match self {
-            Self::Cn => "https://api.alauda.cn/v1/",
-            Self::Io => "https://api.alauda.io/v1/",
+impl<'de> Deserialize<'de> for ProviderSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut providers = BTreeMap::<String, Value>::deserialize(deserializer)?.into_iter();
+        match (providers.next(), providers.next()) {
+            (Some((name, settings)), None) => Ok(Self { name, settings }),
+            _ => Err(de::Error::custom("name exactly one provider")),
         }
     }
 }
 
-/// A window of the last 60 s often held no point; 100 s ending 30 s ago did (observed on the cloud).
-fn default_metrics_window() -> Duration {
-    Duration::from_secs(100)
-}
+impl JsonSchema for ProviderSpec {
+    fn inline_schema() -> bool {
+        true
+    }
 
-fn default_metrics_lag() -> Duration {
-    Duration::from_secs(30)
-}
+    fn schema_name() -> Cow<'static, str> {
+        "Provider".into()
+    }
 
-impl Provider {
-    /// The provider's key, as status and columns show it.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Alauda(_) => "alauda",
-        }
+    /// An object whose fields [`super::crd`] fills in from the list of providers.
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "object"})
     }
 }

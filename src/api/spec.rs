@@ -6,7 +6,9 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CaasAccountStatus, Duration, Provider, cel};
+use super::{CaasAccountStatus, ProviderSpec, cel};
+use crate::schema::Duration;
+use crate::schema::duration::between;
 
 /// One account at a Container-as-a-Service cloud: where it is, how to log in, what to collect and expose.
 #[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -64,10 +66,9 @@ use super::{CaasAccountStatus, Duration, Provider, cel};
     )
 )]
 #[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = [cel::scrape_timeout()]))]
 pub struct CaasAccountSpec {
     /// The cloud that runs the containers: exactly one of the fields below.
-    pub provider: Provider,
+    pub provider: ProviderSpec,
 
     /// Where the username and password, or the token, are found.
     pub credentials: Credentials,
@@ -144,22 +145,23 @@ pub struct SecretKeyRef {
 /// How often and how hard the cloud is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
-#[schemars(extend("x-kubernetes-validations" = [cel::stale_after()]))]
 pub struct Collection {
     /// Time from the start of one collection to the start of the next, from 5s to 1h. Prometheus scrapes at the
-    /// same interval, and at least once a minute. Default: 30s.
-    #[schemars(extend("x-kubernetes-validations" = cel::between("5s", "1h")))]
-    pub interval: Duration,
+    /// same interval, and at least once a minute.
+    // The CRD adds each provider's default here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = between("5s", "1h")))]
+    pub interval: Option<Duration>,
 
     /// How long the last values are exposed when they cannot be fetched again, from interval to 24h. Default:
     /// 3 intervals, but at most 5m, and never less than interval.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-kubernetes-validations" = cel::between("5s", "24h")))]
+    #[schemars(extend("x-kubernetes-validations" = between("5s", "24h")))]
     pub stale_after: Option<Duration>,
 
     /// The longest that one request to the cloud may take, from 1s to 5m. It starts when the request is first sent and
     /// includes retries and the waits between them. Default: 10s.
-    #[schemars(extend("x-kubernetes-validations" = cel::between("1s", "5m")))]
+    #[schemars(extend("x-kubernetes-validations" = between("1s", "5m")))]
     pub request_timeout: Duration,
 
     /// The most requests that are in flight to the cloud at once, from 1 to 256. All accounts of one namespace together
@@ -261,7 +263,7 @@ pub struct ServiceMonitor {
     /// The longest that a scrape may take, from 1s to 1m, and at most collection.interval. Default: 10s, or
     /// collection.interval where that is shorter.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-kubernetes-validations" = cel::between("1s", "1m")))]
+    #[schemars(extend("x-kubernetes-validations" = between("1s", "1m")))]
     pub scrape_timeout: Option<Duration>,
 }
 

@@ -3,9 +3,10 @@
 use serde_json::Value;
 
 use super::*;
+use crate::cloud::Providers;
 
 fn schema() -> Value {
-    let version = &crd().spec.versions[0];
+    let version = &crd(Providers::ALL).spec.versions[0];
     serde_json::to_value(version.schema.as_ref().unwrap().open_api_v3_schema.as_ref().unwrap()).unwrap()
 }
 
@@ -58,6 +59,6 @@ fn each_optional_field_names_its_default() {
 
 #[test]
 fn only_number_formats_that_kubernetes_knows_are_used() {
-    let text = serde_json::to_string(&crd()).unwrap();
+    let text = serde_json::to_string(&crd(Providers::ALL)).unwrap();
     assert!(!text.contains("uint"), "a format that an API server does not know");
 }

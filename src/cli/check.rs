@@ -12,6 +12,8 @@ use tokio::time::Instant;
 
 use super::options::PolicyOptions;
 use crate::account::Account;
+use crate::account::admission::Admission;
+use crate::cloud::Providers;
 use crate::cloud::http::Http;
 use crate::collector::{HttpClouds, collect_once};
 use crate::standalone::manifests::{self, File};
@@ -82,9 +84,11 @@ impl fmt::Display for Unwell {
 
 /// Checks the files; well only if all documents can be used and all accounts are collected completely.
 pub(super) async fn run(args: Args) -> Result<(), CheckError> {
-    let files = args.files.iter().map(|file| read(file)).collect::<Result<Vec<File>, CheckError>>()?;
+    let admission = Admission::new(Providers::ALL);
+    let files =
+        args.files.iter().map(|file| read(&admission, file)).collect::<Result<Vec<File>, CheckError>>()?;
     let http = Http::new(args.policy.policy());
-    let desired = manifests::desired(&files, |url| http.policy().check_endpoint(url));
+    let desired = manifests::desired(admission.providers(), &files, |url| http.policy().check_endpoint(url));
     if desired.accounts.is_empty() && desired.problems.is_empty() && desired.faults.is_empty() {
         return Err(CheckError::Nothing);
     }
@@ -112,11 +116,11 @@ pub(super) async fn run(args: Args) -> Result<(), CheckError> {
     Ok(())
 }
 
-fn read(file: &Path) -> Result<File, CheckError> {
+fn read(admission: &Admission, file: &Path) -> Result<File, CheckError> {
     let text =
         if file == Path::new("-") { io::read_to_string(io::stdin()) } else { std::fs::read_to_string(file) };
     let text = text.map_err(|error| CheckError::Read { file: file.to_owned(), error })?;
-    Ok(manifests::parse(&file.display().to_string(), &text))
+    Ok(manifests::parse(admission, &file.display().to_string(), &text))
 }
 
 /// What came of one account.

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use thiserror::Error;
 
 use crate::api;
+use crate::cloud::Providers;
 
 /// What `--help` shows below the options.
 pub(super) const EXAMPLES: &str = "Examples:
@@ -24,7 +25,7 @@ pub(super) enum CrdError {
 
 /// The CRD as YAML, ending in a newline.
 fn text() -> Result<String, CrdError> {
-    let yaml = serde_saphyr::to_string(&api::crd())?;
+    let yaml = serde_saphyr::to_string(&api::crd(Providers::ALL))?;
     Ok(format!("# Made by `caas-operator crd`; do not edit.\n{}\n", yaml.trim_end()))
 }
 

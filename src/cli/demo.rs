@@ -16,6 +16,8 @@ use super::runtime::{Listeners, Runtime};
 use super::signals::stop_token;
 use super::standalone::{self, StandaloneError};
 use crate::account::AccountId;
+use crate::account::admission::Admission;
+use crate::cloud::Providers;
 use crate::cloud::http::Policy;
 use crate::server::ListenError;
 use crate::simulator::{
@@ -184,8 +186,14 @@ fn manifests_of(clouds: &[Cloud]) -> Vec<(&'static str, String)> {
 
 /// The accounts of these manifests.
 fn accounts(manifests: &[(&str, String)]) -> Vec<AccountId> {
-    let files: Vec<_> = manifests.iter().map(|(name, text)| manifests::parse(name, text)).collect();
-    manifests::desired(&files, |_| Ok(())).accounts.into_iter().map(|account| account.id).collect()
+    let admission = Admission::new(Providers::ALL);
+    let files: Vec<_> =
+        manifests.iter().map(|(name, text)| manifests::parse(&admission, name, text)).collect();
+    manifests::desired(Providers::ALL, &files, |_| Ok(()))
+        .accounts
+        .into_iter()
+        .map(|account| account.id)
+        .collect()
 }
 
 /// Writes the manifests to a folder that is removed when the demo ends.
@@ -276,10 +284,12 @@ mod tests {
     fn the_manifests_of_each_cloud_log_in_as_its_users() {
         let demos: Vec<Demo> = providers().iter().filter_map(|provider| provider.demo()).collect();
         assert!(!demos.is_empty());
+        let admission = Admission::new(Providers::ALL);
         for demo in demos {
+            let manifests = demo.manifests.iter();
             let files: Vec<_> =
-                demo.manifests.iter().map(|(name, text)| manifests::parse(name, text)).collect();
-            let desired = manifests::desired(&files, |_| Ok(()));
+                manifests.map(|(name, text)| manifests::parse(&admission, name, text)).collect();
+            let desired = manifests::desired(Providers::ALL, &files, |_| Ok(()));
             assert_eq!((desired.problems, desired.faults), (vec![], vec![]));
             assert_eq!(desired.accounts.len(), demo.accounts.len());
             for (user, (_, text)) in demo.accounts.iter().zip(demo.manifests) {

@@ -16,6 +16,7 @@ use super::options::PolicyOptions;
 use super::runtime::{Listeners, Runtime, alongside};
 use super::signals::stop_token;
 use crate::account::admission::is_label;
+use crate::cloud::Providers;
 use crate::controller::{self, Scope, ScrapeService, Settings, Startup};
 use crate::server::ListenError;
 
@@ -121,6 +122,7 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
         watch_secrets: args.watch_secrets,
         relist: Duration::from_secs(args.relist_seconds),
         service,
+        providers: Providers::ALL,
         policy: runtime.policy.clone(),
         // One replica, which owns all.
         owns: Arc::new(|_| true),

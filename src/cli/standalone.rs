@@ -16,6 +16,8 @@ use super::options::PolicyOptions;
 use super::runtime::{Listeners, Runtime, alongside};
 use super::signals::stop_token;
 use crate::account::Account;
+use crate::account::admission::Admission;
+use crate::cloud::Providers;
 use crate::cloud::http::Policy;
 use crate::server::ListenError;
 use crate::standalone::environment::{self, Environment, EnvironmentError};
@@ -177,9 +179,11 @@ pub(super) async fn from_folder(
         manifests_read.set(true);
         handed_over.send_replace(true);
     };
+    let admission = Admission::new(Providers::ALL);
     let watching = watch::watch(
         folder.clone(),
         watch::PERIOD,
+        &admission,
         |url| runtime.policy.check_endpoint(url),
         apply,
         stop.clone(),

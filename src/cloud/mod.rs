@@ -1,7 +1,7 @@
 //! Clouds: queries a provider's HTTP API and turns its responses into plain values.
 //!
-//! Knows no Kubernetes and no custom resource. A provider is a folder of its own (`alauda`) behind the
-//! [`Cloud`] trait; what providers share on the wire is in [`http`].
+//! Knows no Kubernetes and no custom resource. A provider is a folder of its own (`alauda`) that describes
+//! itself as a [`Provider`] and collects as a [`Cloud`]; what providers share on the wire is in [`http`].
 
 pub mod alauda;
 pub mod credentials;
@@ -10,6 +10,9 @@ pub mod filter;
 pub mod http;
 pub mod kit;
 pub mod model;
+pub mod provider;
+pub mod providers;
+pub mod secret;
 
 use futures::future::BoxFuture;
 
@@ -17,6 +20,8 @@ pub use credentials::Credentials;
 pub use error::CloudError;
 pub use filter::ServiceFilter;
 pub use model::Collection;
+pub use provider::{Provider, ProviderAccount};
+pub use providers::Providers;
 
 /// A client for one account at one provider.
 ///

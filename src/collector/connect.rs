@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::account::{Account, Connection, Provider};
+use crate::account::{Account, Connection};
 use crate::cloud::error::Unreachable;
 use crate::cloud::http::Http;
-use crate::cloud::{Cloud, CloudError, alauda::Alauda};
+use crate::cloud::{Cloud, CloudError};
 use crate::telemetry::Metrics;
 
 /// Makes the client of an account's cloud. A trait, since tests of a task under virtual time need a client without HTTP.
@@ -29,7 +29,7 @@ impl HttpClouds {
 
 impl Connect for HttpClouds {
     fn connect(&self, account: &Account) -> Result<Arc<dyn Cloud>, CloudError> {
-        let Connection { provider, credentials, ca_bundle, limits } = &account.connection;
+        let Connection { provider, ca_bundle, limits } = &account.connection;
         let meter = self.metrics.account(&account.id.namespace, &account.id.name);
         let client = self.http.account(&account.id.namespace, *limits, ca_bundle.as_deref(), meter).map_err(
             |problem| {
@@ -37,10 +37,6 @@ impl Connect for HttpClouds {
                 CloudError::from(Unreachable::Tls)
             },
         )?;
-        Ok(match provider {
-            Provider::Alauda(settings) => {
-                Arc::new(Alauda::new(settings.clone(), credentials.clone(), client))
-            }
-        })
+        Ok(provider.connect(client))
     }
 }

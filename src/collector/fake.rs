@@ -16,13 +16,13 @@ use super::registry::{Registry, Snapshot};
 use super::rendering::RenderPool;
 use super::supervisor::Supervisor;
 use super::transition::Transition;
-use crate::account::{Account, AccountId, Connection, Exposition, Names, Provider, Schedule};
-use crate::cloud::alauda;
+use crate::account::{Account, AccountId, Connection, Exposition, Names, Schedule};
+use crate::cloud::alauda::{self, AlaudaAccount};
 use crate::cloud::http::AccountLimits;
 use crate::cloud::model::{
     Instance, InstanceFacts, Measurement, Reading, Sample, Scale, Service, ServiceFacts,
 };
-use crate::cloud::{Cloud, CloudError, Collection, Credentials, ServiceFilter};
+use crate::cloud::{Cloud, CloudError, Collection, Credentials, ProviderAccount, ServiceFilter};
 use crate::exposition::values::ServiceEntry;
 use crate::telemetry::Metrics;
 
@@ -154,13 +154,7 @@ pub(super) fn account(uid: &str) -> Account {
         id: id(),
         uid: uid.into(),
         connection: Connection {
-            provider: Provider::Alauda(alauda::Settings {
-                endpoint: "https://caas.example.com/v1/".parse().unwrap(),
-                namespace: "acme".into(),
-                metrics_window: Duration::from_secs(100),
-                metrics_lag: Duration::from_secs(30),
-            }),
-            credentials: Credentials::Token("t".into()),
+            provider: provider(|_| {}),
             ca_bundle: None,
             limits: AccountLimits {
                 request_timeout: Duration::from_secs(10),
@@ -173,6 +167,24 @@ pub(super) fn account(uid: &str) -> Account {
         exposition: Exposition { names: Names::Modern, source_timestamps: false, max_series: 1000 },
         targets: Vec::new(),
     }
+}
+
+/// An account at an Alauda cloud, changed by `change`.
+pub(super) fn provider(change: impl FnOnce(&mut AlaudaAccount)) -> Arc<dyn ProviderAccount> {
+    let settings = alauda::Settings {
+        endpoint: "https://caas.example.com/v1/".parse().unwrap(),
+        namespace: "acme".into(),
+        metrics_window: Duration::from_secs(100),
+        metrics_lag: Duration::from_secs(30),
+    };
+    let mut account = AlaudaAccount { settings, credentials: Credentials::Token("t".into()) };
+    change(&mut account);
+    Arc::new(account)
+}
+
+/// The same account with other credentials.
+pub(super) fn rotated() -> Arc<dyn ProviderAccount> {
+    provider(|account| account.credentials = Credentials::Token("rotated".into()))
 }
 
 /// One service `kibana` with one instance that uses this much memory.

@@ -94,7 +94,7 @@ impl CollectorState {
         AccountValues {
             labels: self.values.labels().clone(),
             gauges: self.gauges,
-            status_words: account.connection.provider.status_words(),
+            status_words: account.connection.provider.provider().status_words(),
             services: self.values.entries(),
         }
     }

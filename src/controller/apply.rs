@@ -15,6 +15,7 @@ use super::owner::{self, Owner};
 use super::service_monitor::{GuardedMonitor, ServiceMonitor, shown};
 use crate::account::AccountId;
 use crate::api::{CaasAccount, Finding, Reason};
+use crate::cloud::Providers;
 
 /// Why the ServiceMonitor is not as it should be, where nobody has to do anything about it.
 #[derive(Debug, Error)]
@@ -43,6 +44,8 @@ impl ApplyError {
 pub(super) struct MonitorWriter {
     /// The API server.
     pub(super) client: Client,
+    /// The providers that accounts may name.
+    pub(super) providers: Providers,
     /// What ServiceMonitors point at.
     pub(super) service: ScrapeService,
     /// Checks for the CRD where a write suggests that it is gone.
@@ -73,7 +76,7 @@ impl MonitorWriter {
         account: &CaasAccount,
         id: &AccountId,
     ) -> Result<Finding, ApplyError> {
-        let wanted = service_monitor(account, id, &self.service);
+        let wanted = service_monitor(self.providers, account, id, &self.service);
         let name = wanted.name_any();
         if let Some(existing) = monitors.get(&id.namespace, &name)
             && let Ok(existing) = &existing.0
@@ -111,7 +114,7 @@ impl MonitorWriter {
         account: &CaasAccount,
         id: &AccountId,
     ) -> Result<Finding, ApplyError> {
-        let wanted = service_monitor(account, id, &self.service);
+        let wanted = service_monitor(self.providers, account, id, &self.service);
         let name = wanted.name_any();
         let api: Api<GuardedMonitor> = Api::namespaced(self.client.clone(), &id.namespace);
         let disabled = disabled(account);

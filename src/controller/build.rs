@@ -11,6 +11,7 @@ use super::service_monitor::{
 use super::{FIELD_MANAGER, owner};
 use crate::account::{AccountId, Target, targets};
 use crate::api::CaasAccount;
+use crate::cloud::Providers;
 
 /// The Service through which Prometheus reaches this operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +38,7 @@ pub(super) fn account_name(monitor: &str) -> Option<&str> {
 
 /// The ServiceMonitor that the account should have.
 pub(super) fn service_monitor(
+    providers: Providers,
     account: &CaasAccount,
     id: &AccountId,
     service: &ScrapeService,
@@ -44,7 +46,7 @@ pub(super) fn service_monitor(
     let wanted = &account.spec.service_monitor;
     let mut labels = wanted.labels.clone();
     labels.insert(MANAGED_BY.0.into(), MANAGED_BY.1.into());
-    let targets = targets(id, &account.spec);
+    let targets = targets(providers, id, &account.spec);
     ServiceMonitor {
         metadata: ObjectMeta {
             name: Some(monitor_name(&account.name_any())),

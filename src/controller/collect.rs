@@ -6,11 +6,14 @@ use std::sync::Arc;
 use super::dereference::SecretSnapshot;
 use crate::account::{Account, AccountId, Problem, SecretRead, Uncollected, resolve};
 use crate::api::CaasAccount;
+use crate::cloud::Providers;
 use crate::cloud::http::Policy;
 use crate::collector::{Health, Registry, Supervisor};
 
 /// The collector, as reconciles use it.
 pub(super) struct Collection {
+    /// The providers that accounts may name.
+    pub(super) providers: Providers,
     /// Runs the collectors.
     pub(super) supervisor: Arc<Supervisor>,
     /// Holds their snapshots.
@@ -29,7 +32,9 @@ impl Collection {
         let nothing = SecretRead::NotFound;
         let credentials = secrets.map_or(&nothing, |secrets| &*secrets.credentials);
         let ca_bundle = secrets.and_then(|secrets| secrets.ca_bundle.as_deref());
-        resolve::resolve(account, credentials, ca_bundle, |url| self.policy.check_endpoint(url))
+        resolve::resolve(self.providers, account, credentials, ca_bundle, |url| {
+            self.policy.check_endpoint(url)
+        })
     }
 
     /// Hands a resolved account to the supervisor, or lists it with its problem. Returns another account that queries the
@@ -46,7 +51,7 @@ impl Collection {
                 changed.then(|| self.supervisor.duplicate_of(id)).flatten()
             }
             Err(problem) => {
-                self.supervisor.mark_uncollected(Uncollected::new(account, problem));
+                self.supervisor.mark_uncollected(Uncollected::new(self.providers, account, problem));
                 None
             }
         }
@@ -55,7 +60,7 @@ impl Collection {
     /// Lists an account that is not known yet. Reading its Secret may take long, and nobody should think it unknown.
     pub(super) fn list_unread(&self, account: &CaasAccount, id: &AccountId) {
         if self.registry.listed(id).is_none() {
-            self.supervisor.mark_uncollected(Uncollected::unread(account));
+            self.supervisor.mark_uncollected(Uncollected::unread(self.providers, account));
         }
     }
 

@@ -17,7 +17,8 @@ use super::secret_reads::{LaterReads, ReadConcurrency, period};
 use crate::account::resolve::keys_of;
 use crate::account::{AccountId, SecretData, SecretRead};
 use crate::api::spec::{Credentials, Tls};
-use crate::api::{CaasAccount, CaasAccountSpec, Provider};
+use crate::api::{CaasAccount, CaasAccountSpec, ProviderSpec};
+use crate::cloud::Providers;
 use crate::telemetry::Metrics;
 
 /// How soon a Secret that has just gone missing, or may not be read any more, is read once more before it counts.
@@ -53,7 +54,7 @@ pub(super) struct SecretSnapshot {
 #[derive(Debug, Clone, PartialEq)]
 struct Source {
     uid: Option<String>,
-    provider: Provider,
+    provider: ProviderSpec,
     credentials: Credentials,
     tls: Option<Tls>,
 }
@@ -83,6 +84,7 @@ impl SecretSnapshot {
 /// Reads Secrets and keeps the last reading of each account.
 pub(super) struct SecretReader {
     client: Client,
+    providers: Providers,
     metrics: Arc<Metrics>,
     concurrency: ReadConcurrency,
     later: LaterReads,
@@ -100,9 +102,10 @@ struct Known {
 
 impl SecretReader {
     /// A reader that has read nothing.
-    pub(super) fn new(client: Client, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(client: Client, providers: Providers, metrics: Arc<Metrics>) -> Self {
         Self {
             client,
+            providers,
             metrics,
             concurrency: ReadConcurrency::default(),
             later: LaterReads::default(),
@@ -234,7 +237,7 @@ impl SecretReader {
         let (outcome, read) = match self.concurrency.run(call(api.get_opt(name))).await {
             Ok(Some(secret)) => {
                 let version = secret.resource_version();
-                ("found", Ok((SecretRead::Found(used(spec, name, secret)), version)))
+                ("found", Ok((SecretRead::Found(used(self.providers, spec, name, secret)), version)))
             }
             Ok(None) => ("not_found", Ok((SecretRead::NotFound, None))),
             Err(error) if error.code() == Some(403) => ("forbidden", Ok((SecretRead::Forbidden, None))),
@@ -262,8 +265,8 @@ fn is_lost(before: &SecretRead, now: &SecretRead) -> bool {
 }
 
 /// What the account uses of a Secret, which may hold a mebibyte of other things.
-fn used(spec: &CaasAccountSpec, name: &str, secret: Secret) -> SecretData {
-    let keys = keys_of(spec, name);
+fn used(providers: Providers, spec: &CaasAccountSpec, name: &str, secret: Secret) -> SecretData {
+    let keys = keys_of(providers, spec, name);
     let data = secret.data.unwrap_or_default().into_iter();
     data.filter(|(key, _)| keys.contains(&key.as_str())).map(|(key, value)| (key, value.0)).collect()
 }
@@ -285,7 +288,7 @@ mod tests {
         .unwrap();
         let keys = ["username", "password", "token", "endpoint", "our-ca", "ca.crt", "backup.tar"];
         let data = keys.map(|key| (key.to_owned(), ByteString(vec![b'x'; 9])));
-        used(&spec, name, Secret { data: Some(data.into()), ..Secret::default() })
+        used(Providers::ALL, &spec, name, Secret { data: Some(data.into()), ..Secret::default() })
     }
 
     #[test]

@@ -25,6 +25,7 @@ use super::scope::{GuardedAccount, Scope};
 use super::status::StatusWriter;
 use super::{FIELD_MANAGER, triggers};
 use crate::account::AccountId;
+use crate::cloud::Providers;
 use crate::cloud::http::Policy;
 use crate::collector::{Registry, Supervisor, Transition};
 use crate::telemetry::Metrics;
@@ -54,6 +55,8 @@ pub struct Settings {
     pub relist: Duration,
     /// The Service that ServiceMonitors point at.
     pub service: ScrapeService,
+    /// The providers that accounts may name.
+    pub providers: Providers,
     /// What the administrator allows.
     pub policy: Policy,
     /// Which accounts this replica reconciles.
@@ -77,14 +80,16 @@ pub async fn run(settings: Settings, startup: watch::Sender<Startup>, cancel: Ca
     let events = EventPublisher::new(Recorder::new(client.clone(), reporter));
     let discovery = Arc::new(CrdDiscovery::new(client.clone()));
     let reconciler = Arc::new(Reconciler {
-        secrets: SecretReader::new(client.clone(), Arc::clone(&metrics)),
+        secrets: SecretReader::new(client.clone(), settings.providers, Arc::clone(&metrics)),
         collection: Collection {
+            providers: settings.providers,
             supervisor: settings.supervisor,
             registry: settings.registry,
             policy: settings.policy,
         },
         monitors: MonitorWriter {
             client: client.clone(),
+            providers: settings.providers,
             service: settings.service,
             discovery: Arc::clone(&discovery),
         },

@@ -189,7 +189,7 @@ pub(super) fn decide(
 
     let mut after = CaasAccountStatus {
         observed_generation: generation,
-        provider: Some(account.spec.provider.name().to_owned()),
+        provider: Some(account.spec.provider.name.clone()),
         endpoint: input.endpoint.clone().or_else(|| before.endpoint.clone()),
         services: before.services,
         instances: before.instances,

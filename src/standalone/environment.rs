@@ -1,18 +1,28 @@
-//! One Alauda account from a username, a password and an endpoint, as the article's exporter was started.
+//! One Alauda account from a username, a password and an endpoint, as the legacy exporter was started.
 //!
-//! It becomes the manifests that somebody would have written, so that the same rules and sentences hold.
+//! It becomes a manifest, so that the same rules apply. What is wrong with it is phrased here, in terms of the variables
+//! and options that were given.
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use thiserror::Error;
 use url::Url;
 
-use crate::account::{self, Account, Problem, SecretRead, admission};
+use crate::account::admission::{Admission, FieldError, Refused};
+use crate::account::{self, Account, Problem, SecretRead, Subject};
 use crate::api::{API_VERSION, KIND};
+use crate::cloud::Providers;
 use crate::cloud::error::Refusal;
+use crate::schema::address;
 
 /// Name of the account, in namespace `default`, and of the Secret that it would have.
 const NAME: &str = "alauda";
+
+/// The options and variables of the account's parts.
+const ENDPOINT: &str = "--alauda-endpoint";
+const NAMESPACE: &str = "--alauda-namespace";
+const USERNAME: &str = "ALAUDA_USERNAME";
+const PASSWORD: &str = "ALAUDA_PASSWORD";
 
 /// An account as the command line and the environment give it.
 #[derive(Debug, Clone)]
@@ -30,47 +40,42 @@ pub struct Environment {
 /// Why there is no account.
 #[derive(Debug, Error)]
 pub enum EnvironmentError {
-    /// A variable is not there, or has no value.
+    /// A variable or option has no value.
     #[error("{0} is not set or empty: set it")]
     Empty(&'static str),
-    /// The endpoint or the namespace is refused, as an API server would refuse it.
-    #[error("the Alauda account is refused: {}", as_given(&.0.to_string()))]
-    Refused(#[from] admission::Refused),
+    /// A value is refused, as an API server would refuse it.
+    #[error("the Alauda account is refused: {0}")]
+    Refused(String),
     /// The account cannot be collected.
-    #[error("the Alauda account cannot be collected: {}", as_given(&.0.message))]
-    Problem(#[from] Problem),
+    #[error("the Alauda account cannot be collected: {0}")]
+    Problem(String),
 }
 
-/// What a manifest's sentences name, and what was given instead of it.
-const GIVEN: [(&str, &str); 5] = [
-    ("Key username of Secret default/alauda", "ALAUDA_USERNAME"),
-    ("Key password of Secret default/alauda", "ALAUDA_PASSWORD"),
-    ("The endpoint in spec.provider of CaasAccount default/alauda", "The URL in --alauda-endpoint"),
-    ("spec.provider.alauda.endpoint", "--alauda-endpoint"),
-    ("spec.provider.alauda.namespace", "--alauda-namespace"),
-];
-
-/// A manifest's sentence about an account of the command line, on which there is neither Secret nor spec.
-fn as_given(sentence: &str) -> String {
-    GIVEN.iter().fold(sentence.to_owned(), |sentence, (named, given)| sentence.replace(named, given))
-}
-
-/// The account, with the article's metrics next to the others; `allow` is the administrator's policy on endpoints.
+/// The account, with legacy metrics beside the modern ones; `allow` is the administrator's policy on endpoints.
 pub fn account(
     environment: &Environment,
     allow: impl Fn(&Url) -> Result<(), Refusal>,
 ) -> Result<Account, EnvironmentError> {
+    let username = environment.username.trim_end_matches(['\r', '\n']);
     let password = environment.password.expose_secret();
-    for (variable, value) in [
-        ("ALAUDA_USERNAME", environment.username.as_str()),
-        ("ALAUDA_PASSWORD", password),
-        ("--alauda-endpoint", environment.endpoint.as_str()),
+    for (name, value) in [
+        (USERNAME, username),
+        (PASSWORD, password.trim_end_matches(['\r', '\n'])),
+        (ENDPOINT, environment.endpoint.trim_end_matches(['\r', '\n'])),
     ] {
-        if value.trim_end_matches(['\r', '\n']).is_empty() {
-            return Err(EnvironmentError::Empty(variable));
+        if value.is_empty() {
+            return Err(EnvironmentError::Empty(name));
         }
     }
-    let account = admission::admit(json!({
+    if environment.namespace.is_none()
+        && !username.contains(char::is_control)
+        && !address::is_segment(username)
+    {
+        return Err(EnvironmentError::Problem(format!(
+            "{USERNAME} cannot be a part of a URL's path: set {NAMESPACE} to the user or organization whose services are collected"
+        )));
+    }
+    let manifest = json!({
         "apiVersion": API_VERSION,
         "kind": KIND,
         "metadata": {"name": NAME},
@@ -79,18 +84,39 @@ pub fn account(
             "credentials": {"secretRef": {"name": NAME}},
             "metrics": {"names": "both"},
         },
-    }))?;
+    });
+    let account =
+        Admission::new(Providers::ALL).admit(manifest).map_err(|refused| explain_refusal(&refused))?;
     let secret = [("username", environment.username.as_str()), ("password", password)]
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value.as_bytes().to_vec()))
         .collect();
-    Ok(account::resolve(&account, &SecretRead::Found(secret), None, allow)?)
+    account::resolve(Providers::ALL, &account, &SecretRead::Found(secret), None, allow)
+        .map_err(|problem| explain_problem(&problem))
+}
+
+fn explain_refusal(Refused(errors): &Refused) -> EnvironmentError {
+    let explain = |FieldError { path, message }: &FieldError| match path.as_str() {
+        "spec.provider.alauda.endpoint" => format!("{ENDPOINT}: {message}"),
+        "spec.provider.alauda.namespace" => format!("{NAMESPACE}: {message}"),
+        _ => format!("{path}: {message}"),
+    };
+    EnvironmentError::Refused(errors.iter().map(explain).collect::<Vec<_>>().join("; "))
+}
+
+fn explain_problem(problem: &Problem) -> EnvironmentError {
+    EnvironmentError::Problem(match &problem.subject {
+        Subject::Endpoint(refusal) => format!("the URL in {ENDPOINT} is refused: {refusal}"),
+        Subject::Key(key, advice) if key == "username" => format!("{USERNAME} {advice}"),
+        Subject::Key(key, advice) if key == "password" => format!("{PASSWORD} {advice}"),
+        Subject::Key(..) | Subject::Object => problem.message.clone(),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::{Names, Provider};
+    use crate::account::Names;
 
     fn environment(username: &str, endpoint: &str) -> Environment {
         Environment {
@@ -102,12 +128,12 @@ mod tests {
     }
 
     #[test]
-    fn the_articles_variables_make_an_account_with_the_articles_metrics() {
+    fn the_legacy_variables_make_an_account_with_legacy_metrics() {
         let account = account(&environment("acme\n", "https://caas.example.com/v1"), |_| Ok(())).unwrap();
 
-        let Provider::Alauda(settings) = &account.connection.provider;
-        assert_eq!(settings.endpoint.as_str(), "https://caas.example.com/v1/");
-        assert_eq!(settings.namespace, "acme");
+        let provider = &account.connection.provider;
+        assert_eq!(provider.endpoint().as_str(), "https://caas.example.com/v1/");
+        assert_eq!(provider.cloud_account(), "alauda https://caas.example.com/v1/ acme");
         assert_eq!(account.exposition.names, Names::Both);
         assert_eq!(account.id.to_string(), "default/alauda");
     }
@@ -119,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_is_refused_with_the_sentence_of_the_definition() {
+    fn an_endpoint_is_refused_with_the_sentence_of_the_crd() {
         let error = account(&environment("acme", "caas.example.com"), |_| Ok(())).unwrap_err().to_string();
         assert!(error.contains(": --alauda-endpoint: write an http:// or https:// URL"), "{error}");
     }
@@ -133,7 +159,7 @@ mod tests {
         for (environment, named) in [
             (
                 environment("team/acme", "https://caas.example.com/"),
-                "ALAUDA_USERNAME cannot stand in a URL's path: set --alauda-namespace",
+                "ALAUDA_USERNAME cannot be a part of a URL's path: set --alauda-namespace",
             ),
             (environment("ac\tme", "https://caas.example.com/"), "ALAUDA_USERNAME holds control characters"),
             (environment("acme", "https://caas.example.com/?page=1"), "--alauda-endpoint: write"),
@@ -151,7 +177,7 @@ mod tests {
         let error =
             account(&environment("acme", "https://caas.example.com/v1/"), refuse).unwrap_err().to_string();
         assert!(
-            error.contains("The URL in --alauda-endpoint is refused") && error.contains("--allow-cidr"),
+            error.contains("the URL in --alauda-endpoint is refused") && error.contains("--allow-cidr"),
             "{error}"
         );
         assert!(!error.contains("canary"), "{error}");

@@ -1,4 +1,4 @@
-//! Manifests -> what should run. Pure: texts in, accounts, problems and faults out.
+//! Manifests -> what should run. Pure: takes texts, returns accounts, problems and faults.
 //!
 //! A broken document costs itself only. No message holds any of a document's text: it may be a Secret's.
 
@@ -9,31 +9,33 @@ use k8s_openapi::ByteString;
 use serde_json::Value;
 use url::Url;
 
-use super::{Desired, Fault, Place};
-use crate::account::{self, AccountId, Problem, SecretData, SecretRead, Uncollected, admission};
+use super::{Desired, Fault, Location};
+use crate::account::admission::{self, Admission};
+use crate::account::{self, AccountId, Problem, SecretData, SecretRead, Uncollected};
 use crate::api::{CaasAccount, KIND, Reason};
+use crate::cloud::Providers;
 use crate::cloud::error::Refusal;
 
 /// What stands in one file: CaasAccounts and Secrets as an API server would take them, those of lists one by one.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct File {
-    accounts: Vec<(Place, CaasAccount)>,
-    secrets: Vec<(Place, AccountId, SecretData)>,
+    accounts: Vec<(Location, CaasAccount)>,
+    secrets: Vec<(Location, AccountId, SecretData)>,
     /// Secrets that are there and refused, so that nobody is told to create them.
-    refused_secrets: Vec<(Place, AccountId)>,
+    refused_secrets: Vec<(Location, AccountId)>,
     /// Its documents that are no YAML or JSON, or refused.
     pub faults: Vec<Fault>,
 }
 
 /// Takes a file apart: JSON where it is called so, else YAML documents.
-pub fn parse(name: &str, text: &str) -> File {
+pub fn parse(admission: &Admission, name: &str, text: &str) -> File {
     let mut file = File::default();
     if name.to_ascii_lowercase().ends_with(".json") {
-        let place = |line| Place { file: name.to_owned(), document: 1, line };
+        let location = |line| Location { file: name.to_owned(), document: 1, line };
         match serde_json::from_str(text) {
-            Ok(value) => file.add(&place(None), value),
+            Ok(value) => file.add(admission, &location(None), value),
             Err(error) => file.faults.push(Fault {
-                place: place(Some(error.line())),
+                location: location(Some(error.line())),
                 message: format!("is not valid JSON (column {})", error.column()),
             }),
         }
@@ -41,19 +43,22 @@ pub fn parse(name: &str, text: &str) -> File {
     }
     let mut number = 0;
     for (first_line, document) in documents(text) {
-        let place = |document, line| Place { file: name.to_owned(), document, line: Some(line) };
+        let location = |document, line| Location { file: name.to_owned(), document, line: Some(line) };
         match serde_saphyr::from_str::<Option<Value>>(document) {
             Ok(None | Some(Value::Null)) => {}
             Ok(Some(value)) => {
                 number += 1;
-                file.add(&place(number, first_line), value);
+                file.add(admission, &location(number, first_line), value);
             }
             Err(error) => {
                 number += 1;
                 // The error's own text may quote the document.
                 let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
                 file.faults.push(Fault {
-                    place: place(number, first_line + usize::try_from(line).unwrap_or(1).saturating_sub(1)),
+                    location: location(
+                        number,
+                        first_line + usize::try_from(line).unwrap_or(1).saturating_sub(1),
+                    ),
                     message: format!("is not valid YAML (column {column})"),
                 });
             }
@@ -94,46 +99,51 @@ impl File {
         (self.accounts, self.secrets) = (other.accounts, other.secrets);
     }
 
-    fn add(&mut self, place: &Place, value: Value) {
+    fn add(&mut self, admission: &Admission, location: &Location, value: Value) {
         let is_list = value.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"));
         match value {
             Value::Object(mut fields) if is_list => match fields.remove("items") {
-                Some(Value::Array(items)) => items.into_iter().for_each(|item| self.add(place, item)),
-                _ => self.fault(place, "is a list without items: write them under items"),
+                Some(Value::Array(items)) => {
+                    for item in items {
+                        self.add(admission, location, item);
+                    }
+                }
+                _ => self.fault(location, "is a list without items: write them under items"),
             },
             value => match value["kind"].as_str() {
-                Some(KIND) => match admission::admit(value) {
-                    Ok(account) => self.accounts.push((place.clone(), account)),
-                    Err(refused) => self.fault(place, format!("CaasAccount is refused: {refused}")),
+                Some(KIND) => match admission.admit(value) {
+                    Ok(account) => self.accounts.push((location.clone(), account)),
+                    Err(refused) => self.fault(location, format!("CaasAccount is refused: {refused}")),
                 },
-                Some("Secret") => self.add_secret(place, &value),
-                Some(kind) => tracing::debug!(%place, kind, "neither CaasAccount nor Secret, left out"),
-                None => self.fault(place, "is no manifest: it needs apiVersion, kind and metadata"),
+                Some("Secret") => self.add_secret(location, &value),
+                Some(kind) => tracing::debug!(%location, kind, "neither CaasAccount nor Secret, left out"),
+                None => self.fault(location, "is no manifest: it needs apiVersion, kind and metadata"),
             },
         }
     }
 
-    fn add_secret(&mut self, place: &Place, value: &Value) {
+    fn add_secret(&mut self, location: &Location, value: &Value) {
         let id = match secret_id(&value["metadata"]) {
             Ok(id) => id,
-            Err(message) => return self.fault(place, message),
+            Err(message) => return self.fault(location, message),
         };
         match secret_data(&id, value) {
-            Ok(data) => self.secrets.push((place.clone(), id, data)),
+            Ok(data) => self.secrets.push((location.clone(), id, data)),
             Err(message) => {
-                self.fault(place, message);
-                self.refused_secrets.push((place.clone(), id));
+                self.fault(location, message);
+                self.refused_secrets.push((location.clone(), id));
             }
         }
     }
 
-    fn fault(&mut self, place: &Place, message: impl Into<String>) {
-        self.faults.push(Fault { place: place.clone(), message: message.into() });
+    fn fault(&mut self, location: &Location, message: impl Into<String>) {
+        self.faults.push(Fault { location: location.clone(), message: message.into() });
     }
 }
 
 /// What the files of a folder ask for together; `allow` is the administrator's policy on endpoints.
 pub fn desired<'a>(
+    providers: Providers,
     files: impl IntoIterator<Item = &'a File>,
     allow: impl Fn(&Url) -> Result<(), Refusal>,
 ) -> Desired {
@@ -150,7 +160,7 @@ pub fn desired<'a>(
         let credentials = &account.spec.credentials.secret_ref.name;
         let ca_bundle = account.spec.tls.as_ref().map(|tls| &tls.ca_bundle_secret_ref.name);
         let read = ca_bundle.map(|name| secret(name));
-        match account::resolve(account, &secret(credentials), read.as_ref(), &allow) {
+        match account::resolve(providers, account, &secret(credentials), read.as_ref(), &allow) {
             Ok(account) => desired.accounts.push(account),
             Err(problem) => {
                 let names = [Some(credentials), ca_bundle].into_iter().flatten();
@@ -158,7 +168,7 @@ pub fn desired<'a>(
                 let missing = keys.find(|key| !found.secrets.contains_key(key));
                 let refused = missing.and_then(|key| found.refused_secrets.get_key_value(&key));
                 let problem = told_of_refusal(problem, refused);
-                desired.problems.push(Uncollected::new(account, problem));
+                desired.problems.push(Uncollected::new(providers, account, problem));
             }
         }
     }
@@ -166,11 +176,11 @@ pub fn desired<'a>(
 }
 
 /// The problem, told of the Secret that is there and refused where it says that there is none.
-fn told_of_refusal(problem: Problem, refused: Option<(&AccountId, &Place)>) -> Problem {
+fn told_of_refusal(problem: Problem, refused: Option<(&AccountId, &Location)>) -> Problem {
     match refused {
-        Some((secret, place)) if problem.reason == Reason::SecretNotFound => Problem {
+        Some((secret, location)) if problem.reason == Reason::SecretNotFound => Problem {
             message: format!(
-                "Secret {secret} cannot be used: correct it in {place}, as told for that place."
+                "Secret {secret} cannot be used: correct it in {location}, as told for that location."
             ),
             ..problem
         },
@@ -178,47 +188,47 @@ fn told_of_refusal(problem: Problem, refused: Option<(&AccountId, &Place)>) -> P
     }
 }
 
-/// The objects of all files by namespace and name, each with its place.
+/// The objects of all files by namespace and name, each with its location.
 #[derive(Default)]
 struct Found {
-    accounts: BTreeMap<AccountId, (Place, CaasAccount)>,
-    secrets: BTreeMap<AccountId, (Place, SecretData)>,
-    refused_secrets: BTreeMap<AccountId, Place>,
+    accounts: BTreeMap<AccountId, (Location, CaasAccount)>,
+    secrets: BTreeMap<AccountId, (Location, SecretData)>,
+    refused_secrets: BTreeMap<AccountId, Location>,
     faults: Vec<Fault>,
 }
 
 impl Found {
     fn add(&mut self, file: &File) {
         self.faults.extend(file.faults.iter().cloned());
-        for (place, account) in &file.accounts {
-            let kept = keep(&mut self.accounts, account::resolve::id(account), place, account.clone());
+        for (location, account) in &file.accounts {
+            let kept = keep(&mut self.accounts, account::resolve::id(account), location, account.clone());
             self.faults.extend(kept.err());
         }
-        for (place, id, data) in &file.secrets {
-            let kept = keep(&mut self.secrets, id.clone(), place, data.clone());
+        for (location, id, data) in &file.secrets {
+            let kept = keep(&mut self.secrets, id.clone(), location, data.clone());
             self.faults.extend(kept.err());
         }
         self.refused_secrets
-            .extend(file.refused_secrets.iter().map(|(place, id)| (id.clone(), place.clone())));
+            .extend(file.refused_secrets.iter().map(|(location, id)| (id.clone(), location.clone())));
     }
 }
 
 /// Keeps the first object of a name: files are read in the order of their names, so it is always the same.
 fn keep<T>(
-    objects: &mut BTreeMap<AccountId, (Place, T)>,
+    objects: &mut BTreeMap<AccountId, (Location, T)>,
     id: AccountId,
-    place: &Place,
+    location: &Location,
     object: T,
 ) -> Result<(), Fault> {
     match objects.entry(id) {
         Entry::Vacant(entry) => {
-            entry.insert((place.clone(), object));
+            entry.insert((location.clone(), object));
             Ok(())
         }
         Entry::Occupied(entry) => {
             let message =
                 format!("{} stands in {} already, which counts: remove one", entry.key(), entry.get().0);
-            Err(Fault { place: place.clone(), message })
+            Err(Fault { location: location.clone(), message })
         }
     }
 }

@@ -28,14 +28,14 @@ pub struct Desired {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// Where it is.
-    pub place: Place,
+    pub location: Location,
     /// What is wrong and what to do; never a value of a Secret.
     pub message: String,
 }
 
-/// A place in a folder of manifests.
+/// A location in a folder of manifests.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct Location {
     /// Name of the file.
     pub file: String,
     /// Number of the document in the file, from 1; 0 where it is the file as a whole.
@@ -44,7 +44,7 @@ pub struct Place {
     pub line: Option<usize>,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.file)?;
         if self.document > 0 {
@@ -56,6 +56,6 @@ impl fmt::Display for Place {
 
 impl fmt::Display for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}: {}", self.place, self.message)
+        write!(formatter, "{}: {}", self.location, self.message)
     }
 }

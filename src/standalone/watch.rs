@@ -14,7 +14,8 @@ use url::Url;
 
 use super::folder::{self, Texts};
 use super::manifests::{self, File};
-use super::{Desired, Fault, Place};
+use super::{Desired, Fault, Location};
+use crate::account::admission::Admission;
 use crate::cloud::error::Refusal;
 
 /// How often a folder is read.
@@ -26,13 +27,14 @@ pub const PERIOD: Duration = Duration::from_secs(2);
 pub async fn watch(
     folder: PathBuf,
     period: Duration,
+    admission: &Admission,
     allow: impl Fn(&Url) -> Result<(), Refusal>,
     mut on_change: impl FnMut(Desired),
     cancel: CancellationToken,
 ) -> io::Result<()> {
     let Some(texts) = cancel.run_until_cancelled(read(folder.clone())).await else { return Ok(()) };
-    let mut view = View::new(texts?);
-    let mut current = manifests::desired(view.files(), &allow);
+    let mut view = View::new(admission, texts?);
+    let mut current = manifests::desired(admission.providers(), view.files(), &allow);
     log_news(&current, &Desired::default());
     on_change(current.clone());
 
@@ -59,7 +61,7 @@ pub async fn watch(
         if !view.observe(texts) {
             continue;
         }
-        let desired = manifests::desired(view.files(), &allow);
+        let desired = manifests::desired(admission.providers(), view.files(), &allow);
         if desired != current {
             log_news(&desired, &current);
             current = desired;
@@ -87,16 +89,18 @@ fn log_news(now: &Desired, before: &Desired) {
 }
 
 /// What is in force of a folder, and what was read last.
-struct View {
+struct View<'a> {
+    admission: &'a Admission,
     files: BTreeMap<String, File>,
     accepted: Texts,
     last: Texts,
 }
 
-impl View {
+impl<'a> View<'a> {
     /// What is read first is in force at once.
-    fn new(texts: Texts) -> Self {
-        let mut view = Self { files: BTreeMap::new(), accepted: Texts::new(), last: texts.clone() };
+    fn new(admission: &'a Admission, texts: Texts) -> Self {
+        let mut view =
+            Self { admission, files: BTreeMap::new(), accepted: Texts::new(), last: texts.clone() };
         view.observe(texts);
         view
     }
@@ -117,7 +121,7 @@ impl View {
             changed = true;
             if let Some(text) = text {
                 let earlier = self.files.remove(&name);
-                self.files.insert(name.clone(), take_over(&name, text, earlier));
+                self.files.insert(name.clone(), take_over(self.admission, &name, text, earlier));
                 self.accepted.insert(name, text.clone());
             } else {
                 self.files.remove(&name);
@@ -131,13 +135,18 @@ impl View {
 
 /// The new state of a file. One of which anything cannot be read, parsed or admitted keeps what it said before: it is
 /// being edited, and its accounts' series would end for a slip of the keyboard.
-fn take_over(name: &str, text: &Result<String, String>, earlier: Option<File>) -> File {
+fn take_over(
+    admission: &Admission,
+    name: &str,
+    text: &Result<String, String>,
+    earlier: Option<File>,
+) -> File {
     let mut file = match text {
-        Ok(text) => manifests::parse(name, text),
+        Ok(text) => manifests::parse(admission, name, text),
         Err(message) => {
-            let place = Place { file: name.to_owned(), document: 0, line: None };
+            let location = Location { file: name.to_owned(), document: 0, line: None };
             let mut file = File::default();
-            file.faults.push(Fault { place, message: message.clone() });
+            file.faults.push(Fault { location, message: message.clone() });
             file
         }
     };

@@ -47,7 +47,7 @@ async fn credentials_appear_nowhere_even_at_trace_level() -> anyhow::Result<()> 
         ),
         ("wrong", "LoginRejected", vec![user.clone(), ("password", WRONG.to_owned())]),
         ("token", "LoginRejected", vec![("token", TOKEN.to_owned())]),
-        ("broken", "SecretKeyEmpty", vec![("token", BROKEN.to_owned())]),
+        ("broken", "SecretKeyInvalid", vec![("token", BROKEN.to_owned())]),
         (
             "bound",
             "EndpointMismatch",

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use caas_operator::account::admission::admit;
+use caas_operator::account::admission::Admission;
 use caas_operator::api::CaasAccount;
+use caas_operator::cloud::Providers;
 use serde_json::{Value, json};
 
 use crate::admission::{server, with};
@@ -227,11 +228,12 @@ const ONLINE_ALONE: &str = "refused online alone";
 #[ignore = "needs the real servers: run make test"]
 async fn manifests_are_judged_without_a_cluster_as_an_api_server_judges_them() -> anyhow::Result<()> {
     let namespace = ControlPlane::shared().await.namespace("corpus").await?;
+    let admission = Admission::new(Providers::ALL);
     let (mut differ, mut taken, mut refused) = (BTreeSet::new(), 0, 0);
     for (pointer, values) in corpus() {
         for value in values {
             let document = with(pointer, value.clone());
-            let difference = match (admit(document.clone()), server(&namespace, &document).await) {
+            let difference = match (admission.admit(document.clone()), server(&namespace, &document).await) {
                 (Ok(offline), Ok(online)) => {
                     taken += 1;
                     let online: CaasAccount = serde_json::from_value(online)?;

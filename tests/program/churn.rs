@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use caas_operator::account::Provider;
 use caas_operator::collector::registry::Snapshot;
 use caas_operator::simulator::{AccountSettings, Alauda, Clock, Running, Settings, Simulator};
 
-use crate::collected::{Collected, INTERVAL, PASSWORD, families, samples};
+use crate::collected::{Collected, INTERVAL, PASSWORD, families, provider_with, samples};
 use crate::process::{memory, until};
 
 /// The machine's time in whole seconds.
@@ -92,10 +91,9 @@ fn exposed(snapshot: &Snapshot) -> BTreeMap<String, i64> {
 /// An account of a cloud in which everything changes.
 async fn churning(services: usize, instances: usize, window: Duration) -> (Collected, Arc<AtomicI64>) {
     let (cloud, time) = cloud_with_clock(services, instances, 1.0).await;
-    let collected = Collected::of(cloud, |account| {
-        let Provider::Alauda(settings) = &mut account.connection.provider;
-        settings.metrics_window = window;
-        settings.metrics_lag = Duration::ZERO;
+    let endpoint = cloud.url();
+    let collected = Collected::of(cloud, move |account| {
+        account.connection.provider = provider_with(&endpoint, PASSWORD, window, Duration::ZERO);
         account.schedule.interval = Duration::from_millis(20);
         // All that goes has to go because the list says so, not because it is old.
         account.schedule.stale_after = Duration::from_secs(3600);

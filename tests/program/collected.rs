@@ -5,9 +5,10 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
-use caas_operator::account::{Account, AccountId, Connection, Exposition, Names, Provider, Schedule};
+use caas_operator::account::{Account, AccountId, Connection, Exposition, Names, Schedule};
+use caas_operator::cloud::alauda::{self, AlaudaAccount};
 use caas_operator::cloud::http::{AccountLimits, Capacity, Http, Policy};
-use caas_operator::cloud::{Credentials, ServiceFilter, alauda};
+use caas_operator::cloud::{Credentials, ProviderAccount, ServiceFilter};
 use caas_operator::collector::registry::Snapshot;
 use caas_operator::collector::{HttpClouds, Registry, Supervisor};
 use caas_operator::exposition::Body;
@@ -31,22 +32,36 @@ pub(crate) struct House {
     metrics: Arc<Metrics>,
 }
 
+/// User `acme` of the provider at this endpoint, with this password.
+pub(crate) fn provider(endpoint: &str, password: &str) -> Arc<dyn ProviderAccount> {
+    provider_with(endpoint, password, Duration::from_secs(100), Duration::from_secs(30))
+}
+
+/// The same with another window of measurements, and another time that it ends before now.
+pub(crate) fn provider_with(
+    endpoint: &str,
+    password: &str,
+    metrics_window: Duration,
+    metrics_lag: Duration,
+) -> Arc<dyn ProviderAccount> {
+    Arc::new(AlaudaAccount {
+        settings: alauda::Settings {
+            endpoint: endpoint.parse().unwrap(),
+            namespace: "acme".into(),
+            metrics_window,
+            metrics_lag,
+        },
+        credentials: Credentials::Password { username: "acme".into(), password: password.into() },
+    })
+}
+
 /// An account of this name at this cloud.
 pub(crate) fn account(name: &str, cloud: &Running) -> Account {
     Account {
         id: AccountId::new("team-a", name),
         uid: format!("uid-of-{name}"),
         connection: Connection {
-            provider: Provider::Alauda(alauda::Settings {
-                endpoint: cloud.url().parse().unwrap(),
-                namespace: "acme".into(),
-                metrics_window: Duration::from_secs(100),
-                metrics_lag: Duration::from_secs(30),
-            }),
-            credentials: Credentials::Password {
-                username: "acme".into(),
-                password: PASSWORD.to_owned().into(),
-            },
+            provider: provider(&cloud.url(), PASSWORD),
             ca_bundle: None,
             limits: AccountLimits {
                 request_timeout: Duration::from_secs(1),

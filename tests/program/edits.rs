@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use caas_operator::account::{Account, Names};
-use caas_operator::cloud::{Credentials, ServiceFilter};
+use caas_operator::cloud::ServiceFilter;
 
-use crate::collected::{Collected, account, samples};
+use crate::collected::{Collected, account, provider, samples};
 
 /// Four edits, one on top of the other, of what does not concern the connection.
 const EDITS: [fn(&mut Account); 4] = [
@@ -38,8 +38,7 @@ async fn edits_with_a_rejected_password_make_no_further_login_and_another_passwo
 
     collected.cloud.clear_faults();
     collected.cloud.set_credentials("acme", "rotated");
-    account.connection.credentials =
-        Credentials::Password { username: "acme".into(), password: "rotated".to_owned().into() };
+    account.connection.provider = provider(&collected.cloud.url(), "rotated");
     collected.house.supervisor.put(account);
     assert_eq!(samples(&*collected.until_reason("Collected").await), 8);
     assert_eq!(collected.cloud.counts()["login"], 2);

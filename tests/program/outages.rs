@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use caas_operator::cloud::Credentials;
 use caas_operator::cloud::http::Capacity;
 use caas_operator::simulator::Settings;
 use futures::future::join_all;
 
-use crate::collected::{Collected, House, PASSWORD, account, samples, series, value};
+use crate::collected::{Collected, House, PASSWORD, account, provider, samples, series, value};
 use crate::process::until;
 use crate::support::cloud_with;
 
@@ -124,8 +123,7 @@ async fn refused_credentials_are_tried_once_then_left_alone_and_new_ones_used_at
     assert!((collected.house.count(&["caas_operator_login_failures_total", "acme"]) - 1.0).abs() < 0.1);
 
     let mut rotated = account("acme", &collected.cloud);
-    rotated.connection.credentials =
-        Credentials::Password { username: "acme".into(), password: "rotated".to_owned().into() };
+    rotated.connection.provider = provider(&collected.cloud.url(), "rotated");
     collected.house.supervisor.put(rotated);
     assert_eq!(samples(&*collected.until_reason("Collected").await), 8);
     collected.stop().await;

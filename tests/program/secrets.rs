@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 
+use caas_operator::account::admission::Admission;
 use caas_operator::account::{Account, AccountId};
+use caas_operator::cloud::Providers;
 use caas_operator::standalone::manifests;
 use k8s_openapi::ByteString;
 
@@ -279,12 +281,13 @@ async fn neither_help_nor_a_wrong_command_line_shows_a_password() {
 #[test]
 fn a_panic_with_an_account_in_its_message_shows_no_secret() {
     let (files, _) = manifests_with_canaries("https://caas.example.com/v1/");
-    let files: Vec<_> = files.iter().map(|(name, text)| manifests::parse(name, text)).collect();
-    let desired = manifests::desired(&files, |_| Ok(()));
+    let admission = Admission::new(Providers::ALL);
+    let files: Vec<_> = files.iter().map(|(name, text)| manifests::parse(&admission, name, text)).collect();
+    let desired = manifests::desired(Providers::ALL, &files, |_| Ok(()));
     assert!(desired.accounts.len() >= 4 && !desired.problems.is_empty() && !desired.faults.is_empty());
     let good = AccountId::new("team-a", "good");
     let good: &Account = desired.accounts.iter().find(|account| account.id == good).unwrap();
-    let messages = [format!("{desired:?} {files:?}"), format!("{good:#?} {:?}", good.connection.credentials)];
+    let messages = [format!("{desired:?} {files:?}"), format!("{good:#?} {:?}", good.connection.provider)];
     for message in messages {
         let panicked = std::panic::catch_unwind(AssertUnwindSafe(|| std::panic::panic_any(message)));
         let message = *panicked.unwrap_err().downcast::<String>().unwrap();

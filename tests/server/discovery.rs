@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use caas_operator::account::{Account, Names, targets};
+use caas_operator::cloud::Providers;
 use serde_json::Value;
 
 use crate::accounts::{account, spec};
@@ -21,9 +22,9 @@ async fn discovery_names_every_path_of_every_account_at_the_address_that_was_ask
 async fn an_account_collected_each_hour_is_scraped_each_minute() {
     let (served, registry) = started(None).await;
     let mut spec = spec(Names::Both);
-    spec.collection.interval = "1h".parse().unwrap();
+    spec.collection.interval = Some("1h".parse().unwrap());
     let hourly = account("team-d", "hourly", Names::Both);
-    let targets = targets(&hourly.id, &spec);
+    let targets = targets(Providers::ALL, &hourly.id, &spec);
     registry.put(Arc::new(Account { targets, ..Account::clone(&hourly) }));
 
     let groups: Value = get(&served, "/sd").await.json().await.unwrap();

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use caas_operator::account::{
-    Account, AccountId, Connection, Exposition, Names, Problem, Provider, Schedule, Uncollected, targets,
+    Account, AccountId, Connection, Exposition, Names, Problem, Schedule, Uncollected, targets,
 };
 use caas_operator::api::CaasAccountSpec;
+use caas_operator::cloud::alauda::{self, AlaudaAccount};
 use caas_operator::cloud::http::AccountLimits;
-use caas_operator::cloud::{Credentials, ServiceFilter, alauda};
+use caas_operator::cloud::{Credentials, Providers, ServiceFilter};
 use serde_json::json;
 
 /// An account at an address that nobody asks.
@@ -17,13 +18,15 @@ pub(crate) fn account(namespace: &str, name: &str, names: Names) -> Arc<Account>
         id: AccountId::new(namespace, name),
         uid: format!("uid-of-{namespace}-{name}"),
         connection: Connection {
-            provider: Provider::Alauda(alauda::Settings {
-                endpoint: "https://caas.example.com/v1/".parse().unwrap(),
-                namespace: name.into(),
-                metrics_window: Duration::from_secs(100),
-                metrics_lag: Duration::from_secs(30),
+            provider: Arc::new(AlaudaAccount {
+                settings: alauda::Settings {
+                    endpoint: "https://caas.example.com/v1/".parse().unwrap(),
+                    namespace: name.into(),
+                    metrics_window: Duration::from_secs(100),
+                    metrics_lag: Duration::from_secs(30),
+                },
+                credentials: Credentials::Token("canary-token".to_owned().into()),
             }),
-            credentials: Credentials::Token("canary-token".to_owned().into()),
             ca_bundle: None,
             limits: AccountLimits {
                 request_timeout: Duration::from_secs(10),
@@ -34,7 +37,7 @@ pub(crate) fn account(namespace: &str, name: &str, names: Names) -> Arc<Account>
         schedule: Schedule { interval: Duration::from_secs(30), stale_after: Duration::from_secs(90) },
         selection: ServiceFilter::default(),
         exposition: Exposition { names, source_timestamps: false, max_series: 100_000 },
-        targets: targets(&AccountId::new(namespace, name), &spec(names)),
+        targets: targets(Providers::ALL, &AccountId::new(namespace, name), &spec(names)),
     })
 }
 

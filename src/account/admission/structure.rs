@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::super::AccountId;
-use super::{FieldError, join};
+use super::error::{FieldError, join};
 use crate::api::{API_VERSION, KIND};
 
 /// The fields that an object's metadata may have.

@@ -1,25 +1,29 @@
-//! The keys of a Secret, and the sentences for what is wrong with them. No sentence holds a value.
+//! The keys of a Secret, and the problems with them. No sentence holds a value.
 
 use std::sync::Arc;
 
-use super::super::Problem;
+use secrecy::ExposeSecret;
+
 use super::super::secret::{SecretData, SecretRead, Value};
+use super::super::{AccountId, Problem};
 use crate::api::Reason;
-use crate::cloud::Credentials;
-use crate::cloud::credentials::LONGEST_TOKEN;
+use crate::cloud::Provider;
 use crate::cloud::http::check_ca_bundle;
+use crate::cloud::secret::{KeyFault, KeyProblem, KeySets, SecretKey, SecretValues};
+
+/// The key that binds credentials to an endpoint, in the Secret of every provider.
+pub(super) const ENDPOINT: &str = "endpoint";
 
 /// A Secret that was found.
 pub(super) struct Keys<'a> {
-    namespace: &'a str,
-    name: &'a str,
+    secret: AccountId,
     data: &'a SecretData,
 }
 
 impl<'a> Keys<'a> {
-    pub(super) fn of(namespace: &'a str, name: &'a str, read: &'a SecretRead) -> Result<Self, Problem> {
+    pub(super) fn of(namespace: &str, name: &str, read: &'a SecretRead) -> Result<Self, Problem> {
         match read {
-            SecretRead::Found(data) => Ok(Self { namespace, name, data }),
+            SecretRead::Found(data) => Ok(Self { secret: AccountId::new(namespace, name), data }),
             SecretRead::NotFound => Err(Problem::new(
                 Reason::SecretNotFound,
                 format!(
@@ -35,107 +39,86 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// A token where there is one, since it needs no login; else username and password.
-    pub(super) fn credentials(&self) -> Result<Credentials, Problem> {
-        if self.data.has("token") {
-            let token = self.required("token")?;
-            if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-                return Err(
-                    self.unusable("token", "is not one word of printable ASCII: store the token alone")
-                );
-            }
-            if token.len() > LONGEST_TOKEN {
-                return Err(self.unusable("token", "is longer than any token: store the token alone"));
-            }
-            return Ok(Credentials::Token(token.into()));
-        }
-        if !self.data.has("username") && !self.data.has("password") {
-            return Err(self.missing(
-                "username",
-                "Nor has it the keys password and token: add username and password, or token",
+    /// The values for a provider: the Secret has all keys of one of the provider's sets.
+    pub(super) fn values(&self, provider: &dyn Provider) -> Result<SecretValues, Problem> {
+        let sets = provider.secret_keys();
+        let Some(set) = sets.iter().find(|set| set.iter().any(|key| self.data.has(key.name))) else {
+            return Err(Problem::new(
+                Reason::SecretKeyMissing,
+                format!(
+                    "Secret {} has none of the keys for {}: add {}.",
+                    self.secret,
+                    provider.title(),
+                    alternatives(sets)
+                ),
             ));
+        };
+        if let Some(missing) = set.iter().find(|key| !self.data.has(key.name)) {
+            return Err(self.problem(&KeyProblem::new(missing.name, KeyFault::Missing, "Add the key")));
         }
-        let username = self.username()?.ok_or_else(|| self.missing("username", "Add the user's name"))?;
-        let password = self.required("password")?;
-        Ok(Credentials::Password { username: username.to_owned(), password: password.into() })
+        Ok(self.read(sets))
     }
 
-    /// The key `username`, which may stand beside a token.
-    pub(super) fn username(&self) -> Result<Option<&'a str>, Problem> {
-        match self.text("username")? {
-            Some(username) if username.contains(char::is_control) => {
-                Err(self.unusable("username", "holds control characters: store the user's name alone"))
-            }
-            username => Ok(username),
+    /// The URL that the credentials are bound to, where there is one.
+    pub(super) fn endpoint(&self) -> Result<Option<String>, Problem> {
+        const KEYS: KeySets = &[&[SecretKey::text(ENDPOINT)]];
+        let values = self.read(KEYS);
+        match values.get(ENDPOINT) {
+            Ok(bound) => Ok(bound.map(|bound| bound.expose_secret().to_owned())),
+            Err(problem) => Err(self.problem(&problem)),
         }
     }
 
     /// The certificates under a key, in PEM form, each fit to be trusted.
     pub(super) fn certificates(&self, key: &str) -> Result<Arc<[u8]>, Problem> {
-        let pem = match self.data.value(key) {
-            None => return Err(self.missing(key, "Add CA certificates in PEM form")),
-            Some(Value::TooLong) => {
-                return Err(self.unusable(
-                    key,
-                    "is longer than 512 KiB: store only the certificates of the CAs that vouch for the cloud",
-                ));
+        let problem = |fault, advice| self.problem(&KeyProblem::new(key, fault, advice));
+        match self.data.value(key) {
+            None => Err(problem(KeyFault::Missing, "Add CA certificates in PEM form")),
+            Some(Value::TooLong) => Err(problem(
+                KeyFault::Invalid,
+                "is longer than 512 KiB: store only the certificates of the CAs that vouch for the cloud",
+            )),
+            Some(Value::Kept(pem)) if pem.is_empty() => {
+                Err(problem(KeyFault::Empty, "is empty: store CA certificates in PEM form under it"))
             }
-            Some(Value::Kept(pem)) => pem,
-        };
-        if check_ca_bundle(pem).is_err() {
-            return Err(self.unusable(
-                key,
+            Some(Value::Kept(pem)) if check_ca_bundle(pem).is_err() => Err(problem(
+                KeyFault::Invalid,
                 "holds no CA certificates, or broken ones: store certificates in PEM form, BEGIN and END lines included",
-            ));
+            )),
+            Some(Value::Kept(pem)) => Ok(Arc::clone(pem)),
         }
-        Ok(Arc::clone(pem))
     }
 
-    fn required(&self, key: &str) -> Result<&'a str, Problem> {
-        self.text(key)?.ok_or_else(|| self.missing(key, "Add the key"))
-    }
-
-    /// A key's value as text; an empty one is a problem, an absent key is none.
-    pub(super) fn text(&self, key: &str) -> Result<Option<&'a str>, Problem> {
-        let value = match self.data.value(key) {
-            None => return Ok(None),
-            Some(Value::TooLong) => {
-                return Err(self.unusable(key, "is longer than 16 KiB: store the plain value alone"));
+    /// The problem with a key of this Secret.
+    pub(super) fn problem(&self, problem: &KeyProblem) -> Problem {
+        let KeyProblem { key, fault, advice } = problem;
+        let secret = &self.secret;
+        match fault {
+            KeyFault::Missing => {
+                Problem::new(Reason::SecretKeyMissing, format!("Secret {secret} has no key {key}. {advice}."))
             }
-            Some(Value::Kept(value)) => value,
-        };
-        match std::str::from_utf8(value) {
-            Ok("") => Err(self.unusable(key, "is empty: store a value under it")),
-            Ok(text) => Ok(Some(text)),
-            Err(_) => Err(self.unusable(key, "is not UTF-8 text: store the plain value")),
+            KeyFault::Empty => Problem::value(Reason::SecretKeyEmpty, secret, key, advice),
+            KeyFault::Invalid => Problem::value(Reason::SecretKeyInvalid, secret, key, advice),
         }
     }
 
-    /// Whether a key holds more than any text of use.
-    pub(super) fn is_too_long(&self, key: &str) -> bool {
-        self.data.value(key) == Some(Value::TooLong)
-    }
-
-    /// The key is not there; `advice` says what to do, without its full stop.
-    pub(super) fn missing(&self, key: &str, advice: &str) -> Problem {
-        let Self { namespace, name, .. } = self;
-        Problem::new(
-            Reason::SecretKeyMissing,
-            format!("Secret {namespace}/{name} has no key {key}. {advice}."),
-        )
-    }
-
-    /// The key is there and its value is of no use; `advice` goes on with the sentence, without its full stop.
-    pub(super) fn unusable(&self, key: &str, advice: &str) -> Problem {
-        Problem::new(Reason::SecretKeyEmpty, self.about(key, advice))
-    }
-
-    /// The key `endpoint` forbids what the spec wants; `advice` as above.
+    /// The key `endpoint` forbids what the spec asks for; `advice` goes on with the sentence.
     pub(super) fn mismatch(&self, advice: &str) -> Problem {
-        Problem::new(Reason::EndpointMismatch, self.about("endpoint", advice))
+        Problem::value(Reason::EndpointMismatch, &self.secret, ENDPOINT, advice)
     }
 
-    fn about(&self, key: &str, advice: &str) -> String {
-        format!("Key {key} of Secret {}/{} {advice}.", self.namespace, self.name)
+    fn read(&self, sets: KeySets) -> SecretValues {
+        SecretValues::read(sets, |key| {
+            self.data.value(key).map(|value| match value {
+                Value::Kept(value) => Some(&**value),
+                Value::TooLong => None,
+            })
+        })
     }
+}
+
+/// `token, or username and password`.
+fn alternatives(sets: KeySets) -> String {
+    let set = |set: &&[SecretKey]| set.iter().map(|key| key.name).collect::<Vec<_>>().join(" and ");
+    sets.iter().map(set).collect::<Vec<_>>().join(", or ")
 }

@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::account::{SecretData, admission};
-use crate::api::ConditionType;
+use crate::api::{API_VERSION, ConditionType, KIND};
 use crate::cloud::Credentials;
+use crate::cloud::alauda::AlaudaAccount;
+use crate::schema::address::is_segment;
 
 fn account(spec: &Value) -> CaasAccount {
     let mut document = json!({
@@ -23,7 +25,7 @@ fn account(spec: &Value) -> CaasAccount {
     for (field, value) in spec.as_object().unwrap() {
         document["spec"][field] = value.clone();
     }
-    admission::admit(document).unwrap()
+    admission::of_all_providers().admit(document).unwrap()
 }
 
 fn secret(pairs: &[(&str, &[u8])]) -> SecretRead {
@@ -35,7 +37,7 @@ fn user() -> SecretRead {
 }
 
 fn resolved(spec: &Value, credentials: &SecretRead) -> Result<Account, Problem> {
-    resolve(&account(spec), credentials, None, |_| Ok(()))
+    resolve(Providers::ALL, &account(spec), credentials, None, |_| Ok(()))
 }
 
 /// The problem of credentials that are no good.
@@ -43,9 +45,10 @@ fn problem(credentials: &SecretRead) -> Problem {
     resolved(&json!({}), credentials).unwrap_err()
 }
 
-fn alauda(account: &Account) -> &alauda::Settings {
-    let Provider::Alauda(settings) = &account.connection.provider;
-    settings
+/// What Alauda made of an account that this spec and Secret give.
+fn alauda(spec: &Value, secret: &SecretRead) -> AlaudaAccount {
+    let account = resolved(spec, secret).unwrap();
+    AlaudaAccount::of(&*account.connection.provider).clone()
 }
 
 #[test]
@@ -53,8 +56,11 @@ fn an_account_holds_the_defaults_a_normal_endpoint_and_the_users_namespace() {
     let account = resolved(&json!({}), &user()).unwrap();
 
     assert_eq!(account.id.metrics_path(), "/accounts/team-a/acme/metrics");
-    assert_eq!(alauda(&account).endpoint.as_str(), "https://caas.example.com/v1/");
-    assert_eq!(alauda(&account).namespace, "acme");
+    let alauda = alauda(&json!({}), &user()).settings;
+    assert_eq!(
+        (alauda.endpoint.as_str(), alauda.namespace.as_str()),
+        ("https://caas.example.com/v1/", "acme")
+    );
     assert_eq!(account.schedule.interval, Duration::from_secs(30));
     assert_eq!(account.schedule.stale_after, Duration::from_secs(90));
     assert_eq!(account.connection.limits.max_concurrent, 32);
@@ -90,12 +96,9 @@ fn a_secret_that_may_not_be_read_is_named() {
 #[test]
 fn a_missing_key_is_named() {
     for (pairs, sentence) in [
-        (
-            vec![],
-            "has no key username. Nor has it the keys password and token: add username and password, or token.",
-        ),
+        (vec![], "has none of the keys for Alauda: add token, or username and password."),
         (vec![("username", "acme")], "has no key password. Add the key."),
-        (vec![("password", "canary")], "has no key username. Add the user's name."),
+        (vec![("password", "canary")], "has no key username. Add the key."),
     ] {
         let pairs: Vec<_> = pairs.iter().map(|(key, value)| (*key, value.as_bytes())).collect();
         let problem = problem(&secret(&pairs));
@@ -105,33 +108,24 @@ fn a_missing_key_is_named() {
 }
 
 #[test]
-fn a_key_that_holds_nothing_of_use_is_named_and_its_value_is_not() {
+fn an_empty_or_invalid_key_is_named_and_its_value_is_not_shown() {
     type Pairs<'a> = &'a [(&'a str, &'a [u8])];
-    let cases: [(Pairs<'_>, &str); 7] = [
-        (&[("username", b"acme"), ("password", b"")], "Key password of Secret team-a/acme-alauda is empty"),
-        (
-            &[("username", b"acme"), ("password", b"\r\n\n")],
-            "Key password of Secret team-a/acme-alauda is empty",
-        ),
-        (
-            &[("username", b"acme"), ("password", b"canary\xff")],
-            "Key password of Secret team-a/acme-alauda is not UTF-8",
-        ),
-        (
-            &[("username", b"ca\nnary"), ("password", b"x")],
-            "Key username of Secret team-a/acme-alauda holds control",
-        ),
-        (
-            &[("username", b"canary/.."), ("password", b"x")],
-            "Key username of Secret team-a/acme-alauda cannot stand",
-        ),
-        (&[("token", b"two\ncanary lines")], "Key token of Secret team-a/acme-alauda is not one word"),
-        (&[("token", b"")], "Key token of Secret team-a/acme-alauda is empty"),
+    let (empty, invalid) = (Reason::SecretKeyEmpty, Reason::SecretKeyInvalid);
+    let cases: [(Pairs<'_>, Reason, &str); 7] = [
+        (&[("username", b"acme"), ("password", b"")], empty, "password is empty"),
+        (&[("username", b"acme"), ("password", b"\r\n\n")], empty, "password is empty"),
+        (&[("username", b"acme"), ("password", b"canary\xff")], invalid, "password is not UTF-8"),
+        (&[("username", b"ca\nnary"), ("password", b"x")], invalid, "username holds control"),
+        (&[("username", b"canary/.."), ("password", b"x")], invalid, "username cannot be a part of"),
+        (&[("token", b"two\ncanary lines")], invalid, "token is not one word"),
+        (&[("token", b"")], empty, "token is empty"),
     ];
-    for (pairs, beginning) in cases {
+    for (pairs, reason, what) in cases {
         let problem = problem(&secret(pairs));
-        assert_eq!(problem.reason, Reason::SecretKeyEmpty, "{problem}");
-        assert!(problem.message.starts_with(beginning), "{problem}");
+        assert_eq!(problem.reason, reason, "{problem}");
+        let (key, what) = what.split_once(' ').unwrap();
+        let beginning = format!("Key {key} of Secret team-a/acme-alauda {what}");
+        assert!(problem.message.starts_with(&beginning), "{problem}");
         assert!(!problem.message.contains("canary") && problem.message.ends_with('.'), "{problem}");
     }
 }
@@ -140,22 +134,22 @@ fn a_key_that_holds_nothing_of_use_is_named_and_its_value_is_not() {
 fn a_value_that_is_longer_than_anything_of_its_kind_is_not_kept_and_named() {
     let long =
         |key: &str, length| secret(&[("username", b"acme"), ("password", b"x"), (key, &vec![b'a'; length])]);
-    for key in ["username", "password", "token"] {
+    for (key, most) in [("username", "16 KiB"), ("password", "16 KiB"), ("token", "4 KiB")] {
         let problem = problem(&long(key, 16 * 1024 + 1));
-        assert_eq!(problem.reason, Reason::SecretKeyEmpty);
+        assert_eq!(problem.reason, Reason::SecretKeyInvalid);
         assert!(
             problem
                 .message
-                .contains(&format!("Key {key} of Secret team-a/acme-alauda is longer than 16 KiB"))
+                .contains(&format!("Key {key} of Secret team-a/acme-alauda is longer than {most}"))
         );
     }
-    assert_eq!(problem(&long("endpoint", 16 * 1024 + 1)).reason, Reason::EndpointMismatch);
+    assert_eq!(problem(&long("endpoint", 16 * 1024 + 1)).reason, Reason::SecretKeyInvalid);
     assert!(resolved(&json!({}), &long("password", 16 * 1024)).is_ok());
 
     let spec = json!({"tls": {"caBundleSecretRef": {"name": "acme-ca"}}});
     let bundle = secret(&[("ca.crt", &vec![b'a'; 512 * 1024 + 1])]);
-    let problem = resolve(&account(&spec), &user(), Some(&bundle), |_| Ok(())).unwrap_err();
-    assert_eq!(problem.reason, Reason::SecretKeyEmpty);
+    let problem = resolve(Providers::ALL, &account(&spec), &user(), Some(&bundle), |_| Ok(())).unwrap_err();
+    assert_eq!(problem.reason, Reason::SecretKeyInvalid);
     assert!(
         problem.message.contains("Key ca.crt of Secret team-a/acme-ca is longer than 512 KiB"),
         "{problem}"
@@ -164,26 +158,26 @@ fn a_value_that_is_longer_than_anything_of_its_kind_is_not_kept_and_named() {
 
 #[test]
 fn newlines_at_the_end_of_a_value_are_no_part_of_it() {
-    let account =
-        resolved(&json!({}), &secret(&[("username", b"acme\n"), ("password", b" pass word\r\n\n")])).unwrap();
-    let Credentials::Password { username, password } = &account.connection.credentials else { panic!() };
+    let secret = secret(&[("username", b"acme\n"), ("password", b" pass word\r\n\n")]);
+    let Credentials::Password { username, password } = alauda(&json!({}), &secret).credentials else {
+        panic!()
+    };
     assert_eq!((username.as_str(), password.expose_secret()), ("acme", " pass word"));
 }
 
 #[test]
 fn a_password_may_have_several_lines() {
-    let account =
-        resolved(&json!({}), &secret(&[("username", b"acme"), ("password", b"one\ntwo\n")])).unwrap();
-    let Credentials::Password { password, .. } = &account.connection.credentials else { panic!() };
+    let secret = secret(&[("username", b"acme"), ("password", b"one\ntwo\n")]);
+    let Credentials::Password { password, .. } = alauda(&json!({}), &secret).credentials else { panic!() };
     assert_eq!(password.expose_secret(), "one\ntwo");
 }
 
 #[test]
 fn a_token_goes_before_a_password_and_the_username_beside_it_is_the_namespace() {
     let both = secret(&[("token", b"0123abcd\n"), ("username", b"acme"), ("password", b"x")]);
-    let account = resolved(&json!({}), &both).unwrap();
-    assert_eq!(account.connection.credentials, Credentials::Token("0123abcd".into()));
-    assert_eq!(alauda(&account).namespace, "acme");
+    let account = alauda(&json!({}), &both);
+    assert_eq!(account.credentials, Credentials::Token("0123abcd".into()));
+    assert_eq!(account.settings.namespace, "acme");
 }
 
 #[test]
@@ -230,7 +224,7 @@ fn an_endpoint_that_the_administrator_does_not_allow_is_refused_before_anything_
         assert_eq!(endpoint.as_str(), "https://caas.example.com/v1/");
         Err(Refusal::NotAllowed)
     };
-    let problem = resolve(&account(&json!({})), &user(), None, refuse).unwrap_err();
+    let problem = resolve(Providers::ALL, &account(&json!({})), &user(), None, refuse).unwrap_err();
     assert_eq!((problem.condition, problem.reason), (ConditionType::Collecting, Reason::EndpointRefused));
     assert!(
         problem.message.contains("CaasAccount team-a/acme") && problem.message.contains("--allow-endpoint")
@@ -243,9 +237,8 @@ fn an_endpoint_that_an_older_definition_let_through_is_refused() {
         ["ftp://caas.example.com/", "https://u:p@caas.example.com/", "https://h/?q", "", "https://"]
     {
         let mut account = account(&json!({}));
-        let api::Provider::Alauda(alauda) = &mut account.spec.provider;
-        alauda.endpoint = Some(endpoint.to_owned());
-        let problem = resolve(&account, &user(), None, |_| Ok(())).unwrap_err();
+        account.spec.provider.settings["endpoint"] = json!(endpoint);
+        let problem = resolve(Providers::ALL, &account, &user(), None, |_| Ok(())).unwrap_err();
         assert_eq!(problem.reason, Reason::EndpointRefused, "{endpoint}");
     }
 }
@@ -259,7 +252,8 @@ fn a_suspended_account_is_not_collected_whatever_its_secret_is() {
 #[test]
 fn a_ca_bundle_is_taken_only_when_all_of_it_can_be_trusted() {
     let spec = json!({"tls": {"caBundleSecretRef": {"name": "acme-ca"}}});
-    let with = |bundle: Option<&SecretRead>| resolve(&account(&spec), &user(), bundle, |_| Ok(()));
+    let with =
+        |bundle: Option<&SecretRead>| resolve(Providers::ALL, &account(&spec), &user(), bundle, |_| Ok(()));
     let key = KeyPair::generate().unwrap();
     let pem = CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap().pem();
 
@@ -272,9 +266,9 @@ fn a_ca_bundle_is_taken_only_when_all_of_it_can_be_trusted() {
         (Some(SecretRead::Forbidden), Reason::SecretForbidden),
         (Some(secret(&[("other", b"x")])), Reason::SecretKeyMissing),
         (Some(secret(&[("ca.crt", b"")])), Reason::SecretKeyEmpty),
-        (Some(secret(&[("ca.crt", b"canary")])), Reason::SecretKeyEmpty),
-        (Some(secret(&[("ca.crt", key.serialize_pem().as_bytes())])), Reason::SecretKeyEmpty),
-        (Some(secret(&[("ca.crt", broken.as_bytes())])), Reason::SecretKeyEmpty),
+        (Some(secret(&[("ca.crt", b"canary")])), Reason::SecretKeyInvalid),
+        (Some(secret(&[("ca.crt", key.serialize_pem().as_bytes())])), Reason::SecretKeyInvalid),
+        (Some(secret(&[("ca.crt", broken.as_bytes())])), Reason::SecretKeyInvalid),
     ] {
         let problem = with(bundle.as_ref()).unwrap_err();
         assert_eq!(problem.reason, reason, "{problem}");
@@ -297,12 +291,12 @@ proptest! {
     fn the_rule_on_namespaces_lets_nothing_through_that_resolving_refuses(text in "[a-z./?#%\\\\ \t\u{0}\u{a0}é-]{0,6}") {
         let provider = json!({"alauda": {"cloud": "cn", "namespace": text}});
         let document = json!({
-            "apiVersion": api::API_VERSION,
-            "kind": api::KIND,
+            "apiVersion": API_VERSION,
+            "kind": KIND,
             "metadata": {"name": "acme"},
             "spec": {"provider": provider, "credentials": {"secretRef": {"name": "x"}}},
         });
-        prop_assert_eq!(admission::admit(document).is_ok(), is_segment(&text));
+        prop_assert_eq!(admission::of_all_providers().admit(document).is_ok(), is_segment(&text));
     }
 
     #[test]

@@ -2,35 +2,22 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::time;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::{Collection, Glob, MetricNames, Metrics, ServiceMonitor, Services, Timestamps};
-use crate::api::{Duration, cel};
-
-/// The longest that the last values stay where nothing else is set.
-const STALE_AFTER_AT_MOST: time::Duration = time::Duration::from_secs(300);
+use crate::api::cel;
+use crate::schema::Duration;
 
 impl Default for Collection {
     fn default() -> Self {
         Self {
-            interval: Duration::from_secs(30),
+            interval: None,
             stale_after: None,
             request_timeout: Duration::from_secs(10),
             max_concurrent_requests: 32,
             requests_per_second: 50,
         }
-    }
-}
-
-impl Collection {
-    /// How long the last values stay: as set, else 3 intervals and at most 5 minutes, but never less than one
-    /// interval, since values would else be gone before they can be fetched again.
-    pub fn effective_stale_after(&self) -> time::Duration {
-        let interval = time::Duration::from(self.interval);
-        let default = || interval.saturating_mul(3).min(STALE_AFTER_AT_MOST).max(interval);
-        self.stale_after.map_or_else(default, time::Duration::from)
     }
 }
 

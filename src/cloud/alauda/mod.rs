@@ -8,10 +8,13 @@ mod client;
 mod cycle;
 mod login;
 mod points;
+mod provider;
+mod settings;
 mod status;
 mod target;
 mod wire;
 
 pub use client::Alauda;
+pub use provider::{AlaudaAccount, AlaudaProvider};
 pub use status::STATUS_WORDS;
 pub use target::Settings;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::account::{Names, Provider, Target, Uncollected};
-use crate::cloud::alauda::Settings;
-use crate::cloud::{Credentials, ServiceFilter};
-use crate::collector::fake::{Fixture, account, id, kibana, memory};
+use crate::account::{Names, Target, Uncollected};
+use crate::cloud::ServiceFilter;
+use crate::cloud::alauda::AlaudaAccount;
+use crate::collector::fake::{Fixture, account, id, kibana, memory, provider, rotated};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -36,7 +36,7 @@ async fn a_changed_account_is_collected_anew_and_keeps_its_values_meanwhile() {
     fixture.until(|snapshot| memory(snapshot) == Some(0.0)).await;
 
     let mut changed = account("uid-1");
-    changed.connection.credentials = Credentials::Token("rotated".into());
+    changed.connection.provider = rotated();
     assert!(fixture.supervisor.put(changed));
     assert_eq!(fixture.snapshot().as_deref().and_then(memory), Some(0.0));
     tokio::time::sleep(SECOND).await;
@@ -90,20 +90,19 @@ async fn made_again_under_the_same_name_an_account_carries_no_state_over() {
 #[tokio::test(start_paused = true)]
 async fn an_account_that_queries_another_cloud_account_serves_none_of_the_old_values() {
     let fixture = Fixture::new(|cycle| (20 * SECOND, Ok(kibana(f64::from(u32::try_from(cycle).unwrap())))));
-    let elsewhere = |change: fn(&mut Settings)| {
+    let elsewhere = |change: fn(&mut AlaudaAccount)| {
         let mut account = account("uid-1");
-        let Provider::Alauda(settings) = &mut account.connection.provider;
-        change(settings);
+        account.connection.provider = provider(change);
         account
     };
     fixture.supervisor.put(account("uid-1"));
     fixture.until(|snapshot| memory(snapshot) == Some(0.0)).await;
 
-    fixture.supervisor.put(elsewhere(|settings| settings.namespace = "globex".into()));
+    fixture.supervisor.put(elsewhere(|account| account.settings.namespace = "globex".into()));
     assert!(fixture.snapshot().is_none(), "they are another user's");
     fixture.until(|snapshot| memory(snapshot) == Some(1.0)).await;
 
-    fixture.supervisor.put(elsewhere(|settings| settings.metrics_window = 200 * SECOND));
+    fixture.supervisor.put(elsewhere(|account| account.settings.metrics_window = 200 * SECOND));
     assert!(fixture.snapshot().is_none(), "it queries as the first user again");
     fixture.until(|snapshot| memory(snapshot) == Some(2.0)).await;
 
@@ -201,7 +200,7 @@ async fn only_a_change_of_the_connection_makes_another_client() {
     tokio::time::sleep(300 * SECOND).await;
     assert_eq!(fixture.clouds.connected(), 1);
 
-    edited.connection.credentials = Credentials::Token("rotated".into());
+    edited.connection.provider = rotated();
     fixture.supervisor.put(edited.clone());
     tokio::time::sleep(SECOND).await;
     assert_eq!(fixture.clouds.connected(), 2);

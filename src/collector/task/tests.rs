@@ -9,11 +9,13 @@ use super::*;
 use crate::account::Names;
 use crate::api::Reason;
 use crate::cloud::CloudError;
+use crate::cloud::Collection;
 use crate::cloud::error::Unreachable;
 use crate::cloud::model::{Reading, ServiceFacts};
-use crate::cloud::{Collection, Credentials};
 use crate::collector::Health;
-use crate::collector::fake::{Connector, FakeClouds, Fixture, account, id, kibana, memory, memory_of};
+use crate::collector::fake::{
+    Connector, FakeClouds, Fixture, account, id, kibana, memory, memory_of, rotated,
+};
 use crate::collector::rendering::RenderPool;
 use crate::exposition::Renderer;
 
@@ -150,7 +152,7 @@ async fn a_changed_account_is_pending_until_its_own_first_cycle_has_ended() {
     fixture.supervisor.put(account("uid-1"));
     fixture.until(|snapshot| snapshot.health.credentials_rejected()).await;
     let mut changed = account("uid-1");
-    changed.connection.credentials = Credentials::Token("rotated".into());
+    changed.connection.provider = rotated();
     fixture.supervisor.put(changed);
 
     let stale = fixture.until(|snapshot| snapshot.counts() == (0, 0)).await;
@@ -193,9 +195,9 @@ async fn a_task_that_has_not_seen_a_change_yet_publishes_and_reports_nothing_mor
     assert!(reported.try_recv().is_ok());
 
     // A task that has just had its response when the account changes goes on to where it waits next.
-    let mut rotated = account("uid-1");
-    rotated.connection.credentials = Credentials::Token("rotated".into());
-    registry.put(Arc::new(rotated));
+    let mut changed = account("uid-1");
+    changed.connection.provider = rotated();
+    registry.put(Arc::new(changed));
     state.last_reported.restart();
     cycles.cycle(&mut state).await;
     let entry = registry.get(&id()).expect("the account");

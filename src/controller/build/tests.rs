@@ -28,7 +28,7 @@ fn monitor(spec: &Value) -> ServiceMonitor {
         labels: BTreeMap::from([("caas-operator.io/service".into(), "caas-operator".into())]),
         port: 8080,
     };
-    service_monitor(&account(spec), &AccountId::new("team-a", "acme"), &service)
+    service_monitor(Providers::ALL, &account(spec), &AccountId::new("team-a", "acme"), &service)
 }
 
 fn yaml(monitor: &ServiceMonitor) -> String {

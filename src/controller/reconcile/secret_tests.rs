@@ -17,7 +17,7 @@ use super::*;
 use crate::account::Account;
 use crate::cloud::error::Unreachable;
 use crate::cloud::http::Policy;
-use crate::cloud::{Cloud, CloudError};
+use crate::cloud::{Cloud, CloudError, Providers};
 use crate::collector::{Connect, Registry, Supervisor};
 use crate::controller::ScrapeService;
 use crate::controller::events::EventPublisher;
@@ -86,9 +86,14 @@ impl Operator {
         let events = EventPublisher::new(Recorder::new(client.clone(), Reporter::from("tests")));
         let discovery = Arc::new(CrdDiscovery::new(client.clone()));
         let reconciler = Reconciler {
-            secrets: SecretReader::new(client.clone(), Arc::clone(&metrics)),
-            collection: Collection { supervisor: Arc::new(supervisor), registry, policy: Policy::default() },
-            monitors: MonitorWriter { client: client.clone(), service, discovery },
+            secrets: SecretReader::new(client.clone(), Providers::ALL, Arc::clone(&metrics)),
+            collection: Collection {
+                providers: Providers::ALL,
+                supervisor: Arc::new(supervisor),
+                registry,
+                policy: Policy::default(),
+            },
+            monitors: MonitorWriter { client: client.clone(), providers: Providers::ALL, service, discovery },
             status: StatusWriter::new(client, events),
             initial: InitialAccounts::new(1, watch::Sender::new(Startup::Listing)),
             retries: Retries::default(),

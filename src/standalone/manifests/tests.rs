@@ -1,7 +1,10 @@
 //! What a folder's texts ask for, and what broken ones cost.
 
 use super::*;
+use crate::account::admission::of_all_providers as admission;
 use crate::api::Reason;
+use crate::cloud::Providers;
+use crate::cloud::alauda::AlaudaAccount;
 
 const ACCOUNT: &str = r"
 apiVersion: caas-operator.io/v1alpha1
@@ -21,8 +24,8 @@ stringData: {password: canary-password}
 ";
 
 fn desired(files: &[(&str, &str)]) -> Desired {
-    let files: Vec<File> = files.iter().map(|(name, text)| parse(name, text)).collect();
-    super::desired(&files, |_| Ok(()))
+    let files: Vec<File> = files.iter().map(|(name, text)| parse(admission(), name, text)).collect();
+    super::desired(Providers::ALL, &files, |_| Ok(()))
 }
 
 fn names(desired: &Desired) -> Vec<String> {
@@ -39,7 +42,8 @@ fn accounts_and_secrets_of_all_files_meet() {
     assert_eq!((names(&desired), faults(&desired)), (vec!["team-a/acme".to_owned()], vec![]));
     let expected =
         crate::cloud::Credentials::Password { username: "acme".into(), password: "canary-password".into() };
-    assert_eq!(desired.accounts[0].connection.credentials, expected, "stringData goes before data");
+    let account = AlaudaAccount::of(&*desired.accounts[0].connection.provider);
+    assert_eq!(account.credentials, expected, "stringData goes before data");
 }
 
 #[test]
@@ -130,7 +134,7 @@ fn an_account_whose_secret_is_refused_is_told_where_to_correct_it() {
     assert_eq!(problem.reason, Reason::SecretNotFound);
     assert_eq!(
         problem.message,
-        "Secret team-a/acme-alauda cannot be used: correct it in s.yaml, document 1, line 1, as told for that place."
+        "Secret team-a/acme-alauda cannot be used: correct it in s.yaml, document 1, line 1, as told for that location."
     );
 }
 

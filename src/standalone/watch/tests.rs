@@ -7,6 +7,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
 
 use super::*;
+use crate::account::admission::of_all_providers as admission;
+use crate::cloud::Providers;
+use crate::cloud::alauda::AlaudaAccount;
 
 const SECRET: &str =
     "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {username: acme, password: x}\n";
@@ -26,13 +29,13 @@ fn names(desired: &Desired) -> Vec<String> {
 }
 
 fn in_force(view: &View) -> Desired {
-    manifests::desired(view.files(), |_| Ok(()))
+    manifests::desired(Providers::ALL, view.files(), |_| Ok(()))
 }
 
 #[test]
 fn a_change_counts_once_it_was_read_twice_alike() {
     let (a, b) = (account("a"), account("b"));
-    let mut view = View::new(texts(&[("s.yaml", SECRET), ("a.yaml", &a)]));
+    let mut view = View::new(admission(), texts(&[("s.yaml", SECRET), ("a.yaml", &a)]));
 
     assert!(!view.observe(texts(&[("s.yaml", SECRET), ("a.yaml", "")])), "just truncated");
     assert!(!view.observe(texts(&[("s.yaml", SECRET)])), "just gone");
@@ -47,7 +50,7 @@ fn a_change_counts_once_it_was_read_twice_alike() {
 #[test]
 fn a_file_that_cannot_be_parsed_or_read_keeps_what_it_said() {
     let both = format!("{}---\n{SECRET}", account("a"));
-    let mut view = View::new(texts(&[("all.yaml", &both)]));
+    let mut view = View::new(admission(), texts(&[("all.yaml", &both)]));
     let unreadable =
         Texts::from([("all.yaml".to_owned(), Err("cannot be read: permission denied".to_owned()))]);
 
@@ -68,7 +71,7 @@ fn a_file_that_cannot_be_parsed_or_read_keeps_what_it_said() {
 #[test]
 fn a_file_with_an_object_that_an_api_server_would_refuse_keeps_what_it_said() {
     let (account, slow) = (account("a"), account("a") + "  collection: {interval: 1m}\n");
-    let mut view = View::new(texts(&[("a.yaml", &slow), ("s.yaml", SECRET)]));
+    let mut view = View::new(admission(), texts(&[("a.yaml", &slow), ("s.yaml", SECRET)]));
     let before = in_force(&view).accounts;
 
     for (a, s, says) in [
@@ -116,8 +119,11 @@ fn start(
     let (sender, changes) = unbounded_channel();
     let cancel = CancellationToken::new();
     let on_change = move |desired| drop(sender.send(desired));
-    let watch = watch(folder.to_owned(), Duration::from_millis(5), |_| Ok(()), on_change, cancel.clone());
-    (changes, cancel, tokio::spawn(watch))
+    let (folder, stop) = (folder.to_owned(), cancel.clone());
+    let watching = tokio::spawn(async move {
+        watch(folder, Duration::from_millis(5), admission(), |_| Ok(()), on_change, stop).await
+    });
+    (changes, cancel, watching)
 }
 
 #[tokio::test]
@@ -136,8 +142,11 @@ async fn files_that_come_change_and_go_are_followed_until_cancelled() {
     fs::write(path("b.yml"), account("b")).unwrap();
     until(&mut changes, |desired| names(desired) == ["a", "b"]).await;
     fs::write(path("secret.yaml"), SECRET.replace("acme", "else")).unwrap();
-    until(&mut changes, |desired| desired.accounts[0].connection.credentials.username() == Some("else"))
-        .await;
+    let user = |desired: &Desired| {
+        let account = AlaudaAccount::of(&*desired.accounts[0].connection.provider);
+        account.credentials.username() == Some("else")
+    };
+    until(&mut changes, user).await;
     fs::remove_file(path("a.yaml")).unwrap();
     until(&mut changes, |desired| names(desired) == ["b"]).await;
 

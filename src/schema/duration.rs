@@ -13,7 +13,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 
-use super::cel;
+use super::rule::{Rule, matches};
 
 /// The grammar as a regular expression, for the schema.
 pub const PATTERN: &str = "^([0-9]{1,5}(h|m|s|ms)){1,4}$";
@@ -25,10 +25,30 @@ const MAX_LENGTH: usize = 28;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Duration(time::Duration);
 
-/// A text that is no duration.
+/// A text that is not a duration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("write a duration as whole numbers with units, such as 30s, 1m30s or 500ms (units: h, m, s, ms)")]
 pub struct NotADuration;
+
+/// Whether a text is a duration, in CEL. Rules that compare durations test this first, since `duration()` of another
+/// text ends in an error that explains nothing.
+pub fn is_duration(value: &str) -> String {
+    matches(value, PATTERN)
+}
+
+/// On a duration: its grammar.
+pub fn rule() -> Rule {
+    Rule::new(is_duration("self"), NotADuration.to_string())
+}
+
+/// On a duration: its grammar, and its least and greatest value.
+pub fn between(least: &str, greatest: &str) -> [Rule; 2] {
+    let bounds = format!(
+        "!{} || (duration(self) >= duration('{least}') && duration(self) <= duration('{greatest}'))",
+        is_duration("self")
+    );
+    [rule(), Rule::new(bounds, format!("set a duration from {least} to {greatest}"))]
+}
 
 impl Duration {
     /// A duration of whole seconds.
@@ -129,7 +149,7 @@ impl JsonSchema for Duration {
             "type": "string",
             "maxLength": MAX_LENGTH,
             "pattern": PATTERN,
-            "x-kubernetes-validations": [cel::duration()],
+            "x-kubernetes-validations": [rule()],
         })
     }
 }

@@ -1,0 +1,135 @@
+//! What a provider takes from an account's Secret: which keys, in which form, and the values found under them.
+//!
+//! Values are never printed: `Debug` shows the keys only.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use secrecy::SecretString;
+use thiserror::Error;
+
+use super::credentials::LONGEST_TOKEN;
+
+/// The longest text, in bytes.
+const LONGEST_TEXT: usize = 16 * 1024;
+
+/// A key of a Secret that a provider takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SecretKey {
+    /// The key.
+    pub name: &'static str,
+    form: Form,
+}
+
+/// What a value looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Text,
+    Line,
+    Word,
+}
+
+/// The sets of keys of which a Secret needs one, the preferred one first.
+pub type KeySets = &'static [&'static [SecretKey]];
+
+impl SecretKey {
+    /// A key with UTF-8 text, such as a password.
+    pub const fn text(name: &'static str) -> Self {
+        Self { name, form: Form::Text }
+    }
+
+    /// A key with text without control characters, such as a user's name.
+    pub const fn line(name: &'static str) -> Self {
+        Self { name, form: Form::Line }
+    }
+
+    /// A key with one word of printable ASCII that fits into a header, such as a token.
+    pub const fn word(name: &'static str) -> Self {
+        Self { name, form: Form::Word }
+    }
+
+    fn check<'a>(&self, value: Option<&'a [u8]>) -> Result<&'a str, KeyProblem> {
+        let invalid = |advice| Err(KeyProblem::new(self.name, KeyFault::Invalid, advice));
+        let (longest, too_long) = match self.form {
+            Form::Text | Form::Line => (LONGEST_TEXT, "is longer than 16 KiB: store the plain value alone"),
+            Form::Word => (LONGEST_TOKEN, "is longer than 4 KiB: store the plain value alone"),
+        };
+        let Some(value) = value.filter(|value| value.len() <= longest) else {
+            return invalid(too_long);
+        };
+        let Ok(text) = std::str::from_utf8(value) else {
+            return invalid("is not UTF-8 text: store the plain value");
+        };
+        match self.form {
+            _ if text.is_empty() => {
+                Err(KeyProblem::new(self.name, KeyFault::Empty, "is empty: store a value under it"))
+            }
+            Form::Line if text.contains(char::is_control) => {
+                invalid("holds control characters: store the plain value alone")
+            }
+            Form::Word if !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                invalid("is not one word of printable ASCII: store the plain value alone")
+            }
+            Form::Text | Form::Line | Form::Word => Ok(text),
+        }
+    }
+}
+
+/// Why a key of a Secret is no help.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("key {key}: {advice}")]
+pub struct KeyProblem {
+    /// The key.
+    pub key: String,
+    /// What kind of problem it is.
+    pub fault: KeyFault,
+    /// What to do, without a full stop: a sentence of its own where the key is missing, else one that goes on after the
+    /// key's name. Never a value.
+    pub advice: String,
+}
+
+/// The kinds of problem with a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyFault {
+    /// It is not there.
+    Missing,
+    /// It has no value.
+    Empty,
+    /// Its value cannot be used.
+    Invalid,
+}
+
+impl KeyProblem {
+    /// A problem with this key.
+    pub fn new(key: &str, fault: KeyFault, advice: impl Into<String>) -> Self {
+        Self { key: key.to_owned(), fault, advice: advice.into() }
+    }
+}
+
+/// The values of a provider's keys, each checked. A value that cannot be used is a problem only for a provider that asks
+/// for it.
+pub struct SecretValues(BTreeMap<&'static str, Result<SecretString, KeyProblem>>);
+
+impl SecretValues {
+    /// The values of those keys that `find` finds; it finds `Some(None)` where a value is too long to be kept.
+    pub fn read<'a>(keys: KeySets, find: impl Fn(&str) -> Option<Option<&'a [u8]>>) -> Self {
+        let value = |key: &SecretKey| Some((key.name, key.check(find(key.name)?).map(SecretString::from)));
+        Self(keys.iter().copied().flatten().filter_map(value).collect())
+    }
+
+    /// The value of a key, where it is there.
+    pub fn get(&self, key: &str) -> Result<Option<&SecretString>, KeyProblem> {
+        self.0.get(key).map(|value| value.as_ref().map_err(Clone::clone)).transpose()
+    }
+
+    /// The value of a key that must be there.
+    pub fn require(&self, key: &str) -> Result<&SecretString, KeyProblem> {
+        self.get(key)?.ok_or_else(|| KeyProblem::new(key, KeyFault::Missing, "Add the key"))
+    }
+}
+
+impl fmt::Debug for SecretValues {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_set().entries(self.0.keys()).finish()
+    }
+}
