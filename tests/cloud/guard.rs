@@ -1,4 +1,4 @@
-//! Endpoints that lead inside: refused before any connection.
+//! Endpoints with private addresses: refused before any connection.
 
 use std::io;
 use std::net::IpAddr;
@@ -15,10 +15,10 @@ use tokio::sync::watch;
 
 use crate::support::{Account, Fake, json, limits, password, timeout_of, until};
 
-/// Answers each lookup with the next of its lists, and the last one from then on.
+/// Answers each lookup with its next list, and from then on with the last one.
 struct Scripted {
     answers: Vec<Vec<&'static str>>,
-    asked: AtomicUsize,
+    lookups: AtomicUsize,
     names: Mutex<Vec<String>>,
 }
 
@@ -26,7 +26,7 @@ impl Scripted {
     fn new(answers: &[&[&'static str]]) -> Arc<Self> {
         Arc::new(Self {
             answers: answers.iter().map(|answer| answer.to_vec()).collect(),
-            asked: AtomicUsize::new(0),
+            lookups: AtomicUsize::new(0),
             names: Mutex::default(),
         })
     }
@@ -35,13 +35,13 @@ impl Scripted {
 impl Lookup for Scripted {
     fn lookup(&self, host: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
         self.names.lock().unwrap().push(host);
-        let at = self.asked.fetch_add(1, Ordering::Relaxed).min(self.answers.len() - 1);
+        let at = self.lookups.fetch_add(1, Ordering::Relaxed).min(self.answers.len() - 1);
         let addresses = self.answers[at].iter().map(|address| address.parse().unwrap()).collect();
         Box::pin(async move { Ok(addresses) })
     }
 }
 
-/// Answers with the one address that it has now.
+/// Answers with the address that it has at that time.
 struct Moving(Mutex<[u8; 4]>);
 
 impl Lookup for Moving {
@@ -51,7 +51,7 @@ impl Lookup for Moving {
     }
 }
 
-/// Answers with loopback, but not before it is open.
+/// Answers with loopback once it is open.
 struct Gate {
     open: watch::Sender<bool>,
     names: Mutex<Vec<String>>,
@@ -62,7 +62,7 @@ impl Gate {
         Arc::new(Self { open: watch::Sender::new(false), names: Mutex::default() })
     }
 
-    fn asked(&self) -> usize {
+    fn lookups(&self) -> usize {
         self.names.lock().unwrap().len()
     }
 }
@@ -86,7 +86,7 @@ fn strict(cidrs: &[&str]) -> Policy {
 const REFUSED: Result<(), CloudError> = Err(CloudError::EndpointRefused(Refusal::PrivateAddress));
 
 #[tokio::test]
-async fn no_way_to_write_loopback_makes_a_connection() {
+async fn no_spelling_of_loopback_is_connected_to() {
     let fake = Fake::healthy().await;
     let port = fake.address.port();
     let http = Http::with_lookup(strict(&[]), Scripted::new(&[&["127.0.0.1", "::1"]]));
@@ -129,11 +129,11 @@ async fn an_endpoint_outside_the_allow_list_is_refused_before_its_name_is_looked
         let account = Account::new(&http, endpoint, limits(), None, password());
         assert_eq!(account.collect().await.err(), Some(refusal.into()), "{endpoint}");
     }
-    assert_eq!(lookup.asked.load(Ordering::Relaxed), 0);
+    assert_eq!(lookup.lookups.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]
-async fn a_next_page_beside_the_endpoint_is_not_asked_for() {
+async fn a_next_page_outside_the_endpoint_is_not_fetched() {
     let fake = Fake::with(|seen| match &*seen.path {
         "/v1/services/acme/" => Some(json(r#"{"next": "/admin/?page=2", "results": []}"#)),
         "/v1/services/acme/?page=2" => Some(json(r#"{"results": []}"#)),
@@ -157,15 +157,15 @@ async fn the_address_that_was_checked_is_the_one_dialled() {
 
     assert_eq!(account.collect().await.unwrap().failures(), (0, None));
 
-    // A connection that was begun and then not needed may still be on its way; two that are begun together share a lookup.
-    let looked_up = || lookup.asked.load(Ordering::Relaxed);
-    until("one lookup a connection, no second one", || looked_up() <= fake.connected()).await;
+    // A connection that was started and not needed may still be in progress; two that start together share a lookup.
+    let looked_up = || lookup.lookups.load(Ordering::Relaxed);
+    until("at most one lookup per connection", || looked_up() <= fake.connected()).await;
     assert!(lookup.names.lock().unwrap().iter().all(|name| name == "cloud.example"));
 }
 
 #[tokio::test]
-async fn a_name_that_moves_inside_after_the_first_answer_is_refused() {
-    // The server hangs up after each answer, so each request needs a connection and a lookup.
+async fn a_name_that_becomes_private_after_the_first_answer_is_refused() {
+    // The server closes the connection after each answer, so each request needs a connection and a lookup.
     let fake = Fake::with(|seen| {
         let token = r#"{"token": "t"}"#;
         let head = format!("HTTP/1.1 200 X\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", token.len());
@@ -173,7 +173,7 @@ async fn a_name_that_moves_inside_after_the_first_answer_is_refused() {
     })
     .await;
     let endpoint = format!("http://cloud.example:{}/v1/", fake.address.port());
-    // 127.0.0.1 stands for the public address; the second answer is one that is not allowed and would be answered too.
+    // 127.0.0.1 plays the public address. The second address is not allowed, and the server would answer there too.
     let lookup = Scripted::new(&[&["127.0.0.1"], &["127.0.0.2"]]);
     let account = Account::new(
         &Http::with_lookup(strict(&["127.0.0.1/32"]), lookup),
@@ -185,7 +185,11 @@ async fn a_name_that_moves_inside_after_the_first_answer_is_refused() {
 
     assert_eq!(account.collect().await.map(|_| ()), REFUSED);
 
-    assert_eq!((fake.seen().len(), fake.connected()), (1, 1), "the login, and nothing after the name moved");
+    assert_eq!(
+        (fake.seen().len(), fake.connected()),
+        (1, 1),
+        "the login, and nothing after the name changed"
+    );
 }
 
 #[tokio::test]
@@ -213,7 +217,7 @@ async fn a_cloud_that_moves_is_found_at_its_new_address() {
 
     *moving.0.lock().unwrap() = [127, 0, 0, 2];
     old.go_away();
-    // The old one may still answer while it goes.
+    // The old server may still answer while it shuts down.
     let found = async {
         while new.count("/metrics") == 0 {
             let _ = account.collect().await;
@@ -226,39 +230,39 @@ async fn a_cloud_that_moves_is_found_at_its_new_address() {
 }
 
 #[tokio::test]
-async fn connections_to_one_host_share_one_lookup_under_way() {
+async fn connections_to_one_host_share_a_lookup_in_progress() {
     let fake = Fake::healthy().await;
     let gate = Gate::closed();
     let http = Http::with_lookup(strict(&["127.0.0.0/8"]), gate.clone());
     let endpoint = format!("http://cloud.example:{}/v1/", fake.address.port());
     let account = || Account::new(&http, &endpoint, timeout_of(600_000), None, password());
     let accounts: Vec<_> = std::iter::repeat_with(account).take(8).collect();
-    // One gives up and comes again while the name server says nothing.
+    // One cycle is cancelled while the name server does not answer.
     {
         let gone = account();
         tokio::select! {
-            _ = gone.collect() => panic!("nothing is known"),
-            () = until("it is looked up", || gate.asked() == 1) => {}
+            _ = gone.collect() => panic!("no address is known"),
+            () = until("it is looked up", || gate.lookups() == 1) => {}
         }
     }
     let collecting = futures::future::join_all(accounts.iter().map(Account::collect));
     tokio::pin!(collecting);
     let all_ask = || accounts.iter().all(|one| one.metric(&["api_requests_in_flight"]) > 0.5);
     tokio::select! {
-        _ = &mut collecting => panic!("nothing is known"),
+        _ = &mut collecting => panic!("no address is known"),
         () = until("all connect", all_ask) => {}
     }
-    assert_eq!(gate.asked(), 1);
+    assert_eq!(gate.lookups(), 1);
 
     gate.open.send_replace(true);
     let collected = collecting.await;
     assert!(collected.iter().all(|one| one.as_ref().is_ok_and(|one| one.failures().0 == 0)), "{collected:?}");
-    let before = gate.asked();
-    // An account that trusts others shares no connection with the first ones.
+    let before = gate.lookups();
+    // An account with another CA bundle shares no connection with the first ones.
     let ca = rcgen::generate_simple_self_signed(vec!["cloud.example".to_owned()]).unwrap().cert.pem();
     let other = Account::new(&http, &endpoint, limits(), Some(ca.as_bytes()), password());
     other.collect().await.unwrap();
-    assert!(gate.asked() > before, "what was found is not kept");
+    assert!(gate.lookups() > before, "results are not cached");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Clouds that are ill or away for a while: values stay as long as they may, then go, and everything heals by itself.
+//! Clouds that fail or are away for a while: the last values stay until they are stale, and collection recovers by itself.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use crate::collected::{Collected, House, PASSWORD, account, provider, samples, s
 use crate::process::until;
 use crate::support::cloud_with;
 
-/// The account's own series: they stay when all else has gone.
+/// Whether only the account's own series are left: they stay when all others are gone.
 fn only_the_account_is_left(snapshot: &caas_operator::collector::registry::Snapshot) -> bool {
     snapshot.counts() == (0, 0) && series(snapshot, "caas_account_up").len() == 1
 }
 
 #[tokio::test]
-async fn an_ill_clouds_last_values_stay_until_they_are_stale_then_go_and_come_back() {
+async fn a_failing_clouds_last_values_stay_until_they_are_stale_then_go_and_come_back() {
     let cases = [
         ("500", "CloudError"),
         ("502", "CloudError"),
@@ -30,7 +30,7 @@ async fn an_ill_clouds_last_values_stay_until_they_are_stale_then_go_and_come_ba
         ("slow-body", "CloudUnreachable"),
     ];
     join_all(cases.map(|(fault, reason)| async move {
-        // Several cycles fit in before the values are stale, however long one that fails takes.
+        // Several cycles end before the values are stale, however long a failing one takes.
         let collected = Collected::well(|account| {
             account.connection.limits.request_timeout = Duration::from_millis(500);
             account.schedule.stale_after = Duration::from_secs(30);
@@ -39,7 +39,10 @@ async fn an_ill_clouds_last_values_stay_until_they_are_stale_then_go_and_come_ba
         collected.fault(fault);
         let snapshot = collected.until_reason(reason).await;
         assert_eq!((snapshot.counts(), samples(&snapshot)), ((4, 8), 8), "{fault}: the last values are kept");
-        assert!(value(&snapshot, "caas_account_up").abs() < 0.1, "{fault}: and it says that they are old");
+        assert!(
+            value(&snapshot, "caas_account_up").abs() < 0.1,
+            "{fault}: and caas_account_up says that they are old"
+        );
 
         let snapshot = collected.until("stale values go", |snapshot| snapshot.counts() == (0, 0)).await;
         assert!(only_the_account_is_left(&snapshot), "{fault}");
@@ -60,7 +63,7 @@ async fn a_cloud_that_goes_away_and_comes_back_is_found_again() {
     let cloud =
         cloud_with(PASSWORD, 4, 2, Settings { listen: address, seed: 1, ..Settings::default() }).await;
     assert_eq!(samples(&*house.until_reason("acme", "Collected").await), 8);
-    assert_eq!(cloud.counts()["login"], 1, "its old token is of no use there");
+    assert_eq!(cloud.counts()["login"], 1, "the new cloud does not know the old token");
     Collected { house, cloud }.stop().await;
 }
 
@@ -71,9 +74,9 @@ async fn a_hanging_cloud_costs_its_own_account_only() {
             .await;
     let well = cloud_with(PASSWORD, 4, 2, Settings::default()).await;
     let house = House::new();
-    let mut patient = account("hanging", &hanging);
-    patient.connection.limits.request_timeout = Duration::from_secs(3600);
-    house.supervisor.put(patient);
+    let mut hung = account("hanging", &hanging);
+    hung.connection.limits.request_timeout = Duration::from_secs(3600);
+    house.supervisor.put(hung);
     house.supervisor.put(account("well", &well));
 
     house.until_reason("well", "Collected").await;
@@ -96,30 +99,26 @@ async fn many_accounts_at_hung_clouds_in_one_namespace_do_not_stop_other_namespa
         tenant.connection.limits.request_timeout = Duration::from_secs(3600);
         house.supervisor.put(tenant);
     }
-    // 8 accounts of 8 requests each would hang, were there no share.
+    // Without a share, 8 accounts of 8 requests each would hang.
     until("its share hangs", async || (hanging.counts().in_flight >= 8).then_some(())).await;
 
     house.supervisor.put(account("well", &well));
     house.until_reason("well", "Collected").await;
     house.cycles("well", 5).await;
-    assert_eq!(hanging.counts().in_flight, 8, "all the while it has a third of 24 and no more");
+    assert_eq!(hanging.counts().in_flight, 8, "it never has more than a third of 24");
     house.supervisor.stop().await;
     hanging.stop().await;
     well.stop().await;
 }
 
 #[tokio::test]
-async fn refused_credentials_are_tried_once_then_left_alone_and_new_ones_used_at_once() {
+async fn refused_credentials_are_tried_once_and_new_ones_are_used_at_once() {
     let collected = Collected::well(|_| {}).await;
     collected.cloud.set_credentials("acme", "rotated");
     collected.cloud.revoke_tokens();
     collected.until_reason("LoginRejected").await;
     collected.house.cycles("acme", 10).await;
-    assert_eq!(
-        collected.cloud.counts()["login"],
-        2,
-        "the first one, and one more: nobody is locked out by retries"
-    );
+    assert_eq!(collected.cloud.counts()["login"], 2, "the first one, and one more: retries lock nobody out");
     assert!((collected.house.count(&["caas_operator_login_failures_total", "acme"]) - 1.0).abs() < 0.1);
 
     let mut rotated = account("acme", &collected.cloud);
@@ -130,7 +129,7 @@ async fn refused_credentials_are_tried_once_then_left_alone_and_new_ones_used_at
 }
 
 #[tokio::test]
-async fn a_login_that_is_refused_for_whatever_reason_is_not_repeated() {
+async fn a_refused_login_is_not_repeated_whatever_its_status() {
     join_all(["reject-login", "reject-login=400", "reject-login=403"].map(|fault| async move {
         let collected = Collected::with(fault, |_| {}).await;
         let snapshot = collected.until_reason("LoginRejected").await;
@@ -143,7 +142,7 @@ async fn a_login_that_is_refused_for_whatever_reason_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn made_again_under_its_name_an_account_starts_from_nothing() {
+async fn an_account_recreated_under_its_name_starts_from_nothing() {
     let collected = Collected::well(|_| {}).await;
     let other = cloud_with(
         PASSWORD,
@@ -157,7 +156,7 @@ async fn made_again_under_its_name_an_account_starts_from_nothing() {
     collected.house.supervisor.remove(&again.id);
     collected.house.supervisor.put(again);
     let snapshot = collected.until_reason("CloudError").await;
-    assert!(only_the_account_is_left(&snapshot), "no value of the one before");
+    assert!(only_the_account_is_left(&snapshot), "no value of the former account");
     collected.stop().await;
     other.stop().await;
 }

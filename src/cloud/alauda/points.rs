@@ -8,7 +8,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::cloud::error::AnswerProblem;
-use crate::cloud::http::limits::{json_problem, json_text};
+use crate::cloud::http::body::{json_problem, json_text};
 use crate::cloud::kit::loose::Scalar;
 use crate::cloud::model::{Measurement, Reading, Sample, Scale};
 

@@ -13,7 +13,7 @@ use url::Url;
 
 use super::status::state;
 use crate::cloud::error::{AnswerProblem, Refusal};
-use crate::cloud::http::limits::{json_text, parse};
+use crate::cloud::http::body::{json_text, parse};
 use crate::cloud::kit::InventoryBudget;
 use crate::cloud::kit::list::for_each;
 use crate::cloud::kit::loose::{Name, Scalar, is_complete};

@@ -15,7 +15,7 @@ use super::global_limits::{AccountQuota, BodyPermit, RequestPermit};
 use super::guard::Policy;
 use super::request::ApiRequest;
 use super::retry::{self, Decision};
-use super::{limits, reset};
+use super::{body, reset};
 use crate::cloud::CloudError;
 use crate::cloud::error::{AnswerProblem, Unreachable};
 use crate::telemetry::AccountMeter;
@@ -177,11 +177,11 @@ impl AccountClient {
     /// Sends the request and receives its answer; every status but 2xx is a failure.
     async fn receive(&self, request: &ApiRequest) -> Result<Received<'_>, Failed> {
         let executing = self.client.http.execute(request.to_http());
-        let response = executing.await.map_err(|error| limits::failure(&error))?;
+        let response = executing.await.map_err(|error| body::failure(&error))?;
         let status = response.status();
         check_status(&response)?;
         let mut memory = self.quota.body();
-        match limits::body(response, request.max_bytes, &mut memory).await {
+        match body::receive(response, request.max_bytes, &mut memory).await {
             Ok(body) => Ok(Received { status, body, _memory: memory }),
             Err(error) => Err(Failed { status: Some(status), ..error.into() }),
         }

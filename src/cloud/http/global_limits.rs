@@ -1,7 +1,8 @@
 //! What the process may hold for requests to clouds, and who holds it: sockets, and memory for answers.
 //!
-//! A cloud that hangs or drips keeps what its requests hold until their deadline. A namespace can hold only a share, so it
-//! can delay its own accounts but not those of other namespaces. Knows no cloud and sends nothing.
+//! A cloud that hangs or drips keeps what its requests hold until their deadline. A namespace can hold only a third, so one
+//! namespace can delay its own accounts and not those of others. Three together can delay all, until their deadlines.
+//! Knows no cloud and sends nothing.
 //!
 //! No deadlock: a request takes permits in one order (request, medium body, large body; each first of its namespace, then of
 //! the process), and one that holds the last waits for nothing here. Waiters are served in order. Dropping a future or a

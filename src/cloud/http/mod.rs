@@ -1,12 +1,12 @@
 //! The guarded HTTP client that all providers share: which addresses may be dialled ([`guard`]), which certificates are
-//! trusted ([`tls`]), how much of an answer is taken ([`limits`]), retries, rates and concurrency. Knows no provider.
+//! trusted ([`tls`]), how much of an answer is taken ([`body`]), retries, rates and concurrency. Knows no provider.
 
 pub mod account;
+pub mod body;
 mod budget;
 pub mod clients;
 mod global_limits;
 pub mod guard;
-pub mod limits;
 mod request;
 mod reset;
 pub mod resolve;

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
 
 use crate::cloud::error::AnswerProblem;
-use crate::cloud::http::limits::json_problem;
+use crate::cloud::http::body::json_problem;
 
 /// Calls `take` with each entry until it returns `false`. The rest of the list is only checked to be JSON.
 pub fn for_each<'a, T: Deserialize<'a>>(

@@ -20,7 +20,7 @@ const MAX_DEPTH: usize = 64;
 
 /// Reads a body piece by piece and stops at the limit, so that a small bomb never becomes a large buffer. Waits while
 /// there is no memory for it.
-pub(super) async fn body(
+pub(super) async fn receive(
     mut response: Response,
     max_bytes: usize,
     memory: &mut BodyPermit<'_>,
