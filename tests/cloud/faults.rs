@@ -1,4 +1,4 @@
-//! Clouds that fail, hang, break off and answer nonsense.
+//! Clouds that fail, hang, close connections early or send nonsense.
 
 use std::net::TcpStream;
 use std::sync::atomic::Ordering;
@@ -16,7 +16,7 @@ fn raw(head: &str, body: &[u8]) -> Reply {
     Reply::Raw([format!("HTTP/1.1 200 X\r\n{head}\r\n\r\n").as_bytes(), body].concat())
 }
 
-/// What it is called, what is answered, what comes of it.
+/// A name, what the server sends, and the expected error.
 type Case = (&'static str, fn() -> Reply, CloudError);
 
 fn is_page(path: &str) -> bool {
@@ -24,7 +24,7 @@ fn is_page(path: &str) -> bool {
 }
 
 #[tokio::test]
-async fn server_errors_and_html_are_asked_again_and_then_count_as_success() {
+async fn server_errors_and_html_are_retried_until_they_succeed() {
     for code in [500, 502, 503, 504, 200] {
         let fake = Fake::with(move |seen| {
             (is_page(&seen.path) && seen.earlier < 2)
@@ -39,7 +39,7 @@ async fn server_errors_and_html_are_asked_again_and_then_count_as_success() {
 }
 
 #[tokio::test]
-async fn a_server_error_that_tells_the_state_of_the_rate_limit_is_asked_again() {
+async fn a_server_error_with_rate_limit_headers_is_retried() {
     let fake = Fake::with(|seen| {
         let headers = vec![("ratelimit-reset", "3600".to_owned()), ("ratelimit-remaining", "99".to_owned())];
         (is_page(&seen.path) && seen.earlier == 0).then(|| Reply::Http(503, headers.clone(), Vec::new()))
@@ -49,7 +49,7 @@ async fn a_server_error_that_tells_the_state_of_the_rate_limit_is_asked_again() 
 }
 
 #[tokio::test]
-async fn a_cloud_that_stays_ill_is_asked_four_times() {
+async fn a_cloud_that_keeps_failing_gets_four_attempts() {
     let down = Fake::with(|seen| is_page(&seen.path).then(|| status(503))).await;
     assert_eq!(Account::at(&down).collect().await, Err(CloudError::Status(503)));
     assert_eq!(down.count("/v1/services/"), 4);
@@ -59,7 +59,7 @@ async fn a_cloud_that_stays_ill_is_asked_four_times() {
 }
 
 #[tokio::test]
-async fn a_503_that_asks_for_a_long_wait_is_asked_again_with_the_next_cycle() {
+async fn a_503_that_asks_for_a_long_wait_is_retried_with_the_next_cycle() {
     let fake = Fake::with(|seen| {
         is_page(&seen.path).then(|| Reply::Http(503, vec![("retry-after", "600".to_owned())], Vec::new()))
     })
@@ -94,7 +94,7 @@ async fn a_cloud_that_never_answers_or_drips_costs_its_deadline_and_no_more() {
 }
 
 #[tokio::test]
-async fn an_answer_that_cannot_be_used_costs_its_own_instance_only() {
+async fn a_response_that_cannot_be_used_costs_its_own_instance_only() {
     let cases: [Case; 8] = [
         ("truncated", || raw("content-length: 500", b"{\"columns\""), Unreachable::BrokeOff.into()),
         ("cut in a chunk", || raw("transfer-encoding: chunked", b"ff\r\n{\"c"), Unreachable::BrokeOff.into()),
@@ -114,12 +114,12 @@ async fn an_answer_that_cannot_be_used_costs_its_own_instance_only() {
         let collection = Account::at(&fake).collect().await.unwrap();
         assert_eq!(collection.failures(), (1, Some(&expected)), "{what}");
         let other = &collection.services[1].instances.as_ref().unwrap()[0].reading;
-        assert!(other.sample.is_some(), "{what}: other services are still there");
+        assert!(other.sample.is_some(), "{what}: other services are collected");
     }
 }
 
 #[tokio::test]
-async fn an_empty_answer_is_an_instance_without_data() {
+async fn an_empty_response_is_an_instance_without_data() {
     let fake = Fake::with(|seen| seen.path.contains("/metrics").then(|| json(""))).await;
     let collection = Account::at(&fake).collect().await.unwrap();
     assert_eq!(collection.failures(), (0, None));
@@ -141,8 +141,8 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
-async fn nobody_listening_is_unreachable() {
-    // Bound, so that no other test gets the port, and not listening.
+async fn an_address_where_nothing_listens_is_unreachable() {
+    // Bound, so that no other test gets the port, but not listening.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let endpoint = format!("http://{}/v1/", socket.local_addr().unwrap());
@@ -157,7 +157,7 @@ async fn a_connection_that_is_never_made_is_given_up_before_its_request_and_trie
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let listener = socket.listen(1).unwrap();
     let address = listener.local_addr().unwrap();
-    // Nobody accepts: two connections fill the backlog, and every further one waits for ever.
+    // Nothing accepts: two connections fill the backlog, and every further one waits forever.
     let mut backlog = vec![TcpStream::connect(address).unwrap(), TcpStream::connect(address).unwrap()];
     while let Ok(further) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
         backlog.push(further);
@@ -179,7 +179,7 @@ async fn a_dropped_cycle_drops_its_requests() {
         tokio::pin!(cycle);
         tokio::select! {
             _ = &mut cycle => panic!("it hangs"),
-            () = until("three samples are asked for", || fake.count("/metrics") == 3) => {}
+            () = until("three samples are requested", || fake.count("/metrics") == 3) => {}
         }
         assert!((account.metric(&["api_requests_in_flight"]) - 3.0).abs() < 0.1);
     }

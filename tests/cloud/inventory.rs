@@ -1,4 +1,4 @@
-//! What a healthy cycle asks, and pages that are not.
+//! What a healthy cycle requests, and lists of pages that are odd.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -34,7 +34,7 @@ async fn a_cycle_costs_one_request_a_page_and_one_an_instance_and_a_login_at_fir
 }
 
 #[tokio::test]
-async fn cycles_use_their_connections_again() {
+async fn cycles_reuse_their_connections() {
     let fake = Fake::healthy().await;
     let account = Account::at(&fake);
     for _ in 0..5 {
@@ -70,7 +70,7 @@ async fn pages_are_followed_by_absolute_and_by_relative_links_on_our_origin_only
     let names: Vec<_> = collection.services.iter().map(|service| &*service.facts.name).collect();
     assert_eq!(names, ["a", "b", "c", "d"]);
     assert_eq!(collection.cut_short, None);
-    assert_eq!(stranger.connected(), 0, "another origin never hears of us");
+    assert_eq!(stranger.connected(), 0, "another origin gets no request");
 }
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn services_that_are_not_wanted_or_stopped_cost_no_request() {
 }
 
 #[tokio::test]
-async fn instances_are_asked_for_where_the_list_does_not_tell_them_with_the_application() {
+async fn instances_that_the_list_leaves_out_are_requested_with_the_application() {
     let fake = Fake::with(|seen| match &*seen.path {
         "/v1/services/acme/" => Some(json(
             r#"{"results": [{"service_name": "web", "application": "shop"}, {"service_name": "new", "instances": []}]}"#,
@@ -117,7 +117,7 @@ async fn instances_are_asked_for_where_the_list_does_not_tell_them_with_the_appl
 }
 
 #[tokio::test]
-async fn a_service_with_an_evil_name_cannot_change_the_path() {
+async fn a_service_with_a_hostile_name_cannot_change_the_path() {
     let fake = Fake::with(|seen| {
         let page = r#"{"results": [{"service_name": "../../admin?x=#", "instances": [{"uuid": "../../u"}]},
             {"service_name": "..", "instances": [{"uuid": "u"}]}, {"service_name": "ok", "instances": [{"uuid": ".."}]}]}"#;
@@ -132,12 +132,12 @@ async fn a_service_with_an_evil_name_cannot_change_the_path() {
         sample.starts_with("/v1/services/acme/..%2F..%2Fadmin%3Fx%3D%23/instances/..%2F..%2Fu/metrics?start"),
         "{sample}"
     );
-    assert_eq!(fake.seen().len(), 3, "a name that is a step in the path is not asked for");
+    assert_eq!(fake.seen().len(), 3, "a name that is a step in the path is not requested");
     assert_eq!(collection.failures(), (2, Some(&CloudError::Answer(AnswerProblem::Shape))));
 }
 
 #[tokio::test]
-async fn pages_that_form_a_circle_are_read_once() {
+async fn pages_that_lead_back_to_earlier_ones_are_read_once() {
     for first in ["/v1/services/acme/", "/v1/services/acme/?page=1"] {
         let last = format!(r#"{{"next": "{first}", "results": [{{"service_name": "a", "instances": []}}]}}"#);
         let fake = Fake::with(move |seen| match &*seen.path {

@@ -1,4 +1,4 @@
-//! Nothing that a cloud or a Secret told stands in a log, at any level.
+//! No content of a Secret or of a response appears in a log, at any level.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -31,14 +31,14 @@ impl<'a> MakeWriter<'a> for Log {
 }
 
 #[test]
-fn neither_password_nor_token_nor_answer_stands_in_a_log_at_trace_level() {
+fn no_password_token_or_response_appears_in_a_log_at_trace_level() {
     let log = Log::default();
     let subscriber =
         tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
-    // One thread: the subscriber holds for everything that runs in here, the pools' tasks included.
+    // On one thread, so that the subscriber sees everything that runs here, tasks of connection pools included.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    // A second one keeps it from being deaf: with one alone in the process, a line that a thread of another test comes by
-    // first would be off for every thread, since only that thread's subscriber is asked, and it has none.
+    // With a single dispatcher in the process, a log statement that another test's thread reaches first is disabled for
+    // all threads, since that thread has no subscriber. A second dispatcher prevents that.
     let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
     let (errors, metrics) = tracing::subscriber::with_default(subscriber, || {
         runtime.block_on(async {

@@ -1,4 +1,4 @@
-//! The client of clouds against real HTTP servers that misbehave, a test a fault.
+//! The client of clouds against real HTTP servers that misbehave: one test for each fault.
 
 // clippy.toml lets tests unwrap, but does not see that their helpers are tests as well.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]

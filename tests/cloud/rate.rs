@@ -1,4 +1,4 @@
-//! Clouds that ask us to slow down.
+//! Clouds that limit the rate of requests.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -7,7 +7,7 @@ use caas_operator::cloud::http::AccountLimits;
 
 use crate::support::{Account, Fake, Reply, json, large_page, limited, status, timeout_of};
 
-/// A header, and its value for a limit of ten minutes at this second since the epoch.
+/// A header, and its value for a limit of ten minutes from this second since the epoch.
 type Dialect = (&'static str, fn(u64) -> String);
 
 fn page(path: &str) -> bool {
@@ -15,7 +15,7 @@ fn page(path: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_429_is_waited_out_as_asked_and_counted() {
+async fn a_429_is_waited_out_as_the_cloud_asks_and_counted() {
     let fake =
         Fake::with(|seen| (page(&seen.path) && seen.earlier == 0).then(|| limited("retry-after", "1"))).await;
     let account = Account::at(&fake);
@@ -29,7 +29,7 @@ async fn a_429_is_waited_out_as_asked_and_counted() {
 }
 
 #[tokio::test]
-async fn a_429_that_says_nothing_is_waited_out_too() {
+async fn a_429_that_names_no_wait_is_waited_out_too() {
     let fake = Fake::with(|seen| {
         (page(&seen.path) && seen.earlier == 0).then(|| Reply::Http(429, Vec::new(), Vec::new()))
     })
@@ -96,14 +96,14 @@ async fn a_limit_that_does_not_end_stops_the_cycle_within_one_deadline() {
     let collection = Account::limited(&fake, limits).collect().await.unwrap();
 
     assert!(matches!(collection.failures(), (500, Some(CloudError::RateLimited { .. }))), "{collection:?}");
-    // No more than the rate and its burst allow in one deadline. Were waiting for the slowed rate free, each of the 32
-    // requests at once would be sent four times before the first gives up.
+    // No more than the rate and its burst allow within one deadline. If the deadline excluded the wait for the lowered
+    // rate, each of the 32 concurrent requests would be sent four times before the first one gives up.
     let asked = fake.count("/metrics");
     assert!(asked < 80, "{asked} requests");
 }
 
 #[tokio::test]
-async fn a_limit_is_the_reason_also_where_an_earlier_service_fails_for_its_own() {
+async fn a_rate_limit_is_the_reason_even_where_an_earlier_service_fails_on_its_own() {
     let fake = Fake::with(|seen| match seen.path.split('?').next().unwrap() {
         path if path.contains("/w0/metrics") => Some(status(404)),
         path if path.contains("/d0/metrics") => Some(limited("retry-after", "600")),

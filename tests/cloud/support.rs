@@ -1,4 +1,4 @@
-//! A small Alauda over HTTP/1.1 whose answers a test may replace, down to single bytes on the wire.
+//! A small Alauda over HTTP/1.1 whose responses a test may replace, down to single bytes on the wire.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -27,21 +27,21 @@ pub(crate) struct Seen {
     pub(crate) earlier: usize,
 }
 
-/// What the server does with a request.
+/// How the server responds to a request.
 pub(crate) enum Reply {
     /// Status, more headers, body.
     Http(u16, Vec<(&'static str, String)>, Vec<u8>),
     /// These bytes, then the connection is closed.
     Raw(Vec<u8>),
-    /// This JSON, so much later.
+    /// This JSON after this long.
     Late(Duration, String),
-    /// Nothing, ever.
+    /// Nothing, forever.
     Hang,
-    /// The head of an answer and so many bytes of it, then a byte every 50 ms.
+    /// The head of a response and so many bytes of its body, then a byte every 50 ms.
     Drip(usize),
     /// This start, then this piece every 50 ms: a head that does not end.
     DripHead(&'static str, &'static str),
-    /// The head of a gzip answer, then this piece again and again, until the client has enough.
+    /// The head of a gzip response and this start, then this piece repeatedly until the client disconnects.
     Endless(Vec<u8>, Vec<u8>),
 }
 
@@ -64,13 +64,13 @@ pub(crate) struct Fake {
     pub(crate) address: SocketAddr,
     gone: CancellationToken,
     pub(crate) connections: Arc<AtomicUsize>,
-    /// The most requests that were being answered at once.
+    /// The most requests that were in progress at once.
     pub(crate) most_at_once: Arc<AtomicUsize>,
-    /// Bytes that an endless answer got rid of.
+    /// Bytes of endless responses that were sent.
     pub(crate) sent: Arc<AtomicUsize>,
-    /// Bytes that came one by one.
+    /// Bytes that were sent one by one.
     pub(crate) dripped: Arc<AtomicUsize>,
-    /// Connections that are gone again.
+    /// Connections that are closed.
     pub(crate) closed: Arc<AtomicUsize>,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
@@ -102,7 +102,7 @@ impl Fake {
         Self::with(|_| None).await
     }
 
-    /// A cloud that answers as the closure says, and where it says nothing as a healthy one.
+    /// A cloud that responds as the closure says, and like a healthy one where it returns `None`.
     pub(crate) async fn with(handler: impl Fn(&Seen) -> Option<Reply> + Send + Sync + 'static) -> Self {
         Self::listening(TcpListener::bind("127.0.0.1:0").await.unwrap(), handler)
     }
@@ -326,7 +326,7 @@ pub(crate) fn timeout_of(millis: u64) -> AccountLimits {
     AccountLimits { request_timeout: Duration::from_millis(millis), ..limits() }
 }
 
-/// The wire with loopback and plain http allowed.
+/// An HTTP stack with loopback and plain http allowed.
 pub(crate) fn lenient() -> Http {
     Http::new(Policy {
         allow_cidrs: vec!["127.0.0.0/8".parse().unwrap()],
@@ -393,7 +393,7 @@ impl Account {
         self.cloud.collect(&self.selection).await
     }
 
-    /// The value of the first series that has all of this in its line.
+    /// The value of the first series whose line contains all these parts.
     pub(crate) fn metric(&self, parts: &[&str]) -> f64 {
         let text = self.metrics.render();
         let line =
@@ -402,7 +402,7 @@ impl Account {
     }
 }
 
-/// Waits until the condition holds; a generous deadline makes it an error.
+/// Waits until the condition holds. Panics after a generous deadline.
 pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
     let waiting = async {
         while !condition() {

@@ -1,4 +1,4 @@
-//! Certificates: the account's own CA is taken, everything that it did not sign for this host and this day is not.
+//! Certificates: only those that the account's own CA signed for this host and for today are accepted.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ fn server(certificate: CertificateDer<'static>, key: &KeyPair) -> Arc<rustls::Se
     Arc::new(config)
 }
 
-/// Collects over TLS from `cloud.example`, which shows a certificate of these parameters.
+/// Collects over TLS from `cloud.example`, which presents a certificate of these parameters.
 async fn collect(
     issuer: Option<&CertifiedIssuer<'static, KeyPair>>,
     params: CertificateParams,
@@ -72,7 +72,7 @@ async fn collect(
 const REFUSED: Result<Collection, CloudError> = Err(CloudError::Unreachable(Unreachable::Tls));
 
 #[tokio::test]
-async fn a_certificate_of_the_accounts_own_ca_is_taken() {
+async fn a_certificate_of_the_accounts_own_ca_is_accepted() {
     let ca = authority();
     let collected = collect(Some(&ca), params("cloud.example"), Some(&ca.pem())).await;
     assert_eq!(collected.unwrap().failures(), (0, None));
@@ -110,7 +110,7 @@ async fn a_certificate_of_yesterday_or_of_tomorrow_is_refused() {
 }
 
 #[tokio::test]
-async fn the_systems_certificates_do_not_vouch_for_a_private_ca() {
+async fn a_private_ca_is_not_trusted_through_the_systems_certificates() {
     let collected = collect(Some(&authority()), params("cloud.example"), None).await;
     let refused = [Unreachable::Tls, Unreachable::NoRoots].map(CloudError::from);
     assert!(refused.contains(&collected.unwrap_err()), "refused, also where the system has no certificates");

@@ -210,7 +210,7 @@ async fn what_keeps_an_account_from_being_collected_is_said_and_heals_with_its_c
     };
     let cases = [
         fault("unreachable", "CloudUnreachable", "the cloud cannot be reached", "all:drop"),
-        fault("error", "CloudError", "status 500", "services:500"),
+        fault("error", "CloudError", "server error (5xx)", "services:500"),
         fault("limited", "RateLimited", "429", "services:429=none"),
         fault("partial", "PartiallyCollected", "A part of the collection failed", "metrics:status=404@0.5"),
         spec(

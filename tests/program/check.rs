@@ -158,7 +158,7 @@ async fn what_is_wrong_with_a_cloud_is_told_as_the_condition_tells_it() {
 
     let cloud = cloud("secret", 2, 2).await;
     for (fault, more, says) in [
-        ("services:500", "", ["CloudError", "status 500"]),
+        ("services:500", "", ["CloudError", "server error (5xx)"]),
         ("services:html", "", ["CloudError", "not JSON"]),
         ("services:429=60", "", ["RateLimited", "requestsPerSecond"]),
         (
@@ -166,7 +166,7 @@ async fn what_is_wrong_with_a_cloud_is_told_as_the_condition_tells_it() {
             "collection: {requestTimeout: 1s}",
             ["CloudUnreachable", "within the request timeout"],
         ),
-        ("metrics:404@service=kibana", "", ["PartiallyCollected", "status 404"]),
+        ("metrics:404@service=kibana", "", ["PartiallyCollected", "(404)"]),
         ("latency=1ms", "metrics: {maxSeries: 20}", ["TooManySeries", "spec.metrics.maxSeries"]),
     ] {
         let fault =

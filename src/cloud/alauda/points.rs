@@ -1,6 +1,6 @@
 //! An instance's measurements as the API sends them: names of columns, and rows of numbers. Pure.
 //!
-//! Reads in one pass, keeps the newest row only, and finds a value by its column's name, never by its place.
+//! Reads in one pass, keeps the newest row only, and finds values by column name, never by position.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,35 +12,35 @@ use crate::cloud::http::body::{json_problem, json_text};
 use crate::cloud::kit::loose::Scalar;
 use crate::cloud::model::{Measurement, Reading, Sample, Scale};
 
-/// Beyond this, in seconds since the epoch, no time of a point is believed: the year 5138, or milliseconds.
+/// The latest time of a point, in seconds since the epoch (the year 5138). Anything beyond is likely milliseconds.
 const LATEST: f64 = 1e11;
-/// No counter of 64 bits and nothing that we expose is larger.
+/// The largest value. No counter of 64 bits and nothing else that is exposed exceeds it.
 const LARGEST: f64 = u64::MAX as f64;
 
-/// The newest row of an answer. An instance without data answers with nothing at all, or without points.
+/// Reads the newest row. The response for an instance without data is empty or has no points.
 pub(super) fn newest(body: &[u8]) -> Result<Reading, AnswerProblem> {
     let text = json_text(body)?;
     if text.trim_ascii().is_empty() {
         return Ok(Reading::no_data());
     }
-    let answer = read(text, None)?;
+    let response = read(text, None)?;
     // Columns that come after the points make a second pass.
-    let answer = match answer {
-        Answer { columns: Some(columns), early_points: true, .. } => read(text, Some(columns))?,
-        answer => answer,
+    let response = match response {
+        Response { columns: Some(columns), early_points: true, .. } => read(text, Some(columns))?,
+        response => response,
     };
-    match answer {
-        Answer { newest: Some(row), .. } => Ok(Reading::measured(row.sample())),
-        Answer { rows: 0, .. } => Ok(Reading::no_data()),
-        // There are rows, but none of them says when, or nothing says what stands in them.
-        Answer { .. } => Err(AnswerProblem::Shape),
+    match response {
+        Response { newest: Some(row), .. } => Ok(Reading::measured(row.sample())),
+        Response { rows: 0, .. } => Ok(Reading::no_data()),
+        // There are rows, but none has a time, or nothing names their columns.
+        Response { .. } => Err(AnswerProblem::Shape),
     }
 }
 
-fn read(text: &str, columns: Option<Vec<Column>>) -> Result<Answer, AnswerProblem> {
+fn read(text: &str, columns: Option<Vec<Column>>) -> Result<Response, AnswerProblem> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let answer = AnswerSeed { columns }.deserialize(&mut deserializer);
-    let end = answer.and_then(|answer| deserializer.end().map(|()| answer));
+    let response = ResponseSeed { columns }.deserialize(&mut deserializer);
+    let end = response.and_then(|response| deserializer.end().map(|()| response));
     end.map_err(|error| json_problem(&error))
 }
 
@@ -48,7 +48,7 @@ fn read(text: &str, columns: Option<Vec<Column>>) -> Result<Answer, AnswerProble
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Column {
     Time,
-    /// A place in [`MEASURED`].
+    /// An index into [`MEASURED`].
     Measured(usize),
     Other,
 }
@@ -74,7 +74,7 @@ impl Column {
     }
 }
 
-/// One row of an answer: the values at their places in [`MEASURED`].
+/// One row, with values in the order of [`MEASURED`].
 #[derive(Debug, Clone, Copy)]
 struct Row {
     timestamp: f64,
@@ -96,60 +96,60 @@ impl Row {
 }
 
 #[derive(Default)]
-struct Answer {
+struct Response {
     columns: Option<Vec<Column>>,
     newest: Option<Row>,
     rows: usize,
-    /// Points stood before the columns: they were counted, and nothing in them has a name yet.
+    /// The points came before the columns, so they were only counted.
     early_points: bool,
 }
 
-/// Reads the answer's object; `null` and an empty object are answers without points.
-struct AnswerSeed {
+/// Reads the response's object. `null` and an empty object are responses without points.
+struct ResponseSeed {
     columns: Option<Vec<Column>>,
 }
 
-impl<'de> DeserializeSeed<'de> for AnswerSeed {
-    type Value = Answer;
+impl<'de> DeserializeSeed<'de> for ResponseSeed {
+    type Value = Response;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Answer, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Response, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for AnswerSeed {
-    type Value = Answer;
+impl<'de> Visitor<'de> for ResponseSeed {
+    type Value = Response;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("an object with columns and points")
     }
 
-    fn visit_unit<E>(self) -> Result<Answer, E> {
-        Ok(Answer::default())
+    fn visit_unit<E>(self) -> Result<Response, E> {
+        Ok(Response::default())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Answer, A::Error> {
-        let mut answer = Answer { columns: self.columns, ..Answer::default() };
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Response, A::Error> {
+        let mut response = Response { columns: self.columns, ..Response::default() };
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-            match (&*key, &answer.columns) {
-                ("columns", None) => answer.columns = map.next_value_seed(ColumnsSeed)?,
+            match (&*key, &response.columns) {
+                ("columns", None) => response.columns = map.next_value_seed(ColumnsSeed)?,
                 ("points", columns) => {
-                    answer.early_points = columns.is_none();
+                    response.early_points = columns.is_none();
                     let columns = columns.as_deref().unwrap_or_default();
                     let points = map.next_value_seed(PointsSeed { columns })?;
-                    answer.newest = points.newest;
-                    answer.rows = points.rows;
+                    response.newest = points.newest;
+                    response.rows = points.rows;
                 }
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
         }
-        Ok(answer)
+        Ok(response)
     }
 }
 
-/// Reads the names of the columns; `null` names none.
+/// Reads the column names. `null` is no list of names.
 struct ColumnsSeed;
 
 impl<'de> DeserializeSeed<'de> for ColumnsSeed {
@@ -222,7 +222,7 @@ impl<'de> Visitor<'de> for PointsSeed<'_> {
     }
 }
 
-/// Reads one row: `None` where it does not say when. A row may be shorter or longer than the columns.
+/// Reads one row. `None` where it has no time. A row may be shorter or longer than the columns.
 struct RowSeed<'a> {
     columns: &'a [Column],
 }
@@ -263,7 +263,7 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
             };
             match column {
                 Column::Time => time = value.filter(|seconds| *seconds > 0.0 && *seconds < LATEST),
-                Column::Measured(place) => values[*place] = value,
+                Column::Measured(index) => values[*index] = value,
                 Column::Other => {}
             }
         }

@@ -10,7 +10,7 @@ fn sample(json: &str) -> Sample {
 }
 
 #[test]
-fn the_documented_answer_is_read_by_the_names_of_its_columns() {
+fn the_documented_response_is_read_by_its_column_names() {
     let read = sample(
         r#"{"name": "stats.s.i", "columns": ["time", "sequence_number", "cpu_cumulative_usage", "cpu_utilization",
             "memory_usage", "memory_utilization", "rx_bytes", "rx_errors", "tx_bytes", "tx_errors"],
@@ -35,7 +35,7 @@ fn the_documented_answer_is_read_by_the_names_of_its_columns() {
 }
 
 #[test]
-fn the_newest_row_wins_wherever_it_stands() {
+fn the_newest_row_wins_in_any_order() {
     for points in ["[3, 30], [2, 20], [1, 10]", "[1, 10], [2, 20], [3, 30]", "[2, 20], [3, 30], [1, 10]"] {
         let read = sample(&format!(r#"{{"columns": ["time", "memory_usage"], "points": [{points}]}}"#));
         assert_eq!((read.timestamp(), read.value(Measurement::MemoryUsage)), (3.0, Some(30.0)), "{points}");
@@ -82,7 +82,7 @@ fn rows_without_a_time_are_passed_over() {
 }
 
 #[test]
-fn no_data_has_many_faces() {
+fn every_response_without_points_is_no_data() {
     for body in [
         "",
         " \n",
@@ -98,7 +98,7 @@ fn no_data_has_many_faces() {
 }
 
 #[test]
-fn other_shapes_and_no_json_are_told_apart() {
+fn another_shape_and_no_json_are_different_problems() {
     for shape in [
         "[]",
         "7",

@@ -60,7 +60,7 @@ fn may_be_outage(error: &CloudError) -> bool {
     match error {
         // 401: the token was revoked in mid-cycle, and every request that follows is refused as well.
         CloudError::Unreachable(_) | CloudError::Status(401 | 500..) => true,
-        // Not the API answers but a proxy in front of it.
+        // The response is from a proxy in front of the API.
         CloudError::Answer(problem) => matches!(problem, AnswerProblem::NotJson | AnswerProblem::Encoding),
         CloudError::EndpointRefused(_)
         | CloudError::LoginRejected
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_single_objects_answer_never_opens_it() {
+    fn errors_of_single_objects_never_open_it() {
         for error in [CloudError::Status(403), CloudError::Status(404), AnswerProblem::Shape.into()] {
             assert_eq!(failures_to_open(spread(error.clone()), 10), None, "{error}");
         }

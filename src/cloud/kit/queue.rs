@@ -9,7 +9,7 @@ use crate::cloud::CloudError;
 pub trait Plan {
     /// A request to send.
     type Request;
-    /// A request's outcome, success or failure, with what tells which request it was.
+    /// The outcome of a request, success or failure, with what identifies the request.
     type Response;
 
     /// The next request to send. `None` where nothing is left to request until another response arrives.
