@@ -234,7 +234,7 @@ impl SecretReader {
         name: &str,
     ) -> Result<(SecretRead, Option<String>), ApiError> {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &id.namespace);
-        let (outcome, read) = match self.concurrency.run(call(api.get_opt(name))).await {
+        let (outcome, read) = match self.concurrency.run(|| call(api.get_opt(name))).await {
             Ok(Some(secret)) => {
                 let version = secret.resource_version();
                 ("found", Ok((SecretRead::Found(used(self.providers, spec, name, secret)), version)))

@@ -192,7 +192,8 @@ impl ScopedReconciler {
             collection.list_unread(account, id);
         }
         let failing = rejected || fails_for_credentials(account);
-        let snapshot = secrets.dereference(account, id, failing).await?;
+        // Boxed, as many accounts wait here and for a permit below: what waits holds little memory.
+        let snapshot = Box::pin(secrets.dereference(account, id, failing)).await?;
         // Nothing is awaited between this check and the supervisor: a later deletion removes the collector as well.
         if !self.is_current(account, id) {
             return Ok(Action::await_change());
@@ -211,13 +212,13 @@ impl ScopedReconciler {
         let health = collection.health(account, id);
         let mut findings =
             findings::of_collection(problem.as_ref(), &health, |of| current_reason(account, of));
-        let applied = monitors.apply(&known_monitors, account, id).await;
+        let applied = Box::pin(monitors.apply(&known_monitors, account, id)).await;
         if let Ok(Some(finding)) = &applied {
             findings.push(finding.clone());
         }
         let (endpoint, counts) = (collection.endpoint(id), collection.counts(id));
         let input = StatusInput { findings: &findings, endpoint, counts, counts_due: false };
-        let counts_wait = status.update(account, id, input, duplicate).await?;
+        let counts_wait = Box::pin(status.update(account, id, input, duplicate)).await?;
         // An error of the ServiceMonitor does not keep the other findings from being written.
         applied?;
 

@@ -64,13 +64,13 @@ impl Default for ReadConcurrency {
 
 impl ReadConcurrency {
     /// Waits for a permit and reads. Cancelling it returns the permit.
-    pub(super) async fn run<T>(
-        &self,
-        read: impl Future<Output = Result<T, ApiError>>,
-    ) -> Result<T, ApiError> {
+    pub(super) async fn run<T, F>(&self, read: impl FnOnce() -> F) -> Result<T, ApiError>
+    where
+        F: Future<Output = Result<T, ApiError>>,
+    {
         // The semaphore is never closed.
         let permit = self.permits.acquire().await.ok();
-        let result = read.await;
+        let result = Box::pin(read()).await;
         match &result {
             Err(error) if error.code() == Some(429) => self.halve(),
             Err(error) if error.code().is_none() => {}

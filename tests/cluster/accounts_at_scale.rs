@@ -150,7 +150,10 @@ async fn ten_thousand_accounts_are_collected_soon_after_a_start_with_32_reads_at
 {
     const ACCOUNTS: usize = 10_000;
     let plane = control_plane().await?;
-    let spec = json!({"collection": {"interval": "1m", "requestTimeout": "5m"}});
+    let spec = json!({
+        "collection": {"interval": "1m", "requestTimeout": "5m"},
+        "serviceMonitor": {"enabled": false},
+    });
     let stage = accounts(&plane, ACCOUNTS, 1, spec).await?;
 
     // Nothing has been written to them yet, so their writes compete with their first readings.

@@ -40,6 +40,8 @@ mod quiet;
 #[cfg(test)]
 mod reasons;
 #[cfg(test)]
+mod replaced_secrets;
+#[cfg(test)]
 mod restarts;
 #[cfg(test)]
 mod rotation;

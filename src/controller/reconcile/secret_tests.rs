@@ -308,3 +308,12 @@ async fn no_write_delays_a_first_reading() {
     assert!(waiting.is_err(), "the status was written");
     assert!(operator.interval("acme").is_some());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_waiting_reconcile_holds_little_memory() {
+    let operator = Operator::new();
+    let object: GuardedAccount = serde_json::from_value(account("acme", "30s", 1)).unwrap();
+    let waiting = reconcile(Arc::new(object), Arc::clone(&operator.scoped));
+    // Ten thousand accounts wait at once after a start.
+    assert!(size_of_val(&waiting) <= 6 * 1024, "{} bytes", size_of_val(&waiting));
+}

@@ -27,7 +27,7 @@ async fn at_once(concurrency: &ReadConcurrency) -> usize {
         // It is neither an answer nor a 429, so it changes no limit.
         Err::<(), _>(ApiError::Deadline)
     };
-    join_all((0..200).map(|_| concurrency.run(read()))).await;
+    join_all((0..200).map(|_| concurrency.run(read))).await;
     most.into_inner()
 }
 
@@ -36,11 +36,11 @@ async fn at_most_32_reads_are_under_way_half_as_many_after_a_429_and_one_more_af
     let concurrency = ReadConcurrency::default();
     assert_eq!(at_once(&concurrency).await, 32);
     for limit in [16, 8, 4, 2, 1, 1] {
-        concurrency.run(async { Err::<(), _>(throttled()) }).await.unwrap_err();
+        concurrency.run(async || Err::<(), _>(throttled())).await.unwrap_err();
         assert_eq!(at_once(&concurrency).await, limit);
     }
     for limit in 2..=40 {
-        concurrency.run(async { Ok(()) }).await.unwrap();
+        concurrency.run(async || Ok(())).await.unwrap();
         assert_eq!(at_once(&concurrency).await, limit.min(32));
     }
 }
@@ -53,9 +53,9 @@ async fn a_429_counts_for_reads_that_are_under_way_too_and_a_cancelled_read_retu
         Err::<(), _>(throttled())
     };
     // All of them are under way when the first is refused.
-    join_all((0..32).map(|_| concurrency.run(refused()))).await;
+    join_all((0..32).map(|_| concurrency.run(refused))).await;
     assert_eq!(at_once(&concurrency).await, 1);
-    assert!(concurrency.run(std::future::pending::<Result<(), _>>()).now_or_never().is_none());
+    assert!(concurrency.run(std::future::pending::<Result<(), _>>).now_or_never().is_none());
     assert_eq!(at_once(&concurrency).await, 1);
 }
 

@@ -2,6 +2,7 @@
 
 mod content;
 mod definitions;
+mod discovery;
 mod owners;
 mod refused;
 mod switched_off;
