@@ -1,4 +1,4 @@
-//! What is exposed of an account after each cycle: the newest values, and older ones for as long as allowed.
+//! Keeps what is exposed of an account after each cycle: the newest values, and older ones for as long as allowed.
 //!
 //! The rules: a complete list without an object drops it now; a list that ends early deletes nothing; what could
 //! not be read keeps its last values for `stale_after`, then they go. Pure: time comes in, values go out.
@@ -51,7 +51,7 @@ impl StalenessPolicy {
 pub(super) struct RetainedValues {
     labels: LabelSet,
     services: Vec<RetainedService>,
-    /// When a cycle brought something last, be it that there is no service; `None` once that is stale.
+    /// When a cycle last succeeded, even without any service; `None` once that is stale.
     seen: Option<Instant>,
     cut_labels: u64,
 }
@@ -105,12 +105,12 @@ impl RetainedValues {
         std::mem::take(&mut self.cut_labels)
     }
 
-    /// Whether nothing is left of what cycles have brought.
+    /// Whether nothing is left of the results of all cycles.
     pub(super) fn are_gone(&self) -> bool {
         self.seen.is_none()
     }
 
-    /// Takes in what a cycle brought. Objects keep the order in which they were first seen.
+    /// Merges the result of a cycle. Objects keep the order in which they were first seen.
     pub(super) fn merge(&mut self, collection: &Collection, now: Instant) {
         self.seen = Some(now);
         let mut known: HashMap<ServiceKey, usize> = HashMap::with_capacity(self.services.len());
@@ -139,7 +139,7 @@ impl RetainedValues {
         }
     }
 
-    /// Drops what was last confirmed too long ago; true if anything went.
+    /// Drops what was last confirmed too long ago; true if anything was dropped.
     pub(super) fn expire(&mut self, policy: StalenessPolicy, now: Instant) -> bool {
         let fresh = |since: Instant| now < policy.expiry(since);
         let mut gone = false;
@@ -191,7 +191,7 @@ impl RetainedService {
         }
     }
 
-    /// Takes in what a cycle brought of this service; returns how many label values were cut.
+    /// Merges what a cycle brought of this service; returns how many label values were cut.
     fn merge(&mut self, service: &Service, now: Instant) -> u64 {
         self.seen = now;
         let mut cut_labels = 0;
@@ -225,7 +225,7 @@ impl RetainedService {
 }
 
 impl RetainedInstance {
-    /// Takes in what a cycle brought of this instance; returns how many label values were cut.
+    /// Merges what a cycle brought of this instance; returns how many label values were cut.
     fn merge(&mut self, instance: &Instance, now: Instant) -> u64 {
         self.seen = now;
         self.sample.merge(&instance.reading, now);

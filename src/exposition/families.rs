@@ -14,7 +14,7 @@ use crate::cloud::model::{InstanceFacts, Limits, MEASUREMENTS, Measurement, Serv
 pub struct Family {
     /// The name that samples carry, with `_total` for counters and `_info` for infos.
     pub name: &'static str,
-    /// What may be done with the values.
+    /// How the values develop.
     pub kind: Kind,
     /// The base unit that the name ends in (before `_total`), where there is one.
     pub unit: Option<&'static str>,
@@ -24,7 +24,7 @@ pub struct Family {
     pub reads: Reads,
 }
 
-/// The kinds that a cloud's values need.
+/// The kinds of family that a cloud's values need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Goes up, and back to 0 with a new start.

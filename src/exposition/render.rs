@@ -307,37 +307,41 @@ mod tests {
     use std::sync::Arc;
 
     use super::super::labels::LabelSet;
-    use super::super::values::AccountGauges;
+    use super::super::values::{AccountGauges, InstanceEntry};
     use super::*;
-    use crate::cloud::model::ServiceFacts;
+    use crate::cloud::model::{InstanceFacts, Scale, ServiceFacts};
 
     #[test]
-    fn a_renderer_keeps_no_large_buffer_after_a_large_account() {
-        let labels = LabelSet::account("n", "a");
-        let service = |number: usize| {
-            let facts = ServiceFacts {
-                name: format!("{number}{}", "x".repeat(400)),
-                desired_instances: Some(1),
-                ..ServiceFacts::default()
-            };
-            ServiceEntry {
-                labels: labels.service(None, &facts.name).0,
-                facts: Arc::new(facts),
-                sample: None,
-                instances: Vec::new(),
-            }
+    fn a_renderer_keeps_no_large_buffer_even_if_the_last_family_is_a_large_one() {
+        let labels = LabelSet::account("n", "a").service(None, &"x".repeat(400)).0;
+        let instance = |number: usize| InstanceEntry {
+            labels: labels.instance(&number.to_string(), "").0,
+            facts: Arc::new(InstanceFacts { name: number.to_string(), ..InstanceFacts::default() }),
+            // The last of the modern families, and the last of the legacy ones.
+            sample: Some(Sample::at(
+                1.0,
+                &[
+                    (Measurement::Restarts, Scale::Base, 1.0),
+                    (Measurement::MemoryUtilization, Scale::Base, 0.5),
+                ],
+            )),
         };
         let values = AccountValues {
             gauges: AccountGauges::default(),
             status_words: &[],
-            services: (0..4000).map(service).collect(),
+            services: vec![ServiceEntry {
+                labels: labels.clone(),
+                facts: Arc::new(ServiceFacts { name: "x".repeat(400), ..ServiceFacts::default() }),
+                sample: None,
+                instances: (0..4000).map(instance).collect(),
+            }],
             labels: labels.clone(),
         };
         for legacy in [false, true] {
             let mut renderer = Renderer::default();
             let options = Options { modern: true, legacy, max_series: 100_000, source_timestamps: false };
             let bodies = renderer.render(&values, &options).bodies;
-            assert!(bodies.text.plain_bytes() > 2 * KEPT_BYTES);
+            assert!(bodies.text.plain_bytes() > 3 * KEPT_BYTES);
             assert!(renderer.lines.capacity() <= KEPT_BYTES, "{}", renderer.lines.capacity());
         }
     }

@@ -1,7 +1,7 @@
-//! One account as JSON, made piece by piece as fast as the client reads it: an account may have many thousand instances,
-//! and a body made whole would cost their size again for every slow client.
+//! Streams one account as JSON, piece by piece as fast as the client reads it. An account may have many thousand instances,
+//! and a complete body would occupy their size again for every slow client.
 //!
-//! Knows how lists are put together; what stands in them is for [`super::views`].
+//! Knows how lists are assembled; [`super::views`] knows their elements.
 
 use std::io;
 use std::time::SystemTime;
@@ -17,21 +17,21 @@ use super::views;
 use crate::collector::registry::Listed;
 use crate::exposition::values::ServiceEntry;
 
-/// The account as it stands at `now`.
+/// The account at `now`.
 pub(super) fn answer(account: Listed, now: SystemTime) -> Response {
     let pieces = Pieces { account, now, next: Some(Piece::Account) };
     let body = Body::from_stream(as_read(pieces, |pieces| pieces.next_chunk(CHUNK_BYTES)));
     ([(CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-/// An account on its way. Of the registry it holds the snapshot, which all that read it share.
+/// An account that is being sent. Holds the snapshot, which all its readers share.
 struct Pieces {
     account: Listed,
     now: SystemTime,
     next: Option<Piece>,
 }
 
-/// What comes next, by place in the lists; one place after the last is the list's end.
+/// The next piece, by index in the lists; the index after the last is the end of the list.
 #[derive(Clone, Copy)]
 enum Piece {
     Account,
@@ -40,8 +40,8 @@ enum Piece {
 }
 
 impl Pieces {
-    /// At least so many bytes where so many are left, and no more than one piece above; `None` at the end. Costs CPU time:
-    /// not for async threads.
+    /// At least this many bytes unless fewer are left, and at most one piece more; `None` at the end. Costs CPU time: not
+    /// for async threads.
     fn next_chunk(&mut self, bytes: usize) -> io::Result<Option<Bytes>> {
         let mut chunk = Vec::new();
         while chunk.len() < bytes
@@ -52,7 +52,7 @@ impl Pieces {
         Ok((!chunk.is_empty()).then(|| chunk.into()))
     }
 
-    /// Writes a piece, and says which one follows.
+    /// Writes a piece and returns the one that follows.
     fn write(&self, piece: Piece, chunk: &mut Vec<u8>) -> serde_json::Result<Option<Piece>> {
         let next = match piece {
             Piece::Account => {
@@ -88,10 +88,10 @@ impl Pieces {
     }
 }
 
-/// How an object ends whose last field is an empty list.
+/// The end of an object whose last field is an empty list.
 const END: &[u8] = b"]}";
 
-/// Writes such an object, and leaves both open for what the list holds.
+/// Writes such an object without its end, so that the elements of the list can follow.
 fn open(chunk: &mut Vec<u8>, object: &impl Serialize) -> serde_json::Result<()> {
     serde_json::to_writer(&mut *chunk, object)?;
     chunk.truncate(chunk.len() - END.len());

@@ -15,7 +15,7 @@ pub(super) struct Accounts {
     pub(super) accounts: Vec<Summary>,
 }
 
-/// How one account stands.
+/// The state of one account.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Summary {
@@ -35,7 +35,7 @@ pub(super) struct Summary {
     pub(super) legacy_metrics_path: Option<String>,
 }
 
-/// `GET /accounts/{namespace}/{name}` without its services: [`super::detail`] adds them one by one, as they may be many.
+/// `GET /accounts/{namespace}/{name}` without its services, which may be many: [`super::detail`] adds them one by one.
 #[derive(Debug, Serialize)]
 pub(super) struct Detail {
     account: Summary,
@@ -116,12 +116,12 @@ impl LimitsView {
     }
 }
 
-/// All accounts as they stand at `now`.
+/// All accounts at `now`.
 pub(super) fn accounts(accounts: &[Listed], now: SystemTime) -> Accounts {
     Accounts { accounts: accounts.iter().map(|account| summary(account, now)).collect() }
 }
 
-/// One account as it stands at `now`.
+/// One account at `now`.
 pub(super) fn detail(account: &Listed, now: SystemTime) -> Detail {
     Detail { account: summary(account, now), services: [] }
 }
@@ -145,13 +145,13 @@ fn summary(account: &Listed, now: SystemTime) -> Summary {
     }
 }
 
-/// Seconds from a time since the epoch to `now`, in milliseconds' steps; 0 if the clock was set back since.
+/// Seconds from a time since the epoch to `now`, in milliseconds' steps; 0 if the clock has been set back since.
 fn age(at: f64, now: SystemTime) -> f64 {
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     ((now - at).max(0.0) * 1000.0).round() / 1000.0
 }
 
-/// What a cloud says of a service, with its newest values.
+/// A service with its newest values.
 pub(super) fn service(entry: &ServiceEntry) -> Service<'_> {
     let facts = &entry.facts;
     Service {
@@ -174,7 +174,7 @@ pub(super) fn service(entry: &ServiceEntry) -> Service<'_> {
     }
 }
 
-/// What a cloud says of an instance, with its newest values. Facts of its own are those that win over its service's.
+/// An instance with its newest values, and the facts that differ from its service's.
 pub(super) fn instance(entry: &InstanceEntry) -> Instance<'_> {
     let facts = &entry.facts;
     let own = facts.overrides.as_deref();

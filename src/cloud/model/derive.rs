@@ -69,7 +69,9 @@ mod tests {
     fn nothing_is_derived_without_a_limit_or_where_the_cloud_gives_both() {
         let memory = (Measurement::MemoryUsage, Scale::Base, 50.0);
         assert_eq!(derived(&[memory], &Limits::default()), []);
-        assert_eq!(derived(&[memory], &Limits { memory_bytes: Some(0.0), ..LIMITS }), []);
+        let unlimited = Limits { memory_bytes: Some(0.0), ..LIMITS };
+        assert_eq!(derived(&[memory], &unlimited), []);
+        assert_eq!(derived(&[(Measurement::MemoryUtilization, Scale::Percent, 40.0)], &unlimited), []);
         assert_eq!(derived(&[memory, (Measurement::MemoryUtilization, Scale::Percent, 40.0)], &LIMITS), []);
         assert_eq!(derived(&[], &LIMITS), []);
         // An average over the life of an instance is no share of a limit.

@@ -4,7 +4,7 @@
 /// shorter still, and a cloud that sends megabytes must not fill the memory with them.
 pub const LONGEST_TEXT: usize = 1024;
 
-/// A state that all clouds share; the provider's own word stands beside it.
+/// A state that all clouds share; the provider's own word is kept beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum State {
     /// It does its work.

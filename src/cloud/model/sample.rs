@@ -14,8 +14,12 @@ const LONGEST_LABEL: usize = 64;
 pub struct Sample {
     timestamp: f64,
     values: Arc<[Value]>,
-    labels: Arc<[Box<str>]>,
+    /// The extra labels' values, where there are any; one thin pointer, as nearly all samples have none.
+    labels: Option<Arc<Labels>>,
 }
+
+#[derive(Debug, Clone, PartialEq)]
+struct Labels(Box<[Box<str>]>);
 
 /// One value, in 16 bytes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -60,7 +64,7 @@ impl Measured<'_> {
 }
 
 impl Sample {
-    /// Values without extra labels that were all measured at one time, in seconds since the epoch. A measurement stands
+    /// Values without extra labels that were all measured at one time, in seconds since the epoch. A measurement occurs
     /// once in them.
     pub fn at(timestamp: f64, values: &[(Measurement, Scale, f64)]) -> Self {
         let value = |&(measurement, scale, number): &(Measurement, Scale, f64)| Value {
@@ -70,7 +74,7 @@ impl Sample {
             measurement,
             scale,
         };
-        Self { timestamp, values: values.iter().map(value).collect(), labels: Arc::default() }
+        Self { timestamp, values: values.iter().map(value).collect(), labels: None }
     }
 
     /// Collects values of several times.
@@ -149,12 +153,16 @@ impl Sample {
         whole.build()
     }
 
+    fn label(&self, place: u16) -> Option<&str> {
+        self.labels.as_ref()?.0.get(usize::from(place)).map(|label| &**label)
+    }
+
     fn read<'a>(&'a self, value: &Value) -> Measured<'a> {
         Measured {
             measurement: value.measurement,
             number: value.number,
             scale: value.scale,
-            label: self.labels.get(usize::from(value.label)).map(|label| &**label),
+            label: self.label(value.label),
             // Without the age the very number that the cloud gave.
             time: if value.age == 0 {
                 self.timestamp
@@ -200,14 +208,15 @@ impl SampleBuilder {
             let age = ((timestamp - time) * 1000.0).round() as u32;
             Value { age, ..value }
         };
+        let labels = std::mem::take(&mut self.labels);
         Sample {
             timestamp,
             values: self.values.iter().map(value).collect(),
-            labels: self.labels.drain(..).collect(),
+            labels: (!labels.is_empty()).then(|| Arc::new(Labels(labels.into()))),
         }
     }
 
-    /// Takes a value in, unless it is no number, or its label is not what the table says.
+    /// Takes a value in, unless it is no number, or its label does not fit the table.
     fn push(&mut self, value: Measured<'_>) -> &mut Self {
         let Measured { measurement, number, scale, label, time } = value;
         let fits = label.is_some() == measurement.row().label.is_some()
@@ -316,6 +325,6 @@ mod tests {
 
     #[test]
     fn a_sample_is_small() {
-        assert_eq!((size_of::<Value>(), size_of::<Sample>(), size_of::<Option<Sample>>()), (16, 40, 40));
+        assert_eq!((size_of::<Value>(), size_of::<Sample>(), size_of::<Option<Sample>>()), (16, 32, 32));
     }
 }

@@ -1,6 +1,6 @@
 //! The last values of one instance or service, each with the moment that confirmed it.
 //!
-//! Values that the newest reading could not confirm stay as they are and age on their own. Pure.
+//! Values that the newest reading could not confirm are kept and age on their own. Pure.
 
 use tokio::time::Instant;
 
@@ -12,7 +12,7 @@ use crate::cloud::model::{Limits, MeasurementSet, Reading, Sample};
 pub(super) struct RetainedSample {
     newest: Option<Confirmed>,
     /// What later readings did not confirm. Empty, and without memory, as long as readings are whole.
-    older: Vec<Confirmed>,
+    older: Box<[Confirmed]>,
 }
 
 /// Values that were read at one moment.
@@ -23,7 +23,7 @@ struct Confirmed {
 }
 
 impl RetainedSample {
-    /// Takes in what a cycle read: its values replace the last ones, and those of what it could not read stay.
+    /// Merges what a cycle read: its values replace the last ones, and those of what it could not read stay.
     pub(super) fn merge(&mut self, reading: &Reading, now: Instant) {
         let measured = reading.sample.as_ref().map_or(MeasurementSet::NONE, Sample::measured);
         let unread = reading.unread.without(measured);
@@ -38,11 +38,14 @@ impl RetainedSample {
         self.newest = reading.sample.clone().map(|sample| Confirmed { sample, at: now });
     }
 
-    /// Drops the values that are no longer fresh; true if any went.
+    /// Drops the values that are no longer fresh; true if any was dropped.
     pub(super) fn expire(&mut self, fresh: impl Fn(Instant) -> bool) -> bool {
         let before = self.parts().count();
         self.newest = self.newest.take().filter(|part| fresh(part.at));
-        self.older.retain(|part| fresh(part.at));
+        if self.older.iter().any(|part| !fresh(part.at)) {
+            let older = std::mem::take(&mut self.older);
+            self.older = older.into_iter().filter(|part| fresh(part.at)).collect();
+        }
         self.parts().count() < before
     }
 
@@ -150,7 +153,8 @@ mod tests {
         for cycle in 0..3 {
             retained.merge(&read(&[(CPU, 1.0), (MEMORY, 1.0)], f64::from(cycle)), now);
         }
-        assert_eq!(retained.older.capacity(), 0);
+        assert!(retained.older.is_empty());
+        assert_eq!(size_of::<RetainedSample>(), 64);
         let limits = Limits { cpu_cores: Some(2.0), ..Limits::default() };
         assert_eq!(retained.sample(&limits).unwrap().value(Measurement::CpuLimitUtilization), Some(0.5));
     }
