@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use caas_operator::cloud::CloudError;
-use caas_operator::cloud::http::AccountLimits;
+use caas_operator::cloud::http::{AccountLimits, ApiRequest, RequestBody};
+use caas_operator::telemetry::Metrics;
 
-use crate::support::{Account, Fake, Reply, json, large_page, limited, status, timeout_of};
+use crate::support::{Account, Fake, Reply, json, large_page, lenient, limited, limits, status, timeout_of};
 
 /// A header, and its value for a limit of ten minutes from this second since the epoch.
 type Dialect = (&'static str, fn(u64) -> String);
@@ -112,4 +113,21 @@ async fn a_rate_limit_is_the_reason_even_where_an_earlier_service_fails_on_its_o
     .await;
     let collection = Account::at(&fake).collect().await.unwrap();
     assert!(matches!(collection.failures().1, Some(CloudError::RateLimited { .. })), "{collection:?}");
+}
+
+#[tokio::test]
+async fn a_limit_that_an_api_reports_inside_a_200_silences_the_account_like_a_429() {
+    let fake = Fake::with(|_| Some(json(r#"{"errors": [{"message": "limited"}]}"#))).await;
+    let meter = Metrics::new().account("team-a", "acme");
+    let client = lenient().account("team-a", limits(), None, meter).unwrap();
+    let query = RequestBody::Json(r#"{"query": "{ me }"}"#.into());
+    let request = ApiRequest::new("query", fake.endpoint().parse().unwrap(), 1_000).with_body(query);
+    let wait = Some(Duration::from_secs(600));
+    let read = |_: &[u8]| Err::<(), _>(CloudError::RateLimited { retry_after: wait });
+    assert_eq!(client.fetch(&request, read).await, Err(CloudError::RateLimited { retry_after: wait }));
+
+    let again = client.fetch(&request, |_| Ok::<(), CloudError>(())).await;
+    assert!(matches!(again, Err(CloudError::RateLimited { retry_after: Some(_) })), "{again:?}");
+    let [seen] = &fake.seen()[..] else { panic!("one request: {:?}", fake.seen()) };
+    assert_eq!((&*seen.method, &*seen.body), ("POST", r#"{"query": "{ me }"}"#));
 }
