@@ -10,12 +10,13 @@ mod table;
 use std::io::{Write, stdout};
 
 use anyhow::{Result, bail};
+use caas_operator::cloud::Providers;
 
 fn main() -> Result<()> {
     let page = match std::env::args().nth(1).as_deref() {
         Some("cli") => cli::page(),
         Some("metrics") => metrics::page(),
-        Some("resource") => resource::page()?,
+        Some("resource") => resource::page(Providers::ALL)?,
         _ => bail!("say which page: cli, metrics or resource"),
     };
     // To write is all that this program does, and a closed pipe is an error like others.

@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::table::{MADE, code, prose, table};
 
 /// The page.
-pub(crate) fn page() -> Result<String> {
-    let crd = serde_json::to_value(api::crd(Providers::ALL))?;
+pub(crate) fn page(providers: Providers) -> Result<String> {
+    let crd = serde_json::to_value(api::crd(providers))?;
     let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
     let spec = schema.pointer("/properties/spec").context("the definition has no spec")?;
     let status = schema.pointer("/properties/status").context("the definition has no status")?;
