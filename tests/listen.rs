@@ -232,7 +232,7 @@ async fn a_stuck_scrape_delays_the_shutdown_by_no_more_than_the_grace_period() {
 }
 
 #[tokio::test]
-async fn a_busy_port_is_named_with_the_option_that_chose_it() {
+async fn a_busy_port_is_reported_with_the_option_that_sets_it() {
     let served = serve(routes(), Limits::default()).await;
     let error = bind(served.address, "--listen-health").await.unwrap_err().to_string();
     assert!(error.contains(&served.address.to_string()) && error.contains("--listen-health"), "{error}");

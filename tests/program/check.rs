@@ -1,4 +1,4 @@
-//! `check`: what would be exposed and what it costs, or the reason that a condition would carry.
+//! `check`: what would be exposed and what it costs, or the reason that a condition would have.
 
 use std::io::{Seek, Write};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ async fn check(manifests: &str, options: &[&str]) -> (Option<i32>, String) {
     command.stdin(input);
     let output = finished(command).await;
     let error = String::from_utf8(output.stderr).unwrap();
-    // Whoever reads only stderr, or only its last line, learns of the failure too.
+    // The last line of stderr reports the failure too.
     let failed = error.lines().last().is_some_and(|line| line.starts_with("error: "));
     assert_eq!(failed, output.status.code() != Some(0), "{error}");
     (output.status.code(), String::from_utf8(output.stdout).unwrap())
@@ -31,7 +31,7 @@ fn number(words: &str, name: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn a_good_account_costs_one_request_a_page_one_an_instance_and_one_login() {
+async fn a_good_account_costs_one_login_and_one_request_per_page_and_instance() {
     let cloud = cloud_with("secret", 20, 5, Alauda { page_size: 8, ..Alauda::default() }.into()).await;
     let folder = tempfile::tempdir().unwrap();
     let (one, two) = (folder.path().join("secret.yaml"), folder.path().join("account.yaml"));
@@ -53,19 +53,19 @@ async fn a_good_account_costs_one_request_a_page_one_an_instance_and_one_login()
     cloud.stop().await;
 }
 
-/// Sees that a check of this ends with 1 and says these words.
-async fn refused(what: &str, manifests: &str, options: &[&str], says: &[&str]) {
+/// Asserts that a check of this exits with 1 and prints these words.
+async fn rejected(what: &str, manifests: &str, options: &[&str], says: &[&str]) {
     let (code, words) = check(manifests, options).await;
     assert_eq!(code, Some(1), "{what}: {words}");
     assert!(says.iter().all(|word| words.contains(word)), "{what}: {says:?}: {words}");
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_credentials_is_told_as_the_condition_tells_it() {
+async fn check_reports_problems_of_credentials_as_the_condition_does() {
     let cloud = cloud("secret", 1, 1).await;
     let endpoint = cloud.url();
     let good = account("acme", "acme", &endpoint, "");
-    refused("wrong password", &(secret("acme", "wrong") + &good), &LOCAL, &["team-a/acme: LoginRejected"])
+    rejected("wrong password", &(secret("acme", "wrong") + &good), &LOCAL, &["team-a/acme: LoginRejected"])
         .await;
     assert_eq!((cloud.counts()["login"], cloud.counts().total), (1, 1));
     cloud.reset_counts();
@@ -85,18 +85,18 @@ async fn what_is_wrong_with_credentials_is_told_as_the_condition_tells_it() {
             ["EndpointMismatch", "Key endpoint of Secret"],
         ),
     ] {
-        refused(what, &manifests, &LOCAL, &says).await;
+        rejected(what, &manifests, &LOCAL, &says).await;
     }
-    assert_eq!(cloud.counts().total, 0, "and nothing is sent");
+    assert_eq!(cloud.counts().total, 0, "nothing is sent");
 
-    // A newline at the end, as editors leave it, is no part of a password.
+    // A trailing newline, as editors add it, is not part of a password.
     let (code, words) = check(&(secret("acme", "secret\n") + &good), &LOCAL).await;
     assert_eq!(code, Some(0), "{words}");
     cloud.stop().await;
 }
 
 #[tokio::test]
-async fn an_address_inside_is_refused_however_it_is_written_and_nothing_is_sent() {
+async fn a_private_address_is_rejected_in_every_notation_and_nothing_is_sent() {
     let cloud = cloud("secret", 1, 1).await;
     let port = cloud.addr.port();
     let hosts = [
@@ -133,22 +133,22 @@ async fn an_address_inside_is_refused_however_it_is_written_and_nothing_is_sent(
 
     let plain = secret("acme", "secret") + &account("acme", "acme", &cloud.url(), "");
     let inside = ["--allow-cidr", "127.0.0.0/8"];
-    refused("plain http", &plain, &inside, &["EndpointRefused", "--allow-http"]).await;
+    rejected("plain http", &plain, &inside, &["EndpointRefused", "--allow-http"]).await;
     let listed = [&LOCAL[..], &["--allow-endpoint", "https://caas.example.com/"]].concat();
-    refused("not in the list", &plain, &listed, &["EndpointRefused", "--allow-endpoint"]).await;
+    rejected("not in the list", &plain, &listed, &["EndpointRefused", "--allow-endpoint"]).await;
     assert_eq!(cloud.counts().total, 0);
     cloud.stop().await;
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_cloud_is_told_as_the_condition_tells_it() {
-    // Bound and not listening: nobody else gets the port, and a connection to it is refused.
+async fn check_reports_problems_of_a_cloud_as_the_condition_does() {
+    // Bound but not listening: the port is reserved, and connections to it are refused.
     let nobody = tokio::net::TcpSocket::new_v4().unwrap();
     nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = nobody.local_addr().unwrap();
     let at = |endpoint: &str, more: &str| secret("acme", "secret") + &account("acme", "acme", endpoint, more);
     let unreachable = at(&format!("http://{address}/v1/"), "");
-    refused(
+    rejected(
         "nobody there",
         &unreachable,
         &LOCAL,
@@ -173,13 +173,13 @@ async fn what_is_wrong_with_a_cloud_is_told_as_the_condition_tells_it() {
             if fault.starts_with("metrics:404") { "metrics:status=404@service=kibana" } else { fault };
         cloud.clear_faults();
         cloud.set_fault(fault.parse().unwrap()).unwrap();
-        refused(fault, &at(&cloud.url(), more), &LOCAL, &says).await;
+        rejected(fault, &at(&cloud.url(), more), &LOCAL, &says).await;
     }
     cloud.stop().await;
 }
 
 #[tokio::test]
-async fn what_an_api_server_would_refuse_is_refused_with_its_sentence() {
+async fn check_rejects_what_an_api_server_would_reject_with_the_same_message() {
     let at = |more: &str| {
         secret("acme", "secret") + &account("acme", "acme", "https://caas.example.com/v1/", more)
     };
@@ -189,13 +189,13 @@ async fn what_an_api_server_would_refuse_is_refused_with_its_sentence() {
         ("a wrong type", "metrics: {maxSeries: many}", ["spec.metrics.maxSeries", "integer"]),
         ("suspended", "suspend: true", ["Suspended", "spec.suspend"]),
     ] {
-        refused(what, &at(more), &LOCAL, &says).await;
+        rejected(what, &at(more), &LOCAL, &says).await;
     }
-    refused("no YAML", "kind: [", &LOCAL, &["-, document 1", "is not valid YAML"]).await;
+    rejected("no YAML", "kind: [", &LOCAL, &["-, document 1", "is not valid YAML"]).await;
 }
 
 #[tokio::test]
-async fn one_bad_account_of_several_costs_the_exit_code_and_the_others_nothing() {
+async fn one_bad_account_of_several_fails_the_check_and_not_the_others() {
     let cloud = cloud("secret", 2, 2).await;
     let accounts =
         [("bad", "missing"), ("good", "acme")].map(|(name, key)| account(name, key, &cloud.url(), ""));
@@ -237,7 +237,7 @@ async fn files_without_an_account_or_that_cannot_be_read_are_an_error_on_stderr(
 
 /// A cloud whose certificate is signed by itself, and that certificate.
 async fn https_cloud() -> (Running, String) {
-    // Makes the process's TLS provider known.
+    // Installs the process's TLS provider.
     let _ = crate::support::client();
     let certified = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let key = rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
@@ -250,7 +250,7 @@ async fn https_cloud() -> (Running, String) {
 }
 
 #[tokio::test]
-async fn a_certificate_of_ones_own_is_taken_with_its_ca_bundle_and_refused_without() {
+async fn a_private_certificate_is_accepted_with_its_ca_bundle_and_rejected_without() {
     let (cloud, certificate) = https_cloud().await;
     let bundle = format!(
         "kind: Secret\nmetadata: {{name: ca, namespace: team-a}}\nstringData: {{ca.crt: {}}}\n---\n",
@@ -262,7 +262,7 @@ async fn a_certificate_of_ones_own_is_taken_with_its_ca_bundle_and_refused_witho
     let (code, words) = check(&at("tls: {caBundleSecretRef: {name: ca}}"), &inside).await;
     assert_eq!(code, Some(0), "{words}");
     cloud.reset_counts();
-    refused("without the bundle", &at(""), &inside, &["CloudUnreachable"]).await;
+    rejected("without the bundle", &at(""), &inside, &["CloudUnreachable"]).await;
     assert_eq!(cloud.counts().total, 0);
     cloud.stop().await;
 }

@@ -1,4 +1,4 @@
-//! F21 to F23: clocks that jump, and clouds in which nothing stays for long.
+//! F21 to F23: clocks that jump, and clouds that change all the time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -17,7 +17,7 @@ fn now() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
 }
 
-/// A cloud whose clock stands still where it is put, at first at our time.
+/// A cloud with a clock that the test sets, initially to the current time.
 async fn cloud_with_clock(services: usize, instances: usize, churn: f64) -> (Running, Arc<AtomicI64>) {
     let time = Arc::new(AtomicI64::new(now()));
     let shown = Arc::clone(&time);
@@ -34,26 +34,26 @@ async fn cloud_with_clock(services: usize, instances: usize, churn: f64) -> (Run
     (Simulator::start(settings).await.unwrap(), time)
 }
 
-/// Between two clocks it is the difference that counts, so the cloud's is moved: ours is the machine's.
+/// Only the difference of the clocks matters, so the cloud's clock is moved; ours is the machine's.
 #[tokio::test]
-async fn a_clock_that_jumps_changes_no_rhythm_and_costs_data_only_while_it_is_wrong() {
+async fn a_clock_that_jumps_does_not_change_the_schedule_and_loses_data_only_while_it_is_wrong() {
     let (cloud, time) = cloud_with_clock(4, 2, 0.0).await;
     let collected = Collected::of(cloud, |_| {});
     assert_eq!(samples(&*collected.until_reason("Collected").await), 8);
     for jump in [-7 * 86_400, 7 * 86_400] {
         time.store(now() + jump, Ordering::SeqCst);
         if jump < 0 {
-            // Our window lies in the cloud's future, where nothing is.
-            collected.until("values without news go stale", |snapshot| samples(snapshot) == 0).await;
+            // Our window is in the cloud's future, which has no data.
+            collected.until("old values go stale", |snapshot| samples(snapshot) == 0).await;
         }
         collected.cloud.reset_counts();
         let begun = tokio::time::Instant::now();
-        collected.house.cycles("acme", 20).await;
+        collected.runtime.cycles("acme", 20).await;
         let (cycles, took) = (collected.cloud.counts()["services_page"], begun.elapsed());
         let expected = took.as_secs_f64() / INTERVAL.as_secs_f64();
         #[allow(clippy::cast_precision_loss)] // some tens
         let cycles = cycles as f64;
-        assert!(cycles <= expected + 2.0, "{cycles} cycles in {took:?}: none is made up for");
+        assert!(cycles <= expected + 2.0, "{cycles} cycles in {took:?}: skipped cycles are not made up for");
         assert_eq!(collected.until("a cycle", |_| true).await.health.reason().as_str(), "Collected");
         time.store(now(), Ordering::SeqCst);
         collected.until("the data is back", |snapshot| samples(snapshot) == 8).await;
@@ -61,7 +61,7 @@ async fn a_clock_that_jumps_changes_no_rhythm_and_costs_data_only_while_it_is_wr
     collected.stop().await;
 }
 
-/// What exists at a time: instance by identifier, and when it started, in whole seconds.
+/// The instances that exist at a time: from the identifier to the start in whole seconds.
 fn existing(cloud: &Running, time: f64) -> BTreeMap<String, i64> {
     let world = cloud.world("acme").unwrap();
     let instances =
@@ -75,14 +75,14 @@ fn seconds(time: f64) -> i64 {
     whole
 }
 
-/// A family's values: instance by identifier.
+/// A family's values by instance identifier.
 fn values(snapshot: &Snapshot, name: &str) -> BTreeMap<String, f64> {
     let family = families(snapshot).into_iter().find(|family| family.name == name);
     let samples = family.map_or_else(Vec::new, |family| family.samples);
     samples.into_iter().map(|sample| (sample.labels["instance_id"].clone(), sample.value)).collect()
 }
 
-/// What the body exposes: instance by identifier, and when it started, in whole seconds.
+/// The instances that the body exposes: from the identifier to the start in whole seconds.
 fn exposed(snapshot: &Snapshot) -> BTreeMap<String, i64> {
     let starts = values(snapshot, "caas_instance_start_time_seconds");
     starts.into_iter().map(|(id, start)| (id, seconds(start))).collect()
@@ -95,14 +95,14 @@ async fn churning(services: usize, instances: usize, window: Duration) -> (Colle
     let collected = Collected::of(cloud, move |account| {
         account.connection.provider = provider_with(&endpoint, PASSWORD, window, Duration::ZERO);
         account.schedule.interval = Duration::from_millis(20);
-        // All that goes has to go because the list says so, not because it is old.
+        // Everything that disappears must do so because of the list, not because it is old.
         account.schedule.stale_after = Duration::from_secs(3600);
     });
     (collected, time)
 }
 
 #[tokio::test]
-async fn what_is_redeployed_renamed_or_restarted_is_a_new_series_and_leaves_no_old_one() {
+async fn a_redeployed_renamed_or_restarted_instance_is_a_new_series_and_the_old_one_ends() {
     const STEP: i64 = 600;
     const STEPS: i64 = 10;
     let window = Duration::from_secs(2 * (STEP * STEPS).unsigned_abs());
@@ -114,7 +114,7 @@ async fn what_is_redeployed_renamed_or_restarted_is_a_new_series_and_leaves_no_o
         time.store(begin + step * STEP, Ordering::SeqCst);
         #[allow(clippy::cast_precision_loss)] // seconds of this century
         let there = existing(&collected.cloud, (begin + step * STEP) as f64);
-        let snapshot = collected.until("it shows what exists", |snapshot| exposed(snapshot) == there).await;
+        let snapshot = collected.until("it exposes what exists", |snapshot| exposed(snapshot) == there).await;
         assert!(samples(&snapshot) > 0);
         for family in families(&snapshot) {
             for id in family.samples.iter().filter_map(|sample| sample.labels.get("instance_id")) {
@@ -141,13 +141,13 @@ async fn what_is_redeployed_renamed_or_restarted_is_a_new_series_and_leaves_no_o
     collected.stop().await;
 }
 
-/// Set where the test below runs in a process of its own, whose memory is nobody else's.
+/// Set if the test below runs in a process of its own, so that it measures only its own memory.
 const ALONE: &str = "CAAS_TEST_ALONE";
-/// Cycles before memory is looked at, and as many again after.
+/// Cycles before memory is measured, and again after.
 const CYCLES: i64 = 100;
 /// Seconds from one to the next, in which half of all services change.
 const STEP: i64 = 450;
-/// What an allocator may waver by.
+/// The allocator's tolerance.
 const MOST_GROWTH: u64 = 2 << 20;
 
 #[tokio::test]
@@ -185,7 +185,7 @@ async fn memory_stays_flat_while_services_come_and_go() {
             assert!(memory < at_first + MOST_GROWTH, "{} KiB became {} KiB", at_first >> 10, memory >> 10);
         }
     }
-    let own = collected.house.own();
-    assert!(own.lines().count() < 300, "nor do the own metrics grow: {own}");
+    let own = collected.runtime.own();
+    assert!(own.lines().count() < 300, "the own metrics do not grow either: {own}");
     collected.stop().await;
 }

@@ -25,8 +25,8 @@ pub(crate) const PASSWORD: &str = "secret";
 /// How often accounts are collected here.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Collectors with all that hangs on them.
-pub(crate) struct House {
+/// A supervisor with its registry and metrics.
+pub(crate) struct Runtime {
     pub(crate) supervisor: Supervisor,
     registry: Arc<Registry>,
     metrics: Arc<Metrics>,
@@ -76,15 +76,15 @@ pub(crate) fn account(name: &str, cloud: &Running) -> Account {
     }
 }
 
-impl House {
-    /// No accounts yet.
+impl Runtime {
+    /// A runtime without accounts.
     pub(crate) fn new() -> Self {
         Self::with_capacity(Capacity::default())
     }
 
     /// The same where all accounts together may hold no more than this.
     pub(crate) fn with_capacity(capacity: Capacity) -> Self {
-        // Makes the process's TLS provider known.
+        // Installs the process's TLS provider.
         let _ = client();
         let policy = Policy {
             allow_cidrs: vec!["127.0.0.0/8".parse().unwrap()],
@@ -94,13 +94,13 @@ impl House {
         let (registry, metrics) = (Arc::new(Registry::default()), Metrics::new());
         let connect =
             Arc::new(HttpClouds::new(Http::new(policy).with_capacity(capacity), Arc::clone(&metrics)));
-        // Nobody hears of transitions here.
+        // Nothing receives transitions here.
         let (transitions, _) = tokio::sync::mpsc::channel(1);
         let supervisor = Supervisor::new(connect, Arc::clone(&registry), Arc::clone(&metrics), transitions);
         Self { supervisor, registry, metrics }
     }
 
-    /// Waits until the newest snapshot of an account holds what is asked for.
+    /// Waits until the newest snapshot of an account fulfils a condition.
     pub(crate) async fn until(
         &self,
         name: &str,
@@ -119,10 +119,10 @@ impl House {
         self.until(name, reason, |snapshot| snapshot.health.reason().as_str() == reason).await
     }
 
-    /// Waits for the end of as many more cycles of an account.
+    /// Waits for that many further cycles of an account.
     pub(crate) async fn cycles(&self, name: &str, count: usize) {
-        let standing = self.registry.get(&AccountId::new("team-a", name)).and_then(|entry| entry.snapshot);
-        let mut last = standing.map(|snapshot| snapshot.collected_at);
+        let current = self.registry.get(&AccountId::new("team-a", name)).and_then(|entry| entry.snapshot);
+        let mut last = current.map(|snapshot| snapshot.collected_at);
         for _ in 0..count {
             let newest =
                 self.until(name, "one more cycle", |snapshot| Some(snapshot.collected_at) != last).await;
@@ -130,7 +130,7 @@ impl House {
         }
     }
 
-    /// The sum of the own metric's series that have all of this in their lines.
+    /// The sum of the own series whose lines contain all of these parts.
     pub(crate) fn count(&self, parts: &[&str]) -> f64 {
         metrics(&self.metrics.render(), parts).sum()
     }
@@ -143,7 +143,7 @@ impl House {
 
 /// One account, `acme`, of one cloud.
 pub(crate) struct Collected {
-    pub(crate) house: House,
+    pub(crate) runtime: Runtime,
     pub(crate) cloud: Running,
 }
 
@@ -155,8 +155,8 @@ impl Collected {
         Self::of(cloud_with(PASSWORD, 4, 2, Settings { faults, ..Settings::default() }).await, change)
     }
 
-    /// The same without a fault, once it was collected.
-    pub(crate) async fn well(change: impl FnOnce(&mut Account)) -> Self {
+    /// The same without a fault, after its first collection.
+    pub(crate) async fn healthy(change: impl FnOnce(&mut Account)) -> Self {
         let all = Self::of(cloud_with(PASSWORD, 4, 2, Settings::default()).await, change);
         let collected = all.until_reason("Collected").await;
         assert_eq!((collected.counts(), samples(&collected)), ((4, 8), 8));
@@ -165,11 +165,11 @@ impl Collected {
 
     /// An account of this cloud.
     pub(crate) fn of(cloud: Running, change: impl FnOnce(&mut Account)) -> Self {
-        let house = House::new();
+        let runtime = Runtime::new();
         let mut account = account("acme", &cloud);
         change(&mut account);
-        house.supervisor.put(account);
-        Self { house, cloud }
+        runtime.supervisor.put(account);
+        Self { runtime, cloud }
     }
 
     /// Sets a fault in place of all others.
@@ -179,16 +179,16 @@ impl Collected {
     }
 
     pub(crate) async fn until(&self, what: &str, holds: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
-        self.house.until("acme", what, holds).await
+        self.runtime.until("acme", what, holds).await
     }
 
     pub(crate) async fn until_reason(&self, reason: &str) -> Arc<Snapshot> {
-        self.house.until_reason("acme", reason).await
+        self.runtime.until_reason("acme", reason).await
     }
 
-    /// Ends all of it.
+    /// Stops everything.
     pub(crate) async fn stop(self) {
-        self.house.supervisor.stop().await;
+        self.runtime.supervisor.stop().await;
         self.cloud.stop().await;
     }
 }

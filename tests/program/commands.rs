@@ -1,16 +1,16 @@
-//! `simulate`, `crd`, and what all commands have in common: help, environment, exit codes.
+//! `simulate`, `crd`, and what all commands share: help, environment variables, exit codes.
 
 use serde_json::Value;
 
 use crate::process::{Process, finished, program};
 use crate::support::{account, client, get_json, secret};
 
-/// Every command, with what leads to its help.
+/// Every command.
 const COMMANDS: [&[&str]; 6] =
     [&["run"], &["standalone"], &["demo"], &["simulate", "alauda"], &["check"], &["crd"]];
 
 #[tokio::test]
-async fn a_simulated_cloud_takes_the_credentials_that_it_prints_and_stops_on_sigterm() {
+async fn a_simulated_cloud_accepts_the_credentials_that_it_prints_and_stops_on_sigterm() {
     let mut process =
         Process::start(program(&["simulate", "alauda", "--listen", "127.0.0.1:0", "--services", "3"]));
     let greeting =
@@ -49,7 +49,7 @@ async fn a_busy_port_of_a_simulated_cloud_is_one_line_that_names_the_option() {
 }
 
 #[tokio::test]
-async fn the_definition_is_printed_as_it_is_kept() {
+async fn the_crd_is_printed_as_in_the_repository() {
     let output = finished(program(&["crd"])).await;
     let kept = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/crds/caasaccounts.yaml")).unwrap();
     assert_eq!(output.status.code(), Some(0));
@@ -95,7 +95,7 @@ async fn the_help_of_each_command_has_examples_and_names_each_options_variable()
 }
 
 #[tokio::test]
-async fn what_is_no_option_or_command_ends_with_code_2_and_a_hint() {
+async fn an_unknown_option_or_command_exits_with_code_2_and_a_hint() {
     for arguments in
         [&["frobnicate"][..], &["demo", "--frobnicate"], &["check"], &["simulate", "alauda", "--churn", "7"]]
     {
@@ -115,7 +115,7 @@ async fn an_option_may_come_from_the_environment() {
 }
 
 #[tokio::test]
-async fn an_empty_variable_is_as_good_as_none() {
+async fn an_empty_variable_counts_as_unset() {
     let mut command = program(&["run"]);
     for name in [
         "NAMESPACE",
@@ -135,7 +135,7 @@ async fn an_empty_variable_is_as_good_as_none() {
 }
 
 #[tokio::test]
-async fn a_switch_of_the_environment_is_a_word_or_a_number() {
+async fn a_switch_in_the_environment_is_a_word_or_a_number() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("all.yaml");
     std::fs::write(&file, secret("acme", "secret") + &account("acme", "acme", "http://127.0.0.1:9/v1/", ""))
@@ -146,14 +146,14 @@ async fn a_switch_of_the_environment_is_a_word_or_a_number() {
         let mut command = program(&["check", file.to_str().unwrap()]);
         command.env("CAAS_OPERATOR_ALLOW_HTTP", value);
         let words = String::from_utf8(finished(command).await.stdout).unwrap();
-        // With http allowed, it is the address that is not.
+        // With HTTP allowed, the address is still rejected.
         let refusal = if allows { "--allow-cidr" } else { "--allow-http" };
         assert!(words.contains("EndpointRefused") && words.contains(refusal), "{value:?}: {words}");
     }
 }
 
 #[tokio::test]
-async fn what_is_no_name_of_a_namespace_is_refused_before_anything_is_asked() {
+async fn an_invalid_namespace_name_is_rejected_before_any_request() {
     for (variable, value) in [
         ("CAAS_OPERATOR_NAMESPACE", "a, b"),
         ("CAAS_OPERATOR_NAMESPACE", "team-a,"),

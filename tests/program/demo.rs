@@ -1,4 +1,4 @@
-//! `demo`: what it prints is there, what is edited is picked up, and nothing is left of it.
+//! `demo`: its addresses work, edits are picked up, and it leaves nothing behind.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -38,7 +38,7 @@ impl Demo {
         self.process.says("the greeting", |out, _| out.contains("Ctrl-C").then(|| out.to_owned())).await
     }
 
-    /// Sends a signal and sees that it ends well and leaves nothing behind.
+    /// Sends a signal and asserts that it exits with 0 and leaves nothing behind.
     pub(crate) async fn ends_cleanly_by(mut self, signal: &str) {
         self.process.signal(signal);
         let status = self.process.ended().await;
@@ -96,7 +96,7 @@ async fn the_demo_shows_what_it_prints_follows_edits_and_ends_with_ctrl_c() {
 }
 
 #[tokio::test]
-async fn a_demo_that_is_stopped_before_its_greeting_ends_as_cleanly() {
+async fn a_demo_stopped_before_its_greeting_ends_cleanly() {
     let mut demo = Demo::start();
     demo.process.says("its first log line", |_, err| err.contains("serving").then_some(())).await;
     demo.ends_cleanly_by("TERM").await;
@@ -118,9 +118,9 @@ async fn a_busy_port_of_the_demo_is_one_line_that_names_the_option() {
 }
 
 #[tokio::test]
-async fn a_log_that_cannot_be_written_stops_no_collection() {
+async fn collection_continues_when_the_log_cannot_be_written() {
     let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
-    // A cloud that listens everywhere is found as well.
+    // A cloud that listens on all addresses is reachable as well.
     let mut demo = Demo::started(&["--listen-cloud", "0.0.0.0:0"], |mut command| {
         // Each step of a collection writes a line.
         command.env("RUST_LOG", "trace");
@@ -135,5 +135,9 @@ async fn a_log_that_cannot_be_written_stops_no_collection() {
 
     let mut command = program(&["crd"]);
     command.stdout(full()).stderr(full());
-    assert_eq!(command.status().unwrap().code(), Some(1), "an error that cannot be told is an error");
+    assert_eq!(
+        command.status().unwrap().code(),
+        Some(1),
+        "an error that cannot be printed is still an error"
+    );
 }

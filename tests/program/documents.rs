@@ -1,8 +1,8 @@
-//! What the documents say of tests is so.
+//! The documents name tests that exist.
 
 use std::path::Path;
 
-/// All Rust sources below a folder, in one text.
+/// All Rust sources below a folder, concatenated.
 fn sources(folder: &Path) -> String {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries

@@ -21,8 +21,8 @@ async fn edited(collected: &Collected) -> Account {
     let mut edited = account("acme", &collected.cloud);
     for edit in EDITS {
         edit(&mut edited);
-        assert!(collected.house.supervisor.put(edited.clone()), "a change");
-        collected.house.cycles("acme", 3).await;
+        assert!(collected.runtime.supervisor.put(edited.clone()), "a change");
+        collected.runtime.cycles("acme", 3).await;
     }
     edited
 }
@@ -39,7 +39,7 @@ async fn edits_with_a_rejected_password_make_no_further_login_and_another_passwo
     collected.cloud.clear_faults();
     collected.cloud.set_credentials("acme", "rotated");
     account.connection.provider = provider(&collected.cloud.url(), "rotated");
-    collected.house.supervisor.put(account);
+    collected.runtime.supervisor.put(account);
     assert_eq!(samples(&*collected.until_reason("Collected").await), 8);
     assert_eq!(collected.cloud.counts()["login"], 2);
     collected.stop().await;
@@ -47,7 +47,7 @@ async fn edits_with_a_rejected_password_make_no_further_login_and_another_passwo
 
 #[tokio::test]
 async fn a_pause_that_the_cloud_asked_for_survives_edits() {
-    let collected = Collected::well(|_| {}).await;
+    let collected = Collected::healthy(|_| {}).await;
     collected.fault("429=600");
     collected.until_reason("RateLimited").await;
     let before = collected.cloud.counts().total;

@@ -1,4 +1,4 @@
-//! Clouds that mean harm: bombs, names made to break things, floods of series, and ways to an address inside.
+//! Malicious clouds: bombs, hostile names, floods of series, and redirects to private addresses.
 
 use caas_operator::simulator::{Running, Settings};
 
@@ -7,7 +7,7 @@ use crate::exposition::{by_series, parse_openmetrics};
 use crate::process::{Process, program};
 use crate::support::{account, account_is, cloud_with, secret, served, standalone};
 
-/// What the process may have at most: what it has anyway, and what bodies may have. A bomb has a gibibyte.
+/// The most memory that the process may use, bodies included. A bomb has a gibibyte.
 const MOST_MEMORY: u64 = 192 << 20;
 
 #[tokio::test]
@@ -64,14 +64,14 @@ async fn names_with_newlines_quotes_and_megabytes_are_escaped_cut_and_counted() 
     let images = series(&snapshot, "caas_service_info").into_iter().map(|labels| labels["image"].len());
     assert_eq!(images.max(), Some(512), "an image is cut too");
     // Of one service its name and image, of one instance its name: each once, however many cycles show them.
-    collected.house.cycles("acme", 3).await;
-    let cut = collected.house.count(&["caas_operator_cut_label_values_total", "acme"]);
+    collected.runtime.cycles("acme", 3).await;
+    let cut = collected.runtime.count(&["caas_operator_cut_label_values_total", "acme"]);
     assert!((cut - 3.0).abs() < 0.1, "{cut}");
     collected.stop().await;
 }
 
 #[tokio::test]
-async fn a_flood_of_series_is_cut_at_the_limit_with_the_oldest_kept_and_says_so() {
+async fn a_flood_of_series_is_cut_at_the_limit_keeps_the_oldest_and_is_reported() {
     let cloud = cloud_with(PASSWORD, 40, 10, Settings::default()).await;
     let collected = Collected::of(cloud, |account| account.exposition.max_series = 500);
     let snapshot = collected.until_reason("TooManySeries").await;
@@ -80,18 +80,18 @@ async fn a_flood_of_series_is_cut_at_the_limit_with_the_oldest_kept_and_says_so(
     assert!(exposed <= 500 && exposed > 300, "{exposed}");
     let first = &series(&snapshot, "caas_service_info")[0]["service_name"];
     assert_eq!(first, "kibana", "the first that the cloud lists");
-    assert!(collected.house.count(&["caas_operator_dropped_series_total", "max_series"]) > 1000.0);
+    assert!(collected.runtime.count(&["caas_operator_dropped_series_total", "max_series"]) > 1000.0);
     collected.stop().await;
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed_wherever_it_leads() {
+async fn a_redirect_is_never_followed() {
     let inside = cloud_with(PASSWORD, 4, 2, Settings::default()).await;
     let to_inside = format!("redirect={}services/acme/", inside.url());
     for fault in ["redirect".to_owned(), to_inside.clone(), format!("login:{to_inside}")] {
         let collected = Collected::with(&fault, |_| {}).await;
         collected.until_reason("CloudError").await;
-        collected.house.cycles("acme", 3).await;
+        collected.runtime.cycles("acme", 3).await;
         collected.stop().await;
     }
     let collected = Collected::with(&format!("metrics:{to_inside}"), |_| {}).await;

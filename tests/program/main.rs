@@ -1,8 +1,8 @@
-//! The program as people run it: as a process, over real HTTP, against simulated clouds that behave and misbehave.
+//! The program as users run it: a process, real HTTP, and simulated clouds that behave and misbehave.
 //!
-//! One binary for all of it, since linking takes longer than the tests.
+//! One binary, because linking takes longer than the tests.
 
-// Clippy's leave to unwrap in tests does not reach the helpers of an integration test.
+// Clippy allows unwrap in tests, but not in the helpers of an integration test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "../support/exposition.rs"]

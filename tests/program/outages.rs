@@ -6,7 +6,7 @@ use caas_operator::cloud::http::Capacity;
 use caas_operator::simulator::Settings;
 use futures::future::join_all;
 
-use crate::collected::{Collected, House, PASSWORD, account, provider, samples, series, value};
+use crate::collected::{Collected, PASSWORD, Runtime, account, provider, samples, series, value};
 use crate::process::until;
 use crate::support::cloud_with;
 
@@ -31,7 +31,7 @@ async fn a_failing_clouds_last_values_stay_until_they_are_stale_then_go_and_come
     ];
     join_all(cases.map(|(fault, reason)| async move {
         // Several cycles end before the values are stale, however long a failing one takes.
-        let collected = Collected::well(|account| {
+        let collected = Collected::healthy(|account| {
             account.connection.limits.request_timeout = Duration::from_millis(500);
             account.schedule.stale_after = Duration::from_secs(30);
         })
@@ -55,16 +55,16 @@ async fn a_failing_clouds_last_values_stay_until_they_are_stale_then_go_and_come
 
 #[tokio::test]
 async fn a_cloud_that_goes_away_and_comes_back_is_found_again() {
-    let collected = Collected::well(|_| {}).await;
+    let collected = Collected::healthy(|_| {}).await;
     let address = collected.cloud.addr;
-    let Collected { house, cloud } = collected;
+    let Collected { runtime, cloud } = collected;
     cloud.stop().await;
-    house.until_reason("acme", "CloudUnreachable").await;
+    runtime.until_reason("acme", "CloudUnreachable").await;
     let cloud =
         cloud_with(PASSWORD, 4, 2, Settings { listen: address, seed: 1, ..Settings::default() }).await;
-    assert_eq!(samples(&*house.until_reason("acme", "Collected").await), 8);
+    assert_eq!(samples(&*runtime.until_reason("acme", "Collected").await), 8);
     assert_eq!(cloud.counts()["login"], 1, "the new cloud does not know the old token");
-    Collected { house, cloud }.stop().await;
+    Collected { runtime, cloud }.stop().await;
 }
 
 #[tokio::test]
@@ -73,16 +73,16 @@ async fn a_hanging_cloud_costs_its_own_account_only() {
         cloud_with(PASSWORD, 4, 2, Settings { faults: vec!["hang".parse().unwrap()], ..Settings::default() })
             .await;
     let well = cloud_with(PASSWORD, 4, 2, Settings::default()).await;
-    let house = House::new();
+    let runtime = Runtime::new();
     let mut hung = account("hanging", &hanging);
     hung.connection.limits.request_timeout = Duration::from_secs(3600);
-    house.supervisor.put(hung);
-    house.supervisor.put(account("well", &well));
+    runtime.supervisor.put(hung);
+    runtime.supervisor.put(account("well", &well));
 
-    house.until_reason("well", "Collected").await;
-    house.cycles("well", 5).await;
+    runtime.until_reason("well", "Collected").await;
+    runtime.cycles("well", 5).await;
     assert_eq!(hanging.counts().in_flight, 1, "it hangs all the while");
-    house.supervisor.stop().await;
+    runtime.supervisor.stop().await;
     hanging.stop().await;
     well.stop().await;
 }
@@ -92,38 +92,38 @@ async fn many_accounts_at_hung_clouds_in_one_namespace_do_not_stop_other_namespa
     let faults = vec!["metrics:hang".parse().unwrap()];
     let hanging = cloud_with(PASSWORD, 4, 2, Settings { faults, ..Settings::default() }).await;
     let well = cloud_with(PASSWORD, 4, 2, Settings::default()).await;
-    let house = House::with_capacity(Capacity { requests: 24, ..Capacity::default() });
+    let runtime = Runtime::with_capacity(Capacity { requests: 24, ..Capacity::default() });
     for number in 0..8 {
         let mut tenant = account(&format!("hanging-{number}"), &hanging);
         tenant.id.namespace = "tenant".into();
         tenant.connection.limits.request_timeout = Duration::from_secs(3600);
-        house.supervisor.put(tenant);
+        runtime.supervisor.put(tenant);
     }
     // Without a share, 8 accounts of 8 requests each would hang.
     until("its share hangs", async || (hanging.counts().in_flight >= 8).then_some(())).await;
 
-    house.supervisor.put(account("well", &well));
-    house.until_reason("well", "Collected").await;
-    house.cycles("well", 5).await;
+    runtime.supervisor.put(account("well", &well));
+    runtime.until_reason("well", "Collected").await;
+    runtime.cycles("well", 5).await;
     assert_eq!(hanging.counts().in_flight, 8, "it never has more than a third of 24");
-    house.supervisor.stop().await;
+    runtime.supervisor.stop().await;
     hanging.stop().await;
     well.stop().await;
 }
 
 #[tokio::test]
 async fn refused_credentials_are_tried_once_and_new_ones_are_used_at_once() {
-    let collected = Collected::well(|_| {}).await;
+    let collected = Collected::healthy(|_| {}).await;
     collected.cloud.set_credentials("acme", "rotated");
     collected.cloud.revoke_tokens();
     collected.until_reason("LoginRejected").await;
-    collected.house.cycles("acme", 10).await;
+    collected.runtime.cycles("acme", 10).await;
     assert_eq!(collected.cloud.counts()["login"], 2, "the first one, and one more: retries lock nobody out");
-    assert!((collected.house.count(&["caas_operator_login_failures_total", "acme"]) - 1.0).abs() < 0.1);
+    assert!((collected.runtime.count(&["caas_operator_login_failures_total", "acme"]) - 1.0).abs() < 0.1);
 
     let mut rotated = account("acme", &collected.cloud);
     rotated.connection.provider = provider(&collected.cloud.url(), "rotated");
-    collected.house.supervisor.put(rotated);
+    collected.runtime.supervisor.put(rotated);
     assert_eq!(samples(&*collected.until_reason("Collected").await), 8);
     collected.stop().await;
 }
@@ -134,7 +134,7 @@ async fn a_refused_login_is_not_repeated_whatever_its_status() {
         let collected = Collected::with(fault, |_| {}).await;
         let snapshot = collected.until_reason("LoginRejected").await;
         assert!(only_the_account_is_left(&snapshot), "{fault}");
-        collected.house.cycles("acme", 10).await;
+        collected.runtime.cycles("acme", 10).await;
         assert_eq!(collected.cloud.counts().total, 1, "{fault}");
         collected.stop().await;
     }))
@@ -143,7 +143,7 @@ async fn a_refused_login_is_not_repeated_whatever_its_status() {
 
 #[tokio::test]
 async fn an_account_recreated_under_its_name_starts_from_nothing() {
-    let collected = Collected::well(|_| {}).await;
+    let collected = Collected::healthy(|_| {}).await;
     let other = cloud_with(
         PASSWORD,
         4,
@@ -153,8 +153,8 @@ async fn an_account_recreated_under_its_name_starts_from_nothing() {
     .await;
     let mut again = account("acme", &other);
     again.uid = "another".into();
-    collected.house.supervisor.remove(&again.id);
-    collected.house.supervisor.put(again);
+    collected.runtime.supervisor.remove(&again.id);
+    collected.runtime.supervisor.put(again);
     let snapshot = collected.until_reason("CloudError").await;
     assert!(only_the_account_is_left(&snapshot), "no value of the former account");
     collected.stop().await;

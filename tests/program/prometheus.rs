@@ -1,4 +1,4 @@
-//! The real Prometheus scrapes the program and answers the article's queries with what is true in the simulated cloud.
+//! A real Prometheus scrapes the program, and the 2015 queries return what is true in the simulated cloud.
 
 use std::collections::BTreeMap;
 use std::io::{Seek, Write};
@@ -13,7 +13,7 @@ use crate::process::{Process, finished, program, until};
 use crate::servers;
 use crate::support::{account_is, ask, cloud, get, get_json, served};
 
-/// The article's gauges, their modern names, and how much of a modern unit one of the article's is.
+/// The legacy gauges, their modern names, their fields in the simulated cloud, and the factor to the modern unit.
 const GAUGES: [(&str, &str, &str, f64); 4] = [
     ("cpu_cumulative_usage", "caas_instance_cpu_usage_seconds_total", "cpu_nanoseconds", 1e-9),
     ("cpu_utilization", "caas_instance_cpu_utilization_ratio", "cpu_percent", 1e-2),
@@ -38,8 +38,8 @@ fn through_discovery(base: &str) -> String {
     )
 }
 
-/// A Prometheus with one target, as the article had it.
-fn as_in_the_article(base: &str) -> String {
+/// A Prometheus with a single static target.
+fn static_target(base: &str) -> String {
     let address = base.trim_start_matches("http://");
     format!(
         "scrape_configs:\n  - job_name: alauda\n    scrape_interval: 2s\n    scrape_timeout: 2s\n    \
@@ -64,7 +64,7 @@ impl Prometheus {
         let checked = finished(check).await;
         assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
 
-        // It takes no port 0, so a free one is looked for just before.
+        // It does not accept port 0, so a free port is found just before.
         let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut command = Command::new(servers::server("prometheus"));
         let option = |name: &str, value: &Path| format!("--{name}={}", value.display());
@@ -121,7 +121,7 @@ fn shown(promql: &str, answer: &[f64]) -> String {
     format!("  {promql}\n    => {answer:?}")
 }
 
-/// What is true of a service's instances: name to the point at the time of the instance's newest sample.
+/// The truth about a service's instances: from the name to the point at the time of the newest sample.
 async fn truth(
     prometheus: &Prometheus,
     simulated: &str,
@@ -181,7 +181,7 @@ async fn answers(prometheus: &Prometheus, simulated: &str, account: &str, instan
     Some(all.join("\n"))
 }
 
-/// The demo without change, the address of its server and that of its cloud.
+/// The demo without churn, and the addresses of its server and its cloud.
 async fn demo() -> (Demo, String, String) {
     let mut demo = Demo::with(&["--listen-cloud", "127.0.0.1:0", "--churn", "0"]);
     let all = addresses(&demo.greeting().await);
@@ -193,12 +193,11 @@ async fn demo() -> (Demo, String, String) {
 
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
-async fn prometheus_answers_the_articles_queries_on_the_demo_found_through_discovery() {
+async fn prometheus_answers_the_2015_queries_on_the_demo_through_discovery() {
     let (demo, base, simulated) = demo().await;
     let prometheus = Prometheus::start(&through_discovery(&base), 3).await;
 
-    let said =
-        until("answers that are true", async || answers(&prometheus, &simulated, "acme", "instance").await);
+    let said = until("correct answers", async || answers(&prometheus, &simulated, "acme", "instance").await);
     println!("Prometheus on the demo, through /sd:\n{}", said.await);
 
     let time = now();
@@ -223,7 +222,7 @@ async fn prometheus_answers_the_articles_queries_on_the_demo_found_through_disco
 
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
-async fn prometheus_answers_the_articles_queries_on_the_one_account_as_the_article_ran_it() {
+async fn prometheus_answers_the_2015_queries_on_a_single_account() {
     let cloud = cloud("secret", 20, 5).await;
     let arguments = ["standalone", "--alauda-endpoint", &cloud.url(), "--listen", "127.0.0.1:0"];
     let mut command = program(&arguments);
@@ -231,11 +230,11 @@ async fn prometheus_answers_the_articles_queries_on_the_one_account_as_the_artic
     let mut process = Process::start(command);
     let base = served(&mut process).await;
     account_is(&base, "alauda", |one| one["reason"] == "Collected").await;
-    let prometheus = Prometheus::start(&as_in_the_article(&base), 1).await;
+    let prometheus = Prometheus::start(&static_target(&base), 1).await;
 
     // The article's configuration has no honor_labels: the gauges' `instance` is renamed, its queries do not use it.
     let simulated = cloud.url().replace("/v1/", "");
-    let said = until("answers that are true", async || {
+    let said = until("correct answers", async || {
         answers(&prometheus, &simulated, "alauda", "exported_instance").await
     });
     println!("Prometheus on standalone with one account:\n{}", said.await);
@@ -245,7 +244,7 @@ async fn prometheus_answers_the_articles_queries_on_the_one_account_as_the_artic
     cloud.stop().await;
 }
 
-/// What promtool says of a body: its exit code and its words.
+/// The exit code and output of promtool for a body.
 async fn lint(body: &str) -> (Option<i32>, String) {
     let mut input = tempfile::tempfile().unwrap();
     input.write_all(body.as_bytes()).unwrap();
@@ -258,7 +257,7 @@ async fn lint(body: &str) -> (Option<i32>, String) {
 
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
-async fn promtool_finds_nothing_to_say_of_what_the_demo_serves() {
+async fn promtool_has_no_complaint_about_the_demos_metrics() {
     let (_demo, base, _) = demo().await;
     for path in ["/metrics", "/accounts/team-a/acme/metrics", "/accounts/team-b/globex/metrics"] {
         assert_eq!(lint(&get(&format!("{base}{path}")).await).await, (Some(0), String::new()), "{path}");

@@ -1,4 +1,4 @@
-//! T6 and T7: no credential, token or word of a cloud's answer stands on any output, at any level, in any spelling.
+//! T6 and T7: no output at any level contains a credential, a token or text of a cloud's response, in any encoding.
 
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
@@ -12,18 +12,18 @@ use k8s_openapi::ByteString;
 use crate::process::{Process, finished, program};
 use crate::support::{LOCAL, account, account_is, cloud, get, secret, served, standalone};
 
-/// A password of several lines with all that needs escaping somewhere; each line holds a word to look for.
+/// A password of several lines with characters that need escaping; each line contains a word to search for.
 const PASSWORD: &str = "canary0first p&ss=wörd\ncanary1second \"quoted\" \\ %41 <b>\n\tcanary2third";
-/// Words of answers that the simulated cloud gives in place of the right ones.
+/// Words of the simulated cloud's wrong responses.
 const ANSWERS: [&str; 2] = ["Welcome to nginx", "Unable to login"];
 
-/// Base64 of bytes, as Kubernetes writes it.
+/// Base64 as Kubernetes writes it.
 fn base64(bytes: &[u8]) -> String {
     serde_json::to_value(ByteString(bytes.to_vec())).unwrap().as_str().unwrap().to_owned()
 }
 
 /// All ways in which a word would still be a leak: as it is, percent-encoded, in hex, in base64 wherever it stands.
-fn spellings(word: &str) -> BTreeSet<String> {
+fn encodings(word: &str) -> BTreeSet<String> {
     let hex = |separator: &str| {
         word.bytes().map(|byte| format!("{separator}{byte:02x}")).collect::<Vec<_>>().concat()
     };
@@ -45,24 +45,24 @@ fn spellings(word: &str) -> BTreeSet<String> {
     all
 }
 
-/// Fails where a text holds one of the words in any spelling.
+/// Fails if a text contains one of the words in any encoding.
 fn is_clean(what: &str, text: &str, words: &[&str]) {
     let lower = text.to_lowercase();
     for word in words {
-        for spelling in spellings(word) {
-            let found = lower.find(&spelling);
+        for encoding in encodings(word) {
+            let found = lower.find(&encoding);
             let context = found.map(|at| {
                 let near: String =
                     lower.get(at.saturating_sub(300)..).unwrap_or_default().chars().take(600).collect();
                 near
             });
-            assert!(context.is_none(), "{what} holds {word} as {spelling}: {context:?}");
+            assert!(context.is_none(), "{what} contains {word} as {encoding}: {context:?}");
         }
     }
 }
 
 #[test]
-fn a_leak_is_found_in_each_spelling() {
+fn a_leak_is_found_in_every_encoding() {
     for leak in [
         "x CANARY0first".to_owned(),
         format!("Basic {}", base64(b"acme:canary0first x")),
@@ -91,7 +91,7 @@ async fn all_bodies(base: &str, accounts: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn the_articles_password_stands_nowhere_at_trace_level() {
+async fn the_password_appears_nowhere_at_trace_level() {
     for format in ["text", "json"] {
         let cloud = cloud(PASSWORD, 2, 2).await;
         cloud.set_fault("metrics:revoked-token@x1".parse().unwrap()).unwrap();
@@ -200,7 +200,7 @@ fn words(tokens: &[String]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn manifests_good_bad_and_broken_give_nothing_of_their_secrets_away() {
+async fn good_bad_and_broken_manifests_leak_nothing_of_their_secrets() {
     let cloud = cloud(PASSWORD, 3, 2).await;
     cloud.set_fault("metrics:html@service=redis".parse().unwrap()).unwrap();
     let (files, accounts) = manifests_with_canaries(&cloud.url());
@@ -229,7 +229,7 @@ async fn manifests_good_bad_and_broken_give_nothing_of_their_secrets_away() {
         for name in
             ["base64", "list", "field", "broken.yaml", "broken.json", "user", "query", "control", "tls"]
         {
-            assert!(process.err().contains(name), "{name} is complained of");
+            assert!(process.err().contains(name), "{name} is reported");
         }
         for (what, text) in
             [("standard error", process.err()), ("standard output", process.out()), ("a body", bodies)]
@@ -277,7 +277,7 @@ async fn neither_help_nor_a_wrong_command_line_shows_a_password() {
     }
 }
 
-/// A panic prints what it is given; what it may be given is the debug text of our values.
+/// A panic message may contain the debug text of our values.
 #[test]
 fn a_panic_with_an_account_in_its_message_shows_no_secret() {
     let (files, _) = manifests_with_canaries("https://caas.example.com/v1/");
@@ -291,7 +291,7 @@ fn a_panic_with_an_account_in_its_message_shows_no_secret() {
     for message in messages {
         let panicked = std::panic::catch_unwind(AssertUnwindSafe(|| std::panic::panic_any(message)));
         let message = *panicked.unwrap_err().downcast::<String>().unwrap();
-        assert!(message.contains("acme"), "it does tell something");
+        assert!(message.contains("acme"), "the message contains something");
         is_clean("a panic", &message, &words(&[]));
     }
 }

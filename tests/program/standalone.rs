@@ -1,4 +1,4 @@
-//! `standalone`: one account as the article ran it, and a folder of manifests that is followed.
+//! `standalone`: a single account, and a folder of manifests with changes.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,17 +8,17 @@ use crate::support::{
     account, account_is, ask, cloud, get, get_json, logged, metric, secret, served, standalone,
 };
 
-/// The article's variables and option.
-fn article(endpoint: &str) -> Command {
+/// `standalone` with a single account.
+fn single_account(endpoint: &str) -> Command {
     let mut command = program(&["standalone", "--alauda-endpoint", endpoint, "--listen", "127.0.0.1:0"]);
     command.env("ALAUDA_USERNAME", "acme").env("ALAUDA_PASSWORD", "secret");
     command
 }
 
 #[tokio::test]
-async fn the_articles_variables_serve_its_gauges_beside_the_modern_and_own_ones() {
+async fn the_2015_variables_serve_the_legacy_gauges_next_to_modern_and_own_metrics() {
     let cloud = cloud("secret", 3, 2).await;
-    let mut process = Process::start(article(&cloud.url()));
+    let mut process = Process::start(single_account(&cloud.url()));
     let base = served(&mut process).await;
     let body = until("the first collection", async || {
         ask(&format!("{base}/metrics"))
@@ -70,7 +70,7 @@ fn write(folder: &Path, file: &str, text: &str) {
 }
 
 #[tokio::test]
-async fn a_folder_is_followed_and_a_broken_file_costs_nobody_anything() {
+async fn changes_in_the_folder_are_picked_up_and_a_broken_file_affects_nothing() {
     let cloud = cloud("secret", 4, 2).await;
     let folder = tempfile::tempdir().unwrap();
     let at = |more: &str, name: &str| account(name, "acme", &cloud.url(), more);
@@ -158,7 +158,7 @@ async fn an_account_that_cannot_be_collected_is_listed_with_its_reason_and_goes_
 }
 
 #[tokio::test]
-async fn two_accounts_of_one_cloud_account_both_work_and_are_warned_of() {
+async fn two_accounts_of_one_cloud_account_both_work_with_a_warning() {
     let cloud = cloud("secret", 2, 1).await;
     let folder = tempfile::tempdir().unwrap();
     let twins = ["one", "two"].map(|name| account(name, "acme", &cloud.url(), ""));
@@ -174,7 +174,7 @@ async fn two_accounts_of_one_cloud_account_both_work_and_are_warned_of() {
 }
 
 #[tokio::test]
-async fn health_is_served_where_it_is_asked_for() {
+async fn health_is_served_at_the_requested_address() {
     let folder = tempfile::tempdir().unwrap();
     let arguments = [&standalone(folder.path())[..], &["--listen-health", "127.0.0.1:0"]].concat();
     let mut process = Process::start(program(&arguments));
@@ -214,25 +214,25 @@ async fn a_full_metrics_port_does_not_slow_down_the_health_port() {
 }
 
 #[tokio::test]
-async fn what_cannot_run_says_why_in_one_line() {
+async fn a_command_that_cannot_run_says_why_in_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing");
     let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = busy.local_addr().unwrap().to_string();
-    let mut without_password = article("http://127.0.0.1:1/v1/");
+    let mut without_password = single_account("http://127.0.0.1:1/v1/");
     without_password.env_remove("ALAUDA_PASSWORD");
-    let mut empty_user = article("http://127.0.0.1:1/v1/");
+    let mut empty_user = single_account("http://127.0.0.1:1/v1/");
     empty_user.env("ALAUDA_USERNAME", "");
-    let mut busy_port = article("http://127.0.0.1:1/v1/");
+    let mut busy_port = single_account("http://127.0.0.1:1/v1/");
     busy_port.args(["--listen-health", &address]);
-    let mut level = article("http://127.0.0.1:1/v1/");
+    let mut level = single_account("http://127.0.0.1:1/v1/");
     level.env("RUST_LOG", "caas=loud");
     for (command, says) in [
         (program(&standalone(&missing)), vec![missing.to_str().unwrap(), "--manifests"]),
         (program(&["standalone"]), vec!["--manifests", "--alauda-endpoint", "ALAUDA_PASSWORD"]),
         (without_password, vec!["ALAUDA_PASSWORD", "set it"]),
         (empty_user, vec!["ALAUDA_USERNAME", "set it"]),
-        (article("caas.example.com"), vec!["write an http:// or https:// URL"]),
+        (single_account("caas.example.com"), vec!["write an http:// or https:// URL"]),
         (busy_port, vec!["--listen-health", &address]),
         (level, vec!["RUST_LOG", "caas=loud"]),
     ] {

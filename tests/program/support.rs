@@ -1,4 +1,4 @@
-//! What the tests of the program share: a client, a simulated cloud, manifests, addresses in outputs.
+//! Helpers of the program's tests: a client, a simulated cloud, manifests, addresses in outputs.
 
 use std::path::Path;
 use std::sync::Once;
@@ -8,38 +8,38 @@ use serde_json::Value;
 
 use crate::process::{Process, until};
 
-/// A client that follows nothing and asks no proxy.
+/// A client that follows no redirect and uses no proxy.
 pub(crate) fn client() -> reqwest::Client {
     static PROVIDER: Once = Once::new();
-    // The client wants a TLS provider even where no TLS is spoken.
+    // The client needs a TLS provider even for plain HTTP.
     PROVIDER.call_once(|| rustls::crypto::ring::default_provider().install_default().unwrap());
     reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap()
 }
 
-/// The status and body of an address, or nothing where nobody answers.
+/// The status and body of a URL, or `None` if the connection fails.
 pub(crate) async fn ask(url: &str) -> Option<(u16, String)> {
     let answer = client().get(url).send().await.ok()?;
     Some((answer.status().as_u16(), answer.text().await.ok()?))
 }
 
-/// The body of an address that answers with 200.
+/// The body of a URL, which must answer with 200.
 pub(crate) async fn get(url: &str) -> String {
     let (status, body) = ask(url).await.unwrap_or_else(|| panic!("{url} does not answer"));
     assert_eq!(status, 200, "{url}: {body}");
     body
 }
 
-/// The JSON of an address that answers with 200.
+/// The JSON of a URL, which must answer with 200.
 pub(crate) async fn get_json(url: &str) -> Value {
     serde_json::from_str(&get(url).await).unwrap()
 }
 
-/// A cloud with one user, `acme`, and this password.
+/// A simulated cloud with one user, `acme`, and this password.
 pub(crate) async fn cloud(password: &str, services: usize, instances: usize) -> Running {
     cloud_with(password, services, instances, Settings::default()).await
 }
 
-/// The same with more to say about it.
+/// The same with other settings.
 pub(crate) async fn cloud_with(
     password: &str,
     services: usize,
@@ -51,7 +51,7 @@ pub(crate) async fn cloud_with(
     Simulator::start(Settings { accounts: vec![user], ..settings }).await.unwrap()
 }
 
-/// A Secret with user `acme`; the password is written as a JSON string, so that it may hold anything.
+/// A Secret with user `acme`; the password is written as a JSON string, so it may contain anything.
 pub(crate) fn secret(name: &str, password: &str) -> String {
     let password = serde_json::to_string(password).unwrap();
     format!(
@@ -60,7 +60,7 @@ pub(crate) fn secret(name: &str, password: &str) -> String {
     )
 }
 
-/// A CaasAccount in team-a that uses the Secret `secret`, collected every 5 s; `more` is further fields of its spec.
+/// A CaasAccount in team-a that uses the Secret `secret`, collected every 5 s; `more` holds further fields of its spec.
 pub(crate) fn account(name: &str, secret: &str, endpoint: &str, more: &str) -> String {
     let interval = if more.contains("collection:") { "" } else { "  collection: {interval: 5s}\n" };
     format!(
@@ -70,7 +70,7 @@ pub(crate) fn account(name: &str, secret: &str, endpoint: &str, more: &str) -> S
     )
 }
 
-/// The options that let a cloud be on loopback.
+/// The options that allow a cloud on loopback.
 pub(crate) const LOCAL: [&str; 3] = ["--allow-http", "--allow-cidr", "127.0.0.0/8"];
 
 /// The arguments of `standalone` on a folder, on any free port, with clouds on loopback.
@@ -79,15 +79,15 @@ pub(crate) fn standalone(folder: &Path) -> Vec<&str> {
     [&["standalone", "--manifests", folder, "--listen", "127.0.0.1:0"][..], &LOCAL].concat()
 }
 
-/// The base URL that a process says it serves, in a log line of either format.
+/// The base URL that a process serves, read from its log in either format.
 pub(crate) async fn served(process: &mut Process) -> String {
     logged(process, "serving").await
 }
 
-/// The base URL in the first log line that has this word.
+/// The base URL in the first log line that contains this word.
 pub(crate) async fn logged(process: &mut Process, word: &str) -> String {
     let address = process.says("an address", |_, err| {
-        // The last line may not be whole yet.
+        // The last line may be incomplete.
         let (whole, _) = err.rsplit_once('\n')?;
         let line = whole.lines().find(|line| line.contains(word))?;
         let (_, address) = line.split_once("127.0.0.1:")?;
@@ -96,7 +96,7 @@ pub(crate) async fn logged(process: &mut Process, word: &str) -> String {
     format!("http://127.0.0.1:{}", address.await)
 }
 
-/// Waits until the account of this name is there and stands as asked; returns its summary.
+/// Waits until an account of this name fulfils a condition, and returns its summary.
 pub(crate) async fn account_is(base: &str, name: &str, what: impl Fn(&Value) -> bool) -> Value {
     until(&format!("the account {name} of {base}"), async || {
         let all: Value = serde_json::from_str(&ask(&format!("{base}/accounts")).await?.1).ok()?;
@@ -105,12 +105,12 @@ pub(crate) async fn account_is(base: &str, name: &str, what: impl Fn(&Value) -> 
     .await
 }
 
-/// The value of the first series that has all of this in its line; 0 where there is none.
+/// The value of the first series whose line contains all of these parts; 0 if there is none.
 pub(crate) fn metric(body: &str, parts: &[&str]) -> f64 {
     metrics(body, parts).next().unwrap_or(0.0)
 }
 
-/// The values of the series that have all of this in their lines.
+/// The values of the series whose lines contain all of these parts.
 pub(crate) fn metrics(body: &str, parts: &[&str]) -> impl Iterator<Item = f64> {
     let lines = body.lines().filter(|line| !line.starts_with('#'));
     let found = lines.filter(|line| parts.iter().all(|part| line.contains(part)));

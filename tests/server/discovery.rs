@@ -10,7 +10,7 @@ use crate::accounts::{account, spec};
 use crate::{get, started};
 
 #[tokio::test]
-async fn discovery_names_every_path_of_every_account_at_the_address_that_was_asked() {
+async fn discovery_lists_every_path_of_every_account_at_the_requested_address() {
     let (served, _) = started(None).await;
     let groups = get(&served, "/sd").await.text().await.unwrap();
     let groups = groups.replace(&served.address.to_string(), "[host]");
@@ -29,9 +29,9 @@ async fn an_account_collected_each_hour_is_scraped_each_minute() {
 
     let groups: Value = get(&served, "/sd").await.json().await.unwrap();
     let labels = groups.as_array().unwrap().iter().map(|group| &group["labels"]);
-    let told: Vec<_> = labels
+    let announced: Vec<_> = labels
         .filter(|labels| labels["instance"] == "team-d/hourly")
         .map(|labels| (&labels["__scrape_interval__"], &labels["__scrape_timeout__"]))
         .collect();
-    assert_eq!(told, [(&"1m".into(), &"10s".into()); 2]);
+    assert_eq!(announced, [(&"1m".into(), &"10s".into()); 2]);
 }

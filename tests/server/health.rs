@@ -1,4 +1,4 @@
-//! The health port, and the stop.
+//! The health port and the shutdown.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +36,7 @@ async fn readiness_says_what_is_missing_and_ends_with_the_shutdown() {
 
 #[tokio::test]
 async fn an_idle_server_stops_at_once() {
-    // It waits for nothing: not even for answers that might be under way.
+    // It does not wait for the grace period.
     let limits = Limits { grace: Duration::from_secs(3600), ..Limits::default() };
     let served = serve(health_router(Readiness::default()), limits).await;
     assert_eq!(get(&served, "/livez").await.status(), StatusCode::OK);

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use crate::accounts::account;
 use crate::{bodies, get, pages, started};
 
-/// Replaces the age of data, which is how long the test took so far.
+/// Replaces the age of the data, which depends on the duration of the test.
 fn without_age(mut json: Value) -> String {
     fn walk(value: &mut Value) {
         match value {
@@ -35,13 +35,13 @@ fn without_age(mut json: Value) -> String {
 }
 
 #[tokio::test]
-async fn the_json_of_all_accounts_stays_as_it_is() {
+async fn the_json_of_all_accounts_does_not_change() {
     let (served, _) = started(None).await;
     insta::assert_snapshot!(without_age(get(&served, "/accounts").await.json().await.unwrap()));
 }
 
 #[tokio::test]
-async fn the_json_of_one_account_stays_as_it_is() {
+async fn the_json_of_one_account_does_not_change() {
     let (served, _) = started(None).await;
     let account = get(&served, "/accounts/team-a/acme").await;
     insta::assert_snapshot!(without_age(account.json().await.unwrap()));
@@ -67,12 +67,12 @@ async fn the_json_of_what_alauda_cannot_say_has_the_tables_fields() {
 }
 
 #[tokio::test]
-async fn a_large_accounts_json_is_made_as_fast_as_it_is_read() {
+async fn a_large_accounts_json_is_produced_as_fast_as_it_is_read() {
     const SERVICES: usize = 5;
     const INSTANCES: usize = 1000;
     let (served, registry) = started(None).await;
     let account = account("team-b", "modern", Names::Modern);
-    // With names that make more of it than the buffers of two sockets hold.
+    // With names so long that it does not fit into the buffers of two sockets.
     let instance = |number: usize| {
         let (name, id) = ("x".repeat(16 << 10), number.to_string());
         (InstanceFacts { name, id, ..InstanceFacts::default() }, None)
@@ -98,7 +98,7 @@ async fn a_large_accounts_json_is_made_as_fast_as_it_is_read() {
     let mut answer = vec![0; 100];
     client.read_exact(&mut answer).await.unwrap();
 
-    assert_eq!(Arc::strong_count(&kept), unused + 1, "while it is not read, the rest of it is not made");
+    assert_eq!(Arc::strong_count(&kept), unused + 1, "the rest is not produced before it is read");
 
     client.read_to_end(&mut answer).await.unwrap();
     let body = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap() + 4;

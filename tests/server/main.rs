@@ -1,6 +1,6 @@
-//! What a client gets over HTTP from a registry that is filled by hand: a file for each kind of answer.
+//! HTTP responses for a registry that is filled by hand: a file for each kind of response.
 
-// Clippy's leave to unwrap in tests does not reach the helpers of an integration test.
+// Clippy allows unwrap in tests, but not in the helpers of an integration test.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../support/accounts.rs"]
@@ -86,7 +86,7 @@ async fn started(append_account: Option<AccountId>) -> (Served, Arc<Registry>) {
     (serve(router(context), Limits::default()).await, registry)
 }
 
-/// What the rare client without gzip gets.
+/// The body that a client without gzip gets.
 fn plain(body: &Body) -> Bytes {
     let mut text = Vec::new();
     GzDecoder::new(&*body.gzip).read_to_end(&mut text).unwrap();
@@ -112,7 +112,7 @@ fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_answered_with_a_line_that_says_so() {
+async fn unknown_paths_and_accounts_are_answered_with_one_line_that_says_so() {
     let (served, _) = started(None).await;
     for (method, path, status, says) in [
         (Method::GET, "/accounts/team-a/nobody/metrics", StatusCode::NOT_FOUND, "no such account"),
@@ -145,7 +145,7 @@ async fn what_is_not_there_is_answered_with_a_line_that_says_so() {
 }
 
 #[tokio::test]
-async fn no_answer_holds_credentials() {
+async fn no_response_contains_credentials() {
     let (served, _) = started(Some(AccountId::new("team-a", "acme"))).await;
     for path in ["/", "/accounts", "/accounts/team-a/acme", "/sd", "/metrics", METRICS] {
         assert!(!get(&served, path).await.text().await.unwrap().contains("canary"), "{path}");

@@ -11,7 +11,7 @@ use tower::ServiceExt;
 use crate::{get, header, registry, servers, started};
 
 #[tokio::test]
-async fn own_metrics_stand_alone_unless_an_account_is_appended() {
+async fn own_metrics_are_served_alone_unless_an_account_is_appended() {
     let (served, _) = started(None).await;
     let own = get(&served, "/metrics").await.text().await.unwrap();
     assert!(own.contains("caas_operator_build_info{") && !own.contains("caas_account_up"), "{own}");
@@ -25,8 +25,8 @@ async fn own_metrics_stand_alone_unless_an_account_is_appended() {
 }
 
 #[test]
-fn own_metrics_are_made_on_threads_for_work() {
-    // Of those threads there is one, and it has something else to do.
+fn own_metrics_are_rendered_on_blocking_threads() {
+    // There is one such thread, and it is busy.
     let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
     runtime.block_on(async {
         let context = Context { registry: registry(), metrics: Metrics::new(), append_account: None };
@@ -35,7 +35,7 @@ fn own_metrics_are_made_on_threads_for_work() {
         let request = http::Request::get("/metrics").body(axum::body::Body::empty()).unwrap();
         let mut answer = std::pin::pin!(router(context).oneshot(request));
 
-        assert!(futures::poll!(&mut answer).is_pending(), "nothing of it is made by the thread that serves");
+        assert!(futures::poll!(&mut answer).is_pending(), "the serving thread renders nothing");
 
         done.send(()).unwrap();
         busy.await.unwrap().unwrap();
@@ -54,13 +54,13 @@ async fn an_appended_account_follows_the_own_metrics_with_modern_and_legacy_name
     }
     let mut families = BTreeSet::new();
     for family in all.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
-        assert!(families.insert(family.to_owned()), "{family} stands twice");
+        assert!(families.insert(family.to_owned()), "{family} is duplicated");
     }
 }
 
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
-async fn promtool_finds_nothing_to_say_of_own_metrics_with_an_account() {
+async fn promtool_has_no_complaint_about_own_metrics_with_an_account() {
     let (served, _) = started(Some(AccountId::new("team-a", "acme"))).await;
     let all = get(&served, "/metrics").await.text().await.unwrap();
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! An account's series: their formats and encodings, and that they are the newest.
+//! The series of an account: formats, encodings, and freshness.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ const PROMETHEUS: &str = "application/openmetrics-text;version=1.0.0;escaping=al
     text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
 
 #[tokio::test]
-async fn a_scrape_gets_the_format_and_encoding_it_asks_for() {
+async fn a_scrape_gets_the_format_and_encoding_that_it_requests() {
     let (served, registry) = started(None).await;
     let kept = bodies(&registry);
     let (text, openmetrics) = (
@@ -30,8 +30,8 @@ async fn a_scrape_gets_the_format_and_encoding_it_asks_for() {
         (PROMETHEUS, "", openmetrics, plain(&kept.openmetrics)),
         (PROMETHEUS, "gzip", openmetrics, kept.openmetrics.gzip.clone()),
     ] {
-        let asked = [(ACCEPT, accept), (ACCEPT_ENCODING, encoding)];
-        let response = ask(&served, Method::GET, METRICS, &asked).await;
+        let requested = [(ACCEPT, accept), (ACCEPT_ENCODING, encoding)];
+        let response = ask(&served, Method::GET, METRICS, &requested).await;
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(header(&response, "content-type"), Some(content_type));
         assert_eq!(header(&response, "content-encoding"), (encoding == "gzip").then_some("gzip"));
@@ -55,7 +55,7 @@ async fn head_gets_the_headers_of_get_and_no_body() {
 }
 
 #[tokio::test]
-async fn legacy_names_are_served_where_the_account_wants_them() {
+async fn legacy_names_are_served_if_the_account_enables_them() {
     let (served, registry) = started(None).await;
     let response = get(&served, "/accounts/team-a/acme/metrics/legacy").await;
     assert_eq!(response.status(), StatusCode::OK);
@@ -68,7 +68,7 @@ async fn legacy_names_are_served_where_the_account_wants_them() {
 }
 
 #[tokio::test]
-async fn a_gone_account_is_gone_at_once_and_a_new_snapshot_is_served_at_once() {
+async fn a_removed_account_is_gone_at_once_and_a_new_snapshot_is_served_at_once() {
     let (served, registry) = started(None).await;
     let account = registry.get(&AccountId::new("team-b", "modern")).unwrap().account;
     let next = snapshot(&Options { modern: false, ..ALL }, Health::Collected);

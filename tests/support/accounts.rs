@@ -1,4 +1,4 @@
-//! Accounts filled by hand, as resolving a manifest would.
+//! Accounts written by hand, as a manifest would resolve to.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use caas_operator::cloud::http::AccountLimits;
 use caas_operator::cloud::{Credentials, Providers, ServiceFilter};
 use serde_json::json;
 
-/// An account at an address that nobody asks.
+/// An account at an endpoint that is never queried.
 pub(crate) fn account(namespace: &str, name: &str, names: Names) -> Arc<Account> {
     Arc::new(Account {
         id: AccountId::new(namespace, name),
@@ -41,7 +41,7 @@ pub(crate) fn account(namespace: &str, name: &str, names: Names) -> Arc<Account>
     })
 }
 
-/// What would be written of it. One of its constant labels is reserved, as an object older than the rules may have it.
+/// Its spec. One of its constant labels is reserved, as an object older than the rules may have it.
 pub(crate) fn spec(names: Names) -> CaasAccountSpec {
     let names = match names {
         Names::Modern => "modern",
@@ -56,7 +56,7 @@ pub(crate) fn spec(names: Names) -> CaasAccountSpec {
     .unwrap()
 }
 
-/// The same where it cannot be collected.
+/// The same account when it cannot be collected.
 pub(crate) fn uncollected(namespace: &str, name: &str, names: Names, problem: Problem) -> Uncollected {
     let Account { id, targets, .. } = &*account(namespace, name, names);
     Uncollected { id: id.clone(), provider: "alauda", problem, targets: targets.clone() }

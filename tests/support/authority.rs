@@ -1,4 +1,4 @@
-//! A certificate authority of one's own.
+//! A private certificate authority.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ impl Authority {
         Ok(Self { pem, issuer: rcgen::Issuer::new(params, key) })
     }
 
-    /// What a server of that name shows and signs with.
+    /// A TLS configuration with a certificate for that name.
     pub(crate) fn server(&self, name: &str) -> anyhow::Result<Arc<rustls::ServerConfig>> {
         let key = rcgen::KeyPair::generate()?;
         let certificate =

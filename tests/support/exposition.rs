@@ -25,7 +25,7 @@ pub(crate) struct Family {
     pub(crate) samples: Vec<Sample>,
 }
 
-/// A body of the text format 0.0.4, or why it is none.
+/// A body of the text format 0.0.4, or why it is invalid.
 pub(crate) fn parse_text(body: &str) -> Result<Vec<Family>, String> {
     if !body.is_empty() && !body.ends_with('\n') {
         return Err("the last line does not end".into());
@@ -33,7 +33,7 @@ pub(crate) fn parse_text(body: &str) -> Result<Vec<Family>, String> {
     families(body, &|kind| if kind == "counter" || kind == "gauge" { Some("") } else { None })
 }
 
-/// A body of OpenMetrics 1.0, or why it is none.
+/// A body of OpenMetrics 1.0, or why it is invalid.
 pub(crate) fn parse_openmetrics(body: &str) -> Result<Vec<Family>, String> {
     let body = body.strip_suffix("# EOF\n").ok_or("no EOF at the end")?;
     let families = families(body, &|kind| match kind {
@@ -50,13 +50,13 @@ pub(crate) fn parse_openmetrics(body: &str) -> Result<Vec<Family>, String> {
     Ok(families)
 }
 
-/// All samples of the families, by name and labels; an error where a series stands twice.
+/// All samples of the families, by name and labels; an error if a series is duplicated.
 pub(crate) fn by_series(families: &[Family]) -> Result<BTreeMap<(String, Labels), Sample>, String> {
     let mut all = BTreeMap::new();
     for sample in families.iter().flat_map(|family| &family.samples) {
         let key = (sample.name.clone(), sample.labels.clone());
         if all.insert(key, sample.clone()).is_some() {
-            return Err(format!("{sample:?} stands twice"));
+            return Err(format!("{sample:?} is duplicated"));
         }
     }
     Ok(all)
@@ -73,7 +73,7 @@ fn families(body: &str, suffix: &dyn Fn(&str) -> Option<&'static str>) -> Result
             };
             if all.last().is_none_or(|family| family.name != name || !family.samples.is_empty()) {
                 if !names.insert(name.to_owned()) {
-                    return Err(format!("{name} stands in two places"));
+                    return Err(format!("{name} is in two places"));
                 }
                 all.push(Family { name: name.into(), ..Family::default() });
             }
@@ -89,7 +89,7 @@ fn families(body: &str, suffix: &dyn Fn(&str) -> Option<&'static str>) -> Result
             let family = all.last_mut().ok_or("a sample without a family")?;
             let suffix = suffix(&family.kind).ok_or_else(|| format!("kind {:?}", family.kind))?;
             if sample.name != format!("{}{suffix}", family.name) {
-                return Err(format!("{} stands below {}", sample.name, family.name));
+                return Err(format!("{} is below {}", sample.name, family.name));
             }
             family.samples.push(sample);
         }

@@ -1,13 +1,13 @@
-//! A dashboard as Grafana reads it. Knows no Prometheus to ask.
+//! A dashboard as Grafana reads it, without a Prometheus.
 
 use serde_json::Value;
 
-/// The panels that show something, rows left out.
+/// The panels, without rows.
 pub(crate) fn panels(dashboard: &Value) -> impl Iterator<Item = &Value> {
     dashboard["panels"].as_array().unwrap().iter().filter(|panel| panel["type"] != "row")
 }
 
-/// What the panels ask for: the panel's title, and the target.
+/// The targets of the panels, each with its panel's title.
 pub(crate) fn targets(dashboard: &Value) -> impl Iterator<Item = (&str, &Value)> {
     panels(dashboard).flat_map(|panel| {
         let title = panel["title"].as_str().unwrap();
@@ -25,7 +25,7 @@ pub(crate) fn variables(dashboard: &Value) -> &Vec<Value> {
     dashboard["templating"]["list"].as_array().unwrap()
 }
 
-/// Of a variable that asks Prometheus, the series that it looks at, and the label whose values it offers.
+/// The series and the label that a query variable takes its values from.
 pub(crate) fn asked(variable: &Value) -> Option<(&str, &str)> {
     let query = variable["query"]["query"].as_str().filter(|_| variable["type"] == "query")?;
     let inside = query.strip_prefix("label_values(").and_then(|rest| rest.strip_suffix(')')).unwrap();

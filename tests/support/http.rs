@@ -1,4 +1,4 @@
-//! A server of ours on a free port, and a client that asks it.
+//! Our server on a free port, and a client for it.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Once;
@@ -28,10 +28,10 @@ impl Served {
     }
 }
 
-/// A client that shows answers as they came: it neither asks for compression nor undoes it.
+/// A client that shows responses unchanged: it neither requests nor decodes compression.
 pub(crate) fn client() -> reqwest::Client {
     static PROVIDER: Once = Once::new();
-    // The client wants a TLS provider even where no TLS is spoken.
+    // The client needs a TLS provider even for plain HTTP.
     PROVIDER.call_once(|| rustls::crypto::ring::default_provider().install_default().unwrap());
     reqwest::Client::builder().no_gzip().no_proxy().build().unwrap()
 }

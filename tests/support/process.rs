@@ -10,20 +10,20 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-/// How long a test waits for anything: far more than it takes, so that a busy machine fails no test.
+/// How long a test waits for anything: far longer than it takes, so a busy machine does not fail a test.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
-/// How often it looks meanwhile.
-const GLANCE: Duration = Duration::from_millis(20);
+/// How often it checks.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Asks again and again until there is an answer.
+/// Polls until there is a result.
 pub(crate) async fn until<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(answer) = ask().await {
             return answer;
         }
-        assert!(begun.elapsed() < DEADLINE, "waited in vain: {what}");
-        sleep(GLANCE).await;
+        assert!(begun.elapsed() < DEADLINE, "timed out waiting for: {what}");
+        sleep(POLL_INTERVAL).await;
     }
 }
 
@@ -41,7 +41,7 @@ pub(crate) async fn finished(command: Command) -> Output {
     tokio::time::timeout(DEADLINE, output).await.expect("it ends").expect("it starts")
 }
 
-/// What a process wrote to one of its outputs so far.
+/// The output that a process has written so far.
 struct Written {
     all: Arc<Mutex<Vec<u8>>>,
     reader: JoinHandle<()>,
@@ -70,7 +70,7 @@ impl Written {
     }
 }
 
-/// A process that runs. Dropping it kills it.
+/// A running process. Dropping it kills it.
 pub(crate) struct Process {
     child: Child,
     out: Written,
@@ -83,7 +83,7 @@ impl Process {
         Self::start_with_stderr(command, Stdio::piped())
     }
 
-    /// The same with a standard error of its own, of which nothing is read where it is no pipe.
+    /// The same with another standard error, which is read only if it is a pipe.
     pub(crate) fn start_with_stderr(mut command: Command, stderr: Stdio) -> Self {
         let mut child = command.process_group(0).stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
         let out = Written::of(child.stdout.take().unwrap());
@@ -112,8 +112,8 @@ impl Process {
             }
             let (out, err) = (self.out(), self.err());
             assert!(ended.is_none(), "{what}: it ended with {ended:?}\n{out}\n{err}");
-            assert!(begun.elapsed() < DEADLINE, "waited in vain: {what}\n{out}\n{err}");
-            sleep(GLANCE).await;
+            assert!(begun.elapsed() < DEADLINE, "timed out waiting for: {what}\n{out}\n{err}");
+            sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -123,7 +123,7 @@ impl Process {
         assert!(sent.unwrap().success());
     }
 
-    /// How it ended, once it has and all that it wrote was read.
+    /// How it ended, once it has ended and its output has been read.
     fn has_ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap().filter(|_| self.out.is_closed() && self.err.is_closed())
     }
@@ -136,16 +136,16 @@ impl Process {
                 return status;
             }
             assert!(begun.elapsed() < DEADLINE, "it does not end\n{}\n{}", self.out(), self.err());
-            sleep(GLANCE).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 
-    /// The most memory that it had so far, in bytes.
+    /// Its peak memory so far, in bytes.
     pub(crate) fn peak_memory(&self) -> u64 {
         memory(&self.child.id().to_string(), "VmHWM:")
     }
 
-    /// Whether any process of its group still runs, it or a child that it left behind.
+    /// Whether it or one of its children still runs.
     pub(crate) fn left_something_running(&self) -> bool {
         let group = self.child.id().to_string();
         let stats = std::fs::read_dir("/proc").unwrap().flatten();
@@ -159,7 +159,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Fails only where it has ended.
+        // Fails only if it has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,8 +1,8 @@
-//! Where the real servers are that some tests run: `make servers` builds them.
+//! Paths of the real servers that some tests run; `make servers` builds them.
 
 use std::path::PathBuf;
 
-/// What envtest's folder brings, which `KUBEBUILDER_ASSETS` names.
+/// The binaries in envtest's folder, which `KUBEBUILDER_ASSETS` names.
 const ENVTEST: [&str; 3] = ["etcd", "kube-apiserver", "kubectl"];
 
 /// The binary of a real server or tool, such as `promtool`, or the folder `prometheus-operator-crds`.

@@ -1,8 +1,8 @@
-//! The ways in which people install the chart: a file of values each (`tests/chart/values`).
+//! The variants in which the chart is installed: a values file for each (`tests/chart/values`).
 
 use std::path::{Path, PathBuf};
 
-/// The files by name, and none for the chart's defaults.
+/// The values files by name, and `None` for the chart's defaults.
 pub(crate) fn ways() -> Vec<Option<PathBuf>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/chart/values");
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
