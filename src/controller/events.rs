@@ -19,8 +19,12 @@ impl EventPublisher {
     pub(super) async fn publish(&self, account: &CaasAccount, events: Vec<Event>) {
         let regarding = account.object_ref(&());
         for event in events {
-            if let Err(error) = call(self.0.publish(&event, &regarding)).await {
-                tracing::warn!(%error, reason = event.reason, "an event is lost");
+            let (recorder, regarding, reason) = (self.0.clone(), regarding.clone(), event.reason.clone());
+            // Each publication walks through all recent events. In a task of its own it does not hold up reconciles,
+            // which share one task.
+            let published = tokio::spawn(async move { call(recorder.publish(&event, &regarding)).await });
+            if let Ok(Err(error)) = published.await {
+                tracing::warn!(%error, reason, "an event is lost");
             }
         }
     }
