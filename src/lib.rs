@@ -1,14 +1,15 @@
 //! A cloud account's containers as Prometheus metrics.
 //!
-//! The floors of the house, lowest first; a module uses only what stands below it
-//! (`tests/architecture` reads the `use` lines and fails on an arrow that runs up):
+//! The layers, lowest first. A module uses only what lies below it, and no two files depend on each other
+//! (`tests/architecture` parses every file and fails otherwise):
 //!
-//! 1. [`telemetry`] own metrics and logs; [`schema`] durations, addresses and their rules; [`cloud`] providers' HTTP
-//!    APIs; [`api`] the custom resource; [`simulator`] simulated clouds, the other side of the wire
-//! 2. [`account`] the validated plain value; [`exposition`] samples to immutable bodies
-//! 3. [`collector`] one task an account, and the registry of their newest snapshots
-//! 4. [`controller`] Kubernetes; [`standalone`] manifests from a folder; [`server`] HTTP
-//! 5. [`cli`] one file a command
+//! - [`telemetry`] own metrics and logs; [`schema`] durations, addresses and their rules
+//! - [`cloud`] providers' HTTP APIs; `simulator` simulated clouds, the other side of the wire
+//! - [`api`] the custom resource
+//! - [`account`] the validated plain value; [`exposition`] samples to immutable bodies
+//! - [`collector`] one task per account, and the registry of their newest snapshots
+//! - [`controller`] Kubernetes; [`standalone`] manifests from a folder; [`server`] HTTP
+//! - [`cli`] one file per command
 
 pub mod account;
 pub mod api;

@@ -25,7 +25,7 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// The operator looks after the namespace alone; the cloud has the user `acme`.
+    /// The operator reconciles this namespace only; the cloud has the user `acme`.
     pub(crate) async fn new(hint: &str) -> anyhow::Result<Self> {
         Self::with(hint, &[]).await
     }
