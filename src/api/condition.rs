@@ -5,11 +5,11 @@ use std::fmt;
 /// The type of a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ConditionType {
-    /// The Secrets are there and the cloud takes what is in them.
+    /// The Secrets exist and the cloud accepts the credentials.
     CredentialsReady,
     /// Services and instances are being collected.
     Collecting,
-    /// The ServiceMonitor stands as it should.
+    /// The ServiceMonitor is as it should be.
     ServiceMonitorReady,
     /// All of the above.
     Ready,
@@ -85,7 +85,7 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// The Secrets hold what is needed.
+    /// The Secrets have all required keys.
     CredentialsFound: CredentialsReady = true,
     /// There is no such Secret.
     SecretNotFound: CredentialsReady = false,
@@ -99,17 +99,17 @@ reasons! {
     SecretForbidden: CredentialsReady = false,
     /// The Secret binds its credentials to another endpoint.
     EndpointMismatch: CredentialsReady = false,
-    /// The cloud refuses the credentials.
+    /// The cloud rejects the credentials.
     LoginRejected: CredentialsReady = false,
     /// The last cycle was complete.
     Collected: Collecting = true,
     /// No cycle has ended yet.
     Pending: Collecting = false,
-    /// The endpoint may not be asked.
+    /// The endpoint is not allowed.
     EndpointRefused: Collecting = false,
     /// The cloud cannot be reached.
     CloudUnreachable: Collecting = false,
-    /// The cloud answers with an error or with what cannot be used.
+    /// The cloud responds with an error, or with a response that cannot be used.
     CloudError: Collecting = false,
     /// The cloud asks to slow down.
     RateLimited: Collecting = false,
@@ -125,13 +125,13 @@ reasons! {
     Applied: ServiceMonitorReady = true,
     /// `serviceMonitor.enabled` is false.
     Disabled: ServiceMonitorReady = true,
-    /// Prometheus Operator's definitions are not installed.
+    /// Prometheus Operator's CRDs are not installed.
     CRDNotInstalled: ServiceMonitorReady = false,
     /// The operator may not write ServiceMonitors here.
     Forbidden: ServiceMonitorReady = false,
     /// A ServiceMonitor of that name belongs to someone else.
     NotOwned: ServiceMonitorReady = false,
-    /// The API server refuses the ServiceMonitor.
+    /// The API server rejects the ServiceMonitor.
     Invalid: ServiceMonitorReady = false,
 }
 

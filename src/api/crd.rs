@@ -1,4 +1,4 @@
-//! The CRD: the schema of the types here, completed by what the providers say of themselves.
+//! The CRD: the schema of the types here, completed by how the providers describe themselves.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
@@ -10,6 +10,7 @@ use schemars::transform::{AddNullable, Transform};
 use serde_json::Value;
 
 use super::{CaasAccount, cel};
+use crate::cloud::secret::alternatives;
 use crate::cloud::{Provider, Providers};
 use crate::schema::Duration;
 use crate::schema::rule::{RULES, Rule};
@@ -30,7 +31,7 @@ pub fn crd(providers: Providers) -> CustomResourceDefinition {
     crd
 }
 
-/// Puts in what depends on the list of providers: their settings, their default intervals and the rules about both.
+/// Puts in what depends on the list of providers: their settings, Secret keys, default intervals, and the rules.
 fn complete(schema: &mut JSONSchemaProps, providers: Providers) {
     let Some(spec) = schema.properties.as_mut().and_then(|fields| fields.get_mut("spec")) else { return };
     add_rules(spec, &[cel::stale_after(providers), cel::scrape_timeout(providers)]);
@@ -39,6 +40,15 @@ fn complete(schema: &mut JSONSchemaProps, providers: Providers) {
         let settings = providers.iter().map(|provider| (provider.name().to_owned(), settings(provider)));
         provider.properties = Some(settings.collect());
         add_rules(provider, &[cel::one_provider(providers)]);
+    }
+    let credentials = fields.get_mut("credentials").and_then(|credentials| credentials.properties.as_mut());
+    let secret = credentials.and_then(|fields| fields.get_mut("secretRef"));
+    if let Some(description) = secret.and_then(|secret| secret.description.as_mut()) {
+        let keys = |provider: &dyn Provider| {
+            format!("{} ({})", alternatives(provider.secret_keys()), provider.name())
+        };
+        *description =
+            format!("{description} Its keys: {}.", providers.iter().map(keys).collect::<Vec<_>>().join("; "));
     }
     let collection = fields.get_mut("collection").and_then(|collection| collection.properties.as_mut());
     let interval = collection.and_then(|fields| fields.get_mut("interval"));

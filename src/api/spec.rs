@@ -54,7 +54,7 @@ use crate::schema::duration::between;
         name = "Endpoint",
         type_ = "string",
         json_path = ".status.endpoint",
-        description = "Base URL of the API that is asked",
+        description = "Base URL of the API that is queried",
         priority = 1
     ),
     printcolumn(
@@ -73,15 +73,15 @@ pub struct CaasAccountSpec {
     /// Where the username and password, or the token, are found.
     pub credentials: Credentials,
 
-    /// Stops the collection and takes the account's metrics away as long as it is true. Default: false.
+    /// If true, the account is not collected and has no metrics. Default: false.
     #[serde(default)]
     pub suspend: bool,
 
-    /// How the cloud's certificate is checked. Default: against the system's roots.
+    /// How the cloud's certificate is verified. Default: against the system's roots.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
 
-    /// How often and how hard the cloud is asked.
+    /// How often the cloud is queried, and with how many requests.
     #[serde(default)]
     pub collection: Collection,
 
@@ -102,8 +102,8 @@ pub struct CaasAccountSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Credentials {
-    /// The Secret that holds the credentials, in the account's own namespace: keys username and password, or
-    /// token. With the key endpoint, the credentials are sent to that URL only.
+    /// The Secret that holds the credentials, in the account's own namespace. With the key endpoint, the credentials are
+    /// sent to that URL only.
     pub secret_ref: SecretRef,
 }
 
@@ -117,11 +117,11 @@ pub struct SecretRef {
     pub name: String,
 }
 
-/// How the cloud's certificate is checked.
+/// How the cloud's certificate is verified.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Tls {
-    /// Certificates to trust in place of the system's roots, in PEM form, in a Secret of the account's own
+    /// Certificates to trust instead of the system's roots, in PEM form, in a Secret of the account's own
     /// namespace.
     pub ca_bundle_secret_ref: SecretKeyRef,
 }
@@ -142,7 +142,7 @@ pub struct SecretKeyRef {
     pub key: String,
 }
 
-/// How often and how hard the cloud is asked.
+/// How often the cloud is queried, and with how many requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Collection {
@@ -153,23 +153,23 @@ pub struct Collection {
     #[schemars(extend("x-kubernetes-validations" = between("5s", "1h")))]
     pub interval: Option<Duration>,
 
-    /// How long the last values are exposed when they cannot be fetched again, from interval to 24h. Default:
+    /// How long the last values stay exposed if they cannot be fetched again, from interval to 24h. Default:
     /// 3 intervals, but at most 5m, and never less than interval.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-validations" = between("5s", "24h")))]
     pub stale_after: Option<Duration>,
 
-    /// The longest that one request to the cloud may take, from 1s to 5m. It starts when the request is first sent and
+    /// Timeout of one request to the cloud, from 1s to 5m. It starts when the request is first sent and
     /// includes retries and the waits between them. Default: 10s.
     #[schemars(extend("x-kubernetes-validations" = between("1s", "5m")))]
     pub request_timeout: Duration,
 
-    /// The most requests that are in flight to the cloud at once, from 1 to 256. All accounts of one namespace together
+    /// The most requests in flight to the cloud at once, from 1 to 256. All accounts of one namespace together
     /// have at most 256. Default: 32.
     #[schemars(range(min = 1, max = 256))]
     pub max_concurrent_requests: i32,
 
-    /// The most requests that are sent to the cloud in a second, from 1 to 1000. Default: 50.
+    /// The most requests sent to the cloud per second, from 1 to 1000. Default: 50.
     #[schemars(range(min = 1, max = 1000))]
     pub requests_per_second: i32,
 }
@@ -178,12 +178,12 @@ pub struct Collection {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Services {
-    /// Globs on the service's name: * stands for any text, ? for one character. A service is collected when one
-    /// of them fits, or when there are none. Default: all services.
+    /// Globs on the service's name: * stands for any text, ? for one character. A service is collected if one
+    /// of them matches, or if there are none. Default: all services.
     #[schemars(length(max = 100))]
     pub include: Vec<Glob>,
 
-    /// Globs of services that are left out although include takes them. Default: none.
+    /// Globs of services to exclude although include matches them. Default: none.
     #[schemars(length(max = 100))]
     pub exclude: Vec<Glob>,
 }

@@ -75,6 +75,12 @@ impl SecretKey {
     }
 }
 
+/// The sets as a text, such as `token, or username and password`.
+pub fn alternatives(sets: KeySets) -> String {
+    let set = |set: &&[SecretKey]| set.iter().map(|key| key.name).collect::<Vec<_>>().join(" and ");
+    sets.iter().map(set).collect::<Vec<_>>().join(", or ")
+}
+
 /// Why a key of a Secret is no help.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("key {key}: {advice}")]

@@ -209,11 +209,14 @@ async fn each_field_is_explained_with_its_unit_and_default() -> anyhow::Result<(
             &["Set this or cloud.", "enum: cn, io", "Default: the username in the Secret."],
         ),
         ("caas.spec.credentials.secretRef", &["name\t<string> -required-", "in the account's own namespace"]),
-        ("caas.spec.collection", &["from 5s to 1h", "Default: 30s.", "from 1 to 1000. Default: 50."]),
+        (
+            "caas.spec.collection",
+            &["from 5s to 1h", "Default: 30s (alauda).", "from 1 to 1000. Default: 50."],
+        ),
         ("caas.spec.services", &["Globs on the service's name", "Default: all services."]),
         ("caas.spec.metrics.maxSeries", &["from 1 to 10000000", "Default: 100000."]),
         ("caas.spec.serviceMonitor", &["Whether there is a ServiceMonitor for the account. Default: true."]),
-        ("caas.status", &["Base URL of the API that is asked.", "observedGeneration\t<integer>"]),
+        ("caas.status", &["Base URL of the API that is queried.", "observedGeneration\t<integer>"]),
     ] {
         // The API server explains a definition a moment after it serves it.
         let text = until(PATIENCE, "the definition to be explained", async || {

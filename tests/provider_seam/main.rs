@@ -113,6 +113,9 @@ fn it_stands_in_the_crd_and_in_the_reference() {
     let interval = spec["collection"]["properties"]["interval"]["description"].as_str().unwrap();
     assert!(interval.contains("30s (alauda)") && interval.contains("2m (harbor)"), "{interval}");
 
+    let keys = spec["credentials"]["properties"]["secretRef"]["description"].as_str().unwrap();
+    assert!(keys.contains("username and password (alauda); projectToken (harbor)"), "{keys}");
+
     let page = resource::page(PROVIDERS).unwrap();
     assert!(page.contains("spec.provider.harbor") && page.contains("The project whose services"), "{page}");
 }

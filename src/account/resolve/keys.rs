@@ -9,7 +9,7 @@ use super::super::{AccountId, Problem};
 use crate::api::Reason;
 use crate::cloud::Provider;
 use crate::cloud::http::check_ca_bundle;
-use crate::cloud::secret::{KeyFault, KeyProblem, KeySets, SecretKey, SecretValues};
+use crate::cloud::secret::{KeyFault, KeyProblem, KeySets, SecretKey, SecretValues, alternatives};
 
 /// The key that binds credentials to an endpoint, in the Secret of every provider.
 pub(super) const ENDPOINT: &str = "endpoint";
@@ -115,10 +115,4 @@ impl<'a> Keys<'a> {
             })
         })
     }
-}
-
-/// `token, or username and password`.
-fn alternatives(sets: KeySets) -> String {
-    let set = |set: &&[SecretKey]| set.iter().map(|key| key.name).collect::<Vec<_>>().join(" and ");
-    sets.iter().map(set).collect::<Vec<_>>().join(", or ")
 }

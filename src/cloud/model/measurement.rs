@@ -106,7 +106,7 @@ measurements! {
         });
     CpuUtilization: "caas_instance_cpu_utilization_ratio",
         "CPU time since the start over the time since the start, as the cloud averages it; 1 is one core. \
-         rate(caas_instance_cpu_usage_seconds_total[5m]) tells the present.",
+         Use rate(caas_instance_cpu_usage_seconds_total[5m]) for current usage.",
         unit: Some("ratio"),
         legacy: Some(LegacyGauge {
             name: "cpu_utilization",
