@@ -58,7 +58,7 @@ pub(super) struct Cycle<'a> {
     next_page: Option<Url>,
     pending: VecDeque<PendingRequest>,
     services: Vec<PartialService>,
-    /// The services that still have requests to send: those that can fail.
+    /// The services of which a request was not answered yet: those that can fail.
     pending_services: HashSet<usize>,
     inventory: Inventory,
     breaker: CircuitBreaker,
@@ -263,15 +263,25 @@ impl Plan for Cycle<'_> {
             }
             CycleResponse::Instances(service, Err(error)) => {
                 self.services[service].instances = Some(Err(error.clone()));
-                return self.breaker.failure(service, error, self.pending_services.len());
+                let pending = self.pending_services.len();
+                self.pending_services.remove(&service);
+                return self.breaker.failure(service, error, pending);
             }
-            CycleResponse::Sample(service, instance, Ok(reading)) => {
-                self.breaker.success();
-                self.set_reading(service, instance, reading);
-            }
-            CycleResponse::Sample(service, instance, Err(error)) => {
-                self.set_reading(service, instance, Reading::failed(error.clone()));
-                return self.breaker.failure(service, error, self.pending_services.len());
+            CycleResponse::Sample(service, instance, result) => {
+                let pending = self.pending_services.len();
+                if instance + 1 == self.instances_of(service) {
+                    self.pending_services.remove(&service);
+                }
+                match result {
+                    Ok(reading) => {
+                        self.breaker.success();
+                        self.set_reading(service, instance, reading);
+                    }
+                    Err(error) => {
+                        self.set_reading(service, instance, Reading::failed(error.clone()));
+                        return self.breaker.failure(service, error, pending);
+                    }
+                }
             }
         }
         Ok(())

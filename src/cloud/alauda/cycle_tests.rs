@@ -118,6 +118,24 @@ fn services_that_are_stopped_do_not_hide_an_outage() {
 }
 
 #[test]
+fn services_that_are_complete_do_not_hide_an_outage_in_the_rest_of_a_large_one() {
+    let settings = settings();
+    let list = vec![r#"{"uuid": "u"}"#; 1_000].join(",");
+    let small = |name: &str| format!(r#"{{"service_name": "{name}", "instances": [{{"uuid": "u"}}]}}"#);
+    let results =
+        [small("a"), small("b"), small("c"), format!(r#"{{"service_name": "big", "instances": [{list}]}}"#)];
+    let page = read_page(&format!(r#"{{"results": [{}]}}"#, results.join(",")));
+    let mut cycle = started(&settings, page);
+
+    let (requested, ended_by) = answer_samples(&mut cycle, |service, _| match service {
+        3 => Err(Unreachable::Timeout.into()),
+        _ => Ok(Reading::no_data()),
+    });
+
+    assert_eq!((requested, ended_by), (3 + 64, Some(Unreachable::Timeout.into())));
+}
+
+#[test]
 fn an_error_of_the_account_ends_the_cycle_at_once() {
     let settings = settings();
     let limited = CloudError::RateLimited { retry_after: None };

@@ -34,7 +34,7 @@ impl CircuitBreaker {
         }
     }
 
-    /// Records a failed request for `service`, while `pending` services still have requests to send.
+    /// Records a failed request for `service`, while `pending` services have requests without a response.
     ///
     /// Returns the error when the cycle should end: at once where it concerns the whole account, else when the breaker
     /// opens.
