@@ -5,7 +5,7 @@
 //! published afterwards.
 
 use std::convert::Infallible;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -71,7 +71,10 @@ impl Cycles<'_> {
     /// Collects at once, and then on the account's own schedule.
     pub(super) async fn run(&self, state: &mut CollectorState) -> Infallible {
         let schedule = Schedule::new(&self.account.uid, self.account.schedule.interval, Instant::now());
-        let mut permit = self.meanwhile(state, self.shared.first_cycles.acquire()).await.ok();
+        let mut permit = None;
+        if !state.was_collected() {
+            permit = self.meanwhile(state, self.shared.first_cycles.acquire()).await.ok();
+        }
         loop {
             let started = Instant::now();
             let ended = match permit.take() {
@@ -102,8 +105,6 @@ impl Cycles<'_> {
             self.meter.collection_error("panic");
             Health::Panicked
         });
-        state.values.expire(StalenessPolicy::new(self.account.schedule.stale_after), ended);
-        self.meter.cut_label_values(state.values.take_cut_labels());
 
         let now = SystemTime::now();
         state.collected_at = now;
@@ -120,13 +121,13 @@ impl Cycles<'_> {
         ended
     }
 
-    /// Queries the cloud and merges what it returned.
+    /// Queries the cloud, merges what it returned, and drops what is stale.
     async fn collect(&self, state: &mut CollectorState) -> Health {
         let result = match state.cloud.clone() {
             Ok(cloud) => self.meanwhile(state, cloud.collect(&self.account.selection)).await,
             Err(error) => Err(error),
         };
-        match result {
+        let health = match result {
             Ok(collection) => {
                 self.count_errors(collection.errors());
                 let (failures, first) = collection.failures();
@@ -138,7 +139,10 @@ impl Cycles<'_> {
                 self.count_errors(std::iter::once(&error));
                 Health::Failed(error)
             }
-        }
+        };
+        state.values.expire(StalenessPolicy::new(self.account.schedule.stale_after), Instant::now());
+        self.meter.cut_label_values(state.values.take_cut_labels());
+        health
     }
 
     /// Waits for something. What is due meanwhile is done: stale values are dropped, a changed exposition is rendered,
@@ -152,9 +156,14 @@ impl Cycles<'_> {
                 // What comes at the last moment comes in time.
                 biased;
                 result = &mut awaited => return result,
-                () = self.exposition_changed(state.exposition) => {
-                    state.last_reported.restart();
-                    self.publish(state).await;
+                exposition = self.exposition_changed(state.exposition) => {
+                    if state.was_collected() {
+                        state.last_reported.restart();
+                        self.publish(state).await;
+                    } else {
+                        // There is nothing to render yet; the first cycle renders it this way.
+                        state.exposition = exposition;
+                    }
                 }
                 () = sleep_until_some(wake) => {
                     let now = Instant::now();
@@ -171,20 +180,27 @@ impl Cycles<'_> {
         }
     }
 
-    async fn exposition_changed(&self, rendered: Exposition) {
+    /// The exposition that is wanted, once it differs from this one.
+    async fn exposition_changed(&self, rendered: Exposition) -> Exposition {
         let changed = |desired: &Arc<Account>| desired.exposition != rendered;
-        if self.desired.clone().wait_for(changed).await.is_err() {
-            // The account is gone, and with it soon this future.
-            std::future::pending::<()>().await;
+        let mut desired = self.desired.clone();
+        if let Ok(desired) = desired.wait_for(changed).await {
+            return desired.exposition;
         }
+        // The account is gone, and with it soon this future.
+        std::future::pending().await
     }
 
     /// Renders what is known now and puts it into the registry; returns what is published then.
     async fn publish(&self, state: &mut CollectorState) -> Option<(Health, (usize, usize))> {
         let permit = self.shared.renders.permit().await;
-        state.exposition = self.desired.borrow().exposition;
-        let mut rendered =
-            permit.render(state.account_values(self.account), options(&state.exposition)).await;
+        let exposition = self.desired.borrow().exposition;
+        let mut rendered = match catch_unwind(AssertUnwindSafe(|| state.account_values(self.account))) {
+            Ok(values) => permit.render(values, options(&exposition)).await,
+            Err(_) => Err(RenderFailed),
+        };
+        // Not before: a change of the account may cancel the rendering, and what is not rendered is still wanted.
+        state.exposition = exposition;
         if rendered.is_ok() {
             state.rendered_at = Some(Instant::now());
         } else {

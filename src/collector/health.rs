@@ -160,8 +160,9 @@ impl Health {
     /// Whether this is another outcome than `before`: another reason, or another kind of error.
     pub fn differs_from(&self, before: &Self) -> bool {
         let kind = |health: &Self| {
-            let shared_labels = matches!(health, Self::SharedLabels { .. });
-            (health.reason(), shared_labels, health.error().map(CloudError::summary))
+            let shared =
+                if let Self::SharedLabels { service } = health { Some(service.clone()) } else { None };
+            (health.reason(), shared, health.error().map(CloudError::summary))
         };
         kind(self) != kind(before)
     }

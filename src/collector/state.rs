@@ -73,6 +73,11 @@ impl CollectorState {
         state
     }
 
+    /// Whether a cycle of this account has ended.
+    pub(super) fn was_collected(&self) -> bool {
+        self.collected_at != UNIX_EPOCH
+    }
+
     /// How long values stay.
     pub(super) fn staleness(&self, account: &Account) -> StalenessPolicy {
         StalenessPolicy::new(account.schedule.stale_after).with_grace_period(self.grace_period)

@@ -59,7 +59,9 @@ pub(super) fn select<'a>(
         let own = if options.modern { service_series(service, values.status_words) } else { 0 };
         if !seen.services.insert(service.labels.as_str()) {
             selection.duplicates += own as u64;
-            selection.first_duplicate.get_or_insert(&service.facts.name);
+            if own > 0 {
+                selection.first_duplicate.get_or_insert(&service.facts.name);
+            }
         } else if own > 0 && fits(&mut selection, own) {
             selection.measured = selection.measured.union(measured(service.sample.as_ref()));
             selection.services.push(service);

@@ -396,6 +396,22 @@ async fn another_exposition_is_rendered_at_once_without_another_cycle() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_exposition_that_changes_before_the_first_collection_publishes_nothing_yet() {
+    let fixture = Fixture::new(|_| (20 * SECOND, Ok(kibana(7.0))));
+    fixture.supervisor.put(account("uid-1"));
+    tokio::time::sleep(SECOND).await;
+    let mut both = account("uid-1");
+    both.exposition.names = Names::Both;
+    fixture.supervisor.put(both);
+    tokio::time::sleep(SECOND).await;
+    assert!(fixture.snapshot().is_none(), "nothing was collected, so there is nothing to expose");
+
+    let first = fixture.until(|_| true).await;
+    assert!(first.values.gauges.up && first.bodies.legacy.is_some());
+    assert_eq!(fixture.clouds.started(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_services_that_only_an_id_tells_apart_are_reported_by_their_name() {
     let mut twice = kibana(1.0);
     let mut second = kibana(2.0).services.remove(0);
