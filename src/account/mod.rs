@@ -104,7 +104,7 @@ pub struct Exposition {
 pub enum Names {
     /// `caas_…`.
     Modern,
-    /// The article's four gauges only.
+    /// The four legacy gauges only.
     Legacy,
     /// Both, each on its own path.
     Both,
@@ -116,7 +116,7 @@ impl Names {
         self != Self::Legacy
     }
 
-    /// Whether the article's four gauges are served.
+    /// Whether the four legacy gauges are served.
     pub fn legacy(self) -> bool {
         self != Self::Modern
     }

@@ -238,7 +238,7 @@ All accounts are collected every 5 s, as the manifests in {folder} say.
 Edit them, and see the change picked up.
 
   an account's series     curl -s http://{address}/accounts/{account}/metrics
-  the article's gauges    curl -s http://{address}/accounts/{account}/metrics/legacy
+  the legacy gauges       curl -s http://{address}/accounts/{account}/metrics/legacy
   accounts as JSON        curl -s http://{address}/accounts
   one account as JSON     curl -s http://{address}/accounts/{account}
   the program's metrics   curl -s http://{address}/metrics

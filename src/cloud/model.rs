@@ -70,7 +70,7 @@ pub struct Service {
     pub instances: Result<Vec<Instance>, CloudError>,
 }
 
-/// What one cycle brought. Services that the filter excludes are not in it.
+/// What one cycle returned. Services that the filter excludes are not in it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Collection {
     /// The services that were seen.

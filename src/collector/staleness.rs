@@ -191,7 +191,7 @@ impl RetainedService {
         }
     }
 
-    /// Merges what a cycle brought of this service; returns how many label values were cut.
+    /// Merges what a cycle returned of this service; returns how many label values were cut.
     fn merge(&mut self, service: &Service, now: Instant) -> u64 {
         self.seen = now;
         let mut cut_labels = 0;
@@ -225,7 +225,7 @@ impl RetainedService {
 }
 
 impl RetainedInstance {
-    /// Merges what a cycle brought of this instance; returns how many label values were cut.
+    /// Merges what a cycle returned of this instance; returns how many label values were cut.
     fn merge(&mut self, instance: &Instance, now: Instant) -> u64 {
         self.seen = now;
         self.sample.merge(&instance.reading, now);

@@ -98,7 +98,7 @@ pub fn families() -> &'static [Family] {
     &FAMILIES
 }
 
-/// The four gauges of the exporter from 2015, with the names and units that a cloud gives them.
+/// The four legacy gauges, with the names and units that a cloud gives them.
 pub fn legacy_families() -> impl Iterator<Item = Family> {
     MEASUREMENTS.iter().filter_map(|row| row.legacy.as_ref()).map(legacy_family)
 }
@@ -115,7 +115,7 @@ const fn measured(row: &Row) -> Family {
     }
 }
 
-/// The family of a legacy gauge. All are gauges, whatever they measure, as the exporter from 2015 had them.
+/// The family of a legacy gauge. All are gauges, whatever they measure, as the exporter of 2015 had them.
 pub(super) const fn legacy_family(gauge: &LegacyGauge) -> Family {
     Family { name: gauge.name, kind: Kind::Gauge, unit: None, help: gauge.help, reads: Reads::Legacy }
 }

@@ -1,4 +1,4 @@
-//! The four gauges of the exporter from 2015: raw units, and no labels but `service` and `instance`.
+//! The four legacy gauges: raw units, and no labels but `service` and `instance`.
 //!
 //! For dashboards that exist. The names break Prometheus' conventions by nature, so they have a body of their own.
 

@@ -139,13 +139,13 @@ impl AccountClient {
 
     /// Waits until the account may send one more request, and then until its namespace and the process may.
     ///
-    /// Fails at once while the cloud asks for silence for longer than `patience`.
+    /// Fails at once while the cloud asks for silence for longer than `max_silence`.
     async fn enter(
         &self,
-        patience: Duration,
+        max_silence: Duration,
     ) -> Result<(Option<SemaphorePermit<'_>>, RequestPermit<'_>), CloudError> {
         loop {
-            let slot = self.budget.admit(patience).await?;
+            let slot = self.budget.admit(max_silence).await?;
             let permit = self.quota.request().await;
             // The cloud may have asked for silence meanwhile.
             if !self.budget.is_silent() {
@@ -240,10 +240,10 @@ mod tests {
         let ca = rcgen::generate_simple_self_signed(vec!["a.example.com".to_owned()]).unwrap().cert.pem();
         let account = http.account("team-a", limits, Some(ca.as_bytes()), meter).unwrap();
 
-        let patience = limits.request_timeout;
-        let first = account.enter(patience).await.unwrap();
+        let max_silence = limits.request_timeout;
+        let first = account.enter(max_silence).await.unwrap();
         let start = Instant::now();
-        let (second, ()) = tokio::join!(account.enter(patience), async {
+        let (second, ()) = tokio::join!(account.enter(max_silence), async {
             sleep(Duration::from_secs(1)).await;
             account.budget.throttle(start, Duration::from_secs(5));
             drop(first);

@@ -37,8 +37,11 @@ impl RequestBudget {
 
     /// Waits until one more request may be sent. The request holds its slot until the permit is dropped.
     ///
-    /// Fails at once with `RateLimited` while the cloud asks for silence for longer than `patience`.
-    pub(super) async fn admit(&self, patience: Duration) -> Result<Option<SemaphorePermit<'_>>, CloudError> {
+    /// Fails at once with `RateLimited` while the cloud asks for silence for longer than `max_silence`.
+    pub(super) async fn admit(
+        &self,
+        max_silence: Duration,
+    ) -> Result<Option<SemaphorePermit<'_>>, CloudError> {
         // `None` only for a closed semaphore, and this one is never closed.
         let slot = self.slots.acquire().await.ok();
         let _turn = self.queue.lock().await;
@@ -46,7 +49,7 @@ impl RequestBudget {
             let now = Instant::now();
             let wait = {
                 let mut bucket = self.bucket();
-                if let Some(silence) = bucket.silence(now).filter(|silence| *silence > patience) {
+                if let Some(silence) = bucket.silence(now).filter(|silence| *silence > max_silence) {
                     return Err(CloudError::RateLimited { retry_after: Some(silence) });
                 }
                 match bucket.take(now) {

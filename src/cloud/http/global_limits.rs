@@ -128,7 +128,7 @@ impl AccountQuota {
         BodyPermit { quota: self, medium: None, large: None }
     }
 
-    /// The namespace's permits come first: the line for those of the process then holds no more of a namespace's requests
+    /// The namespace's permits come first: the queue for those of the process then holds no more of a namespace's requests
     /// than its share.
     async fn acquire<'a>(&'a self, kind: impl Fn(&'a Permits) -> &'a Semaphore, permits: u32) -> Permit<'a> {
         let namespace = kind(&self.namespace).acquire_many(permits).await.ok();
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn requests_that_wait_for_their_namespace_do_not_stand_before_others_in_the_line() {
+    async fn requests_that_wait_for_their_namespace_do_not_delay_others_in_the_queue() {
         let limits = limits(Capacity { requests: 3, ..plenty() });
         let (tenant, other) = (limits.account("tenant"), limits.account("team-a"));
         let _held = tenant.request().await;

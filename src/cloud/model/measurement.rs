@@ -36,7 +36,7 @@ impl Scale {
     }
 }
 
-/// The gauge of the exporter from 2015 that has the same value in the unit of its time.
+/// The legacy gauge that has the same value in its own unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LegacyGauge {
     /// The gauge's name.
