@@ -29,8 +29,8 @@ const KEYS: &str = "write keys as Kubernetes takes them: an optional DNS prefix 
                     digits, -, _ and .";
 const MANAGED_BY: &str =
     "leave app.kubernetes.io/managed-by out: the operator sets it to know its own ServiceMonitors";
-const STALE: &str = "raise staleAfter to at least interval, or leave it out: values would be dropped before the next \
-                     collection";
+const STALE: &str = "raise collection.staleAfter to at least collection.interval, or leave it out: values would be \
+                     dropped before the next collection";
 const TIMEOUT: &str = "lower serviceMonitor.scrapeTimeout to at most collection.interval, or leave it out";
 const NAME: &str =
     "shorten metadata.name to at most 248 characters: the ServiceMonitor is called caas-<name>";
@@ -86,11 +86,7 @@ async fn what_cannot_be_is_refused_with_a_sentence_that_says_what_to_do() -> any
         (format!("{provider}/namespace"), json!("a/b"), SEGMENT.to_owned()),
         (format!("{provider}/metricsWindow"), json!("2h"), bounds("1s", "1h")),
         (format!("{provider}/metricsLag"), json!("61m"), bounds("0s", "1h")),
-        (
-            "/spec/provider".to_owned(),
-            json!({}),
-            "\"spec.provider\" must validate one and only one schema".to_owned(),
-        ),
+        ("/spec/provider".to_owned(), json!({}), "name exactly one provider: alauda".to_owned()),
         ("/spec/collection/interval".to_owned(), json!("30"), DURATION.to_owned()),
         ("/spec/collection/interval".to_owned(), json!("4s"), bounds("5s", "1h")),
         ("/spec/collection/staleAfter".to_owned(), json!("25h"), bounds("5s", "24h")),
@@ -128,7 +124,7 @@ async fn what_cannot_be_is_refused_with_a_sentence_that_says_what_to_do() -> any
         // A rule stands on the field whose parts it compares.
         let field = match sentence.as_str() {
             NAME => "<nil>",
-            TIMEOUT => "spec: ",
+            STALE | TIMEOUT => "spec: ",
             _ => path.rsplit_once('.').unwrap().0,
         };
         assert!(refusal.contains(field), "{pointer}: the field is named: {refusal}");
@@ -175,7 +171,7 @@ async fn what_is_left_out_is_filled_in() -> anyhow::Result<()> {
             "credentials": {"secretRef": {"name": "acme-alauda"}},
             "suspend": false,
             "collection": {
-                "interval": "30s", "requestTimeout": "10s", "maxConcurrentRequests": 32, "requestsPerSecond": 50,
+                "requestTimeout": "10s", "maxConcurrentRequests": 32, "requestsPerSecond": 50,
             },
             "services": {"include": ["*"], "exclude": []},
             "metrics": {"names": "modern", "timestamps": "none", "maxSeries": 100_000, "labels": {}},

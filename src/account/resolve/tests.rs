@@ -244,6 +244,25 @@ fn an_endpoint_that_an_older_definition_let_through_is_refused() {
 }
 
 #[test]
+fn a_provider_or_settings_of_another_version_are_named_and_not_collected() {
+    let mut account = account(&json!({}));
+    for (name, settings, says) in [
+        ("other", json!({"token": "canary"}), "name one of alauda, or upgrade the operator."),
+        ("alauda", json!({"endpoint": 7}), "spec.provider.alauda of CaasAccount team-a/acme cannot be read"),
+        (
+            "alauda",
+            json!({"cloud": "mars"}),
+            "spec.provider.alauda of CaasAccount team-a/acme cannot be read",
+        ),
+    ] {
+        account.spec.provider = ProviderSpec { name: name.to_owned(), settings };
+        let problem = resolve(Providers::ALL, &account, &user(), None, |_| Ok(())).unwrap_err();
+        assert_eq!((problem.condition, problem.reason), (ConditionType::Collecting, Reason::EndpointRefused));
+        assert!(problem.message.contains(says) && !problem.message.contains("canary"), "{problem}");
+    }
+}
+
+#[test]
 fn a_suspended_account_is_not_collected_whatever_its_secret_is() {
     let problem = resolved(&json!({"suspend": true}), &SecretRead::NotFound).unwrap_err();
     assert_eq!((problem.condition, problem.reason), (ConditionType::Collecting, Reason::Suspended));
