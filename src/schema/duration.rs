@@ -2,7 +2,8 @@
 //!
 //! The grammar is that of the Gateway API (GEP-2257): a subset of Go's, without fractions and signs, whose
 //! printed form Prometheus takes too. kube's own `Duration` reads all of Go's grammar, but panics on
-//! `1s-5s` and on numbers that overflow, and what is read here comes from tenants.
+//! `1s-5s` and on numbers that overflow, and what is read here comes from tenants. jiff wants units in descending
+//! order, while an API server takes `30s1m` by the same pattern: what one accepts and the other refuses would differ.
 
 use std::borrow::Cow;
 use std::fmt;
