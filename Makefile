@@ -1,5 +1,5 @@
 # Thin names for what people do here; the work is in cargo, go and tests/servers/build.
-.PHONY: help test servers static lint format generate check-generated deny bench clean
+.PHONY: help test scale servers static lint format generate check-generated deny bench clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 20
@@ -7,6 +7,9 @@ help: ## what there is
 test: servers static ## every test, those on real servers included
 	# Tests on real servers mostly wait: more of them than cores run at once.
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-6} cargo test --locked --no-fail-fast -- --include-ignored
+
+scale: servers ## 10,000 accounts on a real API server, with times and memory (10 minutes)
+	CAAS_TEST_ACCOUNTS=10000 cargo test --locked --release --test cluster -- --include-ignored --nocapture all_accounts_are_collected_soon
 
 servers: ## the real servers that tests run, into target/servers (first time: about 15 minutes)
 	tests/servers/build

@@ -26,6 +26,11 @@ const READS_AT_ONCE: i32 = 32;
 /// The operator in the audit log, as it is installed.
 const OPERATOR: &str = "system:serviceaccount:caas-system:caas-operator";
 
+/// How many accounts start at once: `make scale` asks for 10,000, which takes ten minutes.
+fn many_accounts() -> usize {
+    std::env::var("CAAS_TEST_ACCOUNTS").map_or(2_000, |count| count.parse().expect("a number"))
+}
+
 /// A control plane of its own with the operator's permissions.
 async fn control_plane() -> anyhow::Result<ControlPlane> {
     let plane = ControlPlane::own().await?;
@@ -146,27 +151,26 @@ async fn a_thousand_accounts_start_in_bounded_time_and_then_nothing_is_written()
 
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
-async fn ten_thousand_accounts_are_collected_soon_after_a_start_with_32_reads_at_once() -> anyhow::Result<()>
-{
-    const ACCOUNTS: usize = 10_000;
+async fn all_accounts_are_collected_soon_after_a_start_with_at_most_32_reads_at_once() -> anyhow::Result<()> {
+    let count = many_accounts();
     let plane = control_plane().await?;
     let spec = json!({
         "collection": {"interval": "1m", "requestTimeout": "5m"},
         "serviceMonitor": {"enabled": false},
     });
-    let stage = accounts(&plane, ACCOUNTS, 1, spec).await?;
+    let stage = accounts(&plane, count, 1, spec).await?;
 
     // Nothing has been written to them yet, so their writes compete with their first readings.
     let started = Instant::now();
     let mut first = operator(&plane).await?;
-    all_collected(&stage, &first, ACCOUNTS, 0).await;
+    all_collected(&stage, &first, count, 0).await;
     println!("all new accounts collected after {:?}, {} written", started.elapsed(), writes(&stage)?.len());
-    all_ready(&stage, ACCOUNTS).await;
+    all_ready(&stage, count).await;
     println!("all ready after {:?}, {} MiB at most", started.elapsed(), first.peak_resident_kib()? / 1024);
     let log = plane.audit_log()?;
     assert!(log.most_at_once(OPERATOR, "secrets", "get") <= READS_AT_ONCE);
     // Counts are written a minute after the first status at the earliest.
-    stage.cycles(2 * ACCOUNTS as u64).await;
+    stage.cycles(2 * count as u64).await;
     let written = writes(&stage)?;
     println!("written: {written:?}");
     first.kill().await?;
@@ -175,7 +179,7 @@ async fn ten_thousand_accounts_are_collected_soon_after_a_start_with_32_reads_at
     let (before, read) = (stage.cloud.counts()["services_page"], plane.audit_log()?.of(OPERATOR).count());
     let started = Instant::now();
     let second = operator(&plane).await?;
-    all_collected(&stage, &second, ACCOUNTS, before).await;
+    all_collected(&stage, &second, count, before).await;
     println!("all collected after a restart in {:?}", started.elapsed());
     let log = plane.audit_log()?;
     let reads: Vec<_> =
@@ -184,7 +188,7 @@ async fn ten_thousand_accounts_are_collected_soon_after_a_start_with_32_reads_at
     println!("{} Secrets read from {begin:?} to {end:?}", reads.len());
     println!("reads at once: {}", log.most_at_once(OPERATOR, "secrets", "get"));
     assert!(log.most_at_once(OPERATOR, "secrets", "get") <= READS_AT_ONCE);
-    stage.cycles(2 * ACCOUNTS as u64).await;
+    stage.cycles(2 * count as u64).await;
     println!(
         "after two rounds {} MiB resident, {} MiB at most",
         second.resident_kib()? / 1024,

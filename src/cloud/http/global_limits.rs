@@ -33,7 +33,7 @@ pub struct Capacity {
 
 impl Default for Capacity {
     /// Requests: fewer than the 1,024 files that a process may usually open, and a share is the 256 that one account may
-    /// have in flight. Bodies: some 180 MiB in all, where the chart gives 512 MiB, and a share holds the largest answer.
+    /// have in flight. Bodies: some 180 MiB in all, where the chart gives 1.5 GiB, and a share holds the largest answer.
     fn default() -> Self {
         Self { requests: 768, medium_bodies: 64, large_bodies_kib: 64 << 10 }
     }
