@@ -99,15 +99,20 @@ async fn a_secret_of_any_bytes_is_a_reason_and_no_crash() -> anyhow::Result<()> 
     let scene = Scene::new("bytes").await?;
     let secrets: Api<Secret> = scene.namespace.api();
     let user = || b"acme".to_vec();
-    let cases: [(&str, Keys, &str); 6] = [
+    let cases: [(&str, Keys, &str); 7] = [
         ("no-text", vec![("username", user()), ("password", vec![0xff; 100])], "SecretKeyInvalid"),
         ("huge-token", vec![("token", vec![b'a'; MEGABYTE - 100])], "SecretKeyInvalid"),
         ("header", vec![("token", b"a\r\nX-Evil: b".to_vec())], "SecretKeyInvalid"),
         ("nul", vec![("username", b"a\0b".to_vec()), ("password", b"x".to_vec())], "SecretKeyInvalid"),
         ("no-keys", vec![], "SecretKeyMissing"),
         (
-            "bad-endpoint",
+            "long-endpoint",
             vec![("username", user()), ("password", b"x".to_vec()), ("endpoint", vec![b'h'; MEGABYTE / 2])],
+            "SecretKeyInvalid",
+        ),
+        (
+            "bad-endpoint",
+            vec![("username", user()), ("password", b"x".to_vec()), ("endpoint", b"no url".to_vec())],
             "EndpointMismatch",
         ),
     ];
