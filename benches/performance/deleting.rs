@@ -5,13 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use caas_operator::account::AccountId;
-use caas_operator::collector::{Registry, Supervisor};
 use caas_operator::telemetry::Metrics;
-use tokio::sync::mpsc;
 
 use super::children::{Done, report};
 use super::process::thread_cpu_seconds;
-use super::simulated::{self, Pace};
+use super::simulated;
 use super::table::Row;
 
 /// How many accounts are deleted.
@@ -40,18 +38,10 @@ pub(crate) fn rows() -> Result<Vec<Row>> {
 pub(crate) fn accounts(arguments: &[&str]) -> Result<()> {
     let [endpoint, count] = arguments else { anyhow::bail!("endpoint and count are needed") };
     let count: usize = count.parse().context("the count")?;
-    let pace = Pace { in_flight: 32, per_second: 50, interval: Duration::from_secs(3600) };
-    let (registry, metrics) = (Arc::new(Registry::default()), Metrics::new());
+    let metrics = Metrics::new();
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let clouds = Arc::new(simulated::clouds(&metrics)?);
-        let (transitions, _) = mpsc::channel(1);
-        let supervisor = Supervisor::new(clouds, Arc::clone(&registry), Arc::clone(&metrics), transitions);
-        for number in 0..count {
-            supervisor.put(simulated::account(endpoint, number, pace)?);
-        }
-        while registry.states().get("Collected") != Some(&i64::try_from(count)?) {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let (supervisor, registry) = simulated::idle_accounts(clouds, &metrics, endpoint, count).await?;
         let deleted: Vec<AccountId> = registry.ids().into_iter().take(DELETED).collect();
         let before = thread_cpu_seconds()?;
         for id in &deleted {

@@ -8,14 +8,13 @@ use anyhow::{Context, Result};
 use caas_operator::account::Account;
 use caas_operator::cloud::error::Unreachable;
 use caas_operator::cloud::{Cloud, CloudError};
-use caas_operator::collector::{Connect, Registry, Supervisor};
+use caas_operator::collector::Connect;
 use caas_operator::telemetry::Metrics;
 use tokio::runtime::Runtime;
-use tokio::sync::mpsc;
 
 use super::children::{Done, ready, report};
 use super::process::memory;
-use super::simulated::{self, Pace};
+use super::simulated;
 use super::table::{Row, bytes};
 
 /// The most bytes that an account may cost.
@@ -54,21 +53,13 @@ impl Connect for OwnClients {
 pub(crate) fn accounts(arguments: &[&str]) -> Result<()> {
     let [endpoint, client, count] = arguments else { anyhow::bail!("endpoint, client and count are needed") };
     let count: usize = count.parse().context("the count")?;
-    let pace = Pace { in_flight: 32, per_second: 50, interval: Duration::from_secs(3600) };
-    let (registry, metrics) = (Arc::new(Registry::default()), Metrics::new());
+    let metrics = Metrics::new();
     Runtime::new()?.block_on(async {
         let clouds: Arc<dyn Connect> = match *client {
             "own" => Arc::new(OwnClients(Arc::clone(&metrics))),
             _ => Arc::new(simulated::clouds(&metrics)?),
         };
-        let (transitions, _) = mpsc::channel(1);
-        let supervisor = Supervisor::new(clouds, Arc::clone(&registry), Arc::clone(&metrics), transitions);
-        for number in 0..count {
-            supervisor.put(simulated::account(endpoint, number, pace)?);
-        }
-        while registry.states().get("Collected") != Some(&i64::try_from(count)?) {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let _running = simulated::idle_accounts(clouds, &metrics, endpoint, count).await?;
         // Idle threads for blocking work end after ten seconds; their memory is not the accounts'.
         tokio::time::sleep(Duration::from_secs(11)).await;
         report("resident", memory(std::process::id(), "VmRSS")?);

@@ -11,9 +11,10 @@ use caas_operator::account::{self, Account, AccountId, Exposition, Names, Schedu
 use caas_operator::cloud::alauda::{self, AlaudaAccount};
 use caas_operator::cloud::http::{AccountLimits, Http, Policy};
 use caas_operator::cloud::{Credentials, ServiceFilter};
-use caas_operator::collector::HttpClouds;
+use caas_operator::collector::{Connect, HttpClouds, Registry, Supervisor};
 use caas_operator::telemetry;
 use serde_json::Value;
+use tokio::sync::mpsc;
 
 use super::http::Connection;
 
@@ -108,6 +109,26 @@ pub(crate) fn account(endpoint: &str, number: usize, pace: Pace) -> Result<Accou
         exposition: Exposition { names: Names::Modern, source_timestamps: false, max_series: 10_000_000 },
         targets: Vec::new(),
     })
+}
+
+/// So many accounts at this endpoint, once each of them has been collected and is idle for an hour.
+pub(crate) async fn idle_accounts(
+    clouds: Arc<dyn Connect>,
+    metrics: &Arc<telemetry::Metrics>,
+    endpoint: &str,
+    count: usize,
+) -> Result<(Supervisor, Arc<Registry>)> {
+    let pace = Pace { in_flight: 32, per_second: 50, interval: Duration::from_secs(3600) };
+    let registry = Arc::new(Registry::default());
+    let (transitions, _) = mpsc::channel(1);
+    let supervisor = Supervisor::new(clouds, Arc::clone(&registry), Arc::clone(metrics), transitions);
+    for number in 0..count {
+        supervisor.put(account(endpoint, number, pace)?);
+    }
+    while registry.states().get("Collected") != Some(&i64::try_from(count)?) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok((supervisor, registry))
 }
 
 /// An HTTP client that may connect to this machine.
