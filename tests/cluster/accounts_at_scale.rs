@@ -14,8 +14,8 @@ use kube::api::{ListParams, ObjectMeta, PostParams};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
+use crate::fixture::{Fixture, manifest, value};
 use crate::harness::{ControlPlane, Operator, OperatorOptions, until};
-use crate::stage::{Stage, manifest, value};
 
 /// A start takes well under a minute on two free cores. The rest is for a busy machine.
 const BOUNDED: Duration = Duration::from_secs(900);
@@ -41,30 +41,35 @@ async fn control_plane() -> anyhow::Result<ControlPlane> {
 }
 
 /// So many accounts with a cloud account each, and the Secrets to it.
-async fn accounts(plane: &ControlPlane, count: usize, services: usize, spec: Value) -> anyhow::Result<Stage> {
+async fn accounts(
+    plane: &ControlPlane,
+    count: usize,
+    services: usize,
+    spec: Value,
+) -> anyhow::Result<Fixture> {
     let accounts = (0..count).map(|number| AccountSettings {
         services,
         instances: 1,
         ..AccountSettings::new(format!("account-{number}"))
     });
     let settings = Settings { accounts: accounts.collect(), ..Settings::default() };
-    let stage = Stage::with(plane.namespace("many").await?, settings).await?;
+    let fixture = Fixture::with(plane.namespace("many").await?, settings).await?;
     let post = PostParams::default();
     let write = async |login: Login| -> anyhow::Result<()> {
         let name = login.username.clone();
         let keys = BTreeMap::from([("username".into(), login.username), ("password".into(), login.password)]);
         let metadata = ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() };
         let secret = Secret { metadata, string_data: Some(keys), ..Secret::default() };
-        stage.namespace.api::<Secret>().create(&post, &secret).await?;
-        let spec = stage.spec(&name, spec.clone());
+        fixture.namespace.api::<Secret>().create(&post, &secret).await?;
+        let spec = fixture.spec(&name, spec.clone());
         let account: CaasAccount = serde_json::from_value(manifest(&name, &spec))?;
-        stage.accounts().create(&post, &account).await?;
+        fixture.accounts().create(&post, &account).await?;
         Ok(())
     };
     let filling = Instant::now();
-    stream::iter(stage.cloud.credentials()).map(Ok).try_for_each_concurrent(16, write).await?;
+    stream::iter(fixture.cloud.credentials()).map(Ok).try_for_each_concurrent(16, write).await?;
     println!("{count} accounts and Secrets written in {:?}", filling.elapsed());
-    Ok(stage)
+    Ok(fixture)
 }
 
 /// Starts the operator as it is installed, and does not wait.
@@ -83,19 +88,19 @@ async fn own_metric(operator: &Operator, series: &str) -> anyhow::Result<f64> {
 }
 
 /// What the operator has written, by resource and verb, from the audit log.
-fn writes(stage: &Stage) -> anyhow::Result<BTreeMap<(String, String), usize>> {
-    let used = stage.namespace.cluster().audit_log()?.used_by(OPERATOR);
+fn writes(fixture: &Fixture) -> anyhow::Result<BTreeMap<(String, String), usize>> {
+    let used = fixture.namespace.cluster().audit_log()?.used_by(OPERATOR);
     let written =
         used.into_iter().filter(|((_, verb), _)| !matches!(verb.as_str(), "get" | "list" | "watch"));
     Ok(written.map(|(key, usage)| (key, usage.calls)).collect())
 }
 
 /// Waits until all accounts are Ready for the API server.
-async fn all_ready(stage: &Stage, count: usize) {
+async fn all_ready(fixture: &Fixture, count: usize) {
     until(BOUNDED, "all accounts to be ready", async || {
         // The list costs the API server more than the operator does.
         sleep(Duration::from_secs(2)).await;
-        let all = stage.accounts().list(&ListParams::default()).await?;
+        let all = fixture.accounts().list(&ListParams::default()).await?;
         let ready = all.iter().filter(|account| {
             let conditions = account.status.iter().flat_map(|status| &status.conditions);
             conditions.into_iter().any(|current| current.type_ == "Ready" && current.status == "True")
@@ -108,9 +113,9 @@ async fn all_ready(stage: &Stage, count: usize) {
 }
 
 /// Waits until all accounts have been collected since the operator started, at which time `before` cycles had begun.
-async fn all_collected(stage: &Stage, operator: &Operator, count: usize, before: u64) {
+async fn all_collected(fixture: &Fixture, operator: &Operator, count: usize, before: u64) {
     until(BOUNDED, "all accounts to be collected", async || {
-        let begun = stage.cloud.counts()["services_page"] - before;
+        let begun = fixture.cloud.counts()["services_page"] - before;
         ensure!(begun >= count as u64, "{begun} cycles have begun");
         sleep(Duration::from_millis(500)).await;
         let (code, body) = operator.scrape("/accounts").await?;
@@ -128,19 +133,19 @@ async fn a_thousand_accounts_start_in_bounded_time_and_then_nothing_is_written()
     let plane = control_plane().await?;
     plane.install_service_monitors().await?;
     let spec = json!({"collection": {"interval": "20s", "requestTimeout": "5m"}});
-    let stage = accounts(&plane, ACCOUNTS, 2, spec).await?;
+    let fixture = accounts(&plane, ACCOUNTS, 2, spec).await?;
     let started = Instant::now();
     let operator = operator(&plane).await?;
-    all_ready(&stage, ACCOUNTS).await;
+    all_ready(&fixture, ACCOUNTS).await;
     println!("all ready after {:?}, {} MiB resident", started.elapsed(), operator.resident_kib()? / 1024);
 
     let round = ACCOUNTS.try_into()?;
-    stage.cycles(round).await;
-    let (settled, asked) = (writes(&stage)?, stage.cloud.counts().total);
+    fixture.until_cycles(round).await;
+    let (settled, requests) = (writes(&fixture)?, fixture.cloud.counts().total);
     println!("written until then: {settled:?}");
-    stage.cycles(2 * round).await;
-    println!("requests to the cloud in two rounds: {}", stage.cloud.counts().total - asked);
-    assert_eq!(writes(&stage)?, settled);
+    fixture.until_cycles(2 * round).await;
+    println!("requests to the cloud in two rounds: {}", fixture.cloud.counts().total - requests);
+    assert_eq!(writes(&fixture)?, settled);
     // Each account: a status before and after its first collection, three events, a ServiceMonitor.
     let calls: usize = settled.values().sum();
     assert!(calls <= ACCOUNTS * 7, "{calls} writes for {ACCOUNTS} accounts");
@@ -158,28 +163,28 @@ async fn all_accounts_are_collected_soon_after_a_start_with_at_most_32_reads_at_
         "collection": {"interval": "1m", "requestTimeout": "5m"},
         "serviceMonitor": {"enabled": false},
     });
-    let stage = accounts(&plane, count, 1, spec).await?;
+    let fixture = accounts(&plane, count, 1, spec).await?;
 
     // Nothing has been written to them yet, so their writes compete with their first readings.
     let started = Instant::now();
     let mut first = operator(&plane).await?;
-    all_collected(&stage, &first, count, 0).await;
-    println!("all new accounts collected after {:?}, {} written", started.elapsed(), writes(&stage)?.len());
-    all_ready(&stage, count).await;
+    all_collected(&fixture, &first, count, 0).await;
+    println!("all new accounts collected after {:?}, {} written", started.elapsed(), writes(&fixture)?.len());
+    all_ready(&fixture, count).await;
     println!("all ready after {:?}, {} MiB at most", started.elapsed(), first.peak_resident_kib()? / 1024);
     let log = plane.audit_log()?;
     assert!(log.most_at_once(OPERATOR, "secrets", "get") <= READS_AT_ONCE);
     // Counts are written a minute after the first status at the earliest.
-    stage.cycles(2 * count as u64).await;
-    let written = writes(&stage)?;
+    fixture.until_cycles(2 * count as u64).await;
+    let written = writes(&fixture)?;
     println!("written: {written:?}");
     first.kill().await?;
 
     // A restart is nothing new to any account.
-    let (before, read) = (stage.cloud.counts()["services_page"], plane.audit_log()?.of(OPERATOR).count());
+    let (before, read) = (fixture.cloud.counts()["services_page"], plane.audit_log()?.of(OPERATOR).count());
     let started = Instant::now();
     let second = operator(&plane).await?;
-    all_collected(&stage, &second, count, before).await;
+    all_collected(&fixture, &second, count, before).await;
     println!("all collected after a restart in {:?}", started.elapsed());
     let log = plane.audit_log()?;
     let reads: Vec<_> =
@@ -188,12 +193,12 @@ async fn all_accounts_are_collected_soon_after_a_start_with_at_most_32_reads_at_
     println!("{} Secrets read from {begin:?} to {end:?}", reads.len());
     println!("reads at once: {}", log.most_at_once(OPERATOR, "secrets", "get"));
     assert!(log.most_at_once(OPERATOR, "secrets", "get") <= READS_AT_ONCE);
-    stage.cycles(2 * count as u64).await;
+    fixture.until_cycles(2 * count as u64).await;
     println!(
         "after two rounds {} MiB resident, {} MiB at most",
         second.resident_kib()? / 1024,
         second.peak_resident_kib()? / 1024
     );
-    assert_eq!(writes(&stage)?, written);
+    assert_eq!(writes(&fixture)?, written);
     Ok(())
 }

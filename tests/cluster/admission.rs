@@ -1,10 +1,10 @@
-//! The installed definition: what it refuses and with which sentence, what it fills in, how `kubectl` explains it.
+//! The installed CRD: what it refuses and with which message, which defaults it sets, how `kubectl` explains it.
 
 use anyhow::ensure;
 use serde_json::{Value, json};
 
 use crate::harness::{ControlPlane, Namespace, until};
-use crate::scene::{PATIENCE, manifest};
+use crate::operator_fixture::{DEADLINE, manifest};
 
 const DURATION: &str =
     "write a duration as whole numbers with units, such as 30s, 1m30s or 500ms (units: h, m, s, ms)";
@@ -121,7 +121,7 @@ async fn what_cannot_be_is_refused_with_a_sentence_that_says_what_to_do() -> any
         let refusal = server(&namespace, &with(&pointer, value.clone())).await.expect_err(&pointer);
         assert!(refusal.contains(&sentence), "{pointer} {value}: {refusal}");
         let path = pointer[1..].replace('/', ".");
-        // A rule stands on the field whose parts it compares.
+        // A rule is reported at the field whose parts it compares.
         let field = match sentence.as_str() {
             NAME => "<nil>",
             STALE | TIMEOUT => "spec: ",
@@ -140,7 +140,7 @@ async fn a_secret_of_another_namespace_cannot_be_named() -> anyhow::Result<()> {
         let mut document = with(reference, json!({"name": "admin", "namespace": "kube-system"}));
         let refusal = server(&namespace, &document).await.unwrap_err();
         assert!(refusal.contains("unknown field") && refusal.contains("namespace"), "{refusal}");
-        // Whoever turns that check off has the field dropped.
+        // With that check turned off the field is dropped.
         let path = format!(
             "/apis/caas-operator.io/v1alpha1/namespaces/{}/caasaccounts?dryRun=All",
             namespace.name()
@@ -214,8 +214,8 @@ async fn each_field_is_explained_with_its_unit_and_default() -> anyhow::Result<(
         ("caas.spec.serviceMonitor", &["Whether there is a ServiceMonitor for the account. Default: true."]),
         ("caas.status", &["Base URL of the API that is queried.", "observedGeneration\t<integer>"]),
     ] {
-        // The API server explains a definition a moment after it serves it.
-        let text = until(PATIENCE, "the definition to be explained", async || {
+        // The API server explains a CRD a moment after it serves it.
+        let text = until(DEADLINE, "the CRD to be explained", async || {
             let ran = plane.kubectl(&["explain", field]).await?;
             ensure!(ran.ok, "{}", ran.stderr);
             Ok(ran.stdout)

@@ -4,7 +4,7 @@ use anyhow::ensure;
 use k8s_openapi::ByteString;
 
 use crate::harness::{ControlPlane, Operator, OperatorOptions, until};
-use crate::scene::{PATIENCE, Scene, cloud};
+use crate::operator_fixture::{DEADLINE, OperatorFixture, cloud};
 
 /// Of several lines, each of which would be recognised.
 const PASSWORD: &str = "canary-password-5c1a\ncanary-second-line-77e0\ncanary-third-line-9b42";
@@ -14,7 +14,7 @@ const BROKEN: &str = "canary broken token 41aa";
 const BOUND: &str = "https://canary-endpoint-08d3.example/";
 const ELSEWHERE: &str = "canary-other-key-6d15";
 
-/// As it stands in an object that the API server hands out, or in an `Authorization: Basic` header.
+/// In base64, as in an object that the API server returns, or in an `Authorization: Basic` header.
 fn base64(text: &str) -> String {
     let quoted = serde_json::to_string(&ByteString(text.as_bytes().to_vec())).unwrap();
     quoted.trim_matches(['"', '=']).to_owned()
@@ -36,12 +36,12 @@ async fn credentials_appear_nowhere_even_at_trace_level() -> anyhow::Result<()> 
         ],
     };
     let operator = Operator::start(plane, options).await?;
-    let scene = Scene { namespace, operator, cloud: cloud().await? };
-    scene.cloud.set_credentials("acme", PASSWORD);
+    let fixture = OperatorFixture { namespace, operator, cloud: cloud().await? };
+    fixture.cloud.set_credentials("acme", PASSWORD);
     let user = ("username", "acme".to_owned());
     let cases = [
         (
-            "well",
+            "healthy",
             "Collected",
             vec![user.clone(), ("password", PASSWORD.to_owned()), ("other", ELSEWHERE.to_owned())],
         ),
@@ -56,34 +56,34 @@ async fn credentials_appear_nowhere_even_at_trace_level() -> anyhow::Result<()> 
         ("lacking", "SecretKeyMissing", vec![("password", PASSWORD.to_owned())]),
     ];
     for (name, _, keys) in &cases {
-        scene.secret(name, keys).await?;
-        scene.put(name, scene.spec(name)).await?;
+        fixture.secret(name, keys).await?;
+        fixture.put(name, fixture.spec(name)).await?;
     }
     for (name, reason, _) in &cases {
-        scene.until_reason(name, "Ready", reason).await;
+        fixture.until_reason(name, "Ready", reason).await;
     }
     // A cloud that does harm, another token after a revocation, and a rotation.
-    scene.cloud.revoke_tokens();
-    scene.until_cycles(2).await;
+    fixture.cloud.revoke_tokens();
+    fixture.until_cycles(2).await;
     for fault in ["services:html", "metrics:wrong-json", "services:redirect"] {
-        scene.cloud.set_fault(fault.parse()?)?;
-        scene.until_cycles(2).await;
-        scene.cloud.clear_faults();
+        fixture.cloud.set_fault(fault.parse()?)?;
+        fixture.until_cycles(2).await;
+        fixture.cloud.clear_faults();
     }
-    scene.until_ready("well").await;
+    fixture.until_ready("healthy").await;
 
-    let mut places = vec![("the log".to_owned(), scene.operator.logs())];
+    let mut places = vec![("the log".to_owned(), fixture.operator.logs())];
     for kind in ["caas", "events", "servicemonitors"] {
-        let yaml = scene.namespace.kubectl(&["get", kind, "-o", "yaml", "--show-managed-fields"]).await?;
+        let yaml = fixture.namespace.kubectl(&["get", kind, "-o", "yaml", "--show-managed-fields"]).await?;
         places.push((kind.to_owned(), yaml.expect_ok()));
     }
-    let account = format!("/accounts/{}/well", scene.namespace.name());
+    let account = format!("/accounts/{}/healthy", fixture.namespace.name());
     let (metrics, legacy) = (format!("{account}/metrics"), format!("{account}/metrics/legacy"));
     for path in ["/", "/metrics", "/accounts", "/sd", &account, &metrics, &legacy] {
-        places.push((path.to_owned(), scene.operator.scrape(path).await?.1));
+        places.push((path.to_owned(), fixture.operator.scrape(path).await?.1));
     }
     for path in ["/livez", "/readyz"] {
-        places.push((path.to_owned(), scene.operator.health(path).await?.1));
+        places.push((path.to_owned(), fixture.operator.health(path).await?.1));
     }
 
     let log = &places[0].1;
@@ -95,7 +95,7 @@ async fn credentials_appear_nowhere_even_at_trace_level() -> anyhow::Result<()> 
     let api_token = std::fs::read_to_string(kubeconfig.path())?;
     let api_token: serde_json::Value = serde_json::from_str(&api_token)?;
     let api_token = api_token["users"][0]["user"]["token"].as_str().unwrap_or_default().to_owned();
-    let session = session_token(&scene.cloud.url()).await?;
+    let session = session_token(&fixture.cloud.url()).await?;
     let mut canaries = vec![api_token, session];
     for text in [PASSWORD, WRONG, TOKEN, BROKEN, BOUND, ELSEWHERE] {
         canaries.extend(text.lines().map(str::to_owned));
@@ -108,12 +108,12 @@ async fn credentials_appear_nowhere_even_at_trace_level() -> anyhow::Result<()> 
                 let from = text[..at].rfind('\n').map_or(0, |end| end + 1);
                 let line: String =
                     text[from..].lines().next().unwrap_or_default().chars().take(400).collect();
-                panic!("{canary} stands in {place}: {line}");
+                panic!("{canary} is in {place}: {line}");
             }
         }
     }
-    until(PATIENCE, "the operator to be well", async || {
-        ensure!(scene.operator.health("/readyz").await?.0 == 200, "it is not ready");
+    until(DEADLINE, "the operator to be healthy", async || {
+        ensure!(fixture.operator.health("/readyz").await?.0 == 200, "it is not ready");
         Ok(())
     })
     .await;

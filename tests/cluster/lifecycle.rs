@@ -1,4 +1,4 @@
-//! Accounts that go, come again, rest, and share a cloud.
+//! Accounts that are deleted, created again, suspended, or share a cloud.
 
 use anyhow::{Context, ensure};
 use caas_operator::simulator::{AccountSettings, Settings, Simulator};
@@ -7,41 +7,41 @@ use kube::api::{Api, DeleteParams, ListParams};
 use serde_json::{Value, json};
 
 use crate::harness::{ControlPlane, Operator, OperatorOptions, until};
-use crate::scene::{self, PATIENCE, Scene, cloud, login, spec, status};
+use crate::operator_fixture::{self, DEADLINE, OperatorFixture, cloud, login, spec, status};
 
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
 async fn made_again_under_the_same_name_an_account_knows_nothing_of_the_one_before() -> anyhow::Result<()> {
-    let scene = Scene::new("again").await?;
-    scene.account("acme").await?;
-    scene.until_ready("acme").await;
+    let fixture = OperatorFixture::new("again").await?;
+    fixture.account("acme").await?;
+    fixture.until_ready("acme").await;
     let accounts = vec![AccountSettings { services: 3, instances: 1, ..AccountSettings::new("acme") }];
     let other = Simulator::start(Settings { accounts, seed: 2, ..Settings::default() }).await?;
     other.set_fault("all:hang".parse()?)?;
     let mut spec = spec(&other, "acme");
     spec["collection"]["requestTimeout"] = json!("1m");
 
-    scene.delete("acme").await?;
-    scene.put("acme", spec).await?;
-    scene.secret("acme", &login(&other)).await?;
-    until(PATIENCE, "the new object to be looked after", async || {
-        ensure!(other.counts().in_flight > 0, "its cloud is not asked");
-        status(&scene.namespace, "acme").await
+    fixture.delete("acme").await?;
+    fixture.put("acme", spec).await?;
+    fixture.secret("acme", &login(&other)).await?;
+    until(DEADLINE, "the new object to be looked after", async || {
+        ensure!(other.counts().in_flight > 0, "its cloud has no request");
+        status(&fixture.namespace, "acme").await
     })
     .await;
 
-    let (code, body) = scene.metrics("acme").await?;
+    let (code, body) = fixture.metrics("acme").await?;
     assert_eq!(code, 503, "{body}");
-    let told = status(&scene.namespace, "acme").await?;
-    assert_eq!((told.services, told.instances), (None, None));
-    assert!(told.conditions.iter().all(|condition| condition.reason != "Collected"), "{told:?}");
+    let found = status(&fixture.namespace, "acme").await?;
+    assert_eq!((found.services, found.instances), (None, None));
+    assert!(found.conditions.iter().all(|condition| condition.reason != "Collected"), "{found:?}");
 
     other.clear_faults();
-    scene.patch("acme", json!({"spec": {"collection": {"requestTimeout": "10s"}}})).await?;
-    scene.until_ready("acme").await;
-    let told = status(&scene.namespace, "acme").await?;
-    assert_eq!((told.services, told.instances), (Some(3), Some(3)));
-    let (_, body) = scene.metrics("acme").await?;
+    fixture.patch("acme", json!({"spec": {"collection": {"requestTimeout": "10s"}}})).await?;
+    fixture.until_ready("acme").await;
+    let found = status(&fixture.namespace, "acme").await?;
+    assert_eq!((found.services, found.instances), (Some(3), Some(3)));
+    let (_, body) = fixture.metrics("acme").await?;
     assert_eq!(body.lines().filter(|line| line.starts_with("caas_service_info{")).count(), 3, "{body}");
     Ok(())
 }
@@ -49,37 +49,37 @@ async fn made_again_under_the_same_name_an_account_knows_nothing_of_the_one_befo
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
 async fn deleted_during_a_cycle_an_account_is_gone_at_once_and_for_good() -> anyhow::Result<()> {
-    let scene = Scene::new("mid-cycle").await?;
+    let fixture = OperatorFixture::new("mid-cycle").await?;
     let slow = cloud().await?;
-    scene.account("other").await?;
-    scene.secret("acme", &login(&slow)).await?;
+    fixture.account("other").await?;
+    fixture.secret("acme", &login(&slow)).await?;
     let mut spec = spec(&slow, "acme");
     spec["collection"]["requestTimeout"] = json!("5m");
-    scene.put("acme", spec).await?;
-    scene.until_ready("acme").await;
+    fixture.put("acme", spec).await?;
+    fixture.until_ready("acme").await;
     slow.set_fault("services:hang".parse()?)?;
-    until(PATIENCE, "a cycle that hangs", async || {
+    until(DEADLINE, "a cycle that hangs", async || {
         ensure!(slow.counts().in_flight > 0, "none");
         Ok(())
     })
     .await;
 
-    scene.delete("acme").await?;
-    until(PATIENCE, "the series to be gone, and the request", async || {
-        let (code, _) = scene.metrics("acme").await?;
+    fixture.delete("acme").await?;
+    until(DEADLINE, "the series to be gone, and the request", async || {
+        let (code, _) = fixture.metrics("acme").await?;
         ensure!(code == 404, "{code}");
         let counts = slow.counts();
         ensure!(counts.in_flight == 0, "{counts:?}");
         Ok(())
     })
     .await;
-    let asked = slow.counts().total;
+    let requests = slow.counts().total;
     slow.clear_faults();
-    scene.until_cycles(3).await;
-    assert_eq!(slow.counts().total, asked, "the cloud of a deleted account is asked no more");
-    assert_eq!(scene.metrics("acme").await?.0, 404);
-    assert_eq!(scene.accounts().get_opt("acme").await?, None);
-    let (_, own) = scene.operator.scrape("/metrics").await?;
+    fixture.until_cycles(3).await;
+    assert_eq!(slow.counts().total, requests, "a deleted account sends no more requests");
+    assert_eq!(fixture.metrics("acme").await?.0, 404);
+    assert_eq!(fixture.accounts().get_opt("acme").await?, None);
+    let (_, own) = fixture.operator.scrape("/metrics").await?;
     assert!(!own.contains("account=\"acme\""), "{own}");
     Ok(())
 }
@@ -87,33 +87,33 @@ async fn deleted_during_a_cycle_an_account_is_gone_at_once_and_for_good() -> any
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
 async fn deleted_while_their_secret_is_read_accounts_are_never_collected() -> anyhow::Result<()> {
-    let scene = Scene::new("mid-read").await?;
-    scene.secret("acme", &login(&scene.cloud)).await?;
-    // Far more than the reads of Secrets that are let through in a second, so that some wait for their turn.
+    let fixture = OperatorFixture::new("mid-read").await?;
+    fixture.secret("acme", &login(&fixture.cloud)).await?;
+    // Far more than the Secret reads allowed per second, so some are queued.
     let made = (0..60).map(|number| {
-        let scene = &scene;
-        async move { scene.put(&format!("short-lived-{number}"), scene.spec("acme")).await }
+        let fixture = &fixture;
+        async move { fixture.put(&format!("short-lived-{number}"), fixture.spec("acme")).await }
     });
     futures::future::try_join_all(made).await?;
-    until(PATIENCE, "the first to be collected", async || {
-        let (_, listed) = scene.operator.scrape("/accounts").await?;
+    until(DEADLINE, "the first to be collected", async || {
+        let (_, listed) = fixture.operator.scrape("/accounts").await?;
         ensure!(listed.contains("\"Collected\""), "{listed}");
         Ok(())
     })
     .await;
     let everyone = (&DeleteParams::default(), &ListParams::default());
-    scene.accounts().delete_collection(everyone.0, everyone.1).await?;
-    until(PATIENCE, "the accounts to be gone", async || {
-        let left = scene.accounts().list(&ListParams::default()).await?.items.len();
+    fixture.accounts().delete_collection(everyone.0, everyone.1).await?;
+    until(DEADLINE, "the accounts to be gone", async || {
+        let left = fixture.accounts().list(&ListParams::default()).await?.items.len();
         ensure!(left == 0, "{left} left");
         Ok(())
     })
     .await;
-    // Its turn comes after theirs.
-    scene.put("last", scene.spec("acme")).await?;
-    scene.until_ready("last").await;
+    // Its Secret is read after theirs.
+    fixture.put("last", fixture.spec("acme")).await?;
+    fixture.until_ready("last").await;
 
-    let (_, listed) = scene.operator.scrape("/accounts").await?;
+    let (_, listed) = fixture.operator.scrape("/accounts").await?;
     let listed: Value = serde_json::from_str(&listed)?;
     let names: Vec<_> =
         listed["accounts"].as_array().context("a list")?.iter().map(|one| &one["name"]).collect();
@@ -133,23 +133,23 @@ async fn a_namespace_goes_with_its_accounts_and_the_others_stay() -> anyhow::Res
     };
     let operator = Operator::start(plane, options).await?;
     for namespace in [&leaving, &staying] {
-        scene::secret(namespace, "acme", &login(&cloud)).await?;
-        scene::put(namespace, "acme", spec(&cloud, "acme")).await?;
+        operator_fixture::secret(namespace, "acme", &login(&cloud)).await?;
+        operator_fixture::put(namespace, "acme", spec(&cloud, "acme")).await?;
     }
     for namespace in [&leaving, &staying] {
-        scene::until_reason(namespace, "acme", "Ready", "Collected").await;
+        operator_fixture::until_reason(namespace, "acme", "Ready", "Collected").await;
     }
 
     leaving.delete().await?;
     let namespaces: Api<NamespaceObject> = Api::all(plane.client().await?);
-    until(PATIENCE, "the namespace to be gone", async || {
+    until(DEADLINE, "the namespace to be gone", async || {
         let left = namespaces.get_opt(leaving.name()).await?;
         ensure!(left.is_none(), "{:?}", left.and_then(|it| it.status));
         Ok(())
     })
     .await;
     let path = |namespace: &str| format!("/accounts/{namespace}/acme/metrics");
-    until(PATIENCE, "the series to be gone", async || {
+    until(DEADLINE, "the series to be gone", async || {
         let (code, _) = operator.scrape(&path(leaving.name())).await?;
         ensure!(code == 404, "{code}");
         Ok(())
@@ -163,30 +163,30 @@ async fn a_namespace_goes_with_its_accounts_and_the_others_stay() -> anyhow::Res
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
 async fn a_suspended_account_rests_until_it_is_resumed() -> anyhow::Result<()> {
-    let scene = Scene::new("suspend").await?;
+    let fixture = OperatorFixture::new("suspend").await?;
     let own = cloud().await?;
-    scene.account("other").await?;
-    scene.secret("acme", &login(&own)).await?;
-    scene.put("acme", spec(&own, "acme")).await?;
-    scene.until_ready("acme").await;
+    fixture.account("other").await?;
+    fixture.secret("acme", &login(&own)).await?;
+    fixture.put("acme", spec(&own, "acme")).await?;
+    fixture.until_ready("acme").await;
 
-    scene.patch("acme", json!({"spec": {"suspend": true}})).await?;
-    scene.until_reason("acme", "Ready", "Suspended").await;
-    scene.until_reason("acme", "ServiceMonitorReady", "Disabled").await;
-    assert_eq!(scene.metrics("acme").await?.0, 503);
+    fixture.patch("acme", json!({"spec": {"suspend": true}})).await?;
+    fixture.until_reason("acme", "Ready", "Suspended").await;
+    fixture.until_reason("acme", "ServiceMonitorReady", "Disabled").await;
+    assert_eq!(fixture.metrics("acme").await?.0, 503);
     let monitor = ["get", "servicemonitor", "caas-acme", "-o", "name"];
-    assert!(!scene.namespace.kubectl(&monitor).await?.ok);
+    assert!(!fixture.namespace.kubectl(&monitor).await?.ok);
     // A request may have been under way.
-    scene.until_cycles(1).await;
-    let asked = own.counts().total;
-    scene.until_cycles(3).await;
-    assert_eq!(own.counts().total, asked, "a suspended account is asked nothing");
+    fixture.until_cycles(1).await;
+    let requests = own.counts().total;
+    fixture.until_cycles(3).await;
+    assert_eq!(own.counts().total, requests, "a suspended account sends no requests");
 
-    scene.patch("acme", json!({"spec": {"suspend": false}})).await?;
-    scene.until_ready("acme").await;
-    assert_eq!(scene.metrics("acme").await?.0, 200);
-    scene.namespace.kubectl(&monitor).await?.expect_ok();
-    let events = scene.events("acme").await?;
+    fixture.patch("acme", json!({"spec": {"suspend": false}})).await?;
+    fixture.until_ready("acme").await;
+    assert_eq!(fixture.metrics("acme").await?.0, 200);
+    fixture.namespace.kubectl(&monitor).await?.expect_ok();
+    let events = fixture.events("acme").await?;
     assert!(events.iter().any(|(kind, reason, _)| kind == "Normal" && reason == "Suspended"), "{events:?}");
     Ok(())
 }
@@ -194,19 +194,19 @@ async fn a_suspended_account_rests_until_it_is_resumed() -> anyhow::Result<()> {
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
 async fn two_accounts_of_one_cloud_account_both_work_and_the_second_is_warned() -> anyhow::Result<()> {
-    let scene = Scene::new("twins").await?;
-    scene.account("first").await?;
-    scene.until_ready("first").await;
-    scene.account("second").await?;
-    scene.until_ready("second").await;
+    let fixture = OperatorFixture::new("twins").await?;
+    fixture.account("first").await?;
+    fixture.until_ready("first").await;
+    fixture.account("second").await?;
+    fixture.until_ready("second").await;
     for name in ["first", "second"] {
-        let (code, body) = scene.metrics(name).await?;
+        let (code, body) = fixture.metrics(name).await?;
         assert_eq!(code, 200);
         let series = body.lines().filter(|line| line.starts_with("caas_instance_info{")).count();
         assert_eq!(series, 4, "{body}");
     }
-    until(PATIENCE, "the warning", async || {
-        let events = scene.events("second").await?;
+    until(DEADLINE, "the warning", async || {
+        let events = fixture.events("second").await?;
         let warning = ("Warning".to_owned(), "SharedCloudAccount".to_owned(), 1);
         ensure!(events.contains(&warning), "{events:?}");
         Ok(())

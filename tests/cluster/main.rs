@@ -24,19 +24,23 @@ mod collected;
 #[cfg(test)]
 mod definitions;
 #[cfg(test)]
-mod lifecycle;
+mod fixture;
 #[cfg(test)]
-mod malice;
+mod harness_tests;
+#[cfg(test)]
+mod hostile_objects;
+#[cfg(test)]
+mod lifecycle;
 #[cfg(test)]
 mod monitors;
 #[cfg(test)]
 mod offline;
 #[cfg(test)]
+mod operator_fixture;
+#[cfg(test)]
 mod own_ca;
 #[cfg(test)]
 mod permissions;
-#[cfg(test)]
-mod quiet;
 #[cfg(test)]
 mod reasons;
 #[cfg(test)]
@@ -46,8 +50,4 @@ mod restarts;
 #[cfg(test)]
 mod rotation;
 #[cfg(test)]
-mod scene;
-#[cfg(test)]
-mod stage;
-#[cfg(test)]
-mod the_harness;
+mod writes;

@@ -1,4 +1,4 @@
-//! The program's own admission, for manifests without a cluster, is of the same mind as an API server.
+//! The program's own admission, for manifests without a cluster, agrees with an API server's.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::admission::{server, with};
 use crate::harness::ControlPlane;
 
-/// Values by the place that they are put at: right ones and wrong ones of each kind.
+/// Values by the JSON pointer that they are put at, valid and invalid ones of each kind.
 #[allow(clippy::too_many_lines)] // a table
 fn corpus() -> Vec<(&'static str, Vec<Value>)> {
     let nothing = || vec![json!(null), json!({}), json!([]), json!(""), json!(7), json!(true), json!("x")];
@@ -204,7 +204,7 @@ fn corpus() -> Vec<(&'static str, Vec<Value>)> {
     ]
 }
 
-/// Where the two differ: URLs that no client could ask are refused offline alone, since Go's parser takes them; labels and
+/// Where the two differ: URLs that no client could request are refused offline alone, since Go's parser takes them; labels and
 /// annotations of the account itself are checked by an API server alone.
 fn known_differences() -> BTreeSet<(String, String, &'static str)> {
     let endpoint =

@@ -8,7 +8,7 @@ use k8s_openapi::api::rbac::v1::ClusterRole;
 use serde_json::{Value, json};
 
 use crate::harness::{ControlPlane, Operator, OperatorOptions, SOON, until};
-use crate::scene::{PATIENCE, Scene, cloud};
+use crate::operator_fixture::{DEADLINE, OperatorFixture, cloud};
 
 /// Resource and verb.
 type Permission = (String, String);
@@ -70,25 +70,26 @@ async fn the_operator_uses_all_that_it_is_granted_and_is_refused_nothing() -> an
         ..OperatorOptions::default()
     };
     let operator = Operator::start(&plane, options).await?;
-    let mut scene = Scene { namespace: plane.namespace("team").await?, operator, cloud: cloud().await? };
+    let mut fixture =
+        OperatorFixture { namespace: plane.namespace("team").await?, operator, cloud: cloud().await? };
 
-    live(&scene).await?;
+    live(&fixture).await?;
 
     let user = "system:serviceaccount:caas-system:caas-operator";
     println!("{}", plane.audit_log()?.table(user));
     let granted = granted(&role(&manifests)?);
     assert_eq!(used(&plane, user)?, granted);
 
-    scene.operator.stop(SOON).await?;
+    fixture.operator.stop(SOON).await?;
     plane.apply(&bound("watcher", &["caas-operator", "watcher"])).await?;
     let options = OperatorOptions {
         kubeconfig: Some(plane.service_account("caas-system", "watcher").await?),
         args: vec!["--service-namespace=caas-system".to_owned(), "--watch-secrets".to_owned()],
         ..OperatorOptions::default()
     };
-    scene.operator = Operator::start(&plane, options).await?;
-    scene.account("watched").await?;
-    scene.until_ready("watched").await;
+    fixture.operator = Operator::start(&plane, options).await?;
+    fixture.account("watched").await?;
+    fixture.until_ready("watched").await;
 
     let more: BTreeSet<Permission> =
         ["list", "watch"].map(|verb| ("secrets".to_owned(), verb.to_owned())).into();
@@ -118,47 +119,51 @@ fn bound(account: &str, roles: &[&str]) -> String {
 }
 
 /// All that an account and its ServiceMonitor go through.
-async fn live(scene: &Scene) -> anyhow::Result<()> {
-    scene.put("acme", scene.spec("acme")).await?;
-    scene.until_reason("acme", "CredentialsReady", "SecretNotFound").await;
-    scene.secret("acme", &crate::scene::login(&scene.cloud)).await?;
-    scene.until_ready("acme").await;
-    scene.until_reason("acme", "ServiceMonitorReady", "Applied").await;
+async fn live(fixture: &OperatorFixture) -> anyhow::Result<()> {
+    fixture.put("acme", fixture.spec("acme")).await?;
+    fixture.until_reason("acme", "CredentialsReady", "SecretNotFound").await;
+    fixture.secret("acme", &crate::operator_fixture::login(&fixture.cloud)).await?;
+    fixture.until_ready("acme").await;
+    fixture.until_reason("acme", "ServiceMonitorReady", "Applied").await;
 
     // The same transition twice is one event that counts.
     for _ in 0..2 {
-        scene.cloud.set_fault("services:500".parse()?)?;
-        scene.until_reason("acme", "Ready", "CloudError").await;
-        scene.cloud.clear_faults();
-        scene.until_ready("acme").await;
+        fixture.cloud.set_fault("services:500".parse()?)?;
+        fixture.until_reason("acme", "Ready", "CloudError").await;
+        fixture.cloud.clear_faults();
+        fixture.until_ready("acme").await;
     }
     let monitor = ["servicemonitor", "caas-acme"];
     let interval = async || -> anyhow::Result<String> {
         let path = "-o=jsonpath={.spec.endpoints[0].interval}";
-        Ok(scene.namespace.kubectl(&["get", monitor[0], monitor[1], path]).await?.stdout)
+        Ok(fixture.namespace.kubectl(&["get", monitor[0], monitor[1], path]).await?.stdout)
     };
     let edit = r#"[{"op": "replace", "path": "/spec/endpoints/0/interval", "value": "7m"}]"#;
-    scene.namespace.kubectl(&["patch", monitor[0], monitor[1], "--type=json", "-p", edit]).await?.expect_ok();
-    until(PATIENCE, "the edit to be undone", async || {
+    fixture
+        .namespace
+        .kubectl(&["patch", monitor[0], monitor[1], "--type=json", "-p", edit])
+        .await?
+        .expect_ok();
+    until(DEADLINE, "the edit to be undone", async || {
         let now = interval().await?;
         ensure!(now == "5s", "{now:?}");
         Ok(())
     })
     .await;
-    scene.namespace.kubectl(&["delete", monitor[0], monitor[1]]).await?.expect_ok();
-    until(PATIENCE, "the ServiceMonitor to be put back", async || {
+    fixture.namespace.kubectl(&["delete", monitor[0], monitor[1]]).await?.expect_ok();
+    until(DEADLINE, "the ServiceMonitor to be put back", async || {
         let now = interval().await?;
         ensure!(now == "5s", "{now:?}");
         Ok(())
     })
     .await;
-    scene.patch("acme", json!({"spec": {"serviceMonitor": {"enabled": false}}})).await?;
-    scene.until_reason("acme", "ServiceMonitorReady", "Disabled").await;
-    scene.patch("acme", json!({"spec": {"suspend": true}})).await?;
-    scene.until_reason("acme", "Ready", "Suspended").await;
-    scene.delete("acme").await?;
-    until(PATIENCE, "the series to be gone", async || {
-        let (code, _) = scene.metrics("acme").await?;
+    fixture.patch("acme", json!({"spec": {"serviceMonitor": {"enabled": false}}})).await?;
+    fixture.until_reason("acme", "ServiceMonitorReady", "Disabled").await;
+    fixture.patch("acme", json!({"spec": {"suspend": true}})).await?;
+    fixture.until_reason("acme", "Ready", "Suspended").await;
+    fixture.delete("acme").await?;
+    until(DEADLINE, "the series to be gone", async || {
+        let (code, _) = fixture.metrics("acme").await?;
         ensure!(code == 404, "{code}");
         Ok(())
     })

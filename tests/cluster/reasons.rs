@@ -1,34 +1,35 @@
-//! Each reason of `CredentialsReady` and `Collecting` on a real API server, and that it goes with its cause.
+//! Each reason of `CredentialsReady` and `Collecting` on a real API server, set by its cause and cleared with it.
 
 use anyhow::{Context, ensure};
 use caas_operator::simulator::Running;
 use serde_json::{Value, json};
 
 use crate::harness::{ControlPlane, Operator, OperatorOptions, until};
-use crate::scene::{self, PATIENCE, Scene, cloud, login, spec};
+use crate::operator_fixture::{self, DEADLINE, OperatorFixture, cloud, login, spec};
 
 /// Keys of a Secret with their texts.
 type Keys = Vec<(&'static str, String)>;
 
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
-async fn what_is_wrong_with_a_secret_is_said_by_its_key_and_heals_with_it() -> anyhow::Result<()> {
-    let scene = Scene::new("secrets").await?;
-    let ours = scene.cloud.url();
-    // The right one under that name, but in a namespace that is none of the account's business.
+async fn a_faulty_secret_is_reported_by_its_key_until_it_is_corrected() -> anyhow::Result<()> {
+    let fixture = OperatorFixture::new("secrets").await?;
+    let ours = fixture.cloud.url();
+    // The right Secret under that name, but in another namespace than the account's.
     let elsewhere = ControlPlane::shared().await.namespace("elsewhere").await?;
-    scene::secret(&elsewhere, "absent", &login(&scene.cloud)).await?;
-    let [(_, username), (_, password)] = login(&scene.cloud);
+    operator_fixture::secret(&elsewhere, "absent", &login(&fixture.cloud)).await?;
+    let [(_, username), (_, password)] = login(&fixture.cloud);
     let user = ("username", username);
     let named =
-        |key: &str, account: &str| format!("Key {key} of Secret {}/{account} ", scene.namespace.name());
-    let lacking = |account: &str| format!("Secret {}/{account} has no key password.", scene.namespace.name());
+        |key: &str, account: &str| format!("Key {key} of Secret {}/{account} ", fixture.namespace.name());
+    let lacking =
+        |account: &str| format!("Secret {}/{account} has no key password.", fixture.namespace.name());
     let cases: [(&str, &str, Option<Keys>, String); 6] = [
         (
             "absent",
             "SecretNotFound",
             None,
-            format!("Secret {}/absent does not exist", scene.namespace.name()),
+            format!("Secret {}/absent does not exist", fixture.namespace.name()),
         ),
         ("lacking", "SecretKeyMissing", Some(vec![user.clone()]), lacking("lacking")),
         (
@@ -62,28 +63,28 @@ async fn what_is_wrong_with_a_secret_is_said_by_its_key_and_heals_with_it() -> a
     ];
     for (name, _, keys, _) in &cases {
         if let Some(keys) = keys {
-            scene.secret(name, keys).await?;
+            fixture.secret(name, keys).await?;
         }
-        scene.put(name, scene.spec(name)).await?;
+        fixture.put(name, fixture.spec(name)).await?;
     }
-    for (name, reason, _, message) in &cases {
-        let told = scene.until_reason(name, "CredentialsReady", reason).await;
-        assert!(told.starts_with(message.as_str()), "{name}: {told}");
-        assert_eq!(scene.until_reason(name, "Ready", reason).await, told);
-        scene.until_reason(name, "Collecting", "Pending").await;
+    for (name, reason, _, start) in &cases {
+        let message = fixture.until_reason(name, "CredentialsReady", reason).await;
+        assert!(message.starts_with(start.as_str()), "{name}: {message}");
+        assert_eq!(fixture.until_reason(name, "Ready", reason).await, message);
+        fixture.until_reason(name, "Collecting", "Pending").await;
     }
 
     // As an editor leaves it, and bound to the right endpoint by another spelling.
     let endpoint = ours.trim_end_matches('/').to_owned();
     let right = [user, ("password", format!("{password}\n")), ("endpoint", endpoint)];
     for (name, ..) in &cases {
-        scene.secret(name, &right).await?;
+        fixture.secret(name, &right).await?;
     }
     for (name, ..) in &cases {
-        scene.until_ready(name).await;
-        scene.until_reason(name, "CredentialsReady", "CredentialsFound").await;
+        fixture.until_ready(name).await;
+        fixture.until_reason(name, "CredentialsReady", "CredentialsFound").await;
     }
-    let logs = scene.operator.logs();
+    let logs = fixture.operator.logs();
     assert!(!logs.contains("panicked"), "{logs}");
     Ok(())
 }
@@ -92,9 +93,9 @@ async fn what_is_wrong_with_a_secret_is_said_by_its_key_and_heals_with_it() -> a
 #[ignore = "needs the real servers: run make test"]
 async fn an_account_that_cannot_be_collected_is_listed_with_its_reason_until_it_is_gone() -> anyhow::Result<()>
 {
-    let scene = Scene::new("listed").await?;
+    let fixture = OperatorFixture::new("listed").await?;
     let listed = async || {
-        let (_, all) = scene.operator.scrape("/accounts").await?;
+        let (_, all) = fixture.operator.scrape("/accounts").await?;
         let all: Value = serde_json::from_str(&all)?;
         let all = all["accounts"].as_array().context("a list")?.iter();
         let said =
@@ -102,29 +103,29 @@ async fn an_account_that_cannot_be_collected_is_listed_with_its_reason_until_it_
         anyhow::Ok(said.collect::<Vec<_>>())
     };
     let entry = |reason: &str, message: &str| ["acme", reason, message].map(|text| Some(text.to_owned()));
-    let is_target = async || anyhow::Ok(scene.operator.scrape("/sd").await?.1.contains("/acme/metrics"));
+    let is_target = async || anyhow::Ok(fixture.operator.scrape("/sd").await?.1.contains("/acme/metrics"));
 
-    scene.put("acme", scene.spec("acme")).await?;
-    let told = scene.until_reason("acme", "Ready", "SecretNotFound").await;
-    assert_eq!(listed().await?, [entry("SecretNotFound", &told)]);
-    assert_eq!(scene.metrics("acme").await?, (503, format!("{told}\n")));
+    fixture.put("acme", fixture.spec("acme")).await?;
+    let message = fixture.until_reason("acme", "Ready", "SecretNotFound").await;
+    assert_eq!(listed().await?, [entry("SecretNotFound", &message)]);
+    assert_eq!(fixture.metrics("acme").await?, (503, format!("{message}\n")));
     assert!(is_target().await?, "Prometheus is to see it fail");
 
-    scene.secret("acme", &login(&scene.cloud)).await?;
-    scene.until_ready("acme").await;
-    assert_eq!(scene.metrics("acme").await?.0, 200);
+    fixture.secret("acme", &login(&fixture.cloud)).await?;
+    fixture.until_ready("acme").await;
+    assert_eq!(fixture.metrics("acme").await?.0, 200);
 
-    scene.patch("acme", json!({"spec": {"suspend": true}})).await?;
-    let told = scene.until_reason("acme", "Ready", "Suspended").await;
-    assert_eq!(listed().await?, [entry("Suspended", &told)]);
-    assert_eq!(scene.metrics("acme").await?, (503, format!("{told}\n")));
+    fixture.patch("acme", json!({"spec": {"suspend": true}})).await?;
+    let message = fixture.until_reason("acme", "Ready", "Suspended").await;
+    assert_eq!(listed().await?, [entry("Suspended", &message)]);
+    assert_eq!(fixture.metrics("acme").await?, (503, format!("{message}\n")));
     assert!(!is_target().await?, "nor has it a ServiceMonitor");
-    let (_, own) = scene.operator.scrape("/metrics").await?;
+    let (_, own) = fixture.operator.scrape("/metrics").await?;
     assert!(own.contains("caas_operator_accounts{state=\"Suspended\"} 1"), "{own}");
 
-    scene.delete("acme").await?;
-    until(PATIENCE, "the account to be gone", async || {
-        let (code, _) = scene.metrics("acme").await?;
+    fixture.delete("acme").await?;
+    until(DEADLINE, "the account to be gone", async || {
+        let (code, _) = fixture.metrics("acme").await?;
         ensure!(code == 404, "{code}");
         Ok(())
     })
@@ -135,7 +136,7 @@ async fn an_account_that_cannot_be_collected_is_listed_with_its_reason_until_it_
 
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
-async fn a_secret_that_may_not_be_read_is_said_and_heals_with_the_permission() -> anyhow::Result<()> {
+async fn a_forbidden_secret_is_reported_until_its_read_is_permitted() -> anyhow::Result<()> {
     let plane = ControlPlane::shared().await;
     let namespace = plane.namespace("forbidden").await?;
     let cloud = cloud().await?;
@@ -168,18 +169,19 @@ subjects: [{{kind: ServiceAccount, name: operator, namespace: {}}}]
         ..OperatorOptions::default()
     };
     let _operator = Operator::start(plane, options).await?;
-    scene::secret(&namespace, "acme", &login(&cloud)).await?;
-    scene::put(&namespace, "acme", spec(&cloud, "acme")).await?;
+    operator_fixture::secret(&namespace, "acme", &login(&cloud)).await?;
+    operator_fixture::put(&namespace, "acme", spec(&cloud, "acme")).await?;
 
-    let told = scene::until_reason(&namespace, "acme", "CredentialsReady", "SecretForbidden").await;
+    let message =
+        operator_fixture::until_reason(&namespace, "acme", "CredentialsReady", "SecretForbidden").await;
     let expected = format!(
         "Secret {0}/acme may not be read: allow the operator's ServiceAccount to get Secrets in namespace {0}.",
         namespace.name()
     );
-    assert_eq!(told, expected);
+    assert_eq!(message, expected);
 
     namespace.apply(&role("- {apiGroups: [''], resources: [secrets], verbs: [get]}")).await?.expect_ok();
-    scene::until_reason(&namespace, "acme", "Ready", "Collected").await;
+    operator_fixture::until_reason(&namespace, "acme", "Ready", "Collected").await;
     Ok(())
 }
 
@@ -190,15 +192,15 @@ struct Case {
     says: &'static str,
     /// Set on its cloud, and cleared again.
     fault: Option<&'static str>,
-    /// Merged into its spec, and what mends it.
+    /// Merged into its spec, and the patch that fixes it.
     spec: Option<(Value, Value)>,
 }
 
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
-async fn what_keeps_an_account_from_being_collected_is_said_and_heals_with_its_cause() -> anyhow::Result<()> {
-    let scene = Scene::new("collecting").await?;
-    let url = scene.cloud.url();
+async fn each_cause_of_a_failed_collection_is_reported_until_it_is_fixed() -> anyhow::Result<()> {
+    let fixture = OperatorFixture::new("collecting").await?;
+    let url = fixture.cloud.url();
     let endpoint = |endpoint: &str| json!({"provider": {"alauda": {"endpoint": endpoint}}});
     let fault = |name, reason, says, fault| Case { name, reason, says, fault: Some(fault), spec: None };
     let spec = |name, reason, says, wrong, right| Case {
@@ -245,19 +247,19 @@ async fn what_keeps_an_account_from_being_collected_is_said_and_heals_with_its_c
             }
             None => None,
         };
-        let cloud = own.as_ref().unwrap_or(&scene.cloud);
-        scene.secret(case.name, &login(cloud)).await?;
-        let mut spec = scene::spec(cloud, case.name);
+        let cloud = own.as_ref().unwrap_or(&fixture.cloud);
+        fixture.secret(case.name, &login(cloud)).await?;
+        let mut spec = operator_fixture::spec(cloud, case.name);
         if let Some((wrong, _)) = &case.spec {
             merge(&mut spec, wrong);
         }
-        scene.put(case.name, spec).await?;
+        fixture.put(case.name, spec).await?;
         clouds.push(own);
     }
     for case in &cases {
-        let told = scene.until_reason(case.name, "Collecting", case.reason).await;
-        assert!(told.contains(case.says) && told.ends_with('.'), "{}: {told}", case.name);
-        assert_eq!(scene.until_reason(case.name, "Ready", case.reason).await, told);
+        let message = fixture.until_reason(case.name, "Collecting", case.reason).await;
+        assert!(message.contains(case.says) && message.ends_with('.'), "{}: {message}", case.name);
+        assert_eq!(fixture.until_reason(case.name, "Ready", case.reason).await, message);
     }
 
     for (case, cloud) in cases.iter().zip(&clouds) {
@@ -265,13 +267,13 @@ async fn what_keeps_an_account_from_being_collected_is_said_and_heals_with_its_c
             cloud.clear_faults();
         }
         if let Some((_, right)) = &case.spec {
-            scene.patch(case.name, json!({"spec": right})).await?;
+            fixture.patch(case.name, json!({"spec": right})).await?;
         }
     }
     for case in &cases {
-        scene.until_ready(case.name).await;
-        let told = scene.until_reason(case.name, "Collecting", "Collected").await;
-        assert_eq!(told, "All services and instances were collected.");
+        fixture.until_ready(case.name).await;
+        let message = fixture.until_reason(case.name, "Collecting", "Collected").await;
+        assert_eq!(message, "All services and instances were collected.");
     }
     Ok(())
 }
@@ -291,32 +293,32 @@ fn merge(into: &mut Value, patch: &Value) {
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
 async fn before_the_first_collection_ends_the_account_is_pending() -> anyhow::Result<()> {
-    let scene = Scene::new("pending").await?;
-    scene.cloud.set_fault("all:hang".parse()?)?;
-    scene.secret("acme", &login(&scene.cloud)).await?;
-    let mut slow = scene.spec("acme");
+    let fixture = OperatorFixture::new("pending").await?;
+    fixture.cloud.set_fault("all:hang".parse()?)?;
+    fixture.secret("acme", &login(&fixture.cloud)).await?;
+    let mut slow = fixture.spec("acme");
     slow["collection"] = json!({"interval": "1h", "requestTimeout": "5m"});
-    scene.put("acme", slow).await?;
+    fixture.put("acme", slow).await?;
 
-    let told = scene.until_reason("acme", "Collecting", "Pending").await;
-    assert_eq!(told, "The first collection has not ended yet.");
-    let (code, body) = scene.metrics("acme").await?;
+    let message = fixture.until_reason("acme", "Collecting", "Pending").await;
+    assert_eq!(message, "The first collection has not ended yet.");
+    let (code, body) = fixture.metrics("acme").await?;
     assert_eq!(code, 503, "{body}");
 
-    scene.cloud.clear_faults();
-    scene.put("acme", scene.spec("acme")).await?;
-    scene.until_ready("acme").await;
+    fixture.cloud.clear_faults();
+    fixture.put("acme", fixture.spec("acme")).await?;
+    fixture.until_ready("acme").await;
     Ok(())
 }
 
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
 async fn an_endpoint_that_the_administrator_does_not_list_gets_no_request() -> anyhow::Result<()> {
-    let scene = Scene::with("allowed", &["--allow-endpoint=https://caas.example.com/"]).await?;
-    scene.account("acme").await?;
-    let told = scene.until_reason("acme", "Collecting", "EndpointRefused").await;
-    assert!(told.contains("--allow-endpoint"), "{told}");
-    scene.until_reason("acme", "CredentialsReady", "CredentialsFound").await;
-    assert_eq!(scene.cloud.counts().total, 0);
+    let fixture = OperatorFixture::with("allowed", &["--allow-endpoint=https://caas.example.com/"]).await?;
+    fixture.account("acme").await?;
+    let message = fixture.until_reason("acme", "Collecting", "EndpointRefused").await;
+    assert!(message.contains("--allow-endpoint"), "{message}");
+    fixture.until_reason("acme", "CredentialsReady", "CredentialsFound").await;
+    assert_eq!(fixture.cloud.counts().total, 0);
     Ok(())
 }

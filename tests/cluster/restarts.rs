@@ -1,4 +1,4 @@
-//! The operator ends and starts again: nobody is left without an answer, and a restart is no news of any account.
+//! The operator stops and starts again: no scrape is cut off, and a restart writes nothing about any account.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
+use crate::fixture::{DEADLINE, Fixture};
 use crate::harness::{Calls, ControlPlane, Fault, Operator, OperatorOptions, Proxy, Times, until};
-use crate::stage::{PATIENCE, Stage};
 
 /// Kubernetes' own time from SIGTERM to SIGKILL.
 const GRACE: Duration = Duration::from_secs(30);
@@ -36,34 +36,38 @@ async fn on_sigterm_readiness_goes_first_and_a_scrape_under_way_is_finished() ->
     let plane = ControlPlane::shared().await;
     let accounts = vec![AccountSettings { services: 20, instances: 25, ..AccountSettings::new("acme") }];
     let settings = Settings { accounts, ..Settings::default() };
-    let stage = Stage::with(plane.namespace("sigterm").await?, settings).await?;
+    let fixture = Fixture::with(plane.namespace("sigterm").await?, settings).await?;
     let proxy = Proxy::start(plane).await?;
     let kubeconfig = Some(proxy.kubeconfig(&plane.admin()?)?);
-    let mut operator = Operator::start(plane, OperatorOptions { kubeconfig, ..stage.options() }).await?;
-    stage.account_with("acme", json!({"collection": {"requestsPerSecond": 1000}})).await?;
-    stage.ready("acme").await;
-    let (_, whole) = operator.scrape(&stage.path("acme")).await?;
+    let mut operator = Operator::start(plane, OperatorOptions { kubeconfig, ..fixture.options() }).await?;
+    fixture.account_with("acme", json!({"collection": {"requestsPerSecond": 1000}})).await?;
+    fixture.until_ready("acme").await;
+    let (_, whole) = operator.scrape(&fixture.path("acme")).await?;
     assert!(whole.len() > 500_000, "{} bytes wait nowhere", whole.len());
 
     // A reconcile under way keeps the operator from ending at once.
-    let waiting = stage.call("get", "secrets", "other");
+    let waiting = fixture.call("get", "secrets", "other");
     proxy.inject(waiting.clone(), Fault::Hang, Times::Always);
-    stage.account("other").await?;
-    until(PATIENCE, "a reconcile that waits", async || {
+    fixture.account("other").await?;
+    until(DEADLINE, "a reconcile that waits", async || {
         ensure!(proxy.count(&waiting) > 0, "none yet");
         Ok(())
     })
     .await;
-    let mut scrape = slow_scrape(&operator, &stage.path("acme")).await?;
+    let mut scrape = slow_scrape(&operator, &fixture.path("acme")).await?;
     operator.signal("TERM");
 
-    until(PATIENCE, "readiness to go", async || {
+    until(DEADLINE, "readiness to go", async || {
         let (code, body) = operator.health("/readyz").await?;
         ensure!(code == 503 && body.contains("shutting down"), "{code} {body}");
         Ok(())
     })
     .await;
-    assert_eq!(operator.scrape(&stage.path("acme")).await?.0, 200, "who has not heard yet is still served");
+    assert_eq!(
+        operator.scrape(&fixture.path("acme")).await?.0,
+        200,
+        "a client that still sends requests here is still served"
+    );
     let mut rest = Vec::new();
     scrape.read_to_end(&mut rest).await?;
     let rest = String::from_utf8(rest)?;
@@ -81,18 +85,18 @@ async fn on_sigterm_readiness_goes_first_and_a_scrape_under_way_is_finished() ->
 #[ignore = "needs the real servers: run make test"]
 async fn an_api_server_that_answers_nothing_does_not_keep_the_operator_from_ending() -> anyhow::Result<()> {
     let plane = ControlPlane::shared().await;
-    let stage = Stage::set(plane.namespace("hung-stop").await?).await?;
+    let fixture = Fixture::new(plane.namespace("hung-stop").await?).await?;
     let proxy = Proxy::start(plane).await?;
     let kubeconfig = Some(proxy.kubeconfig(&plane.admin()?)?);
-    let mut operator = Operator::start(plane, OperatorOptions { kubeconfig, ..stage.options() }).await?;
-    stage.account("acme").await?;
-    stage.ready("acme").await;
+    let mut operator = Operator::start(plane, OperatorOptions { kubeconfig, ..fixture.options() }).await?;
+    fixture.account("acme").await?;
+    fixture.until_ready("acme").await;
     proxy.inject(Calls::all(), Fault::Hang, Times::Always);
     // A changed spec may name another Secret, so that is read first.
-    let reads = stage.calls("get", "secrets");
+    let reads = fixture.calls("get", "secrets");
     let before = proxy.count(&reads);
-    stage.change("acme", json!({"spec": {"serviceMonitor": {"enabled": false}}})).await?;
-    until(PATIENCE, "a call that waits", async || {
+    fixture.patch("acme", json!({"spec": {"serviceMonitor": {"enabled": false}}})).await?;
+    until(DEADLINE, "a call that waits", async || {
         ensure!(proxy.count(&reads) > before, "none yet");
         Ok(())
     })
@@ -103,17 +107,17 @@ async fn an_api_server_that_answers_nothing_does_not_keep_the_operator_from_endi
 
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
-async fn after_a_crash_the_next_one_takes_over_and_a_restart_is_no_news() -> anyhow::Result<()> {
+async fn after_a_crash_the_next_pod_takes_over_and_a_restart_writes_nothing() -> anyhow::Result<()> {
     let plane = ControlPlane::shared().await;
-    let stage = Stage::set(plane.namespace("crash").await?).await?;
-    let mut operator = stage.operator().await?;
+    let fixture = Fixture::new(plane.namespace("crash").await?).await?;
+    let mut operator = fixture.start_operator().await?;
     let nowhere =
         json!({"provider": {"alauda": {"endpoint": "http://127.0.0.1:9/v1/", "namespace": "acme"}}});
-    stage.account("acme").await?;
-    stage.account("doomed").await?;
-    stage.account_with("unreachable", nowhere).await?;
-    stage.account_with("rejected", json!({"provider": {"alauda": {"namespace": "acme-too"}}})).await?;
-    stage
+    fixture.account("acme").await?;
+    fixture.account("doomed").await?;
+    fixture.account_with("unreachable", nowhere).await?;
+    fixture.account_with("rejected", json!({"provider": {"alauda": {"namespace": "acme-too"}}})).await?;
+    fixture
         .namespace
         .apply(
             &json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "rejected"},
@@ -122,24 +126,24 @@ async fn after_a_crash_the_next_one_takes_over_and_a_restart_is_no_news() -> any
         )
         .await?
         .expect_ok();
-    stage.ready("acme").await;
-    stage.ready("doomed").await;
-    stage.becomes("unreachable", "Ready", "CloudUnreachable").await;
-    stage.becomes("rejected", "Ready", "LoginRejected").await;
-    // Where the twins were told of and the events have arrived, nothing is left to say.
-    stage.cycles(4).await;
+    fixture.until_ready("acme").await;
+    fixture.until_ready("doomed").await;
+    fixture.until_reason("unreachable", "Ready", "CloudUnreachable").await;
+    fixture.until_reason("rejected", "Ready", "LoginRejected").await;
+    // Nothing is left to report once the duplicates were reported and the events have arrived.
+    fixture.until_cycles(4).await;
     operator.kill().await?;
 
     let names = ["acme", "unreachable", "rejected"];
     let mut before = Vec::new();
     for name in names {
-        before.push((stage.accounts().get(name).await?.resource_version(), stage.events(name).await?));
+        before.push((fixture.accounts().get(name).await?.resource_version(), fixture.events(name).await?));
     }
     let monitors = async || -> anyhow::Result<Vec<String>> {
-        let list = stage.monitors().list(&ListParams::default()).await?;
+        let list = fixture.monitors().list(&ListParams::default()).await?;
         Ok(list.iter().map(|it| format!("{} {:?}", it.name_any(), it.resource_version())).collect())
     };
-    stage.delete("doomed").await?;
+    fixture.delete("doomed").await?;
     let without = async || -> anyhow::Result<Vec<String>> {
         Ok(monitors().await?.into_iter().filter(|it| !it.starts_with("caas-doomed ")).collect())
     };
@@ -147,9 +151,9 @@ async fn after_a_crash_the_next_one_takes_over_and_a_restart_is_no_news() -> any
 
     let proxy = Proxy::start(plane).await?;
     let kubeconfig = Some(proxy.kubeconfig(&plane.admin()?)?);
-    let operator = Operator::start(plane, OperatorOptions { kubeconfig, ..stage.options() }).await?;
-    stage.scraped(&operator, "acme", 200).await;
-    until(PATIENCE, "all three to be collected or refused again", async || {
+    let operator = Operator::start(plane, OperatorOptions { kubeconfig, ..fixture.options() }).await?;
+    fixture.until_scraped(&operator, "acme", 200).await;
+    until(DEADLINE, "all three to be collected or refused again", async || {
         let (_, body) = operator.scrape("/accounts").await?;
         for word in ["Collected", "CloudUnreachable", "LoginRejected"] {
             ensure!(body.contains(word), "no {word} in {body}");
@@ -157,21 +161,21 @@ async fn after_a_crash_the_next_one_takes_over_and_a_restart_is_no_news() -> any
         Ok(())
     })
     .await;
-    stage.cycles(3).await;
+    fixture.until_cycles(3).await;
     let mut after = Vec::new();
     for name in names {
-        after.push((stage.accounts().get(name).await?.resource_version(), stage.events(name).await?));
+        after.push((fixture.accounts().get(name).await?.resource_version(), fixture.events(name).await?));
     }
     assert_eq!(after, before);
     assert_eq!(without().await?, monitors_before);
     for verb in ["create", "update", "patch", "delete"] {
-        let written = proxy.seen(&stage.calls(verb, "*"));
+        let written = proxy.seen(&fixture.calls(verb, "*"));
         assert!(written.is_empty(), "{written:?}");
     }
-    assert_eq!(operator.scrape(&stage.path("doomed")).await?.0, 404);
+    assert_eq!(operator.scrape(&fixture.path("doomed")).await?.0, 404);
 
-    stage.account("later").await?;
-    stage.ready("later").await;
+    fixture.account("later").await?;
+    fixture.until_ready("later").await;
     let lists = proxy.count(&Calls::new("list", "*"));
     assert!(lists <= 4, "{lists} lists");
     Ok(())
@@ -181,24 +185,24 @@ async fn after_a_crash_the_next_one_takes_over_and_a_restart_is_no_news() -> any
 #[ignore = "needs the real servers: run make test"]
 async fn an_account_outside_of_the_operators_namespaces_is_not_touched() -> anyhow::Result<()> {
     let plane = ControlPlane::shared().await;
-    let mut stages = Vec::new();
+    let mut fixtures = Vec::new();
     for hint in ["scope-a", "scope-b", "scope-c"] {
-        stages.push(Stage::set(plane.namespace(hint).await?).await?);
+        fixtures.push(Fixture::new(plane.namespace(hint).await?).await?);
     }
     let proxy = Proxy::start(plane).await?;
     let options = OperatorOptions {
-        namespaces: stages.iter().take(2).map(|stage| stage.namespace.name().to_owned()).collect(),
+        namespaces: fixtures.iter().take(2).map(|fixture| fixture.namespace.name().to_owned()).collect(),
         kubeconfig: Some(proxy.kubeconfig(&plane.admin()?)?),
         ..OperatorOptions::default()
     };
     let operator = Operator::start(plane, options).await?;
-    let outside = stages.last().context("three stages")?;
+    let outside = fixtures.last().context("three fixtures")?;
     outside.account("acme").await?;
-    for stage in stages.iter().take(2) {
-        stage.account("acme").await?;
-        stage.ready("acme").await;
-        stage.cycles(2).await;
-        stage.scraped(&operator, "acme", 200).await;
+    for fixture in fixtures.iter().take(2) {
+        fixture.account("acme").await?;
+        fixture.until_ready("acme").await;
+        fixture.until_cycles(2).await;
+        fixture.until_scraped(&operator, "acme", 200).await;
     }
 
     assert_eq!(outside.cloud.counts().total, 0);
@@ -208,7 +212,7 @@ async fn an_account_outside_of_the_operators_namespaces_is_not_touched() -> anyh
     let everywhere = proxy.seen(&Calls::new("*", "*").of("/"));
     assert!(everywhere.iter().all(|seen| seen.request.verb == "get"), "{everywhere:?}");
 
-    stages.first().context("a first")?.delete("acme").await?;
-    stages.first().context("a first")?.scraped(&operator, "acme", 404).await;
+    fixtures.first().context("a first")?.delete("acme").await?;
+    fixtures.first().context("a first")?.until_scraped(&operator, "acme", 404).await;
     Ok(())
 }

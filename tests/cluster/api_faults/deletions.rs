@@ -7,46 +7,46 @@ use kube::api::Api;
 use serde_json::json;
 
 use super::{Given, STATUS, given, seen};
+use crate::fixture::{DEADLINE, Fixture, MONITORS};
 use crate::harness::{ControlPlane, Fault, Proxy, Times, until};
-use crate::stage::{MONITORS, PATIENCE, Stage};
 
 /// What the operator has written about `acme`.
-fn writes(stage: &Stage, proxy: &Proxy) -> usize {
-    let status = proxy.count(&stage.call("patch", STATUS, "acme"));
-    status + proxy.count(&stage.call("*", MONITORS, "caas-acme"))
+fn writes(fixture: &Fixture, proxy: &Proxy) -> usize {
+    let status = proxy.count(&fixture.call("patch", STATUS, "acme"));
+    status + proxy.count(&fixture.call("*", MONITORS, "caas-acme"))
 }
 
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
 async fn an_account_deleted_while_it_is_collected_leaves_at_once_and_writes_nothing() -> anyhow::Result<()> {
-    let Given { stage, proxy, operator } = given("deleted").await?;
-    let witness = Stage::set(ControlPlane::shared().await.namespace("witness").await?).await?;
+    let Given { fixture, proxy, operator } = given("deleted").await?;
+    let witness = Fixture::new(ControlPlane::shared().await.namespace("witness").await?).await?;
     // The cycle does not end by itself, which would be written.
-    stage.account_with("acme", json!({"collection": {"requestTimeout": "5m"}})).await?;
-    stage.ready("acme").await;
-    stage.cloud.set_fault(CloudFault::new(FaultKind::Hang).on("metrics"))?;
-    until(PATIENCE, "a cycle that waits for the cloud", async || {
-        ensure!(stage.cloud.counts().in_flight > 0, "{:?}", stage.cloud.counts());
+    fixture.account_with("acme", json!({"collection": {"requestTimeout": "5m"}})).await?;
+    fixture.until_ready("acme").await;
+    fixture.cloud.set_fault(CloudFault::new(FaultKind::Hang).on("metrics"))?;
+    until(DEADLINE, "a cycle that waits for the cloud", async || {
+        ensure!(fixture.cloud.counts().in_flight > 0, "{:?}", fixture.cloud.counts());
         Ok(())
     })
     .await;
 
-    let before = writes(&stage, &proxy);
-    stage.delete("acme").await?;
-    stage.scraped(&operator, "acme", 404).await;
-    until(PATIENCE, "the cycle to be given up", async || {
-        ensure!(stage.cloud.counts().in_flight == 0, "{:?}", stage.cloud.counts());
+    let before = writes(&fixture, &proxy);
+    fixture.delete("acme").await?;
+    fixture.until_scraped(&operator, "acme", 404).await;
+    until(DEADLINE, "the cycle to be given up", async || {
+        ensure!(fixture.cloud.counts().in_flight == 0, "{:?}", fixture.cloud.counts());
         Ok(())
     })
     .await;
-    stage.cloud.clear_faults();
-    let asked = stage.cloud.counts().total;
-    // Another account at another cloud says how time goes by.
+    fixture.cloud.clear_faults();
+    let requests = fixture.cloud.counts().total;
+    // Cycles of another account at another cloud show that time has passed.
     let spec = json!({"provider": {"alauda": {"endpoint": witness.cloud.url()}}});
-    stage.account_with("witness", spec).await?;
-    witness.cycles(4).await;
-    assert_eq!(stage.cloud.counts().total, asked);
-    assert_eq!(writes(&stage, &proxy), before);
+    fixture.account_with("witness", spec).await?;
+    witness.until_cycles(4).await;
+    assert_eq!(fixture.cloud.counts().total, requests);
+    assert_eq!(writes(&fixture, &proxy), before);
     assert!(!operator.scrape("/metrics").await?.1.contains("account=\"acme\""));
     Ok(())
 }
@@ -54,23 +54,23 @@ async fn an_account_deleted_while_it_is_collected_leaves_at_once_and_writes_noth
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
 async fn an_account_deleted_while_its_secret_is_read_is_never_collected() -> anyhow::Result<()> {
-    let Given { stage, proxy, operator } = given("deleted-early").await?;
-    let witness = Stage::set(ControlPlane::shared().await.namespace("witness-early").await?).await?;
-    let read = stage.call("get", "secrets", "acme");
+    let Given { fixture, proxy, operator } = given("deleted-early").await?;
+    let witness = Fixture::new(ControlPlane::shared().await.namespace("witness-early").await?).await?;
+    let read = fixture.call("get", "secrets", "acme");
     proxy.inject(read.clone(), Fault::Hold, Times::Always);
-    stage.account("acme").await?;
+    fixture.account("acme").await?;
     seen(&proxy, &read, 1).await;
-    stage.delete("acme").await?;
+    fixture.delete("acme").await?;
     // Once a later account is known, the deletion is known.
     let spec = json!({"provider": {"alauda": {"endpoint": witness.cloud.url()}}});
-    stage.account_with("witness", spec).await?;
-    stage.ready("witness").await;
+    fixture.account_with("witness", spec).await?;
+    fixture.until_ready("witness").await;
     proxy.heal();
 
-    witness.cycles(3).await;
-    assert_eq!(stage.cloud.counts().total, 0);
-    assert_eq!(writes(&stage, &proxy), 0);
-    assert_eq!(operator.scrape(&stage.path("acme")).await?.0, 404);
+    witness.until_cycles(3).await;
+    assert_eq!(fixture.cloud.counts().total, 0);
+    assert_eq!(writes(&fixture, &proxy), 0);
+    assert_eq!(operator.scrape(&fixture.path("acme")).await?.0, 404);
     assert!(!operator.logs().contains("could not be reconciled"));
     Ok(())
 }
@@ -78,18 +78,18 @@ async fn an_account_deleted_while_its_secret_is_read_is_never_collected() -> any
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
 async fn an_account_deleted_with_its_namespace_hangs_on_nothing() -> anyhow::Result<()> {
-    let Given { stage, proxy, operator } = given("namespace").await?;
-    stage.account("acme").await?;
-    stage.ready("acme").await;
-    stage.namespace.delete().await?;
-    stage.scraped(&operator, "acme", 404).await;
-    until(PATIENCE, "the namespace to be gone", async || {
-        let namespaces: Api<NamespaceObject> = Api::all(stage.namespace.client());
-        ensure!(namespaces.get_opt(stage.namespace.name()).await?.is_none(), "it is still there");
+    let Given { fixture, proxy, operator } = given("namespace").await?;
+    fixture.account("acme").await?;
+    fixture.until_ready("acme").await;
+    fixture.namespace.delete().await?;
+    fixture.until_scraped(&operator, "acme", 404).await;
+    until(DEADLINE, "the namespace to be gone", async || {
+        let namespaces: Api<NamespaceObject> = Api::all(fixture.namespace.client());
+        ensure!(namespaces.get_opt(fixture.namespace.name()).await?.is_none(), "it is still there");
         Ok(())
     })
     .await;
-    println!("writes of the status: {}", proxy.count(&stage.calls("patch", STATUS)));
+    println!("writes of the status: {}", proxy.count(&fixture.calls("patch", STATUS)));
     assert_eq!(operator.health("/readyz").await?.0, 200);
     Ok(())
 }

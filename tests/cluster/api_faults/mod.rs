@@ -11,30 +11,30 @@ use std::time::Duration;
 use anyhow::ensure;
 use tokio::time::Instant;
 
+use crate::fixture::{DEADLINE, Fixture};
 use crate::harness::{Calls, ControlPlane, Operator, OperatorOptions, Proxy, until};
-use crate::stage::{PATIENCE, Stage};
 
 const STATUS: &str = "caasaccounts.caas-operator.io/status";
 
 /// An operator of one namespace, with a proxy between it and the API server.
 struct Given {
-    stage: Stage,
+    fixture: Fixture,
     proxy: Proxy,
     operator: Operator,
 }
 
 async fn given(hint: &str) -> anyhow::Result<Given> {
     let plane = ControlPlane::shared().await;
-    let stage = Stage::set(plane.namespace(hint).await?).await?;
+    let fixture = Fixture::new(plane.namespace(hint).await?).await?;
     let proxy = Proxy::start(plane).await?;
     let kubeconfig = Some(proxy.kubeconfig(&plane.admin()?)?);
-    let operator = Operator::start(plane, OperatorOptions { kubeconfig, ..stage.options() }).await?;
-    Ok(Given { stage, proxy, operator })
+    let operator = Operator::start(plane, OperatorOptions { kubeconfig, ..fixture.options() }).await?;
+    Ok(Given { fixture, proxy, operator })
 }
 
 /// Waits until the proxy has seen so many calls.
 async fn seen(proxy: &Proxy, calls: &Calls, times: usize) {
-    until(PATIENCE, &format!("{times} of {calls:?}"), async || {
+    until(DEADLINE, &format!("{times} of {calls:?}"), async || {
         let seen = proxy.count(calls);
         ensure!(seen >= times, "{seen} so far");
         Ok(())

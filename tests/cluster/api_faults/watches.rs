@@ -1,4 +1,4 @@
-//! A watch is cut, turned away, too old or silent: what it missed is found all the same.
+//! A watch is cut, refused, too old or silent: what it missed is found all the same.
 
 use std::time::Duration;
 
@@ -10,25 +10,25 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::{Given, gaps, given, seen};
+use crate::fixture::{ACCOUNTS, DEADLINE, MONITORS};
 use crate::harness::{Calls, Fault, Proxy, Times, until};
-use crate::stage::{ACCOUNTS, MONITORS, PATIENCE};
 
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
 async fn what_happened_while_nobody_could_watch_is_found_by_a_new_list() -> anyhow::Result<()> {
-    let Given { stage, proxy, operator } = given("gone").await?;
+    let Given { fixture, proxy, operator } = given("gone").await?;
     for name in ["acme", "doomed"] {
-        stage.account(name).await?;
-        stage.ready(name).await;
+        fixture.account(name).await?;
+        fixture.until_ready(name).await;
     }
     proxy.inject(Calls::all(), Fault::Cut, Times::Always);
     proxy.cut_connections();
 
-    stage.delete("doomed").await?;
-    stage.account("later").await?;
-    stage.monitors().delete("caas-acme", &DeleteParams::default()).await?;
-    stage.cycles(4).await;
-    stage.scraped(&operator, "doomed", 200).await;
+    fixture.delete("doomed").await?;
+    fixture.account("later").await?;
+    fixture.monitors().delete("caas-acme", &DeleteParams::default()).await?;
+    fixture.until_cycles(4).await;
+    fixture.until_scraped(&operator, "doomed", 200).await;
     proxy.heal();
     let watches = Calls::new("watch", "*");
     let lists = Calls::new("list", "*");
@@ -37,14 +37,14 @@ async fn what_happened_while_nobody_could_watch_is_found_by_a_new_list() -> anyh
     proxy.inject(Calls::new("watch", ACCOUNTS), Fault::watch_gone(), Times::Next(1));
     proxy.inject(Calls::new("watch", MONITORS), Fault::gone(), Times::Next(1));
 
-    stage.scraped(&operator, "doomed", 404).await;
-    stage.ready("later").await;
-    until(PATIENCE, "the deleted ServiceMonitor to come again", async || {
-        Ok(stage.monitors().get("caas-acme").await.map(drop)?)
+    fixture.until_scraped(&operator, "doomed", 404).await;
+    fixture.until_ready("later").await;
+    until(DEADLINE, "the deleted ServiceMonitor to come again", async || {
+        Ok(fixture.monitors().get("caas-acme").await.map(drop)?)
     })
     .await;
     seen(&proxy, &lists, before + 2).await;
-    stage.cycles(4).await;
+    fixture.until_cycles(4).await;
     assert!(proxy.count(&lists) <= before + 4, "{:?}", proxy.seen(&lists));
     assert!(proxy.open_watches(&watches) >= 2);
     Ok(())
@@ -53,26 +53,26 @@ async fn what_happened_while_nobody_could_watch_is_found_by_a_new_list() -> anyh
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
 async fn a_watch_that_is_answered_with_410_lists_again() -> anyhow::Result<()> {
-    let Given { stage, proxy, operator } = given("answered-gone").await?;
+    let Given { fixture, proxy, operator } = given("answered-gone").await?;
     for name in ["acme", "doomed"] {
-        stage.account(name).await?;
-        stage.ready(name).await;
+        fixture.account(name).await?;
+        fixture.until_ready(name).await;
     }
-    let kinds = [ACCOUNTS, MONITORS].map(|kind| (stage.calls("watch", kind), stage.calls("list", kind)));
+    let kinds = [ACCOUNTS, MONITORS].map(|kind| (fixture.calls("watch", kind), fixture.calls("list", kind)));
     for (watches, _) in &kinds {
         proxy.inject(watches.clone(), Fault::gone(), Times::Always);
     }
     let before = kinds.each_ref().map(|(watches, lists)| (proxy.count(watches), proxy.count(lists)));
     proxy.cut_connections();
 
-    // No watch can tell of these.
-    stage.delete("doomed").await?;
-    stage.account("later").await?;
-    stage.monitors().delete("caas-acme", &DeleteParams::default()).await?;
-    stage.scraped(&operator, "doomed", 404).await;
-    stage.ready("later").await;
-    until(PATIENCE, "the deleted ServiceMonitor to come again", async || {
-        Ok(stage.monitors().get("caas-acme").await.map(drop)?)
+    // No watch delivers these.
+    fixture.delete("doomed").await?;
+    fixture.account("later").await?;
+    fixture.monitors().delete("caas-acme", &DeleteParams::default()).await?;
+    fixture.until_scraped(&operator, "doomed", 404).await;
+    fixture.until_ready("later").await;
+    until(DEADLINE, "the deleted ServiceMonitor to come again", async || {
+        Ok(fixture.monitors().get("caas-acme").await.map(drop)?)
     })
     .await;
     // As long as it lasts it is a list a watch, with a wait before each.
@@ -84,9 +84,9 @@ async fn a_watch_that_is_answered_with_410_lists_again() -> anyhow::Result<()> {
     }
 
     proxy.heal();
-    stage.delete("later").await?;
-    stage.scraped(&operator, "later", 404).await;
-    until(PATIENCE, "a watch of each kind", async || {
+    fixture.delete("later").await?;
+    fixture.until_scraped(&operator, "later", 404).await;
+    until(DEADLINE, "a watch of each kind", async || {
         for (watches, _) in &kinds {
             ensure!(proxy.open_watches(watches) == 1, "none among {watches:?}");
         }
@@ -95,7 +95,7 @@ async fn a_watch_that_is_answered_with_410_lists_again() -> anyhow::Result<()> {
     .await;
     let lists = Calls::new("list", "*");
     let healed = proxy.count(&lists);
-    stage.cycles(2).await;
+    fixture.until_cycles(2).await;
     assert_eq!(proxy.count(&lists), healed);
     Ok(())
 }
@@ -114,41 +114,41 @@ enum Missed {
 async fn made_again_while_nobody_watched_an_account_starts_from_nothing() -> anyhow::Result<()> {
     for missed in [Missed::Listed, Missed::Changed] {
         println!("{missed:?}");
-        let Given { stage, proxy, operator } = given("made-again").await?;
-        // Its ServiceMonitor would go with the first object, and be told of.
+        let Given { fixture, proxy, operator } = given("made-again").await?;
+        // Its ServiceMonitor would be removed with the first object, and the removal reported.
         let spec = json!({"collection": {"requestTimeout": "5m"}, "serviceMonitor": {"enabled": false}});
-        stage.account_with("acme", spec.clone()).await?;
-        stage.ready("acme").await;
+        fixture.account_with("acme", spec.clone()).await?;
+        fixture.until_ready("acme").await;
         stall(&proxy, ACCOUNTS).await;
-        let before = stage.accounts().get("acme").await?;
-        stage.delete("acme").await?;
-        stage.account_with("acme", spec).await?;
-        let again = stage.accounts().get("acme").await?;
+        let before = fixture.accounts().get("acme").await?;
+        fixture.delete("acme").await?;
+        fixture.account_with("acme", spec).await?;
+        let again = fixture.accounts().get("acme").await?;
         assert_ne!(again.uid(), before.uid());
 
         // The new object waits for its Secret, and then for its cloud: whatever is served meanwhile is of the old one.
-        proxy.inject(stage.call("get", "secrets", "acme"), Fault::Hold, Times::Always);
-        stage.cloud.set_fault(CloudFault::new(FaultKind::Hang))?;
+        proxy.inject(fixture.call("get", "secrets", "acme"), Fault::Hold, Times::Always);
+        fixture.cloud.set_fault(CloudFault::new(FaultKind::Hang))?;
         let fault = match missed {
             Missed::Listed => Fault::watch_gone(),
             Missed::Changed => Fault::WatchModified(serde_json::to_value(&again)?),
         };
-        proxy.inject(stage.calls("watch", ACCOUNTS), fault, Times::Next(1));
+        proxy.inject(fixture.calls("watch", ACCOUNTS), fault, Times::Next(1));
         proxy.cut_connections();
-        stage.nothing_left(&operator, "acme").await;
+        fixture.until_nothing_left(&operator, "acme").await;
         proxy.heal();
-        stage.scraped(&operator, "acme", 503).await;
-        stage.cloud.clear_faults();
-        stage.change("acme", json!({"spec": {"collection": {"requestTimeout": "10s"}}})).await?;
-        stage.ready("acme").await;
-        stage.scraped(&operator, "acme", 200).await;
+        fixture.until_scraped(&operator, "acme", 503).await;
+        fixture.cloud.clear_faults();
+        fixture.patch("acme", json!({"spec": {"collection": {"requestTimeout": "10s"}}})).await?;
+        fixture.until_ready("acme").await;
+        fixture.until_scraped(&operator, "acme", 200).await;
     }
     Ok(())
 }
 
 /// Silences the watch of a kind, which may just be ending by itself to begin anew.
 async fn stall(proxy: &Proxy, kind: &str) {
-    until(PATIENCE, &format!("a watch of {kind} to silence"), async || {
+    until(DEADLINE, &format!("a watch of {kind} to silence"), async || {
         ensure!(proxy.stall(&Calls::new("watch", kind)) == 1, "none is open");
         Ok(())
     })
@@ -158,10 +158,10 @@ async fn stall(proxy: &Proxy, kind: &str) {
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
 async fn a_watch_that_falls_silent_is_noticed_within_a_bounded_time() -> anyhow::Result<()> {
-    let Given { stage, proxy, operator } = given("silent").await?;
+    let Given { fixture, proxy, operator } = given("silent").await?;
     for name in ["acme", "doomed"] {
-        stage.account(name).await?;
-        stage.ready(name).await;
+        fixture.account(name).await?;
+        fixture.until_ready(name).await;
     }
     let mut silenced = Vec::new();
     for kind in [ACCOUNTS, MONITORS] {
@@ -170,14 +170,14 @@ async fn a_watch_that_falls_silent_is_noticed_within_a_bounded_time() -> anyhow:
         let before = proxy.count(&watches);
         silenced.push((watches, before, Instant::now()));
     }
-    stage.delete("doomed").await?;
-    stage.monitors().delete("caas-acme", &DeleteParams::default()).await?;
-    stage.account("later").await?;
+    fixture.delete("doomed").await?;
+    fixture.monitors().delete("caas-acme", &DeleteParams::default()).await?;
+    fixture.account("later").await?;
 
-    stage.scraped(&operator, "doomed", 404).await;
-    stage.ready("later").await;
-    until(PATIENCE, "the deleted ServiceMonitor to come again", async || {
-        Ok(stage.monitors().get("caas-acme").await.map(drop)?)
+    fixture.until_scraped(&operator, "doomed", 404).await;
+    fixture.until_ready("later").await;
+    until(DEADLINE, "the deleted ServiceMonitor to come again", async || {
+        Ok(fixture.monitors().get("caas-acme").await.map(drop)?)
     })
     .await;
     // A watch is given up after its minute and a quarter. One without a bound of its own would last for five.

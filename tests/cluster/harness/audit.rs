@@ -1,4 +1,4 @@
-//! The API server's audit log: who asked for what, and what they were told. For the permissions that the operator uses.
+//! The API server's audit log: who requested what, with which result. For the permissions that the operator uses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -24,7 +24,7 @@ pub(crate) struct AuditLog {
 pub(crate) struct Entry {
     /// Such as `system:serviceaccount:team-a:caas-operator`.
     pub(crate) user: String,
-    /// What they asked for.
+    /// What was requested.
     pub(crate) request: Request,
     /// The answer's code.
     pub(crate) code: u16,
@@ -37,7 +37,7 @@ pub(crate) struct Entry {
 pub(crate) struct Usage {
     /// How often.
     pub(crate) calls: usize,
-    /// In which namespaces; an empty name stands for the cluster or all namespaces.
+    /// In which namespaces; an empty name means the cluster or all namespaces.
     pub(crate) namespaces: BTreeSet<String>,
     /// Which codes came back.
     pub(crate) codes: BTreeSet<u16>,
@@ -155,7 +155,7 @@ impl From<Event> for Entry {
             None => (path, "/".to_owned()),
             Some(it) => {
                 let resource = resource_name(&it.resource, &it.api_group, &it.subresource);
-                // A namespace stands in its own call's reference as namespace and as name.
+                // A call about a namespace has it both as namespace and as name.
                 let namespace = if it.resource == "namespaces" { "" } else { &it.namespace };
                 (resource, format!("{namespace}/{}", it.name))
             }

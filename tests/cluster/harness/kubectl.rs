@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::kubeconfig::Kubeconfig;
 use crate::servers::server;
 
-/// Far more than anything takes that is asked here, so that a busy machine fails no test.
+/// Far longer than any command here takes, so that a busy machine fails no test.
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// What `kubectl`, or another program that people run, printed and how it ended.

@@ -7,7 +7,7 @@
 //! - [`Namespace`]: a test's own
 //! - [`Operator`]: the real binary, running
 //! - [`Proxy`]: the API server with faults on demand
-//! - [`audit::AuditLog`]: who asked the API server for what
+//! - [`audit::AuditLog`]: who requested what from the API server
 //! - [`until`]: waits for a condition, and says what it last saw
 //!
 //! Everything started here ends with the test process however that ends; see [`scratch`] and [`process`].

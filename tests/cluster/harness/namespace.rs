@@ -9,7 +9,7 @@ use super::cluster::Cluster;
 use super::kubeconfig::Kubeconfig;
 use super::kubectl::{Ran, kubectl};
 
-/// See the module. Asked to go when dropped, without waiting for it.
+/// A namespace for one test. Dropping it starts its deletion, without waiting for the end.
 pub(crate) struct Namespace {
     name: String,
     client: Client,

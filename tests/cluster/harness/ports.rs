@@ -1,4 +1,4 @@
-//! Free loopback ports for servers that cannot be asked which port they took.
+//! Free loopback ports for servers that do not report which port they took.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, TcpListener};

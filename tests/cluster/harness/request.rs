@@ -2,10 +2,10 @@
 //! audit log. Knows nothing of either.
 
 /// A call. `resource` is written as `kubectl auth can-i` takes it: `secrets`, `caasaccounts.caas-operator.io/status`; a path
-/// that names no resource stands there as it is (`/readyz`).
+/// that names no resource is kept as it is (`/readyz`).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Request {
-    /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`; of a plain path, the method.
+    /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`; for a plain path, the method.
     pub(crate) verb: String,
     /// See the type.
     pub(crate) resource: String,

@@ -1,4 +1,4 @@
-//! The definition of ServiceMonitors is somebody else's: it may be missing, go, or be of another time.
+//! The ServiceMonitor CRD belongs to Prometheus Operator: it may be missing, be removed, or have another version.
 
 use std::path::PathBuf;
 
@@ -7,15 +7,15 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::{monitor, no_monitor};
+use crate::fixture::{DEADLINE, Fixture};
 use crate::harness::{ControlPlane, Operator, OperatorOptions};
 use crate::servers::server;
-use crate::stage::{PATIENCE, Stage};
 
 fn definition() -> PathBuf {
     server("prometheus-operator-crds").join("monitoring.coreos.com_servicemonitors.yaml")
 }
 
-/// The definition as Prometheus Operator before 0.47 had it: without a field that we write.
+/// The CRD of Prometheus Operator before 0.47, without a field that we write.
 fn older_definition() -> anyhow::Result<String> {
     let mut crd: Value = serde_saphyr::from_str(&std::fs::read_to_string(definition())?)?;
     let spec = crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties");
@@ -26,7 +26,7 @@ fn older_definition() -> anyhow::Result<String> {
     Ok(crd.to_string())
 }
 
-/// A definition that takes what this program cannot read, as one of another time may.
+/// A CRD that accepts objects that this program cannot read, as one of another version may.
 fn lenient_definition() -> anyhow::Result<String> {
     let mut crd: Value = serde_saphyr::from_str(&std::fs::read_to_string(definition())?)?;
     let spec = crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties");
@@ -41,63 +41,63 @@ async fn one_edited_into_what_cannot_be_read_is_put_back_and_is_removed_when_swi
     let plane = ControlPlane::own().await?;
     plane.install_our_crds().await?;
     plane.apply(&lenient_definition()?).await?;
-    let stage = Stage::set(plane.namespace("unreadable").await?).await?;
-    let mut operator = stage.operator().await?;
-    stage.account("acme").await?;
-    stage.ready("acme").await;
+    let fixture = Fixture::new(plane.namespace("unreadable").await?).await?;
+    let mut operator = fixture.start_operator().await?;
+    fixture.account("acme").await?;
+    fixture.until_ready("acme").await;
     let edit = async |value: Value| {
         let patch = json!({"spec": {"keepDroppedTargets": value}});
-        stage.monitors().patch("caas-acme", &PatchParams::default(), &Patch::Merge(&patch)).await
+        fixture.monitors().patch("caas-acme", &PatchParams::default(), &Patch::Merge(&patch)).await
     };
     for value in [json!(-1), json!("many")] {
         edit(value).await?;
-        monitor(&stage, "it to be put back", |it| it.data["spec"]["keepDroppedTargets"] == 1).await;
+        monitor(&fixture, "it to be put back", |it| it.data["spec"]["keepDroppedTargets"] == 1).await;
     }
 
-    operator.stop(PATIENCE).await?;
+    operator.stop(DEADLINE).await?;
     edit(json!("many")).await?;
-    stage.change("acme", json!({"spec": {"serviceMonitor": {"enabled": false}}})).await?;
-    let _operator = stage.operator().await?;
-    stage.becomes("acme", "ServiceMonitorReady", "Disabled").await;
-    no_monitor(&stage).await;
+    fixture.patch("acme", json!({"spec": {"serviceMonitor": {"enabled": false}}})).await?;
+    let _operator = fixture.start_operator().await?;
+    fixture.until_reason("acme", "ServiceMonitorReady", "Disabled").await;
+    no_monitor(&fixture).await;
     Ok(())
 }
 
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
-async fn a_definition_that_is_missing_or_goes_or_is_too_old_heals_without_a_restart() -> anyhow::Result<()> {
+async fn a_crd_that_is_missing_removed_or_too_old_is_reported_until_it_is_fixed() -> anyhow::Result<()> {
     let plane = ControlPlane::own().await?;
     plane.install_our_crds().await?;
-    let stage = Stage::set(plane.namespace("definition").await?).await?;
+    let fixture = Fixture::new(plane.namespace("definition").await?).await?;
     // Of the whole cluster.
-    let options = OperatorOptions { namespaces: Vec::new(), ..stage.options() };
+    let options = OperatorOptions { namespaces: Vec::new(), ..fixture.options() };
     let mut operator = Operator::start(&plane, options).await?;
 
-    stage.account("acme").await?;
-    stage.becomes("acme", "ServiceMonitorReady", "CRDNotInstalled").await;
-    stage.becomes("acme", "Collecting", "Collected").await;
-    stage.scraped(&operator, "acme", 200).await;
-    // Discovery is asked every 10 s; to be told once more is no news.
-    stage.cycles(5).await;
-    assert_eq!(stage.events("acme").await?.get("CRDNotInstalled"), Some(&1));
+    fixture.account("acme").await?;
+    fixture.until_reason("acme", "ServiceMonitorReady", "CRDNotInstalled").await;
+    fixture.until_reason("acme", "Collecting", "Collected").await;
+    fixture.until_scraped(&operator, "acme", 200).await;
+    // Discovery is queried every 10 s; an unchanged answer is not reported again.
+    fixture.until_cycles(5).await;
+    assert_eq!(fixture.events("acme").await?.get("CRDNotInstalled"), Some(&1));
 
     plane.install_service_monitors().await?;
-    stage.ready("acme").await;
-    monitor(&stage, "it to be written", |_| true).await;
+    fixture.until_ready("acme").await;
+    monitor(&fixture, "it to be written", |_| true).await;
 
     plane.remove_service_monitors().await?;
-    stage.becomes("acme", "ServiceMonitorReady", "CRDNotInstalled").await;
-    stage.cycles(2).await;
+    fixture.until_reason("acme", "ServiceMonitorReady", "CRDNotInstalled").await;
+    fixture.until_cycles(2).await;
     assert_eq!(operator.health("/readyz").await?.0, 200);
-    stage.scraped(&operator, "acme", 200).await;
+    fixture.until_scraped(&operator, "acme", 200).await;
 
     plane.apply(&older_definition()?).await?;
-    let message = stage.becomes("acme", "ServiceMonitorReady", "Invalid").await;
+    let message = fixture.until_reason("acme", "ServiceMonitorReady", "Invalid").await;
     assert!(message.contains("older"), "{message}");
 
     plane.install_service_monitors().await?;
-    stage.ready("acme").await;
-    monitor(&stage, "it to come again", |_| true).await;
+    fixture.until_ready("acme").await;
+    monitor(&fixture, "it to come again", |_| true).await;
     assert_eq!(operator.exited()?, None);
     Ok(())
 }

@@ -10,27 +10,27 @@ mod switched_off;
 use anyhow::{Context, ensure};
 use kube::api::DynamicObject;
 
+use crate::fixture::{DEADLINE, Fixture};
 use crate::harness::{ControlPlane, until};
-use crate::stage::{PATIENCE, Stage};
 
-async fn stage(hint: &str) -> anyhow::Result<Stage> {
-    Stage::set(ControlPlane::shared().await.namespace(hint).await?).await
+async fn fixture(hint: &str) -> anyhow::Result<Fixture> {
+    Fixture::new(ControlPlane::shared().await.namespace(hint).await?).await
 }
 
 /// The ServiceMonitor of `acme`, once it is as `check` wants it.
-async fn monitor(stage: &Stage, awaited: &str, check: impl Fn(&DynamicObject) -> bool) -> DynamicObject {
-    until(PATIENCE, awaited, async || {
-        let stands = stage.monitors().get_opt("caas-acme").await?.context("there is none")?;
-        ensure!(check(&stands), "{}", serde_json::to_string(&stands.data)?);
-        Ok(stands)
+async fn monitor(fixture: &Fixture, awaited: &str, check: impl Fn(&DynamicObject) -> bool) -> DynamicObject {
+    until(DEADLINE, awaited, async || {
+        let found = fixture.monitors().get_opt("caas-acme").await?.context("there is none")?;
+        ensure!(check(&found), "{}", serde_json::to_string(&found.data)?);
+        Ok(found)
     })
     .await
 }
 
 /// Waits until `acme` has no ServiceMonitor.
-async fn no_monitor(stage: &Stage) {
-    until(PATIENCE, "the ServiceMonitor to go", async || {
-        ensure!(stage.monitors().get_opt("caas-acme").await?.is_none(), "it still stands");
+async fn no_monitor(fixture: &Fixture) {
+    until(DEADLINE, "the ServiceMonitor to go", async || {
+        ensure!(fixture.monitors().get_opt("caas-acme").await?.is_none(), "it still exists");
         Ok(())
     })
     .await;

@@ -1,35 +1,35 @@
-//! A ServiceMonitor that the API server refuses is told, and mended.
+//! A ServiceMonitor that the API server refuses is reported, and written once the cause is fixed.
 
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{monitor, stage};
+use super::{fixture, monitor};
+use crate::fixture::{Fixture, MONITORS};
 use crate::harness::{Kubeconfig, Operator, OperatorOptions, Proxy};
-use crate::stage::{MONITORS, Stage};
 
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
-async fn a_label_that_the_api_server_refuses_is_told_and_mended() -> anyhow::Result<()> {
-    let stage = stage("invalid").await?;
-    let operator = stage.operator().await?;
+async fn a_label_that_the_api_server_refuses_is_reported_until_it_is_fixed() -> anyhow::Result<()> {
+    let fixture = fixture("invalid").await?;
+    let operator = fixture.start_operator().await?;
     // Our rules let this prefix pass; the API server knows that a DNS name has no empty part.
     let labels = json!({"serviceMonitor": {"labels": {"a..b/release": "stack"}}});
-    stage.account_with("acme", labels).await?;
+    fixture.account_with("acme", labels).await?;
 
-    let message = stage.becomes("acme", "ServiceMonitorReady", "Invalid").await;
+    let message = fixture.until_reason("acme", "ServiceMonitorReady", "Invalid").await;
     assert!(message.contains("spec.serviceMonitor"), "{message}");
-    stage.becomes("acme", "Collecting", "Collected").await;
-    stage.scraped(&operator, "acme", 200).await;
+    fixture.until_reason("acme", "Collecting", "Collected").await;
+    fixture.until_scraped(&operator, "acme", 200).await;
 
-    stage.change("acme", json!({"spec": {"serviceMonitor": {"labels": {"a..b/release": null}}}})).await?;
-    stage.ready("acme").await;
+    fixture.patch("acme", json!({"spec": {"serviceMonitor": {"labels": {"a..b/release": null}}}})).await?;
+    fixture.until_ready("acme").await;
     Ok(())
 }
 
 /// What a `ServiceAccount` of the namespace is granted, by the name of the role.
-fn grant(stage: &Stage, role: &str, rules: &Value) -> Vec<Value> {
-    let namespace = stage.namespace.name();
+fn grant(fixture: &Fixture, role: &str, rules: &Value) -> Vec<Value> {
+    let namespace = fixture.namespace.name();
     let api = "rbac.authorization.k8s.io";
     vec![
         json!({"apiVersion": format!("{api}/v1"), "kind": "Role", "metadata": {"name": role}, "rules": rules}),
@@ -40,55 +40,55 @@ fn grant(stage: &Stage, role: &str, rules: &Value) -> Vec<Value> {
 }
 
 /// A kubeconfig of an operator that may do everything here but what concerns ServiceMonitors.
-async fn without_monitors(stage: &Stage) -> anyhow::Result<Kubeconfig> {
+async fn without_monitors(fixture: &Fixture) -> anyhow::Result<Kubeconfig> {
     let rules = json!([
         {"apiGroups": ["caas-operator.io"], "resources": ["caasaccounts"], "verbs": ["list", "watch"]},
         {"apiGroups": ["caas-operator.io"], "resources": ["caasaccounts/status"], "verbs": ["patch"]},
         {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]},
         {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
     ]);
-    apply(stage, grant(stage, "caas-operator", &rules)).await?;
-    stage.namespace.service_account("caas-operator").await
+    apply(fixture, grant(fixture, "caas-operator", &rules)).await?;
+    fixture.namespace.service_account("caas-operator").await
 }
 
-async fn apply(stage: &Stage, items: Vec<Value>) -> anyhow::Result<()> {
+async fn apply(fixture: &Fixture, items: Vec<Value>) -> anyhow::Result<()> {
     let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
-    stage.namespace.apply(&list.to_string()).await?.expect_ok();
+    fixture.namespace.apply(&list.to_string()).await?.expect_ok();
     Ok(())
 }
 
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
-async fn what_is_forbidden_is_told_while_collection_goes_on_until_it_is_granted() -> anyhow::Result<()> {
-    let stage = stage("forbidden").await?;
-    let proxy = Proxy::start(stage.namespace.cluster()).await?;
-    let kubeconfig = proxy.kubeconfig(&without_monitors(&stage).await?)?;
-    let options = OperatorOptions { kubeconfig: Some(kubeconfig), ..stage.options() };
-    let operator = Operator::start(stage.namespace.cluster(), options).await?;
-    stage.account("acme").await?;
+async fn a_forbidden_service_monitor_is_reported_while_collection_goes_on() -> anyhow::Result<()> {
+    let fixture = fixture("forbidden").await?;
+    let proxy = Proxy::start(fixture.namespace.cluster()).await?;
+    let kubeconfig = proxy.kubeconfig(&without_monitors(&fixture).await?)?;
+    let options = OperatorOptions { kubeconfig: Some(kubeconfig), ..fixture.options() };
+    let operator = Operator::start(fixture.namespace.cluster(), options).await?;
+    fixture.account("acme").await?;
 
-    let message = stage.becomes("acme", "ServiceMonitorReady", "Forbidden").await;
+    let message = fixture.until_reason("acme", "ServiceMonitorReady", "Forbidden").await;
     assert!(message.contains("servicemonitors.monitoring.coreos.com"), "{message}");
-    stage.becomes("acme", "Collecting", "Collected").await;
-    stage.scraped(&operator, "acme", 200).await;
+    fixture.until_reason("acme", "Collecting", "Collected").await;
+    fixture.until_scraped(&operator, "acme", 200).await;
     assert_eq!(operator.health("/readyz").await?.0, 200);
-    let asked = || proxy.count(&stage.calls("*", MONITORS));
-    let (before, since) = (asked(), Instant::now());
-    stage.cycles(3).await;
-    let (more, bound) = (asked() - before, since.elapsed() + Duration::from_secs(5));
+    let requests = || proxy.count(&fixture.calls("*", MONITORS));
+    let (before, since) = (requests(), Instant::now());
+    fixture.until_cycles(3).await;
+    let (more, bound) = (requests() - before, since.elapsed() + Duration::from_secs(5));
     assert!(Duration::from_secs(more.try_into()?) <= bound, "{more} calls in {:?}", since.elapsed());
 
-    // Who wants none has nothing to grant.
-    stage.account_with("none", json!({"serviceMonitor": {"enabled": false}})).await?;
-    stage.becomes("none", "ServiceMonitorReady", "Disabled").await;
-    assert_eq!(stage.events("none").await?.get("Forbidden"), None);
+    // Without a ServiceMonitor no permission is needed.
+    fixture.account_with("none", json!({"serviceMonitor": {"enabled": false}})).await?;
+    fixture.until_reason("none", "ServiceMonitorReady", "Disabled").await;
+    assert_eq!(fixture.events("none").await?.get("Forbidden"), None);
 
     let verbs = json!(["get", "list", "watch", "create", "patch", "delete"]);
     let rules =
         json!([{"apiGroups": ["monitoring.coreos.com"], "resources": ["servicemonitors"], "verbs": verbs}]);
-    apply(&stage, grant(&stage, "monitors", &rules)).await?;
-    stage.ready("acme").await;
-    monitor(&stage, "it to be written", |_| true).await;
-    assert_eq!(stage.events("acme").await?.get("Forbidden"), Some(&1));
+    apply(&fixture, grant(&fixture, "monitors", &rules)).await?;
+    fixture.until_ready("acme").await;
+    monitor(&fixture, "it to be written", |_| true).await;
+    assert_eq!(fixture.events("acme").await?.get("Forbidden"), Some(&1));
     Ok(())
 }

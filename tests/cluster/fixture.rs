@@ -1,5 +1,5 @@
-//! What tests of faults begin with: a namespace with a cloud of its own and accounts in it. The operator is started apart,
-//! since it is what they stop, cut off and start again. Knows the custom resource, nothing of the operator's insides.
+//! The fixture of tests that stop, disconnect and restart the operator: a namespace, a simulated cloud and accounts in it.
+//! Each test starts the operator itself. Knows the custom resource, nothing of the operator's internals.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::harness::{Calls, Namespace, Operator, OperatorOptions, until};
 
 /// For what takes a few cycles, a backoff or a period of the operator on a machine that does much else.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(300);
 
 /// The CaasAccounts' name in calls.
 pub(crate) const ACCOUNTS: &str = "caasaccounts.caas-operator.io";
@@ -24,15 +24,15 @@ pub(crate) const ACCOUNTS: &str = "caasaccounts.caas-operator.io";
 /// The ServiceMonitors' name in calls.
 pub(crate) const MONITORS: &str = "servicemonitors.monitoring.coreos.com";
 
-/// See the module.
-pub(crate) struct Stage {
+/// A namespace and a simulated cloud.
+pub(crate) struct Fixture {
     pub(crate) namespace: Namespace,
     pub(crate) cloud: Running,
 }
 
-impl Stage {
+impl Fixture {
     /// A namespace, and a cloud whose user has two services of one instance.
-    pub(crate) async fn set(namespace: Namespace) -> anyhow::Result<Self> {
+    pub(crate) async fn new(namespace: Namespace) -> anyhow::Result<Self> {
         let accounts = vec![AccountSettings { services: 2, instances: 1, ..AccountSettings::new("acme") }];
         Self::with(namespace, Settings { accounts, ..Settings::default() }).await
     }
@@ -52,7 +52,7 @@ impl Stage {
     }
 
     /// Starts the operator, limited to this namespace.
-    pub(crate) async fn operator(&self) -> anyhow::Result<Operator> {
+    pub(crate) async fn start_operator(&self) -> anyhow::Result<Operator> {
         Operator::start(self.namespace.cluster(), self.options()).await
     }
 
@@ -88,23 +88,23 @@ impl Stage {
     }
 
     /// Merges something into an account.
-    pub(crate) async fn change(&self, name: &str, patch: Value) -> anyhow::Result<()> {
+    pub(crate) async fn patch(&self, name: &str, patch: Value) -> anyhow::Result<()> {
         self.accounts().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await?;
         Ok(())
     }
 
-    /// Deletes an account, past every proxy.
+    /// Deletes an account, directly, not through a proxy.
     pub(crate) async fn delete(&self, name: &str) -> anyhow::Result<()> {
         self.accounts().delete(name, &DeleteParams::default()).await?;
         Ok(())
     }
 
-    /// The accounts, past every proxy.
+    /// The accounts, directly, not through a proxy.
     pub(crate) fn accounts(&self) -> Api<CaasAccount> {
         self.namespace.api()
     }
 
-    /// The ServiceMonitors, past every proxy.
+    /// The ServiceMonitors, directly, not through a proxy.
     pub(crate) fn monitors(&self) -> Api<DynamicObject> {
         let kind = GroupVersionKind::gvk("monitoring.coreos.com", "v1", "ServiceMonitor");
         let resource = ApiResource::from_gvk(&kind);
@@ -114,34 +114,34 @@ impl Stage {
     /// One condition of an account.
     pub(crate) async fn condition(&self, name: &str, condition: &str) -> anyhow::Result<Condition> {
         let status = self.accounts().get(name).await?.status.context("no status yet")?;
-        let found = status.conditions.iter().find(|stands| stands.type_ == condition);
+        let found = status.conditions.iter().find(|found| found.type_ == condition);
         found.cloned().with_context(|| format!("no {condition} in {:?}", status.conditions))
     }
 
     /// Waits until a condition has this reason, and returns its message.
-    pub(crate) async fn becomes(&self, name: &str, condition: &str, reason: &str) -> String {
-        until(PATIENCE, &format!("{condition} of {name} to be {reason}"), async || {
-            let stands = self.condition(name, condition).await?;
-            ensure!(stands.reason == reason, "{}: {}", stands.reason, stands.message);
-            Ok(stands.message)
+    pub(crate) async fn until_reason(&self, name: &str, condition: &str, reason: &str) -> String {
+        until(DEADLINE, &format!("{condition} of {name} to be {reason}"), async || {
+            let found = self.condition(name, condition).await?;
+            ensure!(found.reason == reason, "{}: {}", found.reason, found.message);
+            Ok(found.message)
         })
         .await
     }
 
     /// Waits until an account is ready.
-    pub(crate) async fn ready(&self, name: &str) {
-        until(PATIENCE, &format!("{name} to be ready"), async || {
-            let stands = self.condition(name, "Ready").await?;
-            ensure!(stands.status == "True", "{}: {}", stands.reason, stands.message);
+    pub(crate) async fn until_ready(&self, name: &str) {
+        until(DEADLINE, &format!("{name} to be ready"), async || {
+            let found = self.condition(name, "Ready").await?;
+            ensure!(found.status == "True", "{}: {}", found.reason, found.message);
             Ok(())
         })
         .await;
     }
 
-    /// Waits until this cloud was asked for its inventory so many times more.
-    pub(crate) async fn cycles(&self, more: u64) {
+    /// Waits until this cloud has served its inventory so many times more.
+    pub(crate) async fn until_cycles(&self, more: u64) {
         let before = self.cloud.counts()["services_page"];
-        until(PATIENCE.max(Duration::from_secs(more)), &format!("{more} more cycles"), async || {
+        until(DEADLINE.max(Duration::from_secs(more)), &format!("{more} more cycles"), async || {
             let now = self.cloud.counts()["services_page"];
             ensure!(now >= before + more, "{} so far", now - before);
             Ok(())
@@ -154,7 +154,7 @@ impl Stage {
         format!("/accounts/{}/{name}/metrics", self.namespace.name())
     }
 
-    /// The pages for all accounts that speak of this one.
+    /// The paths about all accounts whose answers name this one.
     pub(crate) async fn named_on(
         &self,
         operator: &Operator,
@@ -179,8 +179,8 @@ impl Stage {
     }
 
     /// Waits until nothing is served of an account, nor anything about it.
-    pub(crate) async fn nothing_left(&self, operator: &Operator, name: &str) {
-        until(PATIENCE, &format!("nothing to be left of {name}"), async || {
+    pub(crate) async fn until_nothing_left(&self, operator: &Operator, name: &str) {
+        until(DEADLINE, &format!("nothing to be left of {name}"), async || {
             let (series, values) = (self.path(name), format!("/accounts/{}/{name}", self.namespace.name()));
             for path in [series, values] {
                 let (code, _) = operator.scrape(&path).await?;
@@ -194,8 +194,8 @@ impl Stage {
     }
 
     /// Waits until the series of an account are answered with this code.
-    pub(crate) async fn scraped(&self, operator: &Operator, name: &str, code: u16) {
-        until(PATIENCE, &format!("a scrape of {name} to be answered with {code}"), async || {
+    pub(crate) async fn until_scraped(&self, operator: &Operator, name: &str, code: u16) {
+        until(DEADLINE, &format!("a scrape of {name} to be answered with {code}"), async || {
             let (seen, body) = operator.scrape(&self.path(name)).await?;
             ensure!(seen == code, "{seen}: {}", body.lines().next().unwrap_or_default());
             Ok(())
@@ -203,17 +203,17 @@ impl Stage {
         .await;
     }
 
-    /// How often each event about an account was told, by its reason.
+    /// How often each event about an account was recorded, by its reason.
     pub(crate) async fn events(&self, name: &str) -> anyhow::Result<BTreeMap<String, i32>> {
-        let mut told = BTreeMap::new();
+        let mut events = BTreeMap::new();
         for event in self.namespace.api::<Event>().list(&ListParams::default()).await? {
             let about = event.regarding.and_then(|regarding| regarding.name);
             if about.as_deref() == Some(name) {
                 let times = event.series.map_or(1, |series| series.count);
-                *told.entry(event.reason.unwrap_or_default()).or_insert(0) += times;
+                *events.entry(event.reason.unwrap_or_default()).or_insert(0) += times;
             }
         }
-        Ok(told)
+        Ok(events)
     }
 
     /// Calls about the objects of this namespace.

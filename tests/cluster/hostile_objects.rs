@@ -1,4 +1,4 @@
-//! Objects that somebody made to do harm: refused by the API server, or taken and harmless. The operator goes on.
+//! Objects made to do harm: the API server refuses them, or they are accepted and harmless.
 
 use anyhow::{Context, ensure};
 use k8s_openapi::ByteString;
@@ -7,7 +7,7 @@ use kube::api::{Api, ObjectMeta, PostParams};
 use serde_json::{Value, json};
 
 use crate::harness::until;
-use crate::scene::{PATIENCE, Scene, manifest};
+use crate::operator_fixture::{DEADLINE, OperatorFixture, manifest};
 
 /// Keys of a Secret with their bytes.
 type Keys = Vec<(&'static str, Vec<u8>)>;
@@ -15,10 +15,11 @@ type Keys = Vec<(&'static str, Vec<u8>)>;
 const MEGABYTE: usize = 1 << 20;
 
 /// Posts an account; the answer's code.
-async fn create(scene: &Scene, document: &Value) -> anyhow::Result<u16> {
-    let path = format!("/apis/caas-operator.io/v1alpha1/namespaces/{}/caasaccounts", scene.namespace.name());
+async fn create(fixture: &OperatorFixture, document: &Value) -> anyhow::Result<u16> {
+    let path =
+        format!("/apis/caas-operator.io/v1alpha1/namespaces/{}/caasaccounts", fixture.namespace.name());
     let request = http::Request::post(path).body(serde_json::to_vec(document)?)?;
-    match scene.namespace.client().request::<Value>(request).await {
+    match fixture.namespace.client().request::<Value>(request).await {
         Ok(_) => Ok(201),
         Err(kube::Error::Api(status)) => Ok(status.code),
         Err(other) => Err(other).context("the API server does not answer"),
@@ -28,19 +29,19 @@ async fn create(scene: &Scene, document: &Value) -> anyhow::Result<u16> {
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
 async fn huge_and_broken_accounts_are_refused_and_the_others_are_collected() -> anyhow::Result<()> {
-    let scene = Scene::new("malice").await?;
+    let fixture = OperatorFixture::new("hostile").await?;
     let pairs = |count: usize| -> Value { (0..count).map(|n| (format!("l{n}"), json!("x"))).collect() };
     let huge = "a".repeat(MEGABYTE);
     let spec = |pointer: &str, value: Value| {
-        let mut spec = scene.spec("acme");
-        let mut place = &mut spec;
+        let mut spec = fixture.spec("acme");
+        let mut value_at = &mut spec;
         for step in pointer.split('/').skip(1) {
-            if !place.is_object() {
-                *place = json!({});
+            if !value_at.is_object() {
+                *value_at = json!({});
             }
-            place = place.as_object_mut().unwrap().entry(step).or_insert(Value::Null);
+            value_at = value_at.as_object_mut().unwrap().entry(step).or_insert(Value::Null);
         }
-        *place = value;
+        *value_at = value;
         spec
     };
     for (pointer, value) in [
@@ -65,17 +66,17 @@ async fn huge_and_broken_accounts_are_refused_and_the_others_are_collected() -> 
         ("/serviceMonitor/annotations", pairs(10_000)),
         ("/serviceMonitor/annotations", json!({"note": huge})),
     ] {
-        let code = create(&scene, &manifest("acme", &spec(pointer, value))).await?;
+        let code = create(&fixture, &manifest("acme", &spec(pointer, value))).await?;
         assert_eq!(code, 422, "{pointer}");
     }
-    let mut labelled = manifest("acme", &scene.spec("acme"));
+    let mut labelled = manifest("acme", &fixture.spec("acme"));
     labelled["metadata"]["annotations"] = json!({"note": huge});
-    assert_eq!(create(&scene, &labelled).await?, 422, "annotations have 256 KiB together");
+    assert_eq!(create(&fixture, &labelled).await?, 422, "annotations have 256 KiB together");
     let enormous = manifest("acme", &spec("/metrics/labels", json!({"team": "a".repeat(4 * MEGABYTE)})));
-    assert_eq!(create(&scene, &enormous).await?, 413);
+    assert_eq!(create(&fixture, &enormous).await?, 413);
 
     // What is taken: the longest name, 1,000 labels and all settings as far as they go.
-    scene.secret("acme", &crate::scene::login(&scene.cloud)).await?;
+    fixture.secret("acme", &crate::operator_fixture::login(&fixture.cloud)).await?;
     let longest = format!("{}.{}.{}.{}", "a".repeat(63), "b".repeat(63), "c".repeat(63), "d".repeat(56));
     assert_eq!(longest.len(), 248);
     let mut most = spec("/metrics", json!({"names": "both", "labels": {}}));
@@ -85,10 +86,10 @@ async fn huge_and_broken_accounts_are_refused_and_the_others_are_collected() -> 
     most["serviceMonitor"] = json!({"annotations": (0..32).map(|n| (format!("a{n}"), json!("\u{1b}\u{0}\n".repeat(1365)))).collect::<Value>()});
     let mut largest = manifest(&longest, &most);
     largest["metadata"]["labels"] = pairs(1000);
-    assert_eq!(create(&scene, &largest).await?, 201);
+    assert_eq!(create(&fixture, &largest).await?, 201);
 
-    scene.until_ready(&longest).await;
-    let logs = scene.operator.logs();
+    fixture.until_ready(&longest).await;
+    let logs = fixture.operator.logs();
     assert!(!logs.contains("panicked"), "{logs}");
     Ok(())
 }
@@ -96,8 +97,8 @@ async fn huge_and_broken_accounts_are_refused_and_the_others_are_collected() -> 
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
 async fn a_secret_of_any_bytes_is_a_reason_and_no_crash() -> anyhow::Result<()> {
-    let scene = Scene::new("bytes").await?;
-    let secrets: Api<Secret> = scene.namespace.api();
+    let fixture = OperatorFixture::new("bytes").await?;
+    let secrets: Api<Secret> = fixture.namespace.api();
     let user = || b"acme".to_vec();
     let cases: [(&str, Keys, &str); 7] = [
         ("no-text", vec![("username", user()), ("password", vec![0xff; 100])], "SecretKeyInvalid"),
@@ -121,13 +122,13 @@ async fn a_secret_of_any_bytes_is_a_reason_and_no_crash() -> anyhow::Result<()> 
         let metadata = ObjectMeta { name: Some((*name).to_owned()), ..ObjectMeta::default() };
         let secret = Secret { metadata, data: Some(data), ..Secret::default() };
         secrets.create(&PostParams::default(), &secret).await?;
-        scene.put(name, scene.spec(name)).await?;
+        fixture.put(name, fixture.spec(name)).await?;
     }
-    scene.account("well").await?;
-    scene.until_ready("well").await;
-    until(PATIENCE, "a reason each", async || {
+    fixture.account("healthy").await?;
+    fixture.until_ready("healthy").await;
+    until(DEADLINE, "a reason each", async || {
         for (name, _, reason) in &cases {
-            let status = crate::scene::status(&scene.namespace, name).await?;
+            let status = crate::operator_fixture::status(&fixture.namespace, name).await?;
             let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready");
             let ready = ready.with_context(|| format!("{name}: not said yet"))?;
             ensure!(ready.reason == *reason, "{name}: {} {}", ready.reason, ready.message);
@@ -135,7 +136,7 @@ async fn a_secret_of_any_bytes_is_a_reason_and_no_crash() -> anyhow::Result<()> 
         Ok(())
     })
     .await;
-    let logs = scene.operator.logs();
+    let logs = fixture.operator.logs();
     assert!(!logs.contains("panicked"), "{logs}");
     Ok(())
 }

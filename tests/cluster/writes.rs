@@ -1,4 +1,4 @@
-//! What is not written: nothing while nothing changes, counts once a minute, an event a transition.
+//! How little the operator writes: nothing while nothing changes, counts at most once a minute, one event a transition.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,17 +12,17 @@ use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
+use crate::fixture::ACCOUNTS;
 use crate::harness::{Calls, ControlPlane, Fault, Operator, OperatorOptions, Proxy, SOON, Times, until};
-use crate::scene::{PATIENCE, Scene, cloud, login, spec};
-use crate::stage::ACCOUNTS;
+use crate::operator_fixture::{DEADLINE, OperatorFixture, cloud, login, spec};
 
-/// Events as [`Scene::events`] gives them.
-fn told(events: &[(&str, &str, i32)]) -> Vec<(String, String, i32)> {
+/// Events as [`OperatorFixture::events`] gives them.
+fn events(events: &[(&str, &str, i32)]) -> Vec<(String, String, i32)> {
     events.iter().map(|(kind, reason, times)| ((*kind).to_owned(), (*reason).to_owned(), *times)).collect()
 }
 
-/// A scene with a proxy between the operator and the API server.
-async fn proxied(hint: &str) -> anyhow::Result<(Scene, Proxy)> {
+/// A fixture with a proxy between the operator and the API server.
+async fn proxied(hint: &str) -> anyhow::Result<(OperatorFixture, Proxy)> {
     let plane = ControlPlane::shared().await;
     let namespace = plane.namespace(hint).await?;
     let proxy = Proxy::start(plane).await?;
@@ -32,7 +32,7 @@ async fn proxied(hint: &str) -> anyhow::Result<(Scene, Proxy)> {
         ..OperatorOptions::default()
     };
     let operator = Operator::start(plane, options).await?;
-    Ok((Scene { namespace, operator, cloud: cloud().await? }, proxy))
+    Ok((OperatorFixture { namespace, operator, cloud: cloud().await? }, proxy))
 }
 
 /// Services and instances in a status.
@@ -46,49 +46,51 @@ fn written_at(account: &CaasAccount) -> Option<i64> {
     Some(ours?.time.as_ref()?.0.as_second())
 }
 
-const WELL: [(&str, &str, i32); 3] =
+const NO_FAULT: [(&str, &str, i32); 3] =
     [("Normal", "CredentialsFound", 1), ("Normal", "Applied", 1), ("Normal", "Collected", 1)];
 
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
 async fn nothing_is_written_while_nothing_changes_nor_by_an_operator_that_starts_anew() -> anyhow::Result<()>
 {
-    let mut scene = Scene::new("quiet").await?;
-    scene.account("acme").await?;
-    scene.until_ready("acme").await;
-    scene.until_cycles(1).await;
-    let version = async |scene: &Scene| -> anyhow::Result<_> {
-        Ok(scene.accounts().get("acme").await?.metadata.resource_version)
+    let mut fixture = OperatorFixture::new("unchanged").await?;
+    fixture.account("acme").await?;
+    fixture.until_ready("acme").await;
+    fixture.until_cycles(1).await;
+    let version = async |fixture: &OperatorFixture| -> anyhow::Result<_> {
+        Ok(fixture.accounts().get("acme").await?.metadata.resource_version)
     };
-    let before = version(&scene).await?;
+    let before = version(&fixture).await?;
 
-    scene.until_cycles(4).await;
-    assert_eq!(version(&scene).await?, before);
-    assert_eq!(scene.events("acme").await?, told(&WELL));
+    fixture.until_cycles(4).await;
+    assert_eq!(version(&fixture).await?, before);
+    assert_eq!(fixture.events("acme").await?, events(&NO_FAULT));
 
-    assert_eq!(scene.operator.stop(SOON).await?, 0);
-    let options =
-        OperatorOptions { namespaces: vec![scene.namespace.name().to_owned()], ..OperatorOptions::default() };
-    scene.operator = Operator::start(ControlPlane::shared().await, options).await?;
-    scene.until_cycles(3).await;
-    until(PATIENCE, "the series to be back", async || {
-        let (code, _) = scene.metrics("acme").await?;
+    assert_eq!(fixture.operator.stop(SOON).await?, 0);
+    let options = OperatorOptions {
+        namespaces: vec![fixture.namespace.name().to_owned()],
+        ..OperatorOptions::default()
+    };
+    fixture.operator = Operator::start(ControlPlane::shared().await, options).await?;
+    fixture.until_cycles(3).await;
+    until(DEADLINE, "the series to be back", async || {
+        let (code, _) = fixture.metrics("acme").await?;
         ensure!(code == 200, "{code}");
         Ok(())
     })
     .await;
-    assert_eq!(version(&scene).await?, before);
-    assert_eq!(scene.events("acme").await?, told(&WELL));
+    assert_eq!(version(&fixture).await?, before);
+    assert_eq!(fixture.events("acme").await?, events(&NO_FAULT));
     Ok(())
 }
 
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
 async fn a_condition_that_somebody_else_wrote_stays_beside_ours() -> anyhow::Result<()> {
-    let (scene, proxy) = proxied("beside").await?;
-    scene.account("acme").await?;
-    scene.until_ready("acme").await;
-    scene.until_cycles(1).await;
+    let (fixture, proxy) = proxied("beside").await?;
+    fixture.account("acme").await?;
+    fixture.until_ready("acme").await;
+    fixture.until_cycles(1).await;
     let writes = Calls::new("patch", "caasaccounts.caas-operator.io/status");
     let before = proxy.count(&writes);
     let theirs = json!({"type": "Approved", "status": "True", "reason": "ByHand", "message": "Approved.",
@@ -96,13 +98,13 @@ async fn a_condition_that_somebody_else_wrote_stays_beside_ours() -> anyhow::Res
     let patch = json!({"apiVersion": "caas-operator.io/v1alpha1", "kind": "CaasAccount",
         "metadata": {"name": "acme"}, "status": {"conditions": [theirs]}});
     let params = PatchParams::apply("somebody-else");
-    scene.accounts().patch_status("acme", &params, &Patch::Apply(patch)).await?;
-    scene.until_cycles(3).await;
-    assert_eq!(proxy.count(&writes), before, "theirs is no news");
+    fixture.accounts().patch_status("acme", &params, &Patch::Apply(patch)).await?;
+    fixture.until_cycles(3).await;
+    assert_eq!(proxy.count(&writes), before, "another writer's condition causes no write");
 
-    scene.cloud.set_fault("services:500".parse()?)?;
-    scene.until_reason("acme", "Ready", "CloudError").await;
-    let conditions = scene.accounts().get("acme").await?.status.context("a status")?.conditions;
+    fixture.cloud.set_fault("services:500".parse()?)?;
+    fixture.until_reason("acme", "Ready", "CloudError").await;
+    let conditions = fixture.accounts().get("acme").await?.status.context("a status")?.conditions;
     let mut types: Vec<&str> = conditions.iter().map(|condition| condition.type_.as_str()).collect();
     types.sort_unstable();
     assert_eq!(types, ["Approved", "Collecting", "CredentialsReady", "Ready", "ServiceMonitorReady"]);
@@ -112,30 +114,30 @@ async fn a_condition_that_somebody_else_wrote_stays_beside_ours() -> anyhow::Res
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
 async fn counts_that_change_each_cycle_are_written_once_a_minute() -> anyhow::Result<()> {
-    let scene = Scene::new("counts").await?;
-    // The cloud's time stands still during a cycle and goes on by minutes between two.
+    let fixture = OperatorFixture::new("counts").await?;
+    // The cloud's clock stops during a cycle and advances by minutes between two.
     let now = Arc::new(AtomicU64::new(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs()));
     let shown = Arc::clone(&now);
     let clock = Clock::new(move || shown.load(Ordering::Relaxed) as f64);
     let accounts = vec![AccountSettings { services: 40, instances: 2, ..AccountSettings::new("acme") }];
     let busy = Simulator::start(Settings { accounts, churn: 1.0, clock, ..Settings::default() }).await?;
-    scene.secret("acme", &login(&busy)).await?;
-    scene.put("acme", spec(&busy, "acme")).await?;
+    fixture.secret("acme", &login(&busy)).await?;
+    fixture.put("acme", spec(&busy, "acme")).await?;
     // From here on the conditions stay as they are.
-    scene.until_ready("acme").await;
+    fixture.until_ready("acme").await;
 
     // When each change of the counts was written by the API server's clock, and all that was served meanwhile.
     let mut written: Vec<(i64, Counts)> = Vec::new();
     let (mut served, mut ended) = (BTreeSet::new(), BTreeSet::new());
-    until(PATIENCE, "the counts to be written again", async || {
-        let account = scene.accounts().get("acme").await?;
+    until(DEADLINE, "the counts to be written again", async || {
+        let account = fixture.accounts().get("acme").await?;
         let at = written_at(&account).context("no status of ours")?;
         let status = account.status.unwrap_or_default();
         let counts = (status.services, status.instances);
         if written.last().is_none_or(|(_, last)| *last != counts) {
             written.push((at, counts));
         }
-        let (_, body) = scene.metrics("acme").await?;
+        let (_, body) = fixture.metrics("acme").await?;
         let line = |name: &str| body.lines().find(|line| line.starts_with(name)).map(str::to_owned);
         served.extend(line("caas_account_instances{"));
         if line("caas_account_last_collection_timestamp_seconds{").is_some_and(|line| ended.insert(line)) {
@@ -154,33 +156,33 @@ async fn counts_that_change_each_cycle_are_written_once_a_minute() -> anyhow::Re
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
 async fn a_transition_is_one_event_even_while_the_watch_is_silent() -> anyhow::Result<()> {
-    let (scene, proxy) = proxied("silent-watch").await?;
-    scene.account("acme").await?;
-    scene.until_ready("acme").await;
-    // What was found of the status written last comes back before this cycle ends.
-    scene.until_cycles(1).await;
+    let (fixture, proxy) = proxied("silent-watch").await?;
+    fixture.account("acme").await?;
+    fixture.until_ready("acme").await;
+    // The watch delivers the status written last before this cycle ends.
+    fixture.until_cycles(1).await;
     let writes = Calls::new("patch", "caasaccounts.caas-operator.io/status");
     let before = proxy.count(&writes);
-    // Those that follow when the silence is noticed are as silent.
+    // The watches that replace it are silent as well.
     let watches = Calls::new("watch", ACCOUNTS);
     proxy.inject(watches.clone(), Fault::Stall, Times::Always);
     proxy.stall(&watches);
 
-    scene.cloud.set_fault("services:500".parse()?)?;
-    scene.until_reason("acme", "Ready", "CloudError").await;
-    scene.until_cycles(1).await;
-    scene.cloud.clear_faults();
-    scene.until_reason("acme", "Ready", "Collected").await;
+    fixture.cloud.set_fault("services:500".parse()?)?;
+    fixture.until_reason("acme", "Ready", "CloudError").await;
+    fixture.until_cycles(1).await;
+    fixture.cloud.clear_faults();
+    fixture.until_reason("acme", "Ready", "Collected").await;
     assert_eq!(proxy.count(&writes), before + 2, "a write a transition");
 
-    let expected = told(&[
+    let expected = events(&[
         ("Normal", "CredentialsFound", 1),
         ("Normal", "Applied", 1),
         ("Normal", "Collected", 2),
         ("Warning", "CloudError", 1),
     ]);
-    until(PATIENCE, "the last event", async || {
-        let events = scene.events("acme").await?;
+    until(DEADLINE, "the last event", async || {
+        let events = fixture.events("acme").await?;
         ensure!(events == expected, "{events:?}");
         Ok(())
     })
@@ -191,19 +193,19 @@ async fn a_transition_is_one_event_even_while_the_watch_is_silent() -> anyhow::R
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
 async fn an_account_is_not_called_ready_for_a_spec_that_was_never_tried() -> anyhow::Result<()> {
-    let scene = Scene::new("untried").await?;
-    scene.account("acme").await?;
-    scene.until_ready("acme").await;
+    let fixture = OperatorFixture::new("untried").await?;
+    fixture.account("acme").await?;
+    fixture.until_ready("acme").await;
     let silent = cloud().await?;
     silent.set_fault("all:hang".parse()?)?;
 
-    let mut spec = scene.spec("acme");
+    let mut spec = fixture.spec("acme");
     spec["provider"]["alauda"]["endpoint"] = json!(silent.url());
     spec["collection"]["requestTimeout"] = json!("2s");
-    scene.put("acme", spec).await?;
+    fixture.put("acme", spec).await?;
     let mut seen = Vec::new();
-    until(PATIENCE, "the new endpoint's failure", async || {
-        let account = scene.accounts().get("acme").await?;
+    until(DEADLINE, "the new endpoint's failure", async || {
+        let account = fixture.accounts().get("acme").await?;
         let conditions = account.status.unwrap_or_default().conditions;
         let ready = conditions.into_iter().find(|condition| condition.type_ == "Ready");
         let shown = ready.map(|ready| (ready.observed_generation, ready.status, ready.reason));

@@ -141,7 +141,7 @@ async fn nothing_is_left_running_after_the_test_process_is_killed() -> anyhow::R
     }
     let mut victim = Command::new(std::env::current_exe()?)
         .args(["--include-ignored", "--nocapture", "--exact"])
-        .arg("the_harness::planes::nothing_is_left_running_after_the_test_process_is_killed")
+        .arg("harness_tests::planes::nothing_is_left_running_after_the_test_process_is_killed")
         .env(VICTIM, "1")
         .stdout(Stdio::piped())
         .spawn()?;

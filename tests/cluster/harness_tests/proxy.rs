@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::harness::{Calls, ControlPlane, Fault, Namespace, Proxy, SOON, Times, until};
 
-/// Long against what the proxy takes to pass a byte; where it is awaited in vain it is the time a test takes.
+/// Long against what the proxy takes to pass a byte; a test that expects no byte takes this long.
 const SILENCE: Duration = Duration::from_secs(1);
 
 type Watch = Pin<Box<dyn Stream<Item = kube::Result<WatchEvent<ConfigMap>>> + Send>>;
@@ -50,7 +50,7 @@ impl Given {
     }
 }
 
-/// The name of the object that the watch tells of next.
+/// The name of the object in the watch's next event.
 async fn next(watch: &mut Watch) -> anyhow::Result<String> {
     match timeout(SOON, watch.next()).await?.context("the watch ended")?? {
         WatchEvent::Added(object) => Ok(object.metadata.name.unwrap_or_default()),

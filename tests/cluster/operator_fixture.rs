@@ -1,5 +1,5 @@
-//! What most tests begin with: a namespace, a simulated cloud, the operator on both, and accounts as people write them.
-//! Knows the custom resource and the operator's HTTP, nothing of what a test is after.
+//! The fixture of most tests: a namespace, a simulated cloud, an operator that runs, and accounts as users write them.
+//! Knows the custom resource and the operator's HTTP, nothing of what a test checks.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,16 +15,16 @@ use serde_json::{Value, json};
 use crate::harness::{ControlPlane, Namespace, Operator, OperatorOptions, until};
 
 /// For what takes a cycle or two, or a read of a Secret, on a machine that does much else.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(300);
 
-/// See the module. Accounts ask every 5 s.
-pub(crate) struct Scene {
+/// A namespace, a simulated cloud and an operator. Accounts are collected every 5 s.
+pub(crate) struct OperatorFixture {
     pub(crate) namespace: Namespace,
     pub(crate) operator: Operator,
     pub(crate) cloud: Running,
 }
 
-impl Scene {
+impl OperatorFixture {
     /// The operator reconciles this namespace only; the cloud has the user `acme`.
     pub(crate) async fn new(hint: &str) -> anyhow::Result<Self> {
         Self::with(hint, &[]).await
@@ -43,7 +43,7 @@ impl Scene {
         Ok(Self { namespace, operator, cloud: cloud().await? })
     }
 
-    /// What an account at this scene's cloud has for a spec; the Secret has the account's name.
+    /// The spec of an account at this cloud; the Secret has the account's name.
     pub(crate) fn spec(&self, name: &str) -> Value {
         spec(&self.cloud, name)
     }
@@ -96,10 +96,10 @@ impl Scene {
         self.operator.scrape(&format!("/accounts/{}/{name}/metrics", self.namespace.name())).await
     }
 
-    /// Waits until the cloud has been asked for so many lists of services more: one a cycle of one account.
+    /// Waits until the cloud has served so many lists of services more: one a cycle of one account.
     pub(crate) async fn until_cycles(&self, more: u64) {
         let from = self.cloud.counts()["services_page"];
-        until(PATIENCE, &format!("{more} cycles more"), async || {
+        until(DEADLINE, &format!("{more} cycles more"), async || {
             let now = self.cloud.counts()["services_page"];
             ensure!(now >= from + more, "{} so far", now - from);
             Ok(())
@@ -170,8 +170,8 @@ pub(crate) async fn secret(namespace: &Namespace, name: &str, keys: &[(&str, Str
     let mut secret = Secret { metadata, string_data: Some(data), ..Secret::default() };
     match secrets.get_opt(name).await? {
         None => secrets.create(&PostParams::default(), &secret).await?,
-        Some(stands) => {
-            secret.metadata.resource_version = stands.metadata.resource_version;
+        Some(current) => {
+            secret.metadata.resource_version = current.metadata.resource_version;
             secrets.replace(name, &PostParams::default(), &secret).await?
         }
     };
@@ -185,7 +185,7 @@ pub(crate) async fn status(namespace: &Namespace, name: &str) -> anyhow::Result<
 
 /// Waits until a condition has this reason, in the object's newest generation; returns its message.
 pub(crate) async fn until_reason(namespace: &Namespace, name: &str, condition: &str, reason: &str) -> String {
-    until(PATIENCE, &format!("{name}: {condition} to be {reason}"), async || {
+    until(DEADLINE, &format!("{name}: {condition} to be {reason}"), async || {
         let account = namespace.api::<CaasAccount>().get(name).await?;
         let status = account.status.context("no status yet")?;
         let found = status.conditions.iter().find(|found| found.type_ == condition);
