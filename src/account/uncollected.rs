@@ -32,13 +32,13 @@ impl Uncollected {
     pub fn unread(providers: Providers, account: &CaasAccount) -> Self {
         let id = resolve::id(account);
         let message = format!(
-            "Secret {}/{} has not been read yet: wait for its turn, or see the operator's log for an error of the API server.",
+            "Secret {}/{} has not been read yet. If this lasts, see the operator's log for errors of the API server.",
             id.namespace, account.spec.credentials.secret_ref.name,
         );
         Self::new(providers, account, Problem::new(Reason::Pending, message))
     }
 
-    /// Whether `spec.suspend` says so: then Prometheus is not told to scrape it either.
+    /// Whether the account is suspended: then it is not listed as a target either.
     pub fn is_suspended(&self) -> bool {
         self.problem.reason == Reason::Suspended
     }

@@ -1,4 +1,4 @@
-//! `caas-operator check`: what would come of these manifests, tried for real before anything is trusted to them.
+//! `caas-operator check`: validates manifests and collects each account once.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
@@ -52,26 +52,26 @@ pub(super) enum CheckError {
         "there is no CaasAccount in these files; give the files that hold the CaasAccount and its Secret"
     )]
     Nothing,
-    /// What was found stands on standard output.
+    /// Something is wrong; standard output has the details.
     #[error("{0}")]
-    Unwell(Unwell),
+    Failed(Failures),
     /// The output is closed.
     #[error("the result cannot be printed: {0}")]
     Output(#[from] io::Error),
 }
 
-/// What is not well.
+/// How much failed.
 #[derive(Debug, Default)]
-pub(super) struct Unwell {
+pub(super) struct Failures {
     /// Accounts that were not collected completely.
     accounts: usize,
-    /// Of so many.
+    /// Accounts in all.
     of: usize,
-    /// Documents that are no manifests, or refused ones.
+    /// Documents that are not manifests, or are refused.
     documents: usize,
 }
 
-impl fmt::Display for Unwell {
+impl fmt::Display for Failures {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { accounts, of, documents } = self;
         write!(formatter, "{accounts} of {of} accounts not collected completely")?;
@@ -82,7 +82,7 @@ impl fmt::Display for Unwell {
     }
 }
 
-/// Checks the files; well only if all documents can be used and all accounts are collected completely.
+/// Checks the files. Fails unless all documents can be used and all accounts are collected completely.
 pub(super) async fn run(args: Args) -> Result<(), CheckError> {
     let admission = Admission::new(Providers::ALL);
     let files =
@@ -93,7 +93,7 @@ pub(super) async fn run(args: Args) -> Result<(), CheckError> {
         return Err(CheckError::Nothing);
     }
     let mut out = io::stdout();
-    let mut unwell = Unwell {
+    let mut failures = Failures {
         accounts: desired.problems.len(),
         of: desired.problems.len() + desired.accounts.len(),
         documents: desired.faults.len(),
@@ -107,11 +107,11 @@ pub(super) async fn run(args: Args) -> Result<(), CheckError> {
     }
     for account in desired.accounts {
         let checked = collect(&http, account).await;
-        unwell.accounts += usize::from(!checked.well);
+        failures.accounts += usize::from(!checked.complete);
         out.write_all(checked.text.as_bytes())?;
     }
-    if unwell.accounts + unwell.documents > 0 {
-        return Err(CheckError::Unwell(unwell));
+    if failures.accounts + failures.documents > 0 {
+        return Err(CheckError::Failed(failures));
     }
     Ok(())
 }
@@ -123,9 +123,9 @@ fn read(admission: &Admission, file: &Path) -> Result<File, CheckError> {
     Ok(manifests::parse(admission, &file.display().to_string(), &text))
 }
 
-/// What came of one account.
+/// The result for one account.
 struct Checked {
-    well: bool,
+    complete: bool,
     text: String,
 }
 
@@ -138,7 +138,7 @@ async fn collect(http: &Http, account: Account) -> Checked {
     let took = started.elapsed();
     let requests = meter.api_requests();
     let Some(snapshot) = snapshot else {
-        return Checked { well: false, text: format!("{id}: nothing could be rendered; see the log\n") };
+        return Checked { complete: false, text: format!("{id}: nothing could be rendered; see the log\n") };
     };
     let (services, instances) = snapshot.counts();
     let (health, series) = (&snapshot.health, snapshot.series);
@@ -160,7 +160,7 @@ async fn collect(http: &Http, account: Account) -> Checked {
             service.instances.len(),
         );
     }
-    Checked { well: health.reason().holds(), text }
+    Checked { complete: health.reason().holds(), text }
 }
 
 /// A cloud's text for a terminal: cut, and with nothing in it that moves a cursor or begins a line.

@@ -23,7 +23,7 @@ pub fn read(folder: &Path) -> io::Result<Texts> {
         };
         match text(&path) {
             Ok(Some(text)) => drop(texts.insert(name.to_owned(), Ok(text))),
-            Ok(None) => tracing::debug!(file = name, "is no file, left out"),
+            Ok(None) => tracing::debug!(file = name, "is not a file, skipped"),
             // Gone between listing and reading: as if it had not been listed.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => drop(texts.insert(name.to_owned(), Err(format!("cannot be read: {error}")))),

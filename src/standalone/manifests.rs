@@ -16,18 +16,18 @@ use crate::api::{CaasAccount, KIND, Reason};
 use crate::cloud::Providers;
 use crate::cloud::error::Refusal;
 
-/// What stands in one file: CaasAccounts and Secrets as an API server would take them, those of lists one by one.
+/// The content of one file: CaasAccounts and Secrets as an API server would accept them, including the items of lists.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct File {
     accounts: Vec<(Location, CaasAccount)>,
     secrets: Vec<(Location, AccountId, SecretData)>,
-    /// Secrets that are there and refused, so that nobody is told to create them.
+    /// Secrets that exist but are refused, so that no message says to create them.
     refused_secrets: Vec<(Location, AccountId)>,
-    /// Its documents that are no YAML or JSON, or refused.
+    /// Documents that are not valid YAML or JSON, or are refused.
     pub faults: Vec<Fault>,
 }
 
-/// Takes a file apart: JSON where it is called so, else YAML documents.
+/// Parses a file: JSON if its name ends in `.json`, else YAML documents.
 pub fn parse(admission: &Admission, name: &str, text: &str) -> File {
     let mut file = File::default();
     if name.to_ascii_lowercase().ends_with(".json") {
@@ -89,13 +89,13 @@ fn documents(text: &str) -> Vec<(usize, &str)> {
 }
 
 impl File {
-    /// Whether it asks for nothing.
+    /// Whether it has no objects.
     pub fn is_empty(&self) -> bool {
         self.accounts.is_empty() && self.secrets.is_empty()
     }
 
-    /// Asks for what another file does; the faults stay.
-    pub fn ask_for(&mut self, other: Self) {
+    /// Takes the objects of another file and keeps its own faults.
+    pub fn replace_objects(&mut self, other: Self) {
         (self.accounts, self.secrets) = (other.accounts, other.secrets);
     }
 
@@ -116,8 +116,8 @@ impl File {
                     Err(refused) => self.fault(location, format!("CaasAccount is refused: {refused}")),
                 },
                 Some("Secret") => self.add_secret(location, &value),
-                Some(kind) => tracing::debug!(%location, kind, "neither CaasAccount nor Secret, left out"),
-                None => self.fault(location, "is no manifest: it needs apiVersion, kind and metadata"),
+                Some(kind) => tracing::debug!(%location, kind, "neither a CaasAccount nor a Secret, skipped"),
+                None => self.fault(location, "is not a manifest: it needs apiVersion, kind and metadata"),
             },
         }
     }
@@ -141,7 +141,7 @@ impl File {
     }
 }
 
-/// What the files of a folder ask for together; `allow` is the administrator's policy on endpoints.
+/// The accounts that the files of a folder define together; `allow` is the administrator's policy on endpoints.
 pub fn desired<'a>(
     providers: Providers,
     files: impl IntoIterator<Item = &'a File>,
@@ -167,7 +167,7 @@ pub fn desired<'a>(
                 let mut keys = names.map(|name| AccountId::new(&id.namespace, name));
                 let missing = keys.find(|key| !found.secrets.contains_key(key));
                 let refused = missing.and_then(|key| found.refused_secrets.get_key_value(&key));
-                let problem = told_of_refusal(problem, refused);
+                let problem = explain_refusal(problem, refused);
                 desired.problems.push(Uncollected::new(providers, account, problem));
             }
         }
@@ -175,12 +175,12 @@ pub fn desired<'a>(
     desired
 }
 
-/// The problem, told of the Secret that is there and refused where it says that there is none.
-fn told_of_refusal(problem: Problem, refused: Option<(&AccountId, &Location)>) -> Problem {
+/// Replaces "does not exist" by "cannot be used" where the Secret exists but is refused.
+fn explain_refusal(problem: Problem, refused: Option<(&AccountId, &Location)>) -> Problem {
     match refused {
         Some((secret, location)) if problem.reason == Reason::SecretNotFound => Problem {
             message: format!(
-                "Secret {secret} cannot be used: correct it in {location}, as told for that location."
+                "Secret {secret} cannot be used: correct it in {location}. The message for that location says how."
             ),
             ..problem
         },
@@ -226,8 +226,11 @@ fn keep<T>(
             Ok(())
         }
         Entry::Occupied(entry) => {
-            let message =
-                format!("{} stands in {} already, which counts: remove one", entry.key(), entry.get().0);
+            let message = format!(
+                "{} is already defined in {}, which is used: remove one of them",
+                entry.key(),
+                entry.get().0
+            );
             Err(Fault { location: location.clone(), message })
         }
     }
@@ -258,7 +261,7 @@ fn secret_data(id: &AccountId, value: &Value) -> Result<SecretData, String> {
         };
         for (key, value) in fields {
             let of = format!("{field}.{} of Secret {id}", admission::printable(key));
-            let text = value.as_str().ok_or_else(|| format!("{of} is no text: put it in quotes"))?;
+            let text = value.as_str().ok_or_else(|| format!("{of} is not text: put it in quotes"))?;
             let bytes = if encoded { decoded(text) } else { Some(text.as_bytes().to_vec()) };
             let bytes = bytes.ok_or_else(|| format!("{of} is not base64: encode it, or use stringData"))?;
             pairs.push((key.clone(), bytes));

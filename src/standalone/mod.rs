@@ -13,7 +13,7 @@ use crate::account::{Account, Uncollected};
 
 pub use watch::watch;
 
-/// What the manifests ask for.
+/// What the manifests define.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Desired {
     /// The accounts to collect, by namespace and name.

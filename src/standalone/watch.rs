@@ -21,7 +21,7 @@ use crate::cloud::error::Refusal;
 /// How often a folder is read.
 pub const PERIOD: Duration = Duration::from_secs(2);
 
-/// Calls `on_change` with what the folder asks for, at first and after each change, until cancelled.
+/// Calls `on_change` with what the folder's files define, at first and after each change, until cancelled.
 ///
 /// Fails only where the folder cannot be read at first; a folder that goes missing keeps what is in force.
 pub async fn watch(
@@ -35,7 +35,7 @@ pub async fn watch(
     let Some(texts) = cancel.run_until_cancelled(read(folder.clone())).await else { return Ok(()) };
     let mut view = View::new(admission, texts?);
     let mut current = manifests::desired(admission.providers(), view.files(), &allow);
-    log_news(&current, &Desired::default());
+    log_new_problems(&current, &Desired::default());
     on_change(current.clone());
 
     let mut readable = true;
@@ -51,7 +51,7 @@ pub async fn watch(
             Err(error) => {
                 if readable {
                     let folder = folder.display();
-                    tracing::error!(%folder, %error, "manifests cannot be read, what they said last stays in force");
+                    tracing::error!(%folder, %error, "manifests cannot be read; the last version stays in force");
                 }
                 readable = false;
                 continue;
@@ -63,7 +63,7 @@ pub async fn watch(
         }
         let desired = manifests::desired(admission.providers(), view.files(), &allow);
         if desired != current {
-            log_news(&desired, &current);
+            log_new_problems(&desired, &current);
             current = desired;
             on_change(current.clone());
         }
@@ -76,13 +76,13 @@ async fn read(folder: PathBuf) -> io::Result<Texts> {
 }
 
 /// Logs what is wrong now and was not before.
-fn log_news(now: &Desired, before: &Desired) {
+fn log_new_problems(now: &Desired, before: &Desired) {
     for fault in now.faults.iter().filter(|fault| !before.faults.contains(fault)) {
         tracing::error!("{fault}");
     }
-    for news in &now.problems {
-        let (account, problem) = (&news.id, &news.problem);
-        if !before.problems.iter().any(|told| told.id == *account && told.problem == *problem) {
+    for uncollected in &now.problems {
+        let (account, problem) = (&uncollected.id, &uncollected.problem);
+        if !before.problems.iter().any(|known| known.id == *account && known.problem == *problem) {
             tracing::warn!(%account, reason = %problem.reason, "{}", problem.message);
         }
     }
@@ -109,7 +109,7 @@ impl<'a> View<'a> {
         self.files.values()
     }
 
-    /// Takes in what was read; tells whether anything in force changed.
+    /// Records what was read; returns whether anything in force changed.
     fn observe(&mut self, now: Texts) -> bool {
         let mut changed = false;
         let names: BTreeSet<String> = now.keys().chain(self.accepted.keys()).cloned().collect();
@@ -133,8 +133,8 @@ impl<'a> View<'a> {
     }
 }
 
-/// The new state of a file. One of which anything cannot be read, parsed or admitted keeps what it said before: it is
-/// being edited, and its accounts' series would end for a slip of the keyboard.
+/// The new state of a file. If anything in it cannot be read, parsed or admitted, its previous objects stay: it is
+/// probably being edited, and a typing error must not end the series of its accounts.
 fn take_over(
     admission: &Admission,
     name: &str,
@@ -153,9 +153,9 @@ fn take_over(
     if let (false, Some(earlier)) = (file.faults.is_empty(), earlier)
         && !earlier.is_empty()
     {
-        file.ask_for(earlier);
+        file.replace_objects(earlier);
         for fault in &mut file.faults {
-            fault.message.push_str("; what the file said before stays in force");
+            fault.message.push_str("; the previous version of the file stays in force");
         }
     }
     file

@@ -185,7 +185,7 @@ async fn check_rejects_what_an_api_server_would_reject_with_the_same_message() {
     };
     for (what, more, says) in [
         ("a rule", "collection: {interval: 60s, staleAfter: 30s}", ["staleAfter", "interval"]),
-        ("an unknown field", "metrics: {prefix: acme}", ["spec.metrics.prefix", "is no field here"]),
+        ("an unknown field", "metrics: {prefix: acme}", ["spec.metrics.prefix", "is an unknown field"]),
         ("a wrong type", "metrics: {maxSeries: many}", ["spec.metrics.maxSeries", "integer"]),
         ("suspended", "suspend: true", ["Suspended", "spec.suspend"]),
     ] {

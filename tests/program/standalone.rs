@@ -102,8 +102,9 @@ async fn changes_in_the_folder_are_picked_up_and_a_broken_file_affects_nothing()
     account_is(&base, "three", collected).await;
     assert_eq!(account_is(&base, "one", |one| one["services"] == 1).await["instances"], 2);
     assert_eq!(account_is(&base, "two", collected).await["services"], 4, "as before it broke");
-    let kept =
-        |line: &str| line.contains("two.yaml") && line.contains("what the file said before stays in force");
+    let kept = |line: &str| {
+        line.contains("two.yaml") && line.contains("the previous version of the file stays in force")
+    };
     process.says("the broken file", |_, err| err.lines().any(kept).then_some(())).await;
 
     std::fs::remove_file(folder.path().join("two.yaml")).unwrap();

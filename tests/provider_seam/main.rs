@@ -72,7 +72,7 @@ fn the_schema_and_its_rules_are_applied_with_sentences() {
     assert!(refusal(&json!({"harbor": {}})).contains("spec.provider.harbor.project: is required"));
     assert!(
         refusal(&json!({"harbor": {"project": "sea", "bay": "x"}}))
-            .contains("spec.provider.harbor.bay: is no field")
+            .contains("spec.provider.harbor.bay: is an unknown field")
     );
     let both = json!({"harbor": {"project": "sea"}, "alauda": {"cloud": "cn"}});
     assert!(refusal(&both).contains("name exactly one provider"));

@@ -37,7 +37,7 @@ pub(super) fn check_envelope(document: &mut Value, errors: &mut Vec<FieldError>)
         return;
     };
     for field in metadata.keys().filter(|field| !METADATA.contains(&field.as_str())) {
-        errors.push(FieldError::new(&join("metadata", field), "is no field of metadata: remove it"));
+        errors.push(FieldError::new(&join("metadata", field), "is an unknown field of metadata: remove it"));
     }
     metadata.retain(|_, value| !value.is_null());
     let namespace = metadata.entry("namespace").or_insert_with(|| json!("default")).as_str();
@@ -77,8 +77,10 @@ pub(super) fn find_unknown_fields(schema: &Value, document: &Value, errors: &mut
         if let Some(property) = schema["properties"].get(field) {
             unknown_below(property, value, field, errors);
         } else if !matches!(field.as_str(), "apiVersion" | "kind" | "metadata") {
-            errors
-                .push(FieldError::new(field, "is no field of a CaasAccount: remove it or correct its name"));
+            errors.push(FieldError::new(
+                field,
+                "is an unknown field of a CaasAccount: remove it or correct its name",
+            ));
         }
     }
 }
@@ -93,7 +95,7 @@ fn unknown_below(schema: &Value, value: &Value, path: &str, errors: &mut Vec<Fie
                         unknown_below(property, value, &path, errors);
                     }
                     (None, None) if schema.get("properties").is_some() => {
-                        let message = "is no field here: remove it, or correct its name or indentation";
+                        let message = "is an unknown field: remove it, or correct its name or indentation";
                         errors.push(FieldError::new(&path, message));
                     }
                     (None, None) => {}

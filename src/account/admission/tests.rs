@@ -78,7 +78,10 @@ fn a_provider_is_needed_and_only_one() {
     let provider = |provider| errors(with("/spec/provider", provider));
     assert_eq!(provider(json!({})), ["spec.provider: name exactly one provider: alauda"]);
     let two = provider(json!({"alauda": {"cloud": "cn"}, "other": {"token": "x"}}));
-    assert_eq!(two, ["spec.provider.other: is no field here: remove it, or correct its name or indentation"]);
+    assert_eq!(
+        two,
+        ["spec.provider.other: is an unknown field: remove it, or correct its name or indentation"]
+    );
 }
 
 #[test]
@@ -249,7 +252,7 @@ fn fields_of_no_meaning_are_named() {
         ("/metadata/nam", "metadata.nam"),
     ] {
         let error = error(pointer, json!("x"));
-        assert!(error.starts_with(&format!("{path}: is no field")), "{error}");
+        assert!(error.starts_with(&format!("{path}: is an unknown field")), "{error}");
     }
 }
 

@@ -213,7 +213,7 @@ async fn an_account_whose_secret_cannot_be_read_is_listed_as_pending() {
     operator.outcome(&account("unreadable", "30s", 1)).await.unwrap_err();
     let (reason, message) = operator.listed("unreadable");
     assert_eq!(reason, "Pending");
-    assert!(message.starts_with("Secret team-a/acme has not been read yet: "), "{message}");
+    assert!(message.starts_with("Secret team-a/acme has not been read yet. "), "{message}");
 
     operator.outcome(&account("acme", "10s", 2)).await.unwrap_err();
     assert!(operator.interval("acme").is_some(), "collection goes on with the last reading");

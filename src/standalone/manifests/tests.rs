@@ -1,4 +1,4 @@
-//! What a folder's texts ask for, and what broken ones cost.
+//! What a folder's files define, and what broken ones cost.
 
 use super::*;
 use crate::account::admission::of_all_providers as admission;
@@ -87,7 +87,7 @@ fn a_refused_account_is_reported_with_the_sentences_of_admission() {
     assert_eq!(
         faults,
         [
-            "a.yaml, document 1, line 1: CaasAccount is refused: spec.credentials.secretRef.nme: is no field here: remove it, or correct its name or indentation; spec.credentials.secretRef.name: is required: set it"
+            "a.yaml, document 1, line 1: CaasAccount is refused: spec.credentials.secretRef.nme: is an unknown field: remove it, or correct its name or indentation; spec.credentials.secretRef.name: is required: set it"
         ]
     );
 }
@@ -100,7 +100,7 @@ fn of_two_objects_of_one_name_the_first_counts_and_the_second_is_reported() {
     assert_eq!(
         faults(&desired),
         [
-            "b.yaml, document 1, line 1: team-a/acme stands in a.yaml, document 1, line 1 already, which counts: remove one"
+            "b.yaml, document 1, line 1: team-a/acme is already defined in a.yaml, document 1, line 1, which is used: remove one of them"
         ]
     );
 }
@@ -114,7 +114,7 @@ fn a_broken_secret_is_reported_without_its_values() {
         ),
         (
             "stringData: {password: 123456789}",
-            "stringData.password of Secret default/s is no text: put it in quotes",
+            "stringData.password of Secret default/s is not text: put it in quotes",
         ),
         ("data: canary", "data of Secret default/s must hold keys with values"),
     ] {
@@ -134,7 +134,7 @@ fn an_account_whose_secret_is_refused_is_told_where_to_correct_it() {
     assert_eq!(problem.reason, Reason::SecretNotFound);
     assert_eq!(
         problem.message,
-        "Secret team-a/acme-alauda cannot be used: correct it in s.yaml, document 1, line 1, as told for that location."
+        "Secret team-a/acme-alauda cannot be used: correct it in s.yaml, document 1, line 1. The message for that location says how."
     );
 }
 

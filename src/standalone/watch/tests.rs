@@ -48,7 +48,7 @@ fn a_change_counts_once_it_was_read_twice_alike() {
 }
 
 #[test]
-fn a_file_that_cannot_be_parsed_or_read_keeps_what_it_said() {
+fn a_file_that_cannot_be_parsed_or_read_keeps_its_previous_version() {
     let both = format!("{}---\n{SECRET}", account("a"));
     let mut view = View::new(admission(), texts(&[("all.yaml", &both)]));
     let unreadable =
@@ -60,7 +60,7 @@ fn a_file_that_cannot_be_parsed_or_read_keeps_what_it_said() {
         let desired = in_force(&view);
         assert_eq!(names(&desired), ["a"]);
         assert_eq!(desired.faults.len(), 1);
-        assert!(desired.faults[0].message.ends_with("what the file said before stays in force"));
+        assert!(desired.faults[0].message.ends_with("the previous version of the file stays in force"));
     }
 
     view.observe(Texts::new());
@@ -69,13 +69,17 @@ fn a_file_that_cannot_be_parsed_or_read_keeps_what_it_said() {
 }
 
 #[test]
-fn a_file_with_an_object_that_an_api_server_would_refuse_keeps_what_it_said() {
+fn a_file_with_an_object_that_an_api_server_would_refuse_keeps_its_previous_version() {
     let (account, slow) = (account("a"), account("a") + "  collection: {interval: 1m}\n");
     let mut view = View::new(admission(), texts(&[("a.yaml", &slow), ("s.yaml", SECRET)]));
     let before = in_force(&view).accounts;
 
     for (a, s, says) in [
-        (account.clone() + "  collection: {intervall: 30s}\n", SECRET.to_owned(), "intervall: is no field"),
+        (
+            account.clone() + "  collection: {intervall: 30s}\n",
+            SECRET.to_owned(),
+            "intervall: is an unknown field",
+        ),
         (account.clone() + "  collection: {interval: 1s}\n", SECRET.to_owned(), "interval: set a duration"),
         (slow.clone(), SECRET.replace("stringData", "data"), "not base64"),
         (slow.clone(), SECRET.replace("password: x", "password: 123"), "put it in quotes"),
@@ -88,14 +92,14 @@ fn a_file_with_an_object_that_an_api_server_would_refuse_keeps_what_it_said() {
         let [fault] = &desired.faults[..] else { panic!("{says}: {:?}", desired.faults) };
         assert!(
             fault.message.contains(says)
-                && fault.message.ends_with("what the file said before stays in force"),
+                && fault.message.ends_with("the previous version of the file stays in force"),
             "{fault}"
         );
     }
 
-    let mended = texts(&[("a.yaml", &account), ("s.yaml", SECRET)]);
-    view.observe(mended.clone());
-    assert!(view.observe(mended));
+    let corrected = texts(&[("a.yaml", &account), ("s.yaml", SECRET)]);
+    view.observe(corrected.clone());
+    assert!(view.observe(corrected));
     let desired = in_force(&view);
     assert!(desired.faults.is_empty() && desired.accounts != before, "{:?}", desired.faults);
 }
