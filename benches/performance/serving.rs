@@ -105,7 +105,12 @@ pub(crate) fn ours() -> Result<()> {
         while cycles() < CYCLES as u64 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let context = server::Context { registry, metrics: Arc::clone(&metrics), append_account: None };
+        let context = server::Context {
+            registry,
+            metrics: Arc::clone(&metrics),
+            append_account: None,
+            allowed_hosts: server::AllowedHosts::default(),
+        };
         serve(server::router(context)).await
     })
 }

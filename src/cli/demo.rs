@@ -19,7 +19,7 @@ use crate::account::AccountId;
 use crate::account::admission::Admission;
 use crate::cloud::Providers;
 use crate::cloud::http::Policy;
-use crate::server::ListenError;
+use crate::server::{AllowedHosts, ListenError};
 use crate::simulator::{
     Demo, Running, Settings, SimulatedProvider, Simulator, StartError, command_line, providers,
 };
@@ -87,7 +87,7 @@ struct Cloud {
 /// Runs until SIGINT or SIGTERM.
 pub(super) async fn run(args: Args) -> Result<(), DemoError> {
     let stop = stop_token()?;
-    let listeners = Listeners::bind(args.listen, None).await?;
+    let listeners = Listeners::bind(args.listen, None, AllowedHosts::default()).await?;
     let clouds = start_clouds(&args).await?;
     let manifests = manifests_of(&clouds);
     let folder = write(&manifests)?;

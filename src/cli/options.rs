@@ -1,25 +1,62 @@
 //! Options shared by several commands.
 
+use std::fmt::Display;
+use std::str::FromStr;
+
 use clap::Args;
 use ipnet::IpNet;
 
 use crate::cloud::http::{Policy, Prefix};
+use crate::server::{AllowedHosts, HostName};
+
+/// Values separated by commas, as an option or its variable has them. Blanks around a value and empty elements, such as
+/// after a comma at the end, are ignored.
+#[derive(Debug, Clone)]
+pub(super) struct List<T>(Vec<T>);
+
+impl<T> List<T> {
+    /// The values of an option that is given any number of times.
+    pub(super) fn values(lists: Vec<Self>) -> impl Iterator<Item = T> {
+        lists.into_iter().flat_map(|Self(values)| values)
+    }
+}
+
+impl<T: FromStr<Err: Display>> FromStr for List<T> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let elements = text.split(',').map(str::trim).filter(|element| !element.is_empty());
+        let parse = |element: &str| element.parse().map_err(|error| format!("{element}: {error}"));
+        let values: Vec<T> = elements.map(parse).collect::<Result<_, _>>()?;
+        if values.is_empty() { Err("it names nothing".to_owned()) } else { Ok(Self(values)) }
+    }
+}
+
+/// A network with its prefix length.
+#[derive(Debug, Clone, Copy)]
+struct Network(IpNet);
+
+impl FromStr for Network {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let network = text.parse().map(Self);
+        network.map_err(
+            |_| "write an address and a prefix length, such as 10.20.0.0/16, or 10.20.3.4/32 for one address",
+        )
+    }
+}
 
 /// The endpoints that the administrator allows accounts to use.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Allowed endpoints")]
 pub(super) struct PolicyOptions {
     /// Allow only endpoints below this URL; can be repeated. Default: any public endpoint
-    #[arg(
-        long = "allow-endpoint",
-        value_name = "URL",
-        env = "CAAS_OPERATOR_ALLOW_ENDPOINT",
-        value_delimiter = ','
-    )]
-    endpoints: Vec<Prefix>,
+    #[arg(long = "allow-endpoint", value_name = "URL", env = "CAAS_OPERATOR_ALLOW_ENDPOINT")]
+    endpoints: Vec<List<Prefix>>,
     /// Allow a network of private, local or reserved addresses, such as 10.20.0.0/16; can be repeated
-    #[arg(long = "allow-cidr", value_name = "CIDR", env = "CAAS_OPERATOR_ALLOW_CIDR", value_delimiter = ',')]
-    cidrs: Vec<IpNet>,
+    #[arg(long = "allow-cidr", value_name = "CIDR", env = "CAAS_OPERATOR_ALLOW_CIDR")]
+    cidrs: Vec<List<Network>>,
     /// Allow plain HTTP, which sends the credentials unencrypted
     #[arg(long = "allow-http", env = "CAAS_OPERATOR_ALLOW_HTTP")]
     http: bool,
@@ -28,6 +65,58 @@ pub(super) struct PolicyOptions {
 impl PolicyOptions {
     /// The policy that the options describe.
     pub(super) fn policy(self) -> Policy {
-        Policy { allow_endpoints: self.endpoints, allow_cidrs: self.cidrs, allow_http: self.http }
+        Policy {
+            allow_endpoints: List::values(self.endpoints).collect(),
+            allow_cidrs: List::values(self.cidrs).map(|Network(network)| network).collect(),
+            allow_http: self.http,
+        }
+    }
+}
+
+/// The names under which clients may ask for the metrics port.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct HostOptions {
+    /// Serve requests for this host name only, besides IP addresses and localhost; can be repeated. Against web pages
+    /// whose own name leads here (DNS rebinding). Default: any name
+    #[arg(long = "allow-host", value_name = "NAME", env = "CAAS_OPERATOR_ALLOW_HOST")]
+    names: Vec<List<HostName>>,
+}
+
+impl HostOptions {
+    /// The names, and those that the program itself tells Prometheus to use.
+    pub(super) fn allowed(self, own: impl IntoIterator<Item = HostName>) -> AllowedHosts {
+        if self.names.is_empty() {
+            return AllowedHosts::default();
+        }
+        AllowedHosts::new(List::values(self.names).chain(own))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn networks(text: &str) -> Result<Vec<String>, String> {
+        let list = text.parse::<List<Network>>()?;
+        Ok(List::values(vec![list]).map(|Network(network)| network.to_string()).collect())
+    }
+
+    #[test]
+    fn blanks_and_empty_elements_of_a_list_are_ignored() {
+        let both = Ok(vec!["10.0.0.0/8".to_owned(), "172.16.0.0/12".to_owned()]);
+        for text in
+            ["10.0.0.0/8,172.16.0.0/12", "10.0.0.0/8, 172.16.0.0/12", " 10.0.0.0/8 ,,\n172.16.0.0/12,\n"]
+        {
+            assert_eq!(networks(text), both, "{text:?}");
+        }
+        assert!(networks(" , ").is_err(), "a list that names nothing would allow everything");
+    }
+
+    #[test]
+    fn an_element_that_is_no_network_is_named_with_what_to_write() {
+        for wrong in ["10.20.3.4", "10.0.0.0/33", "10.0.0.0/", "office", "10.0.0.0/8 10.1.0.0/16"] {
+            let error = networks(&format!("10.0.0.0/8, {wrong}")).unwrap_err();
+            assert!(error.starts_with(&format!("{wrong}: write an address and a prefix length")), "{error}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,13 +13,13 @@ use kube::config::{InferConfigError, KubeConfigOptions};
 use thiserror::Error;
 use tokio::sync::watch;
 
-use super::options::PolicyOptions;
+use super::options::{HostOptions, List, PolicyOptions};
 use super::runtime::{Listeners, Runtime, alongside};
 use super::signals::stop_token;
 use crate::account::admission::is_label;
 use crate::cloud::Providers;
 use crate::controller::{self, Scope, ScrapeService, Settings, Startup};
-use crate::server::ListenError;
+use crate::server::{HostName, ListenError};
 
 /// The label by which ServiceMonitors find the operator's Service: its value is the Service's name.
 const SERVICE_LABEL: &str = "caas-operator.io/service";
@@ -31,14 +32,8 @@ const RELIST_SECONDS: u64 = 300;
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// Reconcile the CaasAccounts of this namespace only; may be given more than once. Default: all namespaces
-    #[arg(
-        long = "namespace",
-        value_name = "NAMESPACE",
-        env = "CAAS_OPERATOR_NAMESPACE",
-        value_delimiter = ',',
-        value_parser = label
-    )]
-    namespaces: Vec<String>,
+    #[arg(long = "namespace", value_name = "NAMESPACE", env = "CAAS_OPERATOR_NAMESPACE")]
+    namespaces: Vec<List<Label>>,
     /// Watch Secrets (metadata only), so that a changed one is used at once; needs list and watch on Secrets
     #[arg(long, env = "CAAS_OPERATOR_WATCH_SECRETS")]
     watch_secrets: bool,
@@ -55,20 +50,16 @@ pub(super) struct Args {
     #[arg(long, value_name = "ADDRESS", env = "CAAS_OPERATOR_LISTEN_HEALTH", default_value = "0.0.0.0:8081")]
     listen_health: SocketAddr,
     /// Namespace of the Service through which Prometheus reaches the operator. Default: the pod's, or the context's
-    #[arg(long, value_name = "NAMESPACE", env = "CAAS_OPERATOR_SERVICE_NAMESPACE", value_parser = label)]
-    service_namespace: Option<String>,
+    #[arg(long, value_name = "NAMESPACE", env = "CAAS_OPERATOR_SERVICE_NAMESPACE")]
+    service_namespace: Option<Label>,
     /// Name of that Service, which carries the label caas-operator.io/service with its own name as value
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "CAAS_OPERATOR_SERVICE_NAME",
-        default_value = "caas-operator",
-        value_parser = label
-    )]
-    service_name: String,
+    #[arg(long, value_name = "NAME", env = "CAAS_OPERATOR_SERVICE_NAME", default_value = "caas-operator")]
+    service_name: Label,
     /// Number of that Service's port, whose name is http
     #[arg(long, value_name = "PORT", env = "CAAS_OPERATOR_SERVICE_PORT", default_value_t = 8080)]
     service_port: u16,
+    #[command(flatten)]
+    hosts: HostOptions,
     #[command(flatten)]
     policy: PolicyOptions,
 }
@@ -78,13 +69,20 @@ const EXAMPLES: &str = "Examples:
   caas-operator run --namespace team-a --namespace team-b --allow-endpoint https://caas.example.com/";
 
 /// The name of a namespace or Service; any other text would be another path of the API.
-fn label(text: &str) -> Result<String, &'static str> {
-    if is_label(text) {
-        Ok(text.to_owned())
-    } else {
-        Err(
-            "write a name of at most 63 lower case letters, digits and -, starting and ending with a letter or digit",
-        )
+#[derive(Debug, Clone)]
+struct Label(String);
+
+impl FromStr for Label {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if is_label(text) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(
+                "write a name of at most 63 lower case letters, digits and -, starting and ending with a letter or digit",
+            )
+        }
     }
 }
 
@@ -113,12 +111,16 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
     let stop = stop_token()?;
     let config = args.config().await?;
     let service = args.service(&config);
+    // The name that ServiceMonitors tell Prometheus to use.
+    let own_name = format!("{}.{}.svc", service.name, service.namespace).parse::<HostName>().ok();
+    let allowed_hosts = args.hosts.clone().allowed(own_name);
+    let namespaces: Vec<String> = List::values(args.namespaces).map(|Label(name)| name).collect();
     let client = controller::client(config).map_err(Box::new)?;
-    let listeners = Listeners::bind(args.listen, Some(args.listen_health)).await?;
+    let listeners = Listeners::bind(args.listen, Some(args.listen_health), allowed_hosts).await?;
     let (runtime, transitions) = Runtime::new(args.policy.policy());
     let settings = Settings {
         client,
-        scopes: Scope::of(&args.namespaces),
+        scopes: Scope::of(&namespaces),
         watch_secrets: args.watch_secrets,
         relist: Duration::from_secs(args.relist_seconds),
         service,
@@ -133,7 +135,7 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
         metrics: Arc::clone(&runtime.metrics),
         transitions,
     };
-    tracing::info!(address = %listeners.address(), namespaces = ?args.namespaces, "the operator starts");
+    tracing::info!(address = %listeners.address(), ?namespaces, "the operator starts");
     let listed = runtime.readiness.expect("the CaasAccounts are listed");
     let (startup, now) = watch::channel(Startup::Listing);
     // Where the operator stops before it comes so far, there is nothing to wait for.
@@ -169,10 +171,12 @@ impl Args {
     }
 
     fn service(&self, config: &Config) -> ScrapeService {
+        let Label(name) = &self.service_name;
+        let namespace = self.service_namespace.as_ref().map(|Label(namespace)| namespace);
         ScrapeService {
-            namespace: self.service_namespace.clone().unwrap_or_else(|| config.default_namespace.clone()),
-            name: self.service_name.clone(),
-            labels: BTreeMap::from([(SERVICE_LABEL.to_owned(), self.service_name.clone())]),
+            namespace: namespace.unwrap_or(&config.default_namespace).clone(),
+            name: name.clone(),
+            labels: BTreeMap::from([(SERVICE_LABEL.to_owned(), name.clone())]),
             port: self.service_port,
         }
     }

@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use crate::account::AccountId;
 use crate::cloud::http::{Http, Policy};
 use crate::collector::{HttpClouds, Registry, Supervisor, Transition};
-use crate::server::{self, Bound, ListenError, Readiness};
+use crate::server::{self, AllowedHosts, Bound, ListenError, Readiness};
 use crate::telemetry::Metrics;
 
 /// The capacity of the channel of transitions. A collector that finds it full reports again after its next cycle.
@@ -29,11 +29,16 @@ pub(super) struct Runtime {
 pub(super) struct Listeners {
     main: Bound,
     health: Option<Bound>,
+    allowed_hosts: AllowedHosts,
 }
 
 impl Listeners {
-    /// Binds both addresses; an error names the option to change.
-    pub(super) async fn bind(main: SocketAddr, health: Option<SocketAddr>) -> Result<Self, ListenError> {
+    /// Binds both addresses; an error names the option to change. The main port answers for the allowed hosts only.
+    pub(super) async fn bind(
+        main: SocketAddr,
+        health: Option<SocketAddr>,
+        allowed_hosts: AllowedHosts,
+    ) -> Result<Self, ListenError> {
         let main = server::bind(main, "--listen").await?;
         let health = match health {
             Some(address) => Some(server::bind(address, "--listen-health").await?),
@@ -42,7 +47,7 @@ impl Listeners {
         if let Some(health) = &health {
             tracing::info!(address = %health.addr(), "health on /livez and /readyz");
         }
-        Ok(Self { main, health })
+        Ok(Self { main, health, allowed_hosts })
     }
 
     /// The address of the main port.
@@ -82,6 +87,7 @@ impl Runtime {
             registry: Arc::clone(&self.registry),
             metrics: Arc::clone(&self.metrics),
             append_account,
+            allowed_hosts: listeners.allowed_hosts,
         };
         let (close, serving) = (CancellationToken::new(), TaskTracker::new());
         serving.spawn(listeners.main.serve(server::router(context), close.clone()));

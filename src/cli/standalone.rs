@@ -12,7 +12,7 @@ use tokio::sync::watch::channel as watch_channel;
 use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
 
-use super::options::PolicyOptions;
+use super::options::{HostOptions, PolicyOptions};
 use super::runtime::{Listeners, Runtime, alongside};
 use super::signals::stop_token;
 use crate::account::Account;
@@ -48,6 +48,8 @@ pub(super) struct Args {
     /// Address to serve /livez and /readyz on. Default: not served
     #[arg(long, value_name = "ADDRESS", env = "CAAS_OPERATOR_LISTEN_HEALTH")]
     listen_health: Option<SocketAddr>,
+    #[command(flatten)]
+    hosts: HostOptions,
     #[command(flatten)]
     policy: PolicyOptions,
 }
@@ -90,14 +92,15 @@ pub(super) enum StandaloneError {
 pub(super) async fn run(args: Args) -> Result<(), StandaloneError> {
     let stop = stop_token().map_err(StandaloneError::Signals)?;
     let policy = args.policy.clone().policy();
+    let allowed_hosts = args.hosts.clone().allowed(None);
     if let Some(environment) = args.environment() {
         let (account, policy) = single_account(&environment, policy)?;
-        let listeners = Listeners::bind(args.listen, args.listen_health).await?;
+        let listeners = Listeners::bind(args.listen, args.listen_health, allowed_hosts).await?;
         run_single_account(account, policy, listeners, stop).await;
         return Ok(());
     }
     let folder = args.manifests.ok_or(StandaloneError::Nothing)?;
-    let listeners = Listeners::bind(args.listen, args.listen_health).await?;
+    let listeners = Listeners::bind(args.listen, args.listen_health, allowed_hosts).await?;
     let (runtime, _) = Runtime::new(policy);
     from_folder(&runtime, folder, listeners, stop).await
 }

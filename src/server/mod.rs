@@ -5,6 +5,7 @@
 mod detail;
 mod discovery;
 mod health;
+mod host;
 mod listen;
 mod negotiate;
 mod page;
@@ -15,6 +16,7 @@ mod scrape;
 mod views;
 
 pub use health::health_router;
+pub use host::{AllowedHosts, HostName, HostNameError};
 pub use listen::{Bound, Limits, ListenError, bind};
 pub use readiness::{Condition, Readiness};
 pub use routes::{Context, router};

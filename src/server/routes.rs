@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::extract::{Path, State};
+use axum::middleware::from_fn_with_state;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
-use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST};
+use axum::{Extension, Json, Router};
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 
+use super::host::{self, AllowedHosts, Authority};
 use super::negotiate::{Format, accepts_gzip, format};
 use super::{detail, discovery, page, scrape, views};
 use crate::account::{AccountId, Uncollected};
@@ -26,6 +28,8 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// An account whose series `/metrics` serves after the process's own: the one account of `standalone`.
     pub append_account: Option<AccountId>,
+    /// The names under which clients may ask for this server.
+    pub allowed_hosts: AllowedHosts,
 }
 
 /// The paths of the main port.
@@ -38,7 +42,8 @@ pub fn router(context: Context) -> Router {
         .route("/accounts/{namespace}/{name}/metrics/legacy", get(legacy_metrics))
         .route("/sd", get(targets))
         .route("/metrics", get(own_metrics));
-    with_fallbacks(routes, "no such path: / lists all").with_state(context)
+    let check_host = from_fn_with_state(context.allowed_hosts.clone(), host::check);
+    with_fallbacks(routes, "no such path: / lists all").layer(check_host).with_state(context)
 }
 
 /// Adds one-line responses for unknown paths and methods.
@@ -134,9 +139,11 @@ async fn legacy_metrics(
     }
 }
 
-async fn targets(State(context): State<Context>, headers: HeaderMap) -> Response {
-    match headers.get(HOST).and_then(|host| host.to_str().ok()).filter(|host| !host.is_empty()) {
-        Some(host) => Json(discovery::targets(&context.registry.all(), host)).into_response(),
+async fn targets(State(context): State<Context>, host: Option<Extension<Authority>>) -> Response {
+    match host {
+        Some(Extension(host)) => {
+            Json(discovery::targets(&context.registry.all(), host.as_str())).into_response()
+        }
         None => {
             line(StatusCode::BAD_REQUEST, "the request has no Host header, which the targets are named after")
         }

@@ -24,7 +24,7 @@ use caas_operator::cloud::http::{Http, Policy};
 use caas_operator::cloud::{Provider, Providers};
 use caas_operator::collector::registry::Snapshot;
 use caas_operator::collector::{HttpClouds, Registry, Supervisor};
-use caas_operator::server::{Context, Limits, router};
+use caas_operator::server::{AllowedHosts, Context, Limits, router};
 use caas_operator::telemetry::Metrics;
 use http_support::{client, serve};
 use serde_json::{Value, json};
@@ -157,7 +157,7 @@ async fn it_is_collected_over_http_and_served() {
     assert_eq!(collected(&registry, "again").await.health.reason(), Reason::LoginRejected);
     assert_eq!(collected(&registry, "acme").await.health.reason(), Reason::Collected);
 
-    let context = Context { registry, metrics, append_account: None };
+    let context = Context { registry, metrics, append_account: None, allowed_hosts: AllowedHosts::default() };
     let served = serve(router(context), Limits::default()).await;
     let get = async |path: &str| client.get(served.url(path)).send().await.unwrap().text().await.unwrap();
     let series = get("/accounts/team-a/acme/metrics").await;

@@ -14,6 +14,7 @@ mod servers;
 
 mod discovery;
 mod health;
+mod host;
 mod json;
 mod own;
 mod page;
@@ -32,7 +33,7 @@ use caas_operator::cloud::CloudError;
 use caas_operator::collector::health::Health;
 use caas_operator::collector::registry::{Registry, Snapshot};
 use caas_operator::exposition::{Bodies, Body, Options, Renderer};
-use caas_operator::server::{Context, Limits, router};
+use caas_operator::server::{AllowedHosts, Context, Limits, router};
 use caas_operator::telemetry::Metrics;
 use flate2::read::GzDecoder;
 use http_support::{Served, client, serve};
@@ -82,7 +83,12 @@ fn resting() -> Problem {
 
 async fn started(append_account: Option<AccountId>) -> (Served, Arc<Registry>) {
     let registry = registry();
-    let context = Context { registry: Arc::clone(&registry), metrics: Metrics::new(), append_account };
+    let context = Context {
+        registry: Arc::clone(&registry),
+        metrics: Metrics::new(),
+        append_account,
+        allowed_hosts: AllowedHosts::default(),
+    };
     (serve(router(context), Limits::default()).await, registry)
 }
 

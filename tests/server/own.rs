@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use caas_operator::account::AccountId;
-use caas_operator::server::{Context, router};
+use caas_operator::server::{AllowedHosts, Context, router};
 use caas_operator::telemetry::Metrics;
 use reqwest::StatusCode;
 use tower::ServiceExt;
@@ -29,7 +29,12 @@ fn own_metrics_are_rendered_on_blocking_threads() {
     // There is one such thread, and it is busy.
     let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
     runtime.block_on(async {
-        let context = Context { registry: registry(), metrics: Metrics::new(), append_account: None };
+        let context = Context {
+            registry: registry(),
+            metrics: Metrics::new(),
+            append_account: None,
+            allowed_hosts: AllowedHosts::default(),
+        };
         let (done, busy) = std::sync::mpsc::channel::<()>();
         let busy = tokio::task::spawn_blocking(move || busy.recv());
         let request = http::Request::get("/metrics").body(axum::body::Body::empty()).unwrap();
