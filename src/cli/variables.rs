@@ -1,17 +1,24 @@
-//! How environment variables are read: an empty one counts as unset, and a switch accepts yes, no, 1 and 0 besides true
-//! and false. Kubernetes manifests often set variables to empty strings and numbers.
+//! How environment variables are read: an empty or blank one counts as unset, and a switch accepts yes, no, 1 and 0 besides
+//! true and false, with blanks around it. Kubernetes manifests often set variables to empty strings and numbers.
 
-use clap::builder::{BoolishValueParser, Resettable};
+use clap::builder::{BoolishValueParser, Resettable, TypedValueParser};
 use clap::{ArgAction, Command};
 
 /// Applies this to a command and its subcommands.
 pub(super) fn lenient(command: Command) -> Command {
     let command = command.mut_args(|mut argument| {
         if matches!(argument.get_action(), ArgAction::SetTrue) {
-            argument = argument.value_parser(BoolishValueParser::new());
+            argument = argument.value_parser(switch);
         }
         let value = argument.get_env().and_then(std::env::var_os);
-        if value.is_some_and(|value| value.is_empty()) { argument.env(Resettable::Reset) } else { argument }
+        let blank = value.is_some_and(|value| value.to_str().is_some_and(|text| text.trim().is_empty()));
+        if blank { argument.env(Resettable::Reset) } else { argument }
     });
     command.mut_subcommands(lenient)
+}
+
+fn switch(text: &str) -> Result<bool, &'static str> {
+    let parser = BoolishValueParser::new();
+    let value = parser.parse_ref(&Command::new(""), None, text.trim().as_ref());
+    value.map_err(|_| "write true or false, yes or no, on or off, 1 or 0")
 }

@@ -140,9 +140,15 @@ async fn a_switch_in_the_environment_is_a_word_or_a_number() {
     let file = folder.path().join("all.yaml");
     std::fs::write(&file, secret("acme", "secret") + &account("acme", "acme", "http://127.0.0.1:9/v1/", ""))
         .unwrap();
-    for (value, allows) in
-        [("1", true), ("yes", true), ("true", true), ("0", false), ("no", false), ("", false)]
-    {
+    for (value, allows) in [
+        ("1", true),
+        ("yes", true),
+        (" True\n", true),
+        ("0", false),
+        (" no ", false),
+        ("", false),
+        (" ", false),
+    ] {
         let mut command = program(&["check", file.to_str().unwrap()]);
         command.env("CAAS_OPERATOR_ALLOW_HTTP", value);
         let words = String::from_utf8(finished(command).await.stdout).unwrap();
@@ -155,8 +161,8 @@ async fn a_switch_in_the_environment_is_a_word_or_a_number() {
 #[tokio::test]
 async fn an_invalid_namespace_name_is_rejected_before_any_request() {
     for (variable, value) in [
-        ("CAAS_OPERATOR_NAMESPACE", "a, b"),
-        ("CAAS_OPERATOR_NAMESPACE", "team-a,"),
+        ("CAAS_OPERATOR_NAMESPACE", "a b"),
+        ("CAAS_OPERATOR_NAMESPACE", "team-a, Team-B"),
         ("CAAS_OPERATOR_NAMESPACE", "../kube-system"),
         ("CAAS_OPERATOR_SERVICE_NAMESPACE", "Team-A"),
         ("CAAS_OPERATOR_SERVICE_NAME", "caas.operator"),
@@ -167,5 +173,41 @@ async fn an_invalid_namespace_name_is_rejected_before_any_request() {
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{variable}={value}: {error}");
         assert!(error.contains("lower case letters, digits and -"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_in_the_environment_may_have_blanks_and_a_comma_at_the_end() {
+    for (variable, value) in [
+        ("CAAS_OPERATOR_NAMESPACE", "team-a, team-b,"),
+        ("CAAS_OPERATOR_ALLOW_CIDR", "10.0.0.0/8, 172.16.0.0/12,\n"),
+        ("CAAS_OPERATOR_ALLOW_ENDPOINT", " https://caas.example.com/ , https://caas.example.org/"),
+        ("CAAS_OPERATOR_ALLOW_HOST", "caas.example.com,caas,"),
+    ] {
+        let mut command = program(&["run"]);
+        command.env(variable, value);
+        let error = String::from_utf8(finished(command).await.stderr).unwrap();
+        assert!(error.contains("no way to the API server"), "{variable}={value:?}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn an_element_of_a_list_that_cannot_be_read_is_told_with_what_to_write() {
+    for (variable, value, says) in [
+        (
+            "CAAS_OPERATOR_ALLOW_CIDR",
+            "10.0.0.0/8, 10.20.3.4",
+            "10.20.3.4: write an address and a prefix length",
+        ),
+        ("CAAS_OPERATOR_ALLOW_CIDR", " , ", "it names nothing"),
+        ("CAAS_OPERATOR_ALLOW_HOST", "https://caas.example.com", "write a name such as"),
+        ("CAAS_OPERATOR_ALLOW_ENDPOINT", "https://caas.example.com, caas", "caas: "),
+    ] {
+        let mut command = program(&["run"]);
+        command.env(variable, value);
+        let output = finished(command).await;
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{variable}={value:?}: {error}");
+        assert!(error.contains(says), "{variable}={value:?}: {error}");
     }
 }
