@@ -60,6 +60,8 @@ impl SecretKey {
         let Ok(text) = std::str::from_utf8(value) else {
             return invalid("is not UTF-8 text: store the plain value");
         };
+        // Editors put a byte order mark in front of a file's text. It is no part of it (RFC 3629, section 6).
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         match self.form {
             _ if text.is_empty() => {
                 Err(KeyProblem::new(self.name, KeyFault::Empty, "is empty: store a value under it"))

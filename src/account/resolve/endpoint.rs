@@ -17,16 +17,21 @@ pub(super) fn check(
 ) -> Result<(), Problem> {
     if let Some(bound) = keys.endpoint()? {
         match base_url(&bound) {
-            Some(bound) if bound == *endpoint => {}
+            Some(bound) if is_at_or_below(endpoint, &bound) => {}
             Some(_) => {
                 return Err(keys.mismatch(
                     "binds its credentials to another endpoint than spec.provider has: set spec.provider to that one, or use a Secret with credentials for this one",
                 ));
             }
             None => {
-                return Err(keys.mismatch("is not an http(s) URL with a host and without user, query or fragment: write the URL that the credentials are for"));
+                return Err(keys.mismatch("is not an http(s) URL with a host and without user, query, fragment, semicolon or empty path segment: write the URL that the credentials are for"));
             }
         }
     }
     allow(endpoint).map_err(|refusal| Problem::endpoint(id, refusal))
+}
+
+/// Whether `url` is `base`, which ends in a slash, or has a path below it.
+fn is_at_or_below(url: &Url, base: &Url) -> bool {
+    url.origin() == base.origin() && url.path().starts_with(base.path())
 }

@@ -191,13 +191,20 @@ fn a_token_without_a_namespace_asks_for_one() {
 fn credentials_bound_to_an_endpoint_go_nowhere_else() {
     let bound =
         |endpoint: &[u8]| secret(&[("username", b"acme"), ("password", b"x"), ("endpoint", endpoint)]);
-    for same in [&b"https://caas.example.com/v1/\n"[..], b"https://CAAS.example.com:443/v1"] {
-        assert!(resolved(&json!({}), &bound(same)).is_ok());
+    for same_or_above in [
+        &b"https://caas.example.com/v1/\n"[..],
+        b"https://CAAS.example.com:443/v1",
+        b"https://caas.example.com",
+        "\u{feff}https://caas.example.com/v1/".as_bytes(),
+    ] {
+        assert!(resolved(&json!({}), &bound(same_or_above)).is_ok(), "{}", same_or_above.escape_ascii());
     }
     for other in [
         &b"https://canary.example.com/v1/"[..],
         b"http://caas.example.com/v1/",
-        b"https://caas.example.com/",
+        b"http://caas.example.com/",
+        b"https://caas.example.com/v",
+        b"https://caas.example.com/v1/sub/",
         b"https://caas.example.com:8443/v1/",
         b"canary",
     ] {
@@ -233,9 +240,17 @@ fn an_endpoint_that_the_administrator_does_not_allow_is_refused_before_anything_
 
 #[test]
 fn an_endpoint_that_an_older_definition_let_through_is_refused() {
-    for endpoint in
-        ["ftp://caas.example.com/", "https://u:p@caas.example.com/", "https://h/?q", "", "https://"]
-    {
+    for endpoint in [
+        "ftp://caas.example.com/",
+        "https://u:p@caas.example.com/",
+        "https://h/?q",
+        "https://h/v1/..;/admin/",
+        "https://h/v1//admin/",
+        "https://h/v1/%2e%2e%3b/admin/",
+        "https://h/v1/..%2fadmin/",
+        "",
+        "https://",
+    ] {
         let mut account = account(&json!({}));
         account.spec.provider.settings["endpoint"] = json!(endpoint);
         let problem = resolve(Providers::ALL, &account, &user(), None, |_| Ok(())).unwrap_err();

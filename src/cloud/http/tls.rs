@@ -31,6 +31,8 @@ pub fn check_ca_bundle(pem: &[u8]) -> Result<(), CaBundleProblem> {
 /// The certificates of a bundle.
 pub(super) fn bundled_roots(pem: &[u8]) -> Result<RootCertStore, CaBundleProblem> {
     let mut roots = RootCertStore::empty();
+    // With a byte order mark before it, the first line would not be taken for the beginning of a block.
+    let pem = pem.strip_prefix(b"\xef\xbb\xbf").unwrap_or(pem);
     for block in CertificateDer::pem_slice_iter(pem) {
         let certificate = block.map_err(|problem| match problem {
             pem::Error::NoItemsFound => CaBundleProblem::Empty,
@@ -86,6 +88,8 @@ mod tests {
     fn all_certificates_of_a_bundle_are_trusted() {
         let bundle = format!("# our CAs\n{}\n{}", certificate(), certificate());
         assert_eq!(bundled_roots(bundle.as_bytes()).unwrap().len(), 2);
+        let marked = format!("\u{feff}{}", certificate());
+        assert_eq!(bundled_roots(marked.as_bytes()).unwrap().len(), 1, "a byte order mark is no part of it");
     }
 
     #[test]
