@@ -43,6 +43,9 @@ pub enum Refusal {
     /// Not the URL of an API: another scheme, no host, or a user or password in it.
     #[error("it is not a plain http(s) URL with a host and without user, query or fragment")]
     NotAnEndpoint,
+    /// A path that a proxy and a server may read differently.
+    #[error("its path has an empty segment, or one such as ..; or %2e%2e%2f that servers read differently")]
+    AmbiguousPath,
     /// Not below a prefix that the administrator allows.
     #[error("it is not among the endpoints that --allow-endpoint lists")]
     NotAllowed,

@@ -8,11 +8,12 @@ use crate::operator_fixture::{DEADLINE, manifest};
 
 const DURATION: &str =
     "write a duration as whole numbers with units, such as 30s, 1m30s or 500ms (units: h, m, s, ms)";
-const ENDPOINT: &str = "write an http:// or https:// URL with a host and without user, password, query, fragment and \
-                        escapes, such as https://caas.example.com/v1/";
+const ENDPOINT: &str = "write an http:// or https:// URL with a host and without user, password, query, fragment, \
+                        escapes, semicolons and empty path segments, such as https://caas.example.com/v1/";
 const EITHER: &str =
     "set exactly one of endpoint (the URL of the API) and cloud (cn or io, Alauda's own clouds)";
-const SEGMENT: &str = "write the name of a user or organization, without slashes, spaces, ?, # and %";
+const SEGMENT: &str =
+    "write the name of a user or organization, without slashes, semicolons, spaces, ?, # and %";
 const GLOB: &str = "write a glob of * (any text), ? (one character) and the name's own characters: no spaces, brackets, \
                     braces or backslashes";
 const LABELS: &str = "name labels with at most 63 letters, digits and underscores, not starting with a digit";
@@ -81,6 +82,9 @@ async fn what_cannot_be_is_refused_with_a_sentence_that_says_what_to_do() -> any
     let cases = [
         (format!("{provider}/endpoint"), json!("ftp://caas.example.com/"), ENDPOINT.to_owned()),
         (format!("{provider}/endpoint"), json!("https://user:secret@host/"), ENDPOINT.to_owned()),
+        (format!("{provider}/endpoint"), json!("https://host/v1/..;/admin/"), ENDPOINT.to_owned()),
+        (format!("{provider}/endpoint"), json!("https://host/v1/%2e%2e%3b/"), ENDPOINT.to_owned()),
+        (format!("{provider}/endpoint"), json!("https://host/v1//admin/"), ENDPOINT.to_owned()),
         (format!("{provider}/cloud"), json!("cn"), EITHER.to_owned()),
         (provider.to_owned(), json!({}), EITHER.to_owned()),
         (format!("{provider}/namespace"), json!("a/b"), SEGMENT.to_owned()),

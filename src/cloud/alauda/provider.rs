@@ -128,7 +128,7 @@ fn namespace(spec: &AlaudaSpec, secret: &SecretValues) -> Result<String, Resolve
             return Err(ResolveProblem::Setting {
                 field: "namespace",
                 advice:
-                    "is not the name of a user or organization: write one without slashes, spaces, ?, # and %"
+                    "is not the name of a user or organization: write one without slashes, semicolons, spaces, ?, # and %"
                         .to_owned(),
             });
         }

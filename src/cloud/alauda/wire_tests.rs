@@ -117,20 +117,11 @@ fn the_list_of_instances_is_a_bare_array() {
 
 #[test]
 fn a_name_cannot_leave_its_segment_of_the_path() {
-    for (name, path) in [
-        ("a/b", "a%2Fb"),
-        ("../x", "..%2Fx"),
-        ("..%2f", "..%252f"),
-        ("%2e%2e", "%252e%252e"),
-        ("a\\..\\b", "a%5C..%5Cb"),
-        ("a?b#c", "a%3Fb%23c"),
-        ("a\tb\n", "a%09b%0A"),
-        ("é", "%C3%A9"),
-    ] {
+    for (name, path) in [("a/b", "a%2Fb"), ("a?b#c", "a%3Fb%23c"), ("é", "%C3%A9")] {
         let url = ServicePath::new(&endpoint(), "acme", &named(name)).unwrap().instances_url();
         assert_eq!(url.as_str(), format!("https://caas.example.com/v1/services/acme/{path}/instances/"));
     }
-    for step in ["", ".", ".."] {
+    for step in ["", ".", "..", "..;", "../x", "%2e%2e"] {
         assert!(ServicePath::new(&endpoint(), "acme", &named(step)).is_none(), "{step}");
         assert!(services_url(&endpoint(), step).is_err(), "{step}");
     }

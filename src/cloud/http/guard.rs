@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use url::{Host, Url};
 
 use crate::cloud::error::Refusal;
+use crate::schema::address::is_unambiguous;
 
 /// What the administrator allows.
 #[derive(Debug, Clone, Default)]
@@ -32,7 +33,7 @@ impl FromStr for Prefix {
     fn from_str(text: &str) -> Result<Self, Refusal> {
         let url = Url::parse(text).map_err(|_| Refusal::NotAnEndpoint)?;
         check_plain(&url)?;
-        Ok(Self(url))
+        if is_unambiguous(url.path()) { Ok(Self(url)) } else { Err(Refusal::AmbiguousPath) }
     }
 }
 
@@ -76,6 +77,10 @@ impl Policy {
     pub fn check_request(&self, url: &Url) -> Result<(), Refusal> {
         if !is_http(url) {
             return Err(Refusal::NotAnEndpoint);
+        }
+        // Before the prefixes, which compare the segments as they are written.
+        if !is_unambiguous(url.path()) {
+            return Err(Refusal::AmbiguousPath);
         }
         if url.scheme() == "http" && !self.allow_http {
             return Err(Refusal::NotHttps);

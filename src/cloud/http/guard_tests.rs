@@ -164,3 +164,33 @@ fn an_endpoint_has_no_user_query_or_fragment_and_a_request_may_have_a_query() {
     assert_eq!(strict.check_request(&Url::parse("https://u@a.com/").unwrap()), Err(Refusal::NotAnEndpoint));
     assert_eq!("https://u@a.com/".parse::<Prefix>(), Err(Refusal::NotAnEndpoint));
 }
+
+#[test]
+fn a_path_that_a_server_may_read_as_another_one_is_refused() {
+    let policy = policy(&["https://a.com/v1"], &[]);
+    for path in [
+        "/v1/..;/admin/",
+        "/v1/..;a=b/admin/",
+        "/v1/.;/",
+        "/v1/;/",
+        "/v1//",
+        "/v1//admin",
+        "//v1/",
+        "/v1/%2e%2e%3b/admin/",
+        "/v1/..%3B/admin/",
+        "/v1/..%2fadmin/",
+        "/v1/%2e%2e%2Fadmin/",
+        "/v1/..%5cadmin/",
+        "/v1/%252e%252e%252fadmin/",
+        "/v1/a%2f..%2f..%2fadmin/",
+    ] {
+        let url = format!("https://a.com{path}");
+        assert_eq!(check(&policy, &url), Err(Refusal::AmbiguousPath), "{path}");
+        let page = Url::parse(&format!("{url}?page=2")).unwrap();
+        assert_eq!(policy.check_request(&page), Err(Refusal::AmbiguousPath), "{path}");
+        assert_eq!(url.parse::<Prefix>(), Err(Refusal::AmbiguousPath), "{path}");
+    }
+    for path in ["/v1/services/a%2Fb/", "/v1/a;b=c/", "/v1/.hidden", "/v1/..."] {
+        assert_eq!(check(&policy, &format!("https://a.com{path}")), Ok(()), "{path}");
+    }
+}

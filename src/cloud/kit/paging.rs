@@ -7,6 +7,7 @@ use url::Url;
 
 use super::loose::is_complete;
 use crate::cloud::error::AnswerProblem;
+use crate::schema::address::is_unambiguous;
 
 /// The most pages that are read of one list. A list with more of them is taken for one that does not end.
 const MAX_PAGES: usize = 1_000;
@@ -42,7 +43,8 @@ impl<K: Clone + Eq + Hash> Pages<K> {
 /// The URL of the page that `next`, absolute or relative, names on `page`.
 ///
 /// It keeps the origin of `page` and stays below `endpoint`, since credentials must not be sent anywhere else. Only the
-/// query of `next` counts where its path lies outside of the endpoint, as it does for a cloud behind a proxy.
+/// query of `next` counts where its path lies outside of the endpoint, as it does for a cloud behind a proxy, or where
+/// servers may read it as one that does.
 pub fn next_url(endpoint: &Url, page: &Url, next: &str) -> Result<Url, AnswerProblem> {
     if !is_complete(next) {
         return Err(AnswerProblem::Shape);
@@ -52,7 +54,8 @@ pub fn next_url(endpoint: &Url, page: &Url, next: &str) -> Result<Url, AnswerPro
         return Err(AnswerProblem::Shape);
     }
     let mut url = page.clone();
-    if named.path().starts_with(&format!("{}/", endpoint.path().trim_end_matches('/'))) {
+    let is_below = named.path().starts_with(&format!("{}/", endpoint.path().trim_end_matches('/')));
+    if is_below && is_unambiguous(named.path()) {
         url.set_path(named.path());
     }
     url.set_query(named.query());
@@ -103,6 +106,9 @@ mod tests {
             ("//evil.example/steal", "https://caas.example.com/v1/services/acme/"),
             ("https://u:p@caas.example.com:444/v1/x#f", "https://caas.example.com/v1/x"),
             ("/v1evil/x?page=2", "https://caas.example.com/v1/services/acme/?page=2"),
+            ("/v1/..;/admin/?page=2", "https://caas.example.com/v1/services/acme/?page=2"),
+            ("/v1//admin/?page=2", "https://caas.example.com/v1/services/acme/?page=2"),
+            ("/v1/%2e%2e%2fadmin/?page=2", "https://caas.example.com/v1/services/acme/?page=2"),
             ("../../../v2/?page=2", "https://caas.example.com/v1/services/acme/?page=2"),
         ] {
             assert_eq!(next_url(&endpoint, &page, next).unwrap().as_str(), expected, "{next}");
