@@ -20,6 +20,10 @@ pub enum CloudError {
     /// The cloud rejects the user and password, or the token.
     #[error("the cloud rejects the credentials")]
     LoginRejected,
+    /// The credentials are accepted, but may not do this (403); the scope or role that they need for it, in the cloud's
+    /// own words.
+    #[error("the credentials lack {0}, which this needs (403)")]
+    ScopeMissing(&'static str),
     /// The cloud limits the rate of requests.
     #[error("the cloud limits the rate of requests (429)")]
     RateLimited {
@@ -100,6 +104,9 @@ pub enum AnswerProblem {
     /// A redirect, which is never followed.
     #[error("it is a redirect, and redirects are not followed")]
     Redirect,
+    /// An error that the API reports inside an answer of status 200.
+    #[error("it reports an error")]
+    Reported,
     /// A page names one as the next that was read already.
     #[error("its list of pages leads back to an earlier page")]
     PageCycle,
@@ -120,6 +127,7 @@ impl CloudError {
             Self::EndpointRefused(_)
             | Self::Unreachable(_)
             | Self::LoginRejected
+            | Self::ScopeMissing(_)
             | Self::RateLimited { .. }
             | Self::Answer(_) => self.to_string(),
         }
@@ -129,7 +137,8 @@ impl CloudError {
     pub fn concerns_account(&self) -> bool {
         match self {
             Self::EndpointRefused(_) | Self::LoginRejected | Self::RateLimited { .. } => true,
-            Self::Unreachable(_) | Self::Status(_) | Self::Answer(_) => false,
+            // Other requests may need another scope.
+            Self::ScopeMissing(_) | Self::Unreachable(_) | Self::Status(_) | Self::Answer(_) => false,
         }
     }
 
@@ -144,6 +153,7 @@ impl CloudError {
             Self::Unreachable(Unreachable::Timeout) => "timeout",
             Self::Unreachable(Unreachable::BrokeOff) => "broke_off",
             Self::LoginRejected => "login_rejected",
+            Self::ScopeMissing(_) => "scope_missing",
             Self::RateLimited { .. } => "rate_limited",
             Self::Status(_) => "status",
             Self::Answer(AnswerProblem::TooLarge) => "too_large",
@@ -152,6 +162,7 @@ impl CloudError {
             Self::Answer(AnswerProblem::Shape) => "shape",
             Self::Answer(AnswerProblem::Encoding) => "encoding",
             Self::Answer(AnswerProblem::Redirect) => "redirect",
+            Self::Answer(AnswerProblem::Reported) => "reported",
             Self::Answer(AnswerProblem::PageCycle) => "page_cycle",
             Self::Answer(AnswerProblem::TooManyPages) => "too_many_pages",
         }

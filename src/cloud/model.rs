@@ -87,13 +87,15 @@ impl Collection {
         self.cut_short.iter().chain(&self.batch_errors).chain(self.services.iter().flat_map(Service::errors))
     }
 
-    /// How many failures there are, and the gravest of them: one that concerns the whole account, else the first.
+    /// How many failures there are, and the gravest of them: one that concerns the whole account or a permission, else
+    /// the first.
     pub fn failures(&self) -> (usize, Option<&CloudError>) {
         let gravity = |error: &&CloudError| match error {
             CloudError::LoginRejected => 0,
             CloudError::EndpointRefused(_) => 1,
             CloudError::RateLimited { .. } => 2,
-            CloudError::Unreachable(_) | CloudError::Status(_) | CloudError::Answer(_) => 3,
+            CloudError::ScopeMissing(_) => 3,
+            CloudError::Unreachable(_) | CloudError::Status(_) | CloudError::Answer(_) => 4,
         };
         // Of equals the first.
         (self.errors().count(), self.errors().min_by_key(gravity))
@@ -125,10 +127,12 @@ mod tests {
             ..Collection::default()
         };
         assert_eq!(collection.failures(), (2, Some(&CloudError::Status(404))));
+        collection.services.push(failed(CloudError::ScopeMissing("the scope app:read")));
+        assert_eq!(collection.failures().1, Some(&CloudError::ScopeMissing("the scope app:read")));
         collection.services.push(failed(limited.clone()));
-        assert_eq!(collection.failures(), (3, Some(&limited)));
+        assert_eq!(collection.failures(), (4, Some(&limited)));
         collection.services.push(failed(CloudError::LoginRejected));
-        assert_eq!(collection.failures(), (4, Some(&CloudError::LoginRejected)));
+        assert_eq!(collection.failures(), (5, Some(&CloudError::LoginRejected)));
     }
 
     #[test]

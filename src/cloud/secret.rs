@@ -4,8 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::OnceLock;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
 use super::credentials::LONGEST_TOKEN;
@@ -83,6 +85,14 @@ pub fn alternatives(sets: KeySets) -> String {
     sets.iter().map(set).collect::<Vec<_>>().join(", or ")
 }
 
+/// Tells secrets apart without showing them: equal for equal values, within this process only.
+///
+/// The hash is keyed with random numbers of the process, so nothing can be guessed from it, wherever it is kept.
+pub fn fingerprint(value: &SecretString) -> String {
+    static KEYS: OnceLock<RandomState> = OnceLock::new();
+    format!("{:016x}", KEYS.get_or_init(RandomState::new).hash_one(value.expose_secret()))
+}
+
 /// Why a key of a Secret is no help.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("key {key}: {advice}")]
@@ -139,5 +149,18 @@ impl SecretValues {
 impl fmt::Debug for SecretValues {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_tells_values_apart_and_shows_none() {
+        let of = |value: &str| fingerprint(&SecretString::from(value));
+        assert_eq!(of("token-a"), of("token-a"));
+        assert_ne!(of("token-a"), of("token-b"));
+        assert_eq!(of("token-a").len(), 16);
     }
 }

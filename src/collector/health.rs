@@ -103,7 +103,9 @@ impl Health {
             Self::Failed(CloudError::LoginRejected) => Reason::LoginRejected,
             Self::Failed(CloudError::EndpointRefused(_)) => Reason::EndpointRefused,
             Self::Failed(CloudError::Unreachable(_)) | Self::Overdue => Reason::CloudUnreachable,
-            Self::Failed(CloudError::Status(_) | CloudError::Answer(_)) => Reason::CloudError,
+            Self::Failed(CloudError::ScopeMissing(_) | CloudError::Status(_) | CloudError::Answer(_)) => {
+                Reason::CloudError
+            }
             Self::Panicked => Reason::InternalError,
         }
     }
@@ -128,6 +130,11 @@ impl Health {
                  spec.collection.requestsPerSecond."
                     .into()
             }
+            Self::Partial { first: CloudError::ScopeMissing(scope), .. }
+            | Self::Failed(CloudError::ScopeMissing(scope)) => format!(
+                "The cloud accepts the credentials but denies a request (403): they need {scope}. Put credentials that \
+                 have it into the Secret that spec.credentials.secretRef names."
+            ),
             Self::Partial { first, .. } => {
                 format!("A part of the collection failed and the rest is exposed. First failure: {}.", first.summary())
             }
@@ -194,6 +201,11 @@ mod tests {
             (Health::Failed(Refusal::PrivateAddress.into()), Reason::EndpointRefused),
             (Health::Failed(Unreachable::Timeout.into()), Reason::CloudUnreachable),
             (Health::Failed(AnswerProblem::NotJson.into()), Reason::CloudError),
+            (Health::Failed(CloudError::ScopeMissing("the scope app:read")), Reason::CloudError),
+            (
+                Health::of_collection(2, Some(&CloudError::ScopeMissing("the scope app:read"))),
+                Reason::PartiallyCollected,
+            ),
             (Health::Overdue, Reason::CloudUnreachable),
             (Health::Panicked, Reason::InternalError),
             (Health::Collected.rendered(3, 10, Some("web".into())), Reason::TooManySeries),
@@ -203,6 +215,14 @@ mod tests {
         for (health, reason) in all {
             assert_eq!(health.reason(), reason);
             assert!(health.message().ends_with('.'), "{}", health.message());
+        }
+    }
+
+    #[test]
+    fn a_missing_scope_is_named_whether_it_costs_the_cycle_or_a_part_of_it() {
+        let missing = CloudError::ScopeMissing("the scope app:read");
+        for health in [Health::Failed(missing.clone()), Health::of_collection(7, Some(&missing))] {
+            assert!(health.message().contains("they need the scope app:read"), "{}", health.message());
         }
     }
 

@@ -66,7 +66,10 @@ fn is_transient(error: &CloudError) -> bool {
         }
         // A proxy's HTML page with status 200, or a body that a proxy corrupted.
         CloudError::Answer(problem) => matches!(problem, AnswerProblem::NotJson | AnswerProblem::Encoding),
-        CloudError::EndpointRefused(_) | CloudError::LoginRejected | CloudError::RateLimited { .. } => false,
+        CloudError::EndpointRefused(_)
+        | CloudError::LoginRejected
+        | CloudError::ScopeMissing(_)
+        | CloudError::RateLimited { .. } => false,
     }
 }
 

@@ -64,6 +64,7 @@ fn may_be_outage(error: &CloudError) -> bool {
         CloudError::Answer(problem) => matches!(problem, AnswerProblem::NotJson | AnswerProblem::Encoding),
         CloudError::EndpointRefused(_)
         | CloudError::LoginRejected
+        | CloudError::ScopeMissing(_)
         | CloudError::RateLimited { .. }
         | CloudError::Status(_) => false,
     }
