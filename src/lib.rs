@@ -3,7 +3,8 @@
 //! The layers, lowest first. A module uses only what lies below it, and no two files depend on each other
 //! (`tests/architecture` parses every file and fails otherwise):
 //!
-//! - [`telemetry`] own metrics and logs; [`schema`] durations, addresses and their rules
+//! - [`telemetry`] own metrics and logs; [`schema`] durations, addresses and their rules; [`limits`] what the process may
+//!   hold, shared by namespace
 //! - [`cloud`] providers' HTTP APIs; `simulator` simulated clouds, the other side of the wire
 //! - [`api`] the custom resource
 //! - [`account`] the validated plain value; [`exposition`] samples to immutable bodies
@@ -18,6 +19,7 @@ pub mod cloud;
 pub mod collector;
 pub mod controller;
 pub mod exposition;
+pub mod limits;
 pub mod schema;
 pub mod server;
 #[cfg(feature = "simulator")]

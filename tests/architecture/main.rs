@@ -17,15 +17,16 @@ use sources::{SourceFile, Sources};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("telemetry", &[]),
     ("schema", &[]),
+    ("limits", &[]),
     ("simulator", &[]),
-    ("cloud", &["schema", "telemetry"]),
+    ("cloud", &["limits", "schema", "telemetry"]),
     ("api", &["cloud", "schema"]),
     ("account", &["api", "cloud", "schema"]),
     ("exposition", &["cloud"]),
-    ("collector", &["account", "api", "exposition", "cloud", "telemetry"]),
-    ("controller", &["collector", "account", "api", "cloud", "telemetry"]),
+    ("collector", &["account", "api", "exposition", "cloud", "limits", "telemetry"]),
+    ("controller", &["collector", "account", "api", "cloud", "limits", "telemetry"]),
     ("standalone", &["account", "api", "cloud", "schema"]),
-    ("server", &["collector", "account", "exposition", "cloud", "telemetry"]),
+    ("server", &["collector", "account", "exposition", "cloud", "limits", "telemetry"]),
     (
         "cli",
         &[
@@ -37,6 +38,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "exposition",
             "api",
             "cloud",
+            "limits",
             "simulator",
             "telemetry",
         ],
@@ -52,6 +54,7 @@ const MUST_NOT_NAME: &[(&str, &[&str])] = &[
     ("controller", &["axum", "reqwest"]),
     ("server", &["kube", "k8s_openapi", "reqwest"]),
     ("telemetry", &["kube", "k8s_openapi", "axum", "reqwest"]),
+    ("limits", &["kube", "k8s_openapi", "axum", "reqwest", "http", "hyper"]),
 ];
 
 /// The most lines that a file of `src` may have.

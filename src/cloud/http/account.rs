@@ -143,7 +143,7 @@ impl AccountClient {
     async fn enter(
         &self,
         max_silence: Duration,
-    ) -> Result<(Option<SemaphorePermit<'_>>, RequestPermit<'_>), CloudError> {
+    ) -> Result<(Option<SemaphorePermit<'_>>, RequestPermit), CloudError> {
         loop {
             let slot = self.budget.admit(max_silence).await?;
             let permit = self.quota.request().await;
@@ -158,7 +158,7 @@ impl AccountClient {
     async fn attempt<T, E: Into<CloudError>>(
         &self,
         request: &ApiRequest,
-        permit: RequestPermit<'_>,
+        permit: RequestPermit,
         left: Duration,
         read: &impl Fn(&[u8]) -> Result<T, E>,
     ) -> Result<T, Failed> {

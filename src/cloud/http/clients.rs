@@ -144,7 +144,7 @@ mod tests {
         let account = AccountClient {
             policy: Arc::default(),
             client: Arc::new(client),
-            quota: Arc::new(GlobalLimits::new(Capacity::default())).account("team-a"),
+            quota: GlobalLimits::new(Capacity::default()).account("team-a"),
             limits,
             budget: RequestBudget::new(1, 1),
             meter: Metrics::new().account("team-a", "acme"),

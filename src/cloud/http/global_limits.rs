@@ -4,21 +4,17 @@
 //! namespace can delay its own accounts and not those of others. Three together can delay all, until their deadlines.
 //! Knows no cloud and sends nothing.
 //!
-//! No deadlock: a request takes permits in one order (request, medium body, large body; each first of its namespace, then of
-//! the process), and one that holds the last waits for nothing here. Waiters are served in order. Dropping a future or a
-//! permit gives back what it held.
+//! No deadlock: a request takes permits in one order (request, medium body, large body), and one that holds the last waits
+//! for nothing here.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use crate::limits::{Share, SharedPermit, Shares};
 
 /// A body of at most this size needs no permit. Nearly every answer is this small.
 const SMALL: usize = 64 << 10;
 /// A larger body is medium up to this size, and large beyond it.
 const MEDIUM: usize = 1 << 20;
-/// One namespace may hold one part in so many of everything.
-const SHARES: usize = 3;
 
 /// How much there is to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,118 +35,75 @@ impl Default for Capacity {
     }
 }
 
-impl Capacity {
-    /// What one namespace may hold of it.
-    fn share(self) -> Self {
-        Self {
-            requests: self.requests.div_ceil(SHARES),
-            medium_bodies: self.medium_bodies.div_ceil(SHARES),
-            large_bodies_kib: self.large_bodies_kib.div_ceil(SHARES),
-        }
-    }
-}
-
-/// What the process may hold, and each namespace's share of it.
+/// What the process may hold. A namespace may hold a third of each.
 pub(super) struct GlobalLimits {
-    share: Capacity,
-    process: Permits,
-    namespaces: Mutex<HashMap<String, Weak<Permits>>>,
+    requests: Arc<Shares>,
+    medium_bodies: Arc<Shares>,
+    large_bodies_kib: Arc<Shares>,
 }
 
-/// The permits that are left, of the process or of one namespace.
-struct Permits {
-    requests: Semaphore,
-    medium_bodies: Semaphore,
-    large_bodies_kib: Semaphore,
-}
-
-/// The limits as one account sees them: its namespace's share, and what the process has.
+/// The limits as one account sees them: its namespace's share of what the process has.
 pub(super) struct AccountQuota {
-    limits: Arc<GlobalLimits>,
-    namespace: Arc<Permits>,
+    requests: Share,
+    medium_bodies: Share,
+    large_bodies_kib: Share,
 }
-
-/// A permit of a namespace and the same of the process. `None` only for a closed semaphore, and none is ever closed.
-type Permit<'a> = (Option<SemaphorePermit<'a>>, Option<SemaphorePermit<'a>>);
 
 /// Allows one request in flight.
-pub(super) struct RequestPermit<'a> {
-    _permit: Permit<'a>,
+pub(super) struct RequestPermit {
+    _permit: SharedPermit,
 }
 
 /// Allows the body of one answer to be held in memory, up to the size it was last grown to.
 pub(super) struct BodyPermit<'a> {
     quota: &'a AccountQuota,
-    medium: Option<Permit<'a>>,
-    large: Option<Permit<'a>>,
-}
-
-impl Permits {
-    fn new(capacity: Capacity) -> Self {
-        let semaphore = |permits: usize| Semaphore::new(permits.min(Semaphore::MAX_PERMITS));
-        Self {
-            requests: semaphore(capacity.requests),
-            medium_bodies: semaphore(capacity.medium_bodies),
-            large_bodies_kib: semaphore(capacity.large_bodies_kib),
-        }
-    }
+    medium: Option<SharedPermit>,
+    large: Option<SharedPermit>,
 }
 
 impl GlobalLimits {
     pub(super) fn new(capacity: Capacity) -> Self {
-        Self { share: capacity.share(), process: Permits::new(capacity), namespaces: Mutex::default() }
+        Self {
+            requests: Shares::thirds(capacity.requests),
+            medium_bodies: Shares::thirds(capacity.medium_bodies),
+            large_bodies_kib: Shares::thirds(capacity.large_bodies_kib),
+        }
     }
 
     /// The quota of one more account in this namespace.
-    pub(super) fn account(self: &Arc<Self>, namespace: &str) -> AccountQuota {
-        let mut namespaces = self.namespaces.lock().unwrap_or_else(PoisonError::into_inner);
-        let permits = namespaces.get(namespace).and_then(Weak::upgrade).unwrap_or_else(|| {
-            // Before the map would grow: namespaces without accounts go.
-            if namespaces.len() == namespaces.capacity() {
-                namespaces.retain(|_, permits| permits.strong_count() > 0);
-            }
-            let permits = Arc::new(Permits::new(self.share));
-            namespaces.insert(namespace.to_owned(), Arc::downgrade(&permits));
-            permits
-        });
-        AccountQuota { limits: Arc::clone(self), namespace: permits }
+    pub(super) fn account(&self, namespace: &str) -> AccountQuota {
+        AccountQuota {
+            requests: self.requests.of(namespace),
+            medium_bodies: self.medium_bodies.of(namespace),
+            large_bodies_kib: self.large_bodies_kib.of(namespace),
+        }
     }
 }
 
 impl AccountQuota {
     /// Waits until one more request may be in flight.
-    pub(super) async fn request(&self) -> RequestPermit<'_> {
-        RequestPermit { _permit: self.acquire(|permits| &permits.requests, 1).await }
+    pub(super) async fn request(&self) -> RequestPermit {
+        RequestPermit { _permit: self.requests.acquire(1).await }
     }
 
     /// The permit of a body that has not begun. It holds nothing yet.
     pub(super) fn body(&self) -> BodyPermit<'_> {
         BodyPermit { quota: self, medium: None, large: None }
     }
-
-    /// The namespace's permits come first: the queue for those of the process then holds no more of a namespace's requests
-    /// than its share.
-    async fn acquire<'a>(&'a self, kind: impl Fn(&'a Permits) -> &'a Semaphore, permits: u32) -> Permit<'a> {
-        let namespace = kind(&self.namespace).acquire_many(permits).await.ok();
-        (namespace, kind(&self.limits.process).acquire_many(permits).await.ok())
-    }
 }
 
 impl BodyPermit<'_> {
     /// Waits until `bytes` of a body that ends with `at_most` bytes may be held.
     ///
-    /// A body that becomes large reserves all that it may still become, so that it never waits half read for another one
-    /// that waits for it.
+    /// A body that becomes large reserves all that it may still become, or all of the share, so that it never waits half
+    /// read for another one that waits for it.
     pub(super) async fn grow_to(&mut self, bytes: usize, at_most: usize) {
-        let quota = self.quota;
         if bytes > SMALL && self.medium.is_none() {
-            self.medium = Some(quota.acquire(|permits| &permits.medium_bodies, 1).await);
+            self.medium = Some(self.quota.medium_bodies.acquire(1).await);
         }
         if bytes > MEDIUM && self.large.is_none() {
-            // A body that may be larger than the share takes all of it, or it would wait for ever.
             let kib = at_most.max(bytes).div_ceil(1 << 10) - (MEDIUM >> 10);
-            let kib = u32::try_from(kib.min(quota.limits.share.large_bodies_kib)).unwrap_or(u32::MAX);
-            self.large = Some(quota.acquire(|permits| &permits.large_bodies_kib, kib).await);
+            self.large = Some(self.quota.large_bodies_kib.acquire(kib).await);
         }
     }
 }
@@ -167,8 +120,8 @@ mod tests {
 
     const MIB: usize = 1 << 20;
 
-    fn limits(capacity: Capacity) -> Arc<GlobalLimits> {
-        Arc::new(GlobalLimits::new(capacity))
+    fn limits(capacity: Capacity) -> GlobalLimits {
+        GlobalLimits::new(capacity)
     }
 
     /// Room for as many requests and bodies as a test has, so that only what it names is scarce.
@@ -178,39 +131,9 @@ mod tests {
 
     #[test]
     fn a_share_holds_the_largest_account_and_the_largest_answer() {
-        let share = Capacity::default().share();
-        assert!(share.requests >= 256, "spec.collection.maxConcurrentRequests may be 256");
-        assert!(share.large_bodies_kib >= 16 << 10, "a page of services may have 16 MiB");
-    }
-
-    #[tokio::test]
-    async fn a_namespace_holds_no_more_than_its_share_and_leaves_the_rest_to_others() {
-        let limits = limits(Capacity { requests: 6, ..plenty() });
-        let (one, neighbour) = (limits.account("tenant"), limits.account("tenant"));
-        let held = [one.request().await, neighbour.request().await];
-        assert!(one.request().now_or_never().is_none(), "two of six are its namespace's share");
-
-        let others = [limits.account("team-a"), limits.account("team-b")];
-        let mut all = Vec::new();
-        for other in &others {
-            for _ in 0..2 {
-                all.push(other.request().now_or_never().expect("the share of another namespace"));
-            }
-        }
-        let last = limits.account("team-c");
-        assert!(last.request().now_or_never().is_none(), "all six are held");
-        drop(held);
-        assert!(last.request().now_or_never().is_some());
-    }
-
-    #[tokio::test]
-    async fn requests_that_wait_for_their_namespace_do_not_delay_others_in_the_queue() {
-        let limits = limits(Capacity { requests: 3, ..plenty() });
-        let (tenant, other) = (limits.account("tenant"), limits.account("team-a"));
-        let _held = tenant.request().await;
-        let mut waiting: Vec<_> = (0..100).map(|_| tenant.request().boxed()).collect();
-        assert!(waiting.iter_mut().all(|one| one.now_or_never().is_none()));
-        assert!(other.request().now_or_never().is_some());
+        let limits = GlobalLimits::new(Capacity::default());
+        assert!(limits.requests.share() >= 256, "spec.collection.maxConcurrentRequests may be 256");
+        assert!(limits.large_bodies_kib.share() >= 16 << 10, "a page of services may have 16 MiB");
     }
 
     #[tokio::test]
@@ -263,17 +186,8 @@ mod tests {
         });
         let ended = timeout(Duration::from_secs(3_600), join_all(requests)).await.expect("no deadlock");
         assert!(!ended.contains(&false));
-        assert_eq!(limits.process.requests.available_permits(), capacity.requests);
-        assert_eq!(limits.process.medium_bodies.available_permits(), capacity.medium_bodies);
-        assert_eq!(limits.process.large_bodies_kib.available_permits(), capacity.large_bodies_kib);
-    }
-
-    #[test]
-    fn namespaces_without_accounts_are_forgotten() {
-        let limits = limits(Capacity::default());
-        for number in 0..1_000 {
-            drop(limits.account(&format!("namespace-{number}")));
-        }
-        assert!(limits.namespaces.lock().unwrap().len() < 10);
+        assert_eq!(limits.requests.available(), capacity.requests);
+        assert_eq!(limits.medium_bodies.available(), capacity.medium_bodies);
+        assert_eq!(limits.large_bodies_kib.available(), capacity.large_bodies_kib);
     }
 }
