@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::FutureExt;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::connect::Connect;
@@ -27,6 +27,7 @@ use crate::account::{Account, Exposition};
 use crate::cloud::CloudError;
 use crate::exposition::Rendered;
 use crate::exposition::values::{AccountGauges, AccountValues};
+use crate::limits::{Shares, Workers};
 use crate::telemetry::{AccountMeter, Metrics};
 
 /// How many first cycles are under way at once. Later ones are spread over the interval; the first ones would all
@@ -43,7 +44,7 @@ pub(super) struct Shared {
     pub(super) metrics: Arc<Metrics>,
     pub(super) transitions: mpsc::Sender<Transition>,
     pub(super) renders: RenderPool,
-    pub(super) first_cycles: Semaphore,
+    pub(super) first_cycles: Arc<Shares>,
 }
 
 impl Shared {
@@ -53,8 +54,8 @@ impl Shared {
         metrics: Arc<Metrics>,
         transitions: mpsc::Sender<Transition>,
     ) -> Self {
-        let first_cycles = Semaphore::new(FIRST_CYCLES);
-        Self { connect, registry, metrics, transitions, renders: RenderPool::default(), first_cycles }
+        let (renders, first_cycles) = (RenderPool::new(Workers::default()), Shares::in_turn(FIRST_CYCLES));
+        Self { connect, registry, metrics, transitions, renders, first_cycles }
     }
 }
 
@@ -73,7 +74,8 @@ impl Cycles<'_> {
         let schedule = Schedule::new(&self.account.uid, self.account.schedule.interval, Instant::now());
         let mut permit = None;
         if !state.was_collected() {
-            permit = self.meanwhile(state, self.shared.first_cycles.acquire()).await.ok();
+            let share = self.shared.first_cycles.of(&self.account.id.namespace);
+            permit = Some(self.meanwhile(state, share.acquire(1)).await);
         }
         loop {
             let started = Instant::now();
@@ -193,7 +195,7 @@ impl Cycles<'_> {
 
     /// Renders what is known now and puts it into the registry; returns what is published then.
     async fn publish(&self, state: &mut CollectorState) -> Option<(Health, (usize, usize))> {
-        let permit = self.shared.renders.permit().await;
+        let permit = self.shared.renders.permit(&self.account.id.namespace).await;
         let exposition = self.desired.borrow().exposition;
         let mut rendered = match catch_unwind(AssertUnwindSafe(|| state.account_values(self.account))) {
             Ok(values) => permit.render(values, options(&exposition)).await,
@@ -242,13 +244,23 @@ impl Cycles<'_> {
         let fresh = |at: Instant| at.elapsed() < self.account.schedule.stale_after;
         if let Some(before) = before.filter(|_| state.rendered_at.is_some_and(fresh)) {
             let values = AccountValues { services: before.values.services.clone(), ..own.clone() };
-            let rendered =
-                self.shared.renders.permit().await.render(values, options(&state.exposition)).await;
+            let rendered = self
+                .shared
+                .renders
+                .permit(&self.account.id.namespace)
+                .await
+                .render(values, options(&state.exposition))
+                .await;
             if rendered.is_ok() {
                 return rendered;
             }
         }
-        self.shared.renders.permit().await.render(own, options(&state.exposition)).await
+        self.shared
+            .renders
+            .permit(&self.account.id.namespace)
+            .await
+            .render(own, options(&state.exposition))
+            .await
     }
 
     /// Health and counts of what this task has published, if the account is still collected this way.

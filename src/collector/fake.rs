@@ -24,6 +24,7 @@ use crate::cloud::model::{
 };
 use crate::cloud::{Cloud, CloudError, Collection, Credentials, ProviderAccount, ServiceFilter};
 use crate::exposition::values::ServiceEntry;
+use crate::limits::Workers;
 use crate::telemetry::Metrics;
 
 /// How long one cycle takes, and its result.
@@ -98,7 +99,7 @@ pub(super) struct Fixture {
 
 impl Fixture {
     pub(super) fn new(outcome: impl Fn(u64) -> Outcome + Send + Sync + 'static) -> Self {
-        Self::rendering(RenderPool::default(), outcome)
+        Self::rendering(RenderPool::new(Workers::default()), outcome)
     }
 
     /// One that renders in another way.

@@ -1,17 +1,16 @@
-//! Renders snapshots on blocking threads, as many at once as the machine has cores.
+//! Renders snapshots on blocking threads, as one kind of the work that [`Workers`] limit.
 //!
 //! Rendering is CPU work, so more at once only costs memory: each needs buffers as large as its account's bodies. The
 //! renderers, which keep their buffers, are shared by all accounts. A permit is held until its render has ended, even if
 //! nobody waits for it any longer.
 
-use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use thiserror::Error;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::exposition::values::AccountValues;
 use crate::exposition::{Options, Rendered, Renderer};
+use crate::limits::{SharedPermit, Workers};
 
 /// How values become bodies; tests put another function here.
 type Render = dyn Fn(&mut Renderer, &AccountValues, &Options) -> Rendered + Send + Sync;
@@ -24,7 +23,7 @@ pub(super) struct RenderFailed;
 /// Limits how many renders run at once.
 #[derive(Clone)]
 pub(super) struct RenderPool {
-    permits: Arc<Semaphore>,
+    workers: Workers,
     idle: Arc<Mutex<Vec<Renderer>>>,
     render: Arc<Render>,
 }
@@ -32,29 +31,27 @@ pub(super) struct RenderPool {
 /// The right to render once.
 pub(super) struct RenderPermit {
     pool: RenderPool,
-    permit: Option<OwnedSemaphorePermit>,
-}
-
-impl Default for RenderPool {
-    fn default() -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        Self::new(cores, Renderer::render)
-    }
+    permit: SharedPermit,
 }
 
 impl RenderPool {
-    /// A pool that runs `render` at most `at_once` times at the same time.
-    pub(super) fn new(
-        at_once: usize,
-        render: impl Fn(&mut Renderer, &AccountValues, &Options) -> Rendered + Send + Sync + 'static,
-    ) -> Self {
-        Self { permits: Arc::new(Semaphore::new(at_once)), idle: Arc::default(), render: Arc::new(render) }
+    /// A pool that renders on these workers.
+    pub(super) fn new(workers: Workers) -> Self {
+        Self::with(workers, Renderer::render)
     }
 
-    /// Waits until another render may start. What is to be rendered is best made afterwards, so that none waits in memory.
-    pub(super) async fn permit(&self) -> RenderPermit {
-        // The semaphore is never closed; without a permit a render would run all the same.
-        RenderPermit { pool: self.clone(), permit: Arc::clone(&self.permits).acquire_owned().await.ok() }
+    /// The same with another function than the renderer's.
+    pub(super) fn with(
+        workers: Workers,
+        render: impl Fn(&mut Renderer, &AccountValues, &Options) -> Rendered + Send + Sync + 'static,
+    ) -> Self {
+        Self { workers, idle: Arc::default(), render: Arc::new(render) }
+    }
+
+    /// Waits until another render of this namespace may start. What is to be rendered is best made afterwards, so that none
+    /// waits in memory.
+    pub(super) async fn permit(&self, namespace: &str) -> RenderPermit {
+        RenderPermit { pool: self.clone(), permit: self.workers.of(namespace).permit().await }
     }
 }
 
@@ -99,7 +96,7 @@ mod tests {
     async fn never_more_renders_run_at_once_than_allowed() {
         let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let (now, peak) = (Arc::clone(&running), Arc::clone(&most));
-        let pool = RenderPool::new(2, move |renderer, values, options| {
+        let pool = RenderPool::with(Workers::new(2), move |renderer, values, options| {
             peak.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
             std::thread::sleep(Duration::from_millis(5));
             let rendered = renderer.render(values, options);
@@ -107,7 +104,7 @@ mod tests {
             rendered
         });
 
-        let renders = (0..20).map(|_| async { pool.permit().await.render(values(), OPTIONS).await });
+        let renders = (0..20).map(|_| async { pool.permit("team-a").await.render(values(), OPTIONS).await });
         for rendered in futures::future::join_all(renders).await {
             assert!(rendered.is_ok());
         }
@@ -118,9 +115,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_render_that_panics_gives_its_permit_back() {
-        let pool = RenderPool::new(1, |_, _, _| panic!("a bug"));
+        let pool = RenderPool::with(Workers::new(1), |_, _, _| panic!("a bug"));
         for _ in 0..3 {
-            assert!(pool.permit().await.render(values(), OPTIONS).await.is_err());
+            assert!(pool.permit("team-a").await.render(values(), OPTIONS).await.is_err());
         }
     }
 }

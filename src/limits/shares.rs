@@ -112,7 +112,9 @@ mod tests {
 
         let mut others = Vec::new();
         for namespace in ["team-a", "team-b"] {
-            others.push(shares.of(namespace).acquire(2).now_or_never().expect("the share of another namespace"));
+            others.push(
+                shares.of(namespace).acquire(2).now_or_never().expect("the share of another namespace"),
+            );
         }
         let last = shares.of("team-c");
         assert!(last.acquire(1).now_or_never().is_none(), "all six are held");

@@ -18,6 +18,7 @@ use crate::collector::fake::{
 };
 use crate::collector::rendering::RenderPool;
 use crate::exposition::Renderer;
+use crate::limits::Workers;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -316,7 +317,7 @@ async fn a_failure_that_lasts_is_reported_after_a_minute_however_far_the_next_cy
 /// Renders as usual, but panics while `broken` and there are services whose values changed: the memory is not 7.
 fn breakable(broken: &Arc<AtomicBool>) -> RenderPool {
     let broken = Arc::clone(broken);
-    RenderPool::new(1, move |renderer: &mut Renderer, values, options| {
+    RenderPool::with(Workers::new(1), move |renderer: &mut Renderer, values, options| {
         let memory = values.services.first().and_then(memory_of);
         let has_new = memory.is_some_and(|bytes| bytes.to_bits() != 7_f64.to_bits());
         assert!(!(broken.load(Ordering::SeqCst) && has_new), "a bug");
