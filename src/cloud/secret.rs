@@ -31,7 +31,7 @@ enum Form {
     Word,
 }
 
-/// The sets of keys of which a Secret needs one, the preferred one first.
+/// The sets of keys of which a Secret needs one in full, the preferred one first.
 pub type KeySets = &'static [&'static [SecretKey]];
 
 impl SecretKey {
@@ -124,20 +124,36 @@ impl KeyProblem {
     }
 }
 
-/// The values of a provider's keys, each checked. A value that cannot be used is a problem only for a provider that asks
-/// for it.
-pub struct SecretValues(BTreeMap<&'static str, Result<SecretString, KeyProblem>>);
+/// The values of a provider's keys, each checked. A value that cannot be used is a problem only for a provider that reads
+/// it.
+pub struct SecretValues {
+    values: BTreeMap<&'static str, Result<SecretString, KeyProblem>>,
+    set: &'static [SecretKey],
+}
 
 impl SecretValues {
     /// The values of those keys that `find` finds; it finds `Some(None)` where a value is too long to be kept.
-    pub fn read<'a>(keys: KeySets, find: impl Fn(&str) -> Option<Option<&'a [u8]>>) -> Self {
+    pub fn read<'a>(sets: KeySets, find: impl Fn(&str) -> Option<Option<&'a [u8]>>) -> Self {
         let value = |key: &SecretKey| Some((key.name, key.check(find(key.name)?).map(SecretString::from)));
-        Self(keys.iter().copied().flatten().filter_map(value).collect())
+        let values: BTreeMap<_, _> = sets.iter().copied().flatten().filter_map(value).collect();
+        let set = choose(sets, |key| values.contains_key(key.name));
+        Self { values, set }
+    }
+
+    /// The set of keys to log in with: the first one of which all keys are there, else the one with the most keys. Empty
+    /// if the Secret has no key of any set.
+    pub fn set(&self) -> &'static [SecretKey] {
+        self.set
+    }
+
+    /// The keys of that set that are not there.
+    pub fn missing(&self) -> Vec<&'static str> {
+        self.set.iter().map(|key| key.name).filter(|name| !self.values.contains_key(name)).collect()
     }
 
     /// The value of a key, where it is there.
     pub fn get(&self, key: &str) -> Result<Option<&SecretString>, KeyProblem> {
-        self.0.get(key).map(|value| value.as_ref().map_err(Clone::clone)).transpose()
+        self.values.get(key).map(|value| value.as_ref().map_err(Clone::clone)).transpose()
     }
 
     /// The value of a key that must be there.
@@ -146,15 +162,60 @@ impl SecretValues {
     }
 }
 
+/// A stray key must not hide a complete set, so the first set with any key is not good enough.
+fn choose(sets: KeySets, has: impl Fn(&SecretKey) -> bool) -> &'static [SecretKey] {
+    if let Some(complete) = sets.iter().find(|set| set.iter().all(&has)) {
+        return complete;
+    }
+    let found = |set: &&[SecretKey]| set.iter().filter(|key| has(key)).count();
+    // `max_by_key` returns the last of several; the preferred one is the first.
+    sets.iter().rev().copied().max_by_key(found).filter(|set| found(set) > 0).unwrap_or_default()
+}
+
 impl fmt::Debug for SecretValues {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_set().entries(self.0.keys()).finish()
+        formatter.debug_set().entries(self.values.keys()).finish()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const USER: &[SecretKey] = &[SecretKey::line("username"), SecretKey::text("password")];
+    const CLIENT: &[SecretKey] =
+        &[SecretKey::line("clientId"), SecretKey::text("clientSecret"), SecretKey::line("tenant")];
+
+    fn read(keys: &[&str]) -> SecretValues {
+        SecretValues::read(&[USER, CLIENT], |key| keys.contains(&key).then_some(Some(b"x")))
+    }
+
+    #[test]
+    fn a_complete_set_of_keys_goes_before_one_with_a_stray_key() {
+        for (keys, set) in [
+            (&["username", "clientId", "clientSecret", "tenant"][..], CLIENT),
+            (&["username", "password", "clientId", "clientSecret"], USER),
+            (&["username", "password", "clientId", "clientSecret", "tenant"], USER),
+        ] {
+            let values = read(keys);
+            assert_eq!((values.set(), values.missing()), (set, vec![]), "{keys:?}");
+        }
+    }
+
+    #[test]
+    fn without_a_complete_set_the_one_with_the_most_keys_is_to_be_completed() {
+        for (keys, missing) in [
+            (&["username"][..], &["password"][..]),
+            (&["tenant"], &["clientId", "clientSecret"]),
+            (&["username", "clientId", "clientSecret"], &["tenant"]),
+            // As many of each: the preferred one.
+            (&["password", "clientId"], &["username"]),
+            (&["other"], &[]),
+        ] {
+            assert_eq!(read(keys).missing(), missing, "{keys:?}");
+        }
+        assert!(read(&["other"]).set().is_empty());
+    }
 
     #[test]
     fn a_fingerprint_tells_values_apart_and_shows_none() {

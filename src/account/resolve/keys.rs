@@ -39,24 +39,21 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// The values for a provider: the Secret has all keys of one of the provider's sets.
+    /// The values for a provider. The Secret has all keys of one of the provider's sets, whatever else it has.
     pub(super) fn values(&self, provider: &dyn Provider) -> Result<SecretValues, Problem> {
-        let sets = provider.secret_keys();
-        let Some(set) = sets.iter().find(|set| set.iter().any(|key| self.data.has(key.name))) else {
-            return Err(Problem::new(
-                Reason::SecretKeyMissing,
-                format!(
-                    "Secret {} has none of the keys for {}: add {}.",
-                    self.secret,
-                    provider.title(),
-                    alternatives(sets)
-                ),
-            ));
+        let (secret, sets) = (&self.secret, provider.secret_keys());
+        let values = self.read(sets);
+        let missing = values.missing();
+        let message = match missing[..] {
+            _ if values.set().is_empty() => {
+                let (title, keys) = (provider.title(), alternatives(sets));
+                format!("Secret {secret} has none of the keys for {title}: add {keys}.")
+            }
+            [] => return Ok(values),
+            [key] => return Err(self.problem(&KeyProblem::new(key, KeyFault::Missing, "Add the key"))),
+            _ => format!("Secret {secret} has no keys {}. Add the keys.", missing.join(" and ")),
         };
-        if let Some(missing) = set.iter().find(|key| !self.data.has(key.name)) {
-            return Err(self.problem(&KeyProblem::new(missing.name, KeyFault::Missing, "Add the key")));
-        }
-        Ok(self.read(sets))
+        Err(Problem::new(Reason::SecretKeyMissing, message))
     }
 
     /// The URL that the credentials are bound to, where there is one.
