@@ -30,8 +30,8 @@ impl Collection {
         secrets: Option<&SecretSnapshot>,
     ) -> Result<Account, Problem> {
         let nothing = SecretRead::NotFound;
-        let credentials = secrets.map_or(&nothing, |secrets| &*secrets.credentials);
-        let ca_bundle = secrets.and_then(|secrets| secrets.ca_bundle.as_deref());
+        let credentials = secrets.map_or(&nothing, |secrets| &**secrets.credentials());
+        let ca_bundle = secrets.and_then(SecretSnapshot::ca_bundle);
         resolve::resolve(self.providers, account, credentials, ca_bundle, |url| {
             self.policy.check_endpoint(url)
         })

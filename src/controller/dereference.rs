@@ -21,8 +21,8 @@ use crate::api::{CaasAccount, CaasAccountSpec, ProviderSpec};
 use crate::cloud::Providers;
 use crate::telemetry::Metrics;
 
-/// How soon a Secret that has just gone missing, or may not be read any more, is read once more before it counts.
-const RECHECK: Duration = Duration::from_secs(5);
+/// How long a Secret that has gone missing, or may not be read any more, has to be so before it counts.
+const LOST_AFTER: Duration = Duration::from_secs(5);
 
 /// Why an account's Secrets are not known.
 #[derive(Debug, Error)]
@@ -42,12 +42,37 @@ pub(super) struct SecretSnapshot {
     at: Instant,
     /// The factor of the period until the next reading, which spreads accounts that were read together.
     jitter: f64,
-    /// A Secret was missing or forbidden and still has here what it held before.
-    unconfirmed: bool,
-    /// The Secret with the credentials.
-    pub(super) credentials: Arc<SecretRead>,
-    /// The Secret with the CA bundle, where the account names one.
-    pub(super) ca_bundle: Option<Arc<SecretRead>>,
+    credentials: Reading,
+    ca_bundle: Option<Reading>,
+}
+
+/// What one Secret held.
+#[derive(Debug, Clone)]
+struct Reading {
+    read: Arc<SecretRead>,
+    /// When it went missing or forbidden. Until that counts, `read` is what it held before.
+    lost_since: Option<Instant>,
+}
+
+impl Reading {
+    /// What was read at this moment, after what was read before.
+    fn after(before: Option<&Self>, read: SecretRead, at: Instant) -> Self {
+        match before {
+            Some(before) if *before.read == read => Self { lost_since: None, ..before.clone() },
+            Some(before) if is_lost(&before.read, &read) => {
+                let since = before.lost_since.unwrap_or(at);
+                if at < since + LOST_AFTER {
+                    return Self { lost_since: Some(since), ..before.clone() };
+                }
+                Self::new(read)
+            }
+            _ => Self::new(read),
+        }
+    }
+
+    fn new(read: SecretRead) -> Self {
+        Self { read: Arc::new(read), lost_since: None }
+    }
 }
 
 /// Who reads which Secrets for which cloud. No other object and no other cloud is given what they held.
@@ -74,10 +99,20 @@ impl Source {
 impl SecretSnapshot {
     /// When the Secrets are read again, if nothing asks for it earlier.
     fn due(&self, failing: bool, accounts: usize) -> Instant {
-        if self.unconfirmed {
-            return self.at + RECHECK;
-        }
-        self.at + period(failing, accounts).mul_f64(self.jitter)
+        let due = self.at + period(failing, accounts).mul_f64(self.jitter);
+        let readings = std::iter::once(&self.credentials).chain(&self.ca_bundle);
+        let counts = readings.filter_map(|reading| reading.lost_since).map(|since| since + LOST_AFTER);
+        counts.min().map_or(due, |counts| counts.min(due))
+    }
+
+    /// The Secret with the credentials.
+    pub(super) fn credentials(&self) -> &Arc<SecretRead> {
+        &self.credentials.read
+    }
+
+    /// The Secret with the CA bundle, where the account names one.
+    pub(super) fn ca_bundle(&self) -> Option<&SecretRead> {
+        self.ca_bundle.as_ref().map(|reading| &*reading.read)
     }
 }
 
@@ -195,27 +230,17 @@ impl SecretReader {
     ) -> Result<SecretSnapshot, ApiError> {
         let at = Instant::now();
         let last = last.as_ref();
-        let is_second = last.is_some_and(|last| last.unconfirmed);
-        let mut unconfirmed = false;
-        let mut settle = |read: SecretRead, before: Option<&Arc<SecretRead>>| match before {
-            Some(before) if **before == read => Arc::clone(before),
-            Some(before) if is_lost(before, &read) && !is_second => {
-                unconfirmed = true;
-                Arc::clone(before)
-            }
-            _ => Arc::new(read),
-        };
         let name = &account.spec.credentials.secret_ref.name;
         let (read, version) = self.read_one(&account.spec, id, name).await?;
         let mut references = vec![(name.clone(), version)];
-        let credentials = settle(read, last.map(|last| &last.credentials));
+        let credentials = Reading::after(last.map(|last| &last.credentials), read, at);
         let ca_bundle = match &account.spec.tls {
-            Some(tls) if tls.ca_bundle_secret_ref.name == *name => Some(Arc::clone(&credentials)),
+            Some(tls) if tls.ca_bundle_secret_ref.name == *name => Some(credentials.clone()),
             Some(tls) => {
                 let name = &tls.ca_bundle_secret_ref.name;
                 let (read, version) = self.read_one(&account.spec, id, name).await?;
                 references.push((name.clone(), version));
-                Some(settle(read, last.and_then(|last| last.ca_bundle.as_ref())))
+                Some(Reading::after(last.and_then(|last| last.ca_bundle.as_ref()), read, at))
             }
             None => None,
         };
@@ -223,7 +248,7 @@ impl SecretReader {
         // After a start all are read together; their next readings come at any time of the period.
         let jitter = if last.is_none() { fastrand::f64() } else { 0.9 + 0.2 * fastrand::f64() };
         let generation = account.metadata.generation;
-        Ok(SecretSnapshot { source, generation, at, jitter, unconfirmed, credentials, ca_bundle })
+        Ok(SecretSnapshot { source, generation, at, jitter, credentials, ca_bundle })
     }
 
     /// One Secret with its version.
@@ -289,6 +314,24 @@ mod tests {
         let keys = ["username", "password", "token", "endpoint", "our-ca", "ca.crt", "backup.tar"];
         let data = keys.map(|key| (key.to_owned(), ByteString(vec![b'x'; 9])));
         used(Providers::ALL, &spec, name, Secret { data: Some(data.into()), ..Secret::default() })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_secret_counts_as_lost_for_itself() {
+        let start = Instant::now();
+        let there = Reading::new(SecretRead::Found(SecretData::default()));
+        let read = |before: &Reading, read, second: u64| {
+            Reading::after(Some(before), read, start + Duration::from_secs(second))
+        };
+        let lost = read(&there, SecretRead::NotFound, 0);
+        assert_eq!((&lost.read, lost.lost_since), (&there.read, Some(start)));
+        // The other one goes missing when this one is about to count.
+        let other = read(&there, SecretRead::Forbidden, 4);
+        assert_eq!(*read(&lost, SecretRead::NotFound, 5).read, SecretRead::NotFound);
+        assert_eq!(read(&other, SecretRead::Forbidden, 5).read, there.read);
+        // What comes back begins anew.
+        let back = read(&lost, SecretRead::Found(SecretData::default()), 4);
+        assert_eq!(read(&back, SecretRead::NotFound, 6).read, there.read);
     }
 
     #[test]

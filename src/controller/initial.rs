@@ -14,7 +14,7 @@ pub enum Startup {
     Listing,
     /// The Secrets of the listed accounts are read for the first time.
     Reading,
-    /// Each of these accounts is collected, cannot be, or failed to be read once.
+    /// Each of these accounts is collected or cannot be.
     HandedOver,
 }
 
@@ -44,7 +44,7 @@ impl InitialAccounts {
         self.report(&state);
     }
 
-    /// The first attempt of an account has ended, or the account has gone.
+    /// An account has been handed over, cannot be collected, or has gone.
     pub(super) fn settled(&self, id: &AccountId) {
         let mut state = self.state();
         if state.to_read.remove(id) {

@@ -148,7 +148,6 @@ pub(super) async fn reconcile(
         reconciler.remove(&id);
         return Ok(Action::await_change());
     }
-    reconciler.initial.settled(&id);
     let result = outcome.as_ref().map_or_else(|error| error.call().reason(), |_| "ok");
     reconciler.metrics.reconciles.with_label_values(&[result]).inc();
     if outcome.is_ok() {

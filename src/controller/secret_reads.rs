@@ -44,7 +44,11 @@ pub(super) fn period(failing: bool, accounts: usize) -> Duration {
     HEALTHY_PERIOD.max(Duration::from_secs(1) * accounts / PLANNED_PER_SECOND)
 }
 
-/// Bounds the reads under way: [`AT_ONCE`], halved by each 429, one more after each answer.
+/// The longest that the API server's `Retry-After` delays reads.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Bounds the reads under way: [`AT_ONCE`], halved by each 429, one more after each answer. None begins before the time that
+/// a 429 asks to wait has passed.
 pub(super) struct ReadConcurrency {
     permits: Semaphore,
     limit: Mutex<Limit>,
@@ -54,11 +58,14 @@ struct Limit {
     allowed: usize,
     /// Permits in use that go when they are returned.
     excess: usize,
+    /// When the next read may begin, where a 429 said so.
+    not_before: Option<Instant>,
 }
 
 impl Default for ReadConcurrency {
     fn default() -> Self {
-        Self { permits: Semaphore::new(AT_ONCE), limit: Mutex::new(Limit { allowed: AT_ONCE, excess: 0 }) }
+        let limit = Limit { allowed: AT_ONCE, excess: 0, not_before: None };
+        Self { permits: Semaphore::new(AT_ONCE), limit: Mutex::new(limit) }
     }
 }
 
@@ -70,9 +77,10 @@ impl ReadConcurrency {
     {
         // The semaphore is never closed.
         let permit = self.permits.acquire().await.ok();
+        self.pause().await;
         let result = Box::pin(read()).await;
         match &result {
-            Err(error) if error.code() == Some(429) => self.halve(),
+            Err(error) if error.code() == Some(429) => self.halve(error.retry_after()),
             Err(error) if error.code().is_none() => {}
             _ => self.grow(),
         }
@@ -80,8 +88,22 @@ impl ReadConcurrency {
         result
     }
 
-    fn halve(&self) {
+    /// Waits for as long as the API server has asked to.
+    async fn pause(&self) {
+        // Another 429 may extend it meanwhile.
+        while let Some(until) = self.not_before() {
+            tokio::time::sleep_until(until).await;
+        }
+    }
+
+    fn not_before(&self) -> Option<Instant> {
+        self.limit().not_before.filter(|until| *until > Instant::now())
+    }
+
+    fn halve(&self, retry_after: Option<Duration>) {
         let mut limit = self.limit();
+        let until = retry_after.map(|wait| Instant::now() + wait.min(LONGEST_PAUSE));
+        limit.not_before = limit.not_before.max(until);
         let removed = limit.allowed / 2;
         limit.allowed -= removed;
         limit.excess += removed - self.permits.forget_permits(removed);

@@ -38,6 +38,7 @@ struct Operator {
     scoped: Arc<ScopedReconciler>,
     writer: Writer<GuardedAccount>,
     server: Arc<Mutex<Server>>,
+    startup: watch::Receiver<Startup>,
 }
 
 /// What the API server answers, and the calls that it received.
@@ -85,6 +86,7 @@ impl Operator {
             ScrapeService { namespace: String::new(), name: String::new(), labels: [].into(), port: 80 };
         let events = EventPublisher::new(Recorder::new(client.clone(), Reporter::from("tests")));
         let discovery = Arc::new(CrdDiscovery::new(client.clone()));
+        let (started, startup) = watch::channel(Startup::Listing);
         let reconciler = Reconciler {
             secrets: SecretReader::new(client.clone(), Providers::ALL, Arc::clone(&metrics)),
             collection: Collection {
@@ -95,7 +97,7 @@ impl Operator {
             },
             monitors: MonitorWriter { client: client.clone(), providers: Providers::ALL, service, discovery },
             status: StatusWriter::new(client, events),
-            initial: InitialAccounts::new(1, watch::Sender::new(Startup::Listing)),
+            initial: InitialAccounts::new(1, started),
             retries: Retries::default(),
             writers: Semaphore::new(WRITERS),
             owns: Arc::new(|_: &str| true),
@@ -108,7 +110,7 @@ impl Operator {
             accounts,
             discovery_until: Instant::now(),
         };
-        Self { scoped: Arc::new(scoped), writer, server }
+        Self { scoped: Arc::new(scoped), writer, server, startup }
     }
 
     /// Reconciles an account as its object is now. Returns how many Secrets were read.
@@ -265,6 +267,34 @@ async fn a_secret_that_was_there_is_read_once_more_before_its_absence_counts() {
 const RECHECKED: Duration = Duration::from_secs(6);
 
 #[tokio::test(start_paused = true)]
+async fn a_lost_secret_counts_after_five_seconds_however_often_it_is_read_meanwhile() {
+    let mut operator = Operator::new();
+    operator.reconcile(&account("acme", "30s", 1)).await;
+    operator.answer_secrets_with(Some(404));
+    for generation in 2..6 {
+        assert_eq!(operator.reconcile(&account("acme", "30s", generation)).await, 1);
+        assert!(operator.interval("acme").is_some(), "edit {generation}");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(operator.reconcile(&account("acme", "30s", 5)).await, 1);
+    assert_eq!((operator.interval("acme"), operator.listed("acme").0), (None, "SecretNotFound"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_start_is_over_only_when_each_secret_has_been_read() {
+    let mut operator = Operator::new();
+    operator.scoped.reconciler.initial.listed([AccountId::new("team-a", "acme")]);
+    operator.answer_secrets_with(Some(500));
+    operator.outcome(&account("acme", "30s", 1)).await.unwrap_err();
+    assert_eq!(*operator.startup.borrow(), Startup::Reading);
+
+    operator.answer_secrets_with(None);
+    operator.reconcile(&account("acme", "30s", 1)).await;
+    assert_eq!(*operator.startup.borrow(), Startup::HandedOver);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_secret_that_was_never_there_is_reported_at_once() {
     let mut operator = Operator::new();
     operator.answer_secrets_with(Some(404));
@@ -282,7 +312,7 @@ async fn what_has_not_changed_stays_in_memory_once() {
         assert_eq!(operator.reconcile(&acme).await, 1);
         let acme: CaasAccount = serde_json::from_value(acme).unwrap();
         let secrets = &operator.scoped.reconciler.secrets;
-        held.push(secrets.dereference(&acme, &id, false).await.unwrap().unwrap().credentials);
+        held.push(secrets.dereference(&acme, &id, false).await.unwrap().unwrap().credentials().clone());
     }
     assert!(Arc::ptr_eq(&held[0], &held[1]));
 }

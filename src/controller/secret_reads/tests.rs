@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::FutureExt;
 use futures::future::join_all;
+use serde_json::json;
 
 use super::*;
 
@@ -57,6 +58,21 @@ async fn a_429_counts_for_reads_that_are_under_way_too_and_a_cancelled_read_retu
     assert_eq!(at_once(&concurrency).await, 1);
     assert!(concurrency.run(std::future::pending::<Result<(), _>>).now_or_never().is_none());
     assert_eq!(at_once(&concurrency).await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_429_that_asks_to_wait_delays_every_read_for_so_long() {
+    let concurrency = ReadConcurrency::default();
+    let status = json!({"status": "Failure", "code": 429, "details": {"retryAfterSeconds": 7}});
+    let status: kube::core::Status = serde_json::from_value(status).unwrap();
+    let refused = ApiError::Kube(Box::new(kube::Error::Api(status.boxed())));
+    concurrency.run(async || Err::<(), _>(refused)).await.unwrap_err();
+
+    let start = Instant::now();
+    let began = join_all((0..40).map(|_| concurrency.run(async || Ok(start.elapsed())))).await;
+    let first = began.into_iter().map(Result::unwrap).min().unwrap();
+    assert!((7 * SECOND..8 * SECOND).contains(&first), "{first:?}");
+    assert_eq!(concurrency.run(async || Ok(start.elapsed())).await.unwrap(), start.elapsed(), "once");
 }
 
 /// When each account was read, from the beginning on.
