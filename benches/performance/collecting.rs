@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use caas_operator::account::Account;
-use caas_operator::collector::{Connect, Supervisor};
+use caas_operator::collector::{ClientHistory, Connect, Supervisor};
 use caas_operator::telemetry::Metrics;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
@@ -104,7 +104,7 @@ fn account(arguments: &[&str], interval: Duration) -> Result<(Account, bool)> {
 pub(crate) fn cycles(arguments: &[&str]) -> Result<()> {
     let (account, paced) = account(arguments, Duration::from_secs(30))?;
     let metrics = Metrics::new();
-    let cloud = simulated::clouds(&metrics)?.connect(&account)?;
+    let cloud = simulated::clouds(&metrics)?.connect(&account, &ClientHistory::default())?;
     let work = async move {
         // The first cycle logs in and connects. Its requests count; its time does not.
         cloud.collect(&account.selection).await?;

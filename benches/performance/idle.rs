@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use caas_operator::account::Account;
 use caas_operator::cloud::error::Unreachable;
 use caas_operator::cloud::{Cloud, CloudError};
-use caas_operator::collector::Connect;
+use caas_operator::collector::{ClientHistory, Connect};
 use caas_operator::telemetry::Metrics;
 use tokio::runtime::Runtime;
 
@@ -43,9 +43,9 @@ pub(crate) fn rows() -> Result<Vec<Row>> {
 struct OwnClients(Arc<Metrics>);
 
 impl Connect for OwnClients {
-    fn connect(&self, account: &Account) -> Result<Arc<dyn Cloud>, CloudError> {
+    fn connect(&self, account: &Account, history: &ClientHistory) -> Result<Arc<dyn Cloud>, CloudError> {
         let clouds = simulated::clouds(&self.0).map_err(|_| CloudError::from(Unreachable::Tls))?;
-        clouds.connect(account)
+        clouds.connect(account, history)
     }
 }
 

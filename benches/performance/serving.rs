@@ -10,7 +10,7 @@ use axum::Router;
 use axum::routing::get;
 use caas_operator::account::Account;
 use caas_operator::cloud::{Cloud, CloudError, Collection, ServiceFilter};
-use caas_operator::collector::{Connect, Registry, Supervisor};
+use caas_operator::collector::{ClientHistory, Connect, Registry, Supervisor};
 use caas_operator::server;
 use caas_operator::telemetry::Metrics;
 use flate2::Compression;
@@ -85,7 +85,7 @@ impl Cloud for Large {
 struct LargeClouds;
 
 impl Connect for LargeClouds {
-    fn connect(&self, _: &Account) -> Result<Arc<dyn Cloud>, CloudError> {
+    fn connect(&self, _: &Account, _: &ClientHistory) -> Result<Arc<dyn Cloud>, CloudError> {
         Ok(Arc::new(Large(AtomicUsize::new(0))))
     }
 }

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use caas_operator::collector::Connect;
+use caas_operator::collector::{ClientHistory, Connect};
 use caas_operator::telemetry::Metrics;
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -67,7 +67,7 @@ pub(crate) fn cycle(arguments: &[&str]) -> Result<()> {
     let pace = Pace { in_flight: IN_FLIGHT, per_second: u32::MAX, interval: Duration::from_secs(30) };
     let account = simulated::account(endpoint, 0, pace)?;
     let metrics = Metrics::new();
-    let cloud = simulated::clouds(&metrics)?.connect(&account)?;
+    let cloud = simulated::clouds(&metrics)?.connect(&account, &ClientHistory::default())?;
     let work = async move {
         cloud.collect(&account.selection).await?;
         let meter = metrics.account(&account.id.namespace, &account.id.name);

@@ -11,6 +11,7 @@ pub mod secret;
 pub mod target;
 pub mod uncollected;
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,6 +70,13 @@ pub struct Connection {
     pub ca_bundle: Option<Arc<[u8]>>,
     /// How hard the cloud may be queried.
     pub limits: AccountLimits,
+}
+
+impl Hash for Connection {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { provider, ca_bundle, limits } = self;
+        (&**provider, ca_bundle, limits).hash(state);
+    }
 }
 
 // By hand, since the derive cannot compare trait objects (rust-lang/rust#31740).

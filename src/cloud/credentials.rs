@@ -1,6 +1,7 @@
 //! What proves to a cloud who asks. Never printed: `Debug` shows the kind only.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -42,6 +43,15 @@ impl PartialEq for Credentials {
                 token.expose_secret() == other_token.expose_secret()
             }
             _ => false,
+        }
+    }
+}
+
+impl Hash for Credentials {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Password { username, password } => (0, username, password.expose_secret()).hash(state),
+            Self::Token(token) => (1, token.expose_secret()).hash(state),
         }
     }
 }

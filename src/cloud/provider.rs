@@ -2,8 +2,9 @@
 //!
 //! A provider is a folder here with a unit struct that implements [`Provider`]; [`super::Providers`] lists them.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::fmt::Debug;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,15 +75,29 @@ impl PartialEq for dyn ProviderAccount {
     }
 }
 
-/// `PartialEq` between values of types that are not known. Every type that has `PartialEq` has it.
+impl Hash for dyn ProviderAccount {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.hash_into(state);
+    }
+}
+
+/// `PartialEq` between values of types that are not known, and `Hash`. Every type that derives both has it.
 pub trait Comparable: Any {
     /// Whether the other value has the same type and is equal.
     fn equals(&self, other: &dyn Any) -> bool;
+
+    /// Feeds type and value into the hasher.
+    fn hash_into(&self, state: &mut dyn Hasher);
 }
 
-impl<T: PartialEq + Any> Comparable for T {
+impl<T: PartialEq + Hash + Any> Comparable for T {
     fn equals(&self, other: &dyn Any) -> bool {
         other.downcast_ref::<T>().is_some_and(|other| self == other)
+    }
+
+    fn hash_into(&self, mut state: &mut dyn Hasher) {
+        TypeId::of::<T>().hash(&mut state);
+        self.hash(&mut state);
     }
 }
 

@@ -1,17 +1,43 @@
 //! Makes the client of an account's cloud.
 
-use std::sync::Arc;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::account::{Account, Connection};
 use crate::cloud::error::Unreachable;
-use crate::cloud::http::Http;
+use crate::cloud::http::{ClientState, Http};
 use crate::cloud::{Cloud, CloudError};
 use crate::telemetry::Metrics;
 
 /// Makes the client of an account's cloud. A trait, since tests of a task under virtual time need a client without HTTP.
 pub trait Connect: Send + Sync {
-    /// The client of this account's cloud; nothing is sent yet.
-    fn connect(&self, account: &Account) -> Result<Arc<dyn Cloud>, CloudError>;
+    /// The client of this account's cloud; nothing is sent yet. It goes on with what the account's clients before it knew.
+    fn connect(&self, account: &Account, history: &ClientHistory) -> Result<Arc<dyn Cloud>, CloudError>;
+}
+
+/// What the newest client of an account leaves to the next one of the same object and connection: silence and rate that the
+/// cloud asked for, and whether it refused the credentials. It lasts while the account is not collected and holds no
+/// credentials: it recognizes a connection by a hash with a random key.
+#[derive(Default)]
+pub struct ClientHistory {
+    key: RandomState,
+    newest: Mutex<Option<(u64, Arc<ClientState>)>>,
+}
+
+impl ClientHistory {
+    /// The state for this account: that of the newest client, if object and connection are the same.
+    fn state(&self, account: &Account) -> Arc<ClientState> {
+        let hash = self.key.hash_one((&account.uid, &account.connection));
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*newest {
+            Some((before, state)) if *before == hash => Arc::clone(state),
+            _ => {
+                let state = Arc::new(ClientState::new(account.connection.limits));
+                *newest = Some((hash, Arc::clone(&state)));
+                state
+            }
+        }
+    }
 }
 
 /// The real clouds over HTTP.
@@ -28,7 +54,7 @@ impl HttpClouds {
 }
 
 impl Connect for HttpClouds {
-    fn connect(&self, account: &Account) -> Result<Arc<dyn Cloud>, CloudError> {
+    fn connect(&self, account: &Account, history: &ClientHistory) -> Result<Arc<dyn Cloud>, CloudError> {
         let Connection { provider, ca_bundle, limits } = &account.connection;
         let meter = self.metrics.account(&account.id.namespace, &account.id.name);
         let client = self.http.account(&account.id.namespace, *limits, ca_bundle.as_deref(), meter).map_err(
@@ -37,6 +63,6 @@ impl Connect for HttpClouds {
                 CloudError::from(Unreachable::Tls)
             },
         )?;
-        Ok(provider.connect(client))
+        Ok(provider.connect(client.with_state(history.state(account))))
     }
 }

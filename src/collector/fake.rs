@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::connect::Connect;
+use super::connect::{ClientHistory, Connect};
 use super::cycle::Shared;
 use super::health::Health;
 use super::registry::{Registry, Snapshot};
@@ -70,7 +70,7 @@ impl FakeClouds {
 pub(super) struct Connector(pub(super) Arc<FakeClouds>);
 
 impl Connect for Connector {
-    fn connect(&self, _: &Account) -> Result<Arc<dyn Cloud>, CloudError> {
+    fn connect(&self, _: &Account, _: &ClientHistory) -> Result<Arc<dyn Cloud>, CloudError> {
         self.0.connected.fetch_add(1, Ordering::SeqCst);
         Ok(Arc::new(FakeCloud(Arc::clone(&self.0))))
     }

@@ -20,7 +20,7 @@ pub mod supervisor;
 mod task;
 pub mod transition;
 
-pub use connect::{Connect, HttpClouds};
+pub use connect::{ClientHistory, Connect, HttpClouds};
 pub use health::Health;
 pub use registry::Registry;
 pub use supervisor::Supervisor;

@@ -1,14 +1,14 @@
 //! What an account's collection keeps from one cycle to the next, and across changes of the account.
 //!
-//! The client of the cloud lives as long as the connection stays equal, so no other change costs a login, a rate budget
-//! or a pause that the cloud asked for. Values live as long as they are of the same account at the same cloud.
+//! The client of the cloud lives as long as the connection stays equal and the account is collected, so no other change
+//! costs a login. What the cloud asked of the client lasts longer ([`ClientHistory`]). Values live as long as they are of the same account at the same cloud.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-use super::connect::Connect;
+use super::connect::{ClientHistory, Connect};
 use super::health::Health;
 use super::report::LastReported;
 use super::staleness::{RetainedValues, StalenessPolicy};
@@ -40,8 +40,8 @@ pub(super) struct CollectorState {
 
 impl CollectorState {
     /// Of an account that was never collected.
-    pub(super) fn new(account: &Account, connect: &dyn Connect) -> Self {
-        Self::with(account, connect.connect(account))
+    pub(super) fn new(account: &Account, connect: &dyn Connect, history: &ClientHistory) -> Self {
+        Self::with(account, connect.connect(account, history))
     }
 
     fn with(account: &Account, cloud: Result<Arc<dyn Cloud>, CloudError>) -> Self {
@@ -60,9 +60,15 @@ impl CollectorState {
     }
 
     /// The state for `after`, an account that was `before`. Its next outcome is new, even if it is the same as the last.
-    pub(super) fn after_change(self, before: &Account, after: &Account, connect: &dyn Connect) -> Self {
+    pub(super) fn after_change(
+        self,
+        before: &Account,
+        after: &Account,
+        connect: &dyn Connect,
+        history: &ClientHistory,
+    ) -> Self {
         let same_client = after.uid == before.uid && after.connection == before.connection;
-        let cloud = if same_client { self.cloud.clone() } else { connect.connect(after) };
+        let cloud = if same_client { self.cloud.clone() } else { connect.connect(after, history) };
         if !after.inherits_state(before) {
             return Self::with(after, cloud);
         }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
-use super::connect::Connect;
+use super::connect::{ClientHistory, Connect};
 use super::cycle::Shared;
 use super::registry::Registry;
 use super::task::collect;
@@ -30,6 +30,8 @@ struct Running {
     by_id: HashMap<AccountId, watch::Sender<Arc<Account>>>,
     /// The same accounts by the account at the cloud that they query.
     by_cloud: HashMap<String, BTreeSet<AccountId>>,
+    /// What the clients of each account leave to the next. Kept while the account exists, collected or not.
+    histories: HashMap<AccountId, Arc<ClientHistory>>,
 }
 
 impl Supervisor {
@@ -60,7 +62,8 @@ impl Supervisor {
         self.shared.registry.put(Arc::clone(&account));
         let task = task.filter(|task| !task.is_closed()).unwrap_or_else(|| {
             let (sender, desired) = watch::channel(Arc::clone(&account));
-            self.tasks.spawn(collect(Arc::clone(&self.shared), desired));
+            let history = Arc::clone(running.histories.entry(account.id.clone()).or_default());
+            self.tasks.spawn(collect(Arc::clone(&self.shared), desired, history));
             sender
         });
         task.send_replace(Arc::clone(&account));
@@ -85,9 +88,11 @@ impl Supervisor {
         let mut running = self.running();
         self.shared.registry.remove(id);
         running.remove(id);
+        running.histories.remove(id);
     }
 
-    /// Stops collecting this account, as if it were removed, and lists it with the reason.
+    /// Stops collecting this account and lists it with the reason. Its series go at once, and its client with the session.
+    /// What the cloud asked of that client stays for the next one.
     pub fn mark_uncollected(&self, account: Uncollected) {
         let mut running = self.running();
         running.remove(&account.id);

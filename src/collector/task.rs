@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
-use super::connect::Connect;
+use super::connect::{ClientHistory, Connect};
 use super::cycle::{Cycles, Shared};
 use super::registry::{Registry, Snapshot};
 use super::state::CollectorState;
@@ -17,9 +17,13 @@ use crate::telemetry::Metrics;
 ///
 /// A change that [`is_collected_like`](Account::is_collected_like) leaves the cycle under way alone; any other cancels
 /// it, keeps what the changed account may keep, and starts over.
-pub(super) async fn collect(shared: Arc<Shared>, mut desired: watch::Receiver<Arc<Account>>) {
+pub(super) async fn collect(
+    shared: Arc<Shared>,
+    mut desired: watch::Receiver<Arc<Account>>,
+    history: Arc<ClientHistory>,
+) {
     let mut account = Arc::clone(&desired.borrow());
-    let mut state = CollectorState::new(&account, &*shared.connect);
+    let mut state = CollectorState::new(&account, &*shared.connect, &history);
     loop {
         let cycles = cycles(&shared, &account, desired.clone());
         let changed = desired.wait_for(|desired| !desired.is_collected_like(&account));
@@ -30,7 +34,7 @@ pub(super) async fn collect(shared: Arc<Shared>, mut desired: watch::Receiver<Ar
                 Err(_) => return,
             },
         };
-        state = state.after_change(&account, &next, &*shared.connect);
+        state = state.after_change(&account, &next, &*shared.connect, &history);
         account = next;
     }
 }
@@ -55,7 +59,7 @@ pub async fn collect_once(
     let transitions = mpsc::channel(1).0;
     let shared = Shared::new(connect, Arc::clone(&registry), Arc::clone(metrics), transitions);
     let (_sender, desired) = watch::channel(Arc::clone(&account));
-    let mut state = CollectorState::new(&account, &*shared.connect);
+    let mut state = CollectorState::new(&account, &*shared.connect, &ClientHistory::default());
     cycles(&shared, &account, desired).cycle(&mut state).await;
     registry.get(&account.id)?.snapshot
 }

@@ -3,6 +3,8 @@
 //! The first page of services judges the token. Further pages, lists of instances and samples share one queue, so samples
 //! arrive while later pages are in flight.
 
+use std::sync::Arc;
+
 use futures::future::BoxFuture;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use url::Url;
@@ -34,7 +36,7 @@ pub struct Alauda {
 impl Alauda {
     /// An account that sends its requests through this client. Sends nothing yet.
     pub fn new(settings: Settings, credentials: Credentials, client: AccountClient) -> Self {
-        Self { settings, credentials, session: Session::new(), client }
+        Self { settings, credentials, session: Session::new(Arc::clone(client.state())), client }
     }
 
     async fn run_cycle(&self, filter: &ServiceFilter) -> Result<Collection, CloudError> {

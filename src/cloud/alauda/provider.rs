@@ -28,7 +28,7 @@ const PASSWORD: SecretKey = SecretKey::text("password");
 pub struct AlaudaProvider;
 
 /// An account at an Alauda cloud.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Hash)]
 pub struct AlaudaAccount {
     /// Where and how.
     pub settings: Settings,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use url::Url;
 
 /// Settings of an account, checked and complete.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Hash)]
 pub struct Settings {
     /// The API's base URL, ending in a slash, such as `https://caas.example.com/v1/`.
     pub endpoint: Url,

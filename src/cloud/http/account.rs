@@ -9,7 +9,7 @@ use reqwest::{Response, StatusCode};
 use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::budget::RequestBudget;
+use super::client_state::ClientState;
 use super::clients::Client;
 use super::global_limits::{AccountQuota, BodyPermit, RequestPermit};
 use super::guard::Policy;
@@ -21,7 +21,7 @@ use crate::cloud::error::{AnswerProblem, Unreachable};
 use crate::telemetry::AccountMeter;
 
 /// How many requests one account may send, and how long each may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AccountLimits {
     /// The longest that one request may take, counted from when it is first sent. Includes its retries and their waits, not
     /// the wait for its first turn.
@@ -34,13 +34,14 @@ pub struct AccountLimits {
 
 /// The client of one account. Shares connections with all accounts, and its rate with none.
 ///
-/// A slowdown that the cloud asked for lasts as long as this value: keep it while the account's connection is the same.
+/// A slowdown that the cloud asked for lasts as long as its [`ClientState`]: keep that while the account's connection is the
+/// same.
 pub struct AccountClient {
     pub(super) policy: Arc<Policy>,
     pub(super) client: Arc<Client>,
     pub(super) quota: AccountQuota,
     pub(super) limits: AccountLimits,
-    pub(super) budget: RequestBudget,
+    pub(super) state: Arc<ClientState>,
     pub(super) meter: AccountMeter,
 }
 
@@ -71,6 +72,17 @@ impl From<CloudError> for Failed {
 }
 
 impl AccountClient {
+    /// The same client, which goes on with what an earlier one of the same connection knew.
+    #[must_use]
+    pub fn with_state(self, state: Arc<ClientState>) -> Self {
+        Self { state, ..self }
+    }
+
+    /// What outlives this client.
+    pub fn state(&self) -> &Arc<ClientState> {
+        &self.state
+    }
+
     /// What the administrator allows.
     pub fn policy(&self) -> &Policy {
         &self.policy
@@ -116,7 +128,7 @@ impl AccountClient {
             let is_limited = matches!(error, CloudError::RateLimited { .. });
             if is_limited {
                 self.meter.throttled();
-                self.budget.throttle(sent, retry::pause(requested_wait, attempt, dice));
+                self.state.budget.throttle(sent, retry::pause(requested_wait, attempt, dice));
             }
             match retry::decide(&error, requested_wait, attempt, left(), dice) {
                 Decision::GiveUp => return Err(error),
@@ -145,10 +157,10 @@ impl AccountClient {
         max_silence: Duration,
     ) -> Result<(Option<SemaphorePermit<'_>>, RequestPermit), CloudError> {
         loop {
-            let slot = self.budget.admit(max_silence).await?;
+            let slot = self.state.budget.admit(max_silence).await?;
             let permit = self.quota.request().await;
             // The cloud may have asked for silence meanwhile.
-            if !self.budget.is_silent() {
+            if !self.state.budget.is_silent() {
                 return Ok((slot, permit));
             }
         }
@@ -245,7 +257,7 @@ mod tests {
         let start = Instant::now();
         let (second, ()) = tokio::join!(account.enter(max_silence), async {
             sleep(Duration::from_secs(1)).await;
-            account.budget.throttle(start, Duration::from_secs(5));
+            account.state.budget.throttle(start, Duration::from_secs(5));
             drop(first);
         });
         assert!(second.is_ok() && start.elapsed() >= Duration::from_secs(6), "{:?}", start.elapsed());

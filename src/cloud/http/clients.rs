@@ -99,10 +99,9 @@ impl Clients {
 
 #[cfg(test)]
 mod tests {
-    use super::super::budget::RequestBudget;
     use super::super::global_limits::{Capacity, GlobalLimits};
     use super::super::resolve::SystemLookup;
-    use super::super::{AccountClient, AccountLimits, ApiRequest};
+    use super::super::{AccountClient, AccountLimits, ApiRequest, ClientState};
     use super::*;
     use crate::cloud::CloudError;
     use crate::cloud::error::Unreachable;
@@ -146,7 +145,7 @@ mod tests {
             client: Arc::new(client),
             quota: GlobalLimits::new(Capacity::default()).account("team-a"),
             limits,
-            budget: RequestBudget::new(1, 1),
+            state: Arc::new(ClientState::new(limits)),
             meter: Metrics::new().account("team-a", "acme"),
         };
         let request = ApiRequest::new("services", "https://caas.example.com/v1/".parse().unwrap(), 1);

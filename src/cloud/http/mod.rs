@@ -4,6 +4,7 @@
 pub mod account;
 pub mod body;
 mod budget;
+mod client_state;
 pub mod clients;
 mod global_limits;
 pub mod guard;
@@ -16,6 +17,7 @@ pub mod tls;
 use std::sync::Arc;
 
 pub use account::{AccountClient, AccountLimits};
+pub use client_state::{ClientState, RefusedLogins};
 pub use clients::ClientProblem;
 pub use global_limits::Capacity;
 pub use guard::{Policy, Prefix};
@@ -23,7 +25,6 @@ pub use request::{ApiRequest, RequestBody};
 pub use tls::{CaBundleProblem, check_ca_bundle};
 
 use crate::telemetry::AccountMeter;
-use budget::RequestBudget;
 use clients::Clients;
 use global_limits::GlobalLimits;
 use resolve::{Lookup, SystemLookup};
@@ -74,7 +75,7 @@ impl Http {
             client: self.clients.get(ca_bundle)?,
             quota: self.limits.account(namespace),
             limits,
-            budget: RequestBudget::new(limits.requests_per_second, limits.max_concurrent),
+            state: Arc::new(ClientState::new(limits)),
             meter,
         })
     }

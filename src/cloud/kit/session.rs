@@ -3,43 +3,35 @@
 //! The first request of a cycle judges the token. There is one login a cycle at most, however many requests a cycle has,
 //! and a cloud that refuses the credentials gets no request at all for a while, so that it does not lock the account.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use reqwest::header::HeaderValue;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use crate::cloud::CloudError;
 use crate::cloud::credentials::LONGEST_TOKEN;
 use crate::cloud::error::AnswerProblem;
+use crate::cloud::http::ClientState;
 use crate::telemetry::AccountMeter;
 
-/// The silence after the first refusal. Each further one doubles it.
-const FIRST_SILENCE: Duration = Duration::from_secs(60);
-/// The longest silence.
-const LONGEST_SILENCE: Duration = Duration::from_secs(15 * 60);
-
 /// The session of one account. Other credentials need another session.
-#[derive(Debug)]
 pub struct Session<T> {
     /// Locked from the login to the response that judges its token: cycles that start together share one login. A
     /// cancelled cycle unlocks it and leaves the token as it was.
     state: Mutex<State<T>>,
 }
 
-#[derive(Debug)]
 struct State<T> {
     /// The newest token that a login gave, unless the cloud has refused it.
     token: Option<T>,
-    /// Refusals since the cloud last accepted a token.
-    refusals: u32,
-    silent_until: Option<Instant>,
+    /// Holds the refusals since the cloud last accepted a token.
+    client: Arc<ClientState>,
 }
 
 impl<T: Clone> Session<T> {
-    /// A session without a token.
-    pub fn new() -> Self {
-        Self { state: Mutex::new(State { token: None, refusals: 0, silent_until: None }) }
+    /// A session without a token. It goes on with the silence that earlier refusals of the same credentials began.
+    pub fn new(client: Arc<ClientState>) -> Self {
+        Self { state: Mutex::new(State { token: None, client }) }
     }
 
     /// Starts a cycle: sends its first request with the token in use, and returns that token with the response.
@@ -58,7 +50,7 @@ impl<T: Clone> Session<T> {
         F: Future<Output = Result<R, CloudError>>,
     {
         let mut state = self.state.lock().await;
-        if state.silent_until.is_some_and(|until| until > Instant::now()) {
+        if state.client.logins.is_silent() {
             return Err(CloudError::LoginRejected);
         }
         if let Some(token) = state.token.clone() {
@@ -80,33 +72,20 @@ impl<T: Clone> Session<T> {
     }
 }
 
-impl<T: Clone> Default for Session<T> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl<T> State<T> {
     /// The first request was answered otherwise than with 401. Success proves the token.
     fn judged<R>(&mut self, token: T, answered: Result<R, CloudError>) -> Result<(T, R), CloudError> {
         let response = answered?;
-        self.refusals = 0;
-        self.silent_until = None;
+        self.client.logins.accepted();
         Ok((token, response))
     }
 
     fn refused(&mut self, meter: &AccountMeter) -> CloudError {
         meter.login_failure();
         self.token = None;
-        self.silent_until = Some(Instant::now() + silence(self.refusals));
-        self.refusals = self.refusals.saturating_add(1);
+        self.client.logins.refused();
         CloudError::LoginRejected
     }
-}
-
-/// How long to stay silent after a refusal that `earlier` refusals came before.
-fn silence(earlier: u32) -> Duration {
-    FIRST_SILENCE.saturating_mul(1 << earlier.min(8)).min(LONGEST_SILENCE)
 }
 
 /// The `Authorization` header of a token, marked sensitive. `Shape` for a token that no header can carry.

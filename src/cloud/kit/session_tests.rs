@@ -1,9 +1,11 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures::future::join_all;
 use tokio::time::{advance, sleep, timeout};
 
 use super::*;
+use crate::cloud::http::AccountLimits;
 use crate::telemetry::Metrics;
 
 /// A cloud that numbers its tokens from 1 and accepts one of them.
@@ -53,11 +55,21 @@ impl TestCloud {
     }
 }
 
+/// A session of credentials that were never used.
+fn session<T: Clone>() -> Session<T> {
+    Session::new(client_state())
+}
+
+fn client_state() -> Arc<ClientState> {
+    let request_timeout = Duration::from_secs(10);
+    Arc::new(ClientState::new(AccountLimits { request_timeout, max_concurrent: 1, requests_per_second: 1 }))
+}
+
 const REJECTED: Result<(usize, &str), CloudError> = Err(CloudError::LoginRejected);
 
 #[tokio::test(start_paused = true)]
 async fn cycles_that_start_together_share_one_login() {
-    let (cloud, session) = (TestCloud::accepting(1), Session::new());
+    let (cloud, session) = (TestCloud::accepting(1), session());
     let started = join_all((0..100).map(|_| cloud.start(&session))).await;
     assert!(started.iter().all(|start| *start == Ok((1, "page"))), "{started:?}");
     assert_eq!(cloud.requests(), (1, 100));
@@ -65,7 +77,7 @@ async fn cycles_that_start_together_share_one_login() {
 
 #[tokio::test(start_paused = true)]
 async fn a_token_that_ended_is_replaced_by_one_login() {
-    let (cloud, session) = (TestCloud::accepting(1), Session::new());
+    let (cloud, session) = (TestCloud::accepting(1), session());
     cloud.start(&session).await.unwrap();
     cloud.accept(2);
     assert_eq!(cloud.start(&session).await, Ok((2, "page")));
@@ -74,7 +86,7 @@ async fn a_token_that_ended_is_replaced_by_one_login() {
 
 #[tokio::test(start_paused = true)]
 async fn a_fresh_token_that_is_refused_is_no_reason_for_another_login() {
-    let (cloud, session) = (TestCloud::accepting(0), Session::new());
+    let (cloud, session) = (TestCloud::accepting(0), session());
     for _ in 0..5 {
         assert_eq!(cloud.start(&session).await, REJECTED);
     }
@@ -83,7 +95,7 @@ async fn a_fresh_token_that_is_refused_is_no_reason_for_another_login() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refused_token_that_the_login_gives_again_is_tried_once_more() {
-    let session = Session::new();
+    let session = session();
     let meter = Metrics::new().account("team-a", "acme");
     let (valid, login_helps, requests) = (AtomicBool::new(true), AtomicBool::new(true), AtomicUsize::new(0));
     let start = || {
@@ -110,7 +122,7 @@ async fn a_refused_token_that_the_login_gives_again_is_tried_once_more() {
 
 #[tokio::test(start_paused = true)]
 async fn after_refusals_the_silence_doubles_until_one_is_accepted() {
-    let (cloud, session) = (TestCloud::accepting(0), Session::new());
+    let (cloud, session) = (TestCloud::accepting(0), session());
     cloud.reject_logins(true);
     for (logins, minutes) in [(1, 1), (2, 2), (3, 4), (4, 8), (5, 15), (6, 15)] {
         assert_eq!(cloud.start(&session).await, REJECTED);
@@ -133,7 +145,7 @@ async fn after_refusals_the_silence_doubles_until_one_is_accepted() {
 
 #[tokio::test(start_paused = true)]
 async fn other_failures_are_no_refusal_and_keep_the_token() {
-    let (cloud, session) = (TestCloud::accepting(1), Session::new());
+    let (cloud, session) = (TestCloud::accepting(1), session());
     cloud.start(&session).await.unwrap();
     let meter = Metrics::new().account("team-a", "acme");
     let ill = session.start(&meter, || cloud.log_in(), |_| async { Err::<(), _>(CloudError::Status(503)) });
@@ -146,7 +158,7 @@ async fn other_failures_are_no_refusal_and_keep_the_token() {
 
 #[tokio::test(start_paused = true)]
 async fn a_cycle_that_is_dropped_leaves_the_session_to_the_next_one() {
-    let (cloud, session) = (TestCloud::accepting(2), Session::new());
+    let (cloud, session) = (TestCloud::accepting(2), session());
     assert!(timeout(Duration::from_millis(5), cloud.start(&session)).await.is_err(), "dropped in its login");
     assert_eq!(cloud.start(&session).await, Ok((2, "page")));
     assert!(
@@ -165,4 +177,18 @@ fn a_token_becomes_a_header_that_is_never_printed() {
     for token in ["", "a\nb", &"t".repeat(LONGEST_TOKEN + 1)] {
         assert_eq!(authorization("Bearer", token), Err(AnswerProblem::Shape));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_session_of_the_same_credentials_goes_on_with_the_silence() {
+    let (cloud, client) = (TestCloud::accepting(0), client_state());
+    assert_eq!(cloud.start(&Session::new(Arc::clone(&client))).await, REJECTED);
+    let another = Session::new(client);
+    assert_eq!(cloud.start(&another).await, REJECTED);
+    assert_eq!(cloud.requests(), (1, 1), "nothing is sent");
+    advance(Duration::from_secs(60)).await;
+    assert_eq!(cloud.start(&another).await, REJECTED);
+    advance(Duration::from_secs(100)).await;
+    assert_eq!(cloud.start(&another).await, REJECTED);
+    assert_eq!(cloud.requests(), (2, 2), "the second silence is longer");
 }

@@ -188,7 +188,7 @@ async fn a_task_that_has_not_seen_a_change_yet_publishes_and_reports_nothing_mor
     registry.put(Arc::clone(&before));
     let shared = Shared::new(Arc::new(Connector(clouds)), Arc::clone(&registry), metrics, transitions);
     let (_sender, desired) = watch::channel(Arc::clone(&before));
-    let mut state = CollectorState::new(&before, &*shared.connect);
+    let mut state = CollectorState::new(&before, &*shared.connect, &ClientHistory::default());
     let cycles = cycles(&shared, &before, desired);
     cycles.cycle(&mut state).await;
     let rejected = Health::Failed(CloudError::LoginRejected);

@@ -18,7 +18,7 @@ use crate::account::Account;
 use crate::cloud::error::Unreachable;
 use crate::cloud::http::Policy;
 use crate::cloud::{Cloud, CloudError, Providers};
-use crate::collector::{Connect, Registry, Supervisor};
+use crate::collector::{ClientHistory, Connect, Registry, Supervisor};
 use crate::controller::ScrapeService;
 use crate::controller::events::EventPublisher;
 use crate::controller::initial::Startup;
@@ -28,7 +28,7 @@ use crate::controller::monitors::CrdDiscovery;
 struct Nowhere;
 
 impl Connect for Nowhere {
-    fn connect(&self, _: &Account) -> Result<Arc<dyn Cloud>, CloudError> {
+    fn connect(&self, _: &Account, _: &ClientHistory) -> Result<Arc<dyn Cloud>, CloudError> {
         Err(Unreachable::Dns.into())
     }
 }

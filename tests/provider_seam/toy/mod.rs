@@ -7,6 +7,7 @@ mod client;
 mod server;
 mod settings;
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +46,12 @@ impl PartialEq for Project {
         self.endpoint == other.endpoint
             && self.name == other.name
             && self.token.expose_secret() == other.token.expose_secret()
+    }
+}
+
+impl Hash for Project {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.endpoint, &self.name, self.token.expose_secret()).hash(state);
     }
 }
 
