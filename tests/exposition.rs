@@ -99,7 +99,7 @@ fn two_services_of_one_name_in_two_applications_both_keep_their_series() {
         assert_eq!(applications, ["blog", "shop"], "{name}");
     }
     assert_eq!(rendered.first_duplicate, None);
-    // The labels of 2015 cannot tell the two apart.
+    // The legacy labels cannot tell the two apart.
     assert_eq!(inflated(&rendered.bodies.legacy.unwrap()).matches("memory_usage{").count(), 1);
     assert_eq!(rendered.duplicates, 1);
 }

@@ -97,7 +97,7 @@ fn rules(schema: &Value, fields: &[(&String, &Value)]) -> Vec<String> {
     of_object.chain(of_fields).collect()
 }
 
-/// The sentences that rules refuse with. How a duration is written stands above all.
+/// The messages of the rules. The format of durations is explained once, above all tables.
 fn sentences(schema: &Value) -> Vec<String> {
     let rules = schema["x-kubernetes-validations"].as_array().into_iter().flatten();
     let sentences = rules.filter_map(|rule| rule["message"].as_str());

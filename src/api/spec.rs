@@ -178,7 +178,7 @@ pub struct Collection {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Services {
-    /// Globs on the service's name: * stands for any text, ? for one character. A service is collected if one
+    /// Globs on the service's name: * matches any text, ? one character. A service is collected if one
     /// of them matches, or if there are none. Default: all services.
     #[schemars(length(max = 100))]
     pub include: Vec<Glob>,
@@ -267,7 +267,7 @@ pub struct ServiceMonitor {
     pub scrape_timeout: Option<Duration>,
 }
 
-/// A glob on a service's name: `*` stands for any text, `?` for one character.
+/// A glob on a service's name: `*` matches any text, `?` one character.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Glob(pub String);

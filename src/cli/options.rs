@@ -83,7 +83,7 @@ pub(super) struct HostOptions {
 }
 
 impl HostOptions {
-    /// The names, and those that the program itself tells Prometheus to use.
+    /// The names, and those that the program itself puts into ServiceMonitors.
     pub(super) fn allowed(self, own: impl IntoIterator<Item = HostName>) -> AllowedHosts {
         if self.names.is_empty() {
             return AllowedHosts::default();

@@ -111,7 +111,7 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
     let stop = stop_token()?;
     let config = args.config().await?;
     let service = args.service(&config);
-    // The name that ServiceMonitors tell Prometheus to use.
+    // The name in ServiceMonitors, which Prometheus uses.
     let own_name = format!("{}.{}.svc", service.name, service.namespace).parse::<HostName>().ok();
     let allowed_hosts = args.hosts.clone().allowed(own_name);
     let namespaces: Vec<String> = List::values(args.namespaces).map(|Label(name)| name).collect();

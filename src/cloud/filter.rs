@@ -2,7 +2,7 @@
 
 use wildmatch::WildMatch;
 
-/// Include and exclude globs; `*` stands for any text, `?` for one character.
+/// Include and exclude globs; `*` matches any text, `?` one character.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServiceFilter {
     include: Vec<WildMatch>,

@@ -97,7 +97,7 @@ impl Collection {
             CloudError::ScopeMissing(_) => 3,
             CloudError::Unreachable(_) | CloudError::Status(_) | CloudError::Answer(_) => 4,
         };
-        // Of equals the first.
+        // The first of equals.
         (self.errors().count(), self.errors().min_by_key(gravity))
     }
 }

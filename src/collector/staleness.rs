@@ -114,13 +114,13 @@ impl RetainedValues {
     pub(super) fn merge(&mut self, collection: &Collection, now: Instant) {
         self.seen = Some(now);
         let mut known: HashMap<ServiceKey, usize> = HashMap::with_capacity(self.services.len());
-        for (place, service) in self.services.iter().enumerate() {
-            known.entry(service_key(&service.facts)).or_insert(place);
+        for (index, service) in self.services.iter().enumerate() {
+            known.entry(service_key(&service.facts)).or_insert(index);
         }
         for service in &collection.services {
             let key = service_key(&service.facts);
-            let place = *known.entry(key).or_insert(self.services.len());
-            if place == self.services.len() {
+            let index = *known.entry(key).or_insert(self.services.len());
+            if index == self.services.len() {
                 let (labels, cut) =
                     self.labels.service(service.facts.application.as_deref(), &service.facts.name);
                 self.cut_labels += cut + cut_service_values(&service.facts, None);
@@ -132,7 +132,7 @@ impl RetainedValues {
                     instances: Vec::new(),
                 });
             }
-            self.cut_labels += self.services[place].merge(service, now);
+            self.cut_labels += self.services[index].merge(service, now);
         }
         if collection.cut_short.is_none() {
             self.services.retain(|service| service.seen == now);
@@ -202,12 +202,12 @@ impl RetainedService {
         self.sample.merge(&service.reading, now);
         let Ok(instances) = &service.instances else { return cut_labels };
         let mut known: HashMap<InstanceKey, usize> = HashMap::with_capacity(self.instances.len());
-        for (place, instance) in self.instances.iter().enumerate() {
-            known.entry(instance_key(&instance.facts)).or_insert(place);
+        for (index, instance) in self.instances.iter().enumerate() {
+            known.entry(instance_key(&instance.facts)).or_insert(index);
         }
         for instance in instances {
-            let place = *known.entry(instance_key(&instance.facts)).or_insert(self.instances.len());
-            if place == self.instances.len() {
+            let index = *known.entry(instance_key(&instance.facts)).or_insert(self.instances.len());
+            if index == self.instances.len() {
                 let (labels, cut) = self.labels.instance(&instance.facts.name, &instance.facts.id);
                 cut_labels += cut + cut_instance_values(&instance.facts, None);
                 self.instances.push(RetainedInstance {
@@ -217,7 +217,7 @@ impl RetainedService {
                     sample: RetainedSample::default(),
                 });
             }
-            cut_labels += self.instances[place].merge(instance, now);
+            cut_labels += self.instances[index].merge(instance, now);
         }
         self.instances.retain(|instance| instance.seen == now);
         cut_labels

@@ -39,7 +39,7 @@ pub(super) struct CollectorState {
 }
 
 impl CollectorState {
-    /// Of an account that was never collected.
+    /// The state of an account that was never collected.
     pub(super) fn new(account: &Account, connect: &dyn Connect, history: &ClientHistory) -> Self {
         Self::with(account, connect.connect(account, history))
     }

@@ -36,7 +36,7 @@ pub(super) enum DereferenceError {
 #[derive(Debug, Clone)]
 pub(super) struct SecretSnapshot {
     source: Source,
-    /// Whoever changes a spec expects it to be evaluated with the Secrets as they are now.
+    /// The spec's generation: a changed spec is evaluated with the Secrets as they are now.
     generation: Option<i64>,
     /// When the reading began.
     at: Instant,

@@ -179,7 +179,7 @@ impl Follower {
     }
 }
 
-/// The account whose ServiceMonitor has this name, whoever owns it by now.
+/// The account whose ServiceMonitor has this name, whatever object owns it by now.
 fn account(meta: &kube::core::ObjectMeta) -> Option<AccountId> {
     Some(AccountId::new(meta.namespace.as_deref()?, account_name(meta.name.as_deref()?)?))
 }

@@ -29,7 +29,7 @@ use crate::telemetry::Metrics;
 /// Reconciles that write at once. Those that read or wait for a permit are not counted: no write delays a first reading.
 pub(super) const WRITERS: usize = 32;
 
-/// The time until a failing ServiceMonitor is tried again at best: no event tells that somebody fixed it.
+/// The time until a failing ServiceMonitor is tried again at best: no event reports that it was fixed.
 const MONITOR_RETRY: Duration = Duration::from_secs(15);
 
 /// The time until an account that waits for nothing is reconciled again, at best.

@@ -12,9 +12,8 @@ pub(super) const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "ca
 
 /// The fields of a ServiceMonitor that we write: what decides which targets and paths are scraped.
 ///
-/// All others are left to whoever sets them, such as `jobLabel`, `targetLabels`, `podTargetLabels`, `scrapeClass` and the
-/// limits: they add to a scrape or bound it, and lead it nowhere else. Where a field that we do not write would, it is
-/// `foreign`.
+/// Others, such as `jobLabel`, `targetLabels`, `podTargetLabels`, `scrapeClass` and the limits, are left to other field
+/// managers: they add to a scrape or bound it, but do not point it elsewhere. A field that would is kept in `foreign`.
 #[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "monitoring.coreos.com",

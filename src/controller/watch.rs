@@ -1,6 +1,6 @@
 //! A watch that recovers by itself: it begins anew with a list after 410 Gone, and every few minutes in any case.
 //!
-//! The regular list finds what no event tells. After a restore of etcd the API server accepts the lost version of a
+//! The regular list finds what no event reports. After a restore of etcd the API server accepts the lost version of a
 //! watch and sends nothing until the versions have caught up.
 
 use std::time::Duration;

@@ -59,21 +59,21 @@ impl Pieces {
                 open(chunk, &views::detail(&self.account, self.now))?;
                 Piece::Service(0)
             }
-            Piece::Service(place) => {
-                let Some(service) = self.services().get(place) else {
+            Piece::Service(index) => {
+                let Some(service) = self.services().get(index) else {
                     close(chunk);
                     return Ok(None);
                 };
-                separate(chunk, place);
+                separate(chunk, index);
                 open(chunk, &views::service(service))?;
-                Piece::Instance(place, 0)
+                Piece::Instance(index, 0)
             }
-            Piece::Instance(service, place) => {
+            Piece::Instance(service, index) => {
                 let instances = self.services().get(service).map(|service| &service.instances[..]);
-                if let Some(instance) = instances.unwrap_or_default().get(place) {
-                    separate(chunk, place);
+                if let Some(instance) = instances.unwrap_or_default().get(index) {
+                    separate(chunk, index);
                     serde_json::to_writer(chunk, &views::instance(instance))?;
-                    Piece::Instance(service, place + 1)
+                    Piece::Instance(service, index + 1)
                 } else {
                     close(chunk);
                     Piece::Service(service + 1)
@@ -102,8 +102,8 @@ fn close(chunk: &mut Vec<u8>) {
     chunk.extend_from_slice(END);
 }
 
-fn separate(chunk: &mut Vec<u8>, place: usize) {
-    if place > 0 {
+fn separate(chunk: &mut Vec<u8>, index: usize) {
+    if index > 0 {
         chunk.push(b',');
     }
 }

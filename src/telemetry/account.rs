@@ -330,8 +330,8 @@ mod tests {
 
     #[test]
     fn families_are_listed_in_the_order_of_their_numbers() {
-        for (place, (family, ..)) in FAMILIES.iter().enumerate() {
-            assert_eq!(*family as usize, place);
+        for (index, (family, ..)) in FAMILIES.iter().enumerate() {
+            assert_eq!(*family as usize, index);
         }
     }
 

@@ -6,7 +6,7 @@ use k8s_openapi::ByteString;
 use crate::harness::{ControlPlane, Operator, OperatorOptions, until};
 use crate::operator_fixture::{DEADLINE, OperatorFixture, cloud};
 
-/// Of several lines, each of which would be recognised.
+/// Several lines, each of which would be recognised.
 const PASSWORD: &str = "canary-password-5c1a\ncanary-second-line-77e0\ncanary-third-line-9b42";
 const WRONG: &str = "canary-wrong-password-e310";
 const TOKEN: &str = "canary-token-2f6d8e";

@@ -66,7 +66,7 @@ async fn the_help_of_each_command_has_examples_and_names_each_options_variable()
             help.split_once("Examples:").unwrap_or_else(|| panic!("{command:?} has no examples")).1;
         assert!(examples.contains(&format!("caas-operator {}", command.join(" "))), "{examples}");
 
-        // An option begins where a line begins with it; its variable stands in the lines up to the next.
+        // An option begins where a line begins with it; its variable is named in the lines up to the next.
         let mut options: Vec<(String, bool)> = Vec::new();
         for line in help.lines() {
             let text = line.trim_start();

@@ -63,7 +63,7 @@ async fn names_with_newlines_quotes_and_megabytes_are_escaped_cut_and_counted() 
     assert!(longest <= 1024, "{longest} bytes");
     let images = series(&snapshot, "caas_service_info").into_iter().map(|labels| labels["image"].len());
     assert_eq!(images.max(), Some(512), "an image is cut too");
-    // Of one service its name and image, of one instance its name: each once, however many cycles show them.
+    // One service's name and image and one instance's name: each is counted once, however many cycles show them.
     collected.runtime.cycles("acme", 3).await;
     let cut = collected.runtime.count(&["caas_operator_cut_label_values_total", "acme"]);
     assert!((cut - 3.0).abs() < 0.1, "{cut}");

@@ -22,7 +22,7 @@ fn base64(bytes: &[u8]) -> String {
     serde_json::to_value(ByteString(bytes.to_vec())).unwrap().as_str().unwrap().to_owned()
 }
 
-/// All ways in which a word would still be a leak: as it is, percent-encoded, in hex, in base64 wherever it stands.
+/// All ways in which a word would still be a leak: as it is, percent-encoded, in hex, in base64 at any offset.
 fn encodings(word: &str) -> BTreeSet<String> {
     let hex = |separator: &str| {
         word.bytes().map(|byte| format!("{separator}{byte:02x}")).collect::<Vec<_>>().concat()
@@ -37,7 +37,7 @@ fn encodings(word: &str) -> BTreeSet<String> {
         word.chars().rev().collect::<String>().to_lowercase(),
     ]);
     for offset in 0..3 {
-        // What stands before shifts the bits; the characters at both ends hold bits of the neighbours too.
+        // What comes before shifts the bits; the characters at both ends hold bits of the neighbours too.
         let shifted = [&b"\0\0"[..offset], word.as_bytes()].concat();
         let text = base64(&shifted[..shifted.len() / 3 * 3]);
         all.insert(text[if offset == 0 { 0 } else { 4 }..].to_lowercase());

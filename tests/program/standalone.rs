@@ -243,7 +243,7 @@ async fn a_command_that_cannot_run_says_why_in_one_line() {
         let line = error.lines().last().unwrap();
         assert!(line.starts_with("error: "), "{error}");
         assert!(says.iter().all(|word| line.contains(word)), "{says:?}: {error}");
-        // Nothing more than log lines stands before it.
+        // Nothing but log lines comes before it.
         assert!(error.lines().rev().skip(1).all(|line| line.contains(" INFO ")), "{error}");
     }
 }

@@ -150,7 +150,7 @@ impl Process {
         let group = self.child.id().to_string();
         let stats = std::fs::read_dir("/proc").unwrap().flatten();
         stats.filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok()).any(|stat| {
-            // The name stands in brackets and may hold anything; after it come state, parent and group.
+            // The name is in brackets and may hold anything; after it come state, parent and group.
             let group_of = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(2));
             group_of == Some(&group)
         })

@@ -3,7 +3,7 @@
 {{- end }}
 
 {{/*
-Every object's name starts with it. Where a name stands alone, toYaml quotes one that YAML would take for a number or a
+Every object's name starts with it. Where a name is a whole value, toYaml quotes one that YAML would take for a number or a
 truth, such as 123 or on. At most 52 characters, so that suffixes and the hashes of pods still fit.
 */}}
 {{- define "caas-operator.fullname" -}}

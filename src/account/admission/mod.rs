@@ -70,7 +70,7 @@ impl Admission {
         // As on an API server: rules are not evaluated on values of another type or size than they are made for.
         if !blocked && let Err(broken) = Validator::new().validate_compiled(&self.rules, &document, None) {
             for rule in broken {
-                // The rule's sentence stands in for the pattern that says the same.
+                // The rule's message replaces the pattern's, which checks the same.
                 errors.retain(|error| error.path != rule.field_path || !error.message.starts_with(PATTERN));
                 errors.push(FieldError::new(&rule.field_path, rule.message));
             }

@@ -71,7 +71,7 @@ pub fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, AnswerProblem> 
     serde_json::from_str(text).map_err(|error| json_problem(&error))
 }
 
-/// The problem that a parser's error stands for.
+/// The problem behind a parser's error.
 pub fn json_problem(error: &serde_json::Error) -> AnswerProblem {
     if error.is_data() { AnswerProblem::Shape } else { AnswerProblem::NotJson }
 }

@@ -44,7 +44,7 @@ pub(super) struct Client {
     pub(super) has_roots: bool,
 }
 
-/// The CA bundle (PEM) that a client trusts; `None` stands for the system's certificates.
+/// The CA bundle (PEM) that a client trusts; `None` means the system's certificates.
 type TrustedBundle = Option<Arc<[u8]>>;
 
 /// The clients in use, by the bundle that they trust.

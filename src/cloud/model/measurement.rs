@@ -255,9 +255,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_row_stands_at_its_measurements_place_and_is_named_after_its_owner() {
-        for (place, row) in MEASUREMENTS.iter().enumerate() {
-            assert_eq!(row.measurement as usize, place, "{}", row.name);
+    fn each_row_is_at_its_measurements_index_and_is_named_after_its_owner() {
+        for (index, row) in MEASUREMENTS.iter().enumerate() {
+            assert_eq!(row.measurement as usize, index, "{}", row.name);
             assert_eq!(row.measurement.row(), row);
             let prefix = match row.owner() {
                 Owner::Instance => "caas_instance_",

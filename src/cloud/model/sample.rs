@@ -27,13 +27,13 @@ struct Value {
     number: f64,
     /// Milliseconds between the value and the sample's newest.
     age: u32,
-    /// Place in the sample's labels.
+    /// Index into the sample's labels.
     label: u16,
     measurement: Measurement,
     scale: Scale,
 }
 
-/// The label's place of a value without a label.
+/// The label index of a value without a label.
 const UNLABELED: u16 = u16::MAX;
 
 /// A value as it is read from a sample.
@@ -153,8 +153,8 @@ impl Sample {
         whole.build()
     }
 
-    fn label(&self, place: u16) -> Option<&str> {
-        self.labels.as_ref()?.0.get(usize::from(place)).map(|label| &**label)
+    fn label(&self, index: u16) -> Option<&str> {
+        self.labels.as_ref()?.0.get(usize::from(index)).map(|label| &**label)
     }
 
     fn read<'a>(&'a self, value: &Value) -> Measured<'a> {
@@ -238,12 +238,12 @@ impl SampleBuilder {
     }
 
     fn label(&mut self, label: &str) -> u16 {
-        let place = self.labels.iter().position(|known| **known == *label).unwrap_or_else(|| {
+        let index = self.labels.iter().position(|known| **known == *label).unwrap_or_else(|| {
             self.labels.push(label.into());
             self.labels.len() - 1
         });
         // `push` lets no more labels in than fit.
-        u16::try_from(place).unwrap_or(UNLABELED)
+        u16::try_from(index).unwrap_or(UNLABELED)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The ServiceMonitor as text, what its values mean, and when one that stands is left alone.
+//! The ServiceMonitor as text, what its values mean, and when an existing one is left alone.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -133,8 +133,8 @@ fn what_others_add_is_theirs() {
     document["spec"]["targetLabels"] = json!(["team"]);
     let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "theirs", "uid": "other"});
     document["metadata"]["ownerReferences"].as_array_mut().unwrap().push(owner);
-    let stands: ServiceMonitor = serde_json::from_value(document).unwrap();
-    assert!(is_up_to_date(&stands, &wanted));
+    let existing: ServiceMonitor = serde_json::from_value(document).unwrap();
+    assert!(is_up_to_date(&existing, &wanted));
 }
 
 /// What the API server keeps of our having written a key that is not wanted any more.
@@ -188,7 +188,7 @@ fn an_edit_is_seen_wherever_it_is() {
                 };
             }
         }
-        let stands: ServiceMonitor = serde_json::from_value(edited).unwrap();
-        assert!(!is_up_to_date(&stands, &wanted), "{pointer}");
+        let existing: ServiceMonitor = serde_json::from_value(edited).unwrap();
+        assert!(!is_up_to_date(&existing, &wanted), "{pointer}");
     }
 }

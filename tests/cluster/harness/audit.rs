@@ -87,7 +87,7 @@ impl AuditLog {
     /// The most of a user's calls of one verb about one resource that were under way at the same time.
     pub(crate) fn most_at_once(&self, user: &str, resource: &str, verb: &str) -> i32 {
         let calls = self.of(user).filter(|it| it.request.resource == resource && it.request.verb == verb);
-        // Of two changes at the same moment the end comes first.
+        // If a call ends at the moment another begins, the end counts first.
         let mut changes: Vec<_> = calls.flat_map(|it| [(it.time.0, 1), (it.time.1, -1)]).collect();
         changes.sort_unstable();
         let running = changes.iter().scan(0, |now, (_, change)| {

@@ -93,7 +93,7 @@ impl Proxy {
         of.at(&format!("proxy-{}", self.port), &format!("https://127.0.0.1:{}", self.port))
     }
 
-    /// From now on, calls meet a fault. Of several for the same call the oldest counts until it is used up.
+    /// From now on, calls meet a fault. If several match a call, the oldest counts until it is used up.
     pub(crate) fn inject(&self, calls: Calls, fault: Fault, times: Times) {
         self.shared.state().faults.add(calls, fault, times);
     }

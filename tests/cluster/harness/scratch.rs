@@ -31,7 +31,7 @@ impl Scratch {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            // Of a group of its own: Ctrl-C at the terminal ends the tests, and the keeper cleans up after them.
+            // In a process group of its own: Ctrl-C at the terminal ends the tests, and the keeper cleans up after them.
             .process_group(0)
             .spawn()
             .context("starting sh, which keeps the temporary folder")?;

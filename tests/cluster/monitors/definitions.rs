@@ -69,7 +69,7 @@ async fn a_crd_that_is_missing_removed_or_too_old_is_reported_until_it_is_fixed(
     let plane = ControlPlane::own().await?;
     plane.install_our_crds().await?;
     let fixture = Fixture::new(plane.namespace("definition").await?).await?;
-    // Of the whole cluster.
+    // The operator watches the whole cluster.
     let options = OperatorOptions { namespaces: Vec::new(), ..fixture.options() };
     let mut operator = Operator::start(&plane, options).await?;
 
