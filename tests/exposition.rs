@@ -136,7 +136,7 @@ fn legacy_stays_as_it_is() {
 fn legacy_names_only_leave_the_accounts_own_series_in_the_modern_body() {
     let bodies = render(&acme(), &Options { modern: false, ..ALL }).bodies;
     let families = parse_text(&inflated(&bodies.text)).unwrap();
-    assert_eq!(families.len(), 7);
+    assert_eq!(families.len(), 9);
     assert!(families.iter().all(|family| family.name.starts_with("caas_account_")), "{families:?}");
     assert!(!parse_text(&inflated(&bodies.legacy.unwrap())).unwrap().is_empty());
 }
@@ -193,15 +193,15 @@ fn many(services: usize, instances: usize) -> AccountValues {
 
 #[test]
 fn a_limit_keeps_the_account_and_the_oldest_objects_and_no_half_instance() {
-    // The account has 6 series, a service 1, an instance 3.
+    // The account has 7 series, a service 1, an instance 3.
     let page = many(3, 2);
     let whole = render(&page, &Options { legacy: false, ..ALL });
-    assert_eq!((whole.series, whole.over_limit), (6 + 3 * (1 + 2 * 3), 0));
+    assert_eq!((whole.series, whole.over_limit), (7 + 3 * (1 + 2 * 3), 0));
 
     for limit in 0..whole.series {
         let cut = render(&page, &Options { legacy: false, max_series: limit, ..ALL });
         assert_eq!(cut.series + usize::try_from(cut.over_limit).unwrap(), whole.series);
-        assert!(cut.series <= limit.max(6), "{limit}");
+        assert!(cut.series <= limit.max(7), "{limit}");
         let families = parse_text(&inflated(&cut.bodies.text)).unwrap();
         let count = |name: &str| families.iter().find(|f| f.name == name).map_or(0, |f| f.samples.len());
         assert_eq!(count("caas_account_up"), 1);
@@ -209,7 +209,7 @@ fn a_limit_keeps_the_account_and_the_oldest_objects_and_no_half_instance() {
     }
 
     // Room for the first service and its instances, and one series more: the second service.
-    let cut = render(&page, &Options { legacy: false, max_series: 6 + 7 + 2, ..ALL });
+    let cut = render(&page, &Options { legacy: false, max_series: 7 + 7 + 2, ..ALL });
     let text = inflated(&cut.bodies.text);
     assert!(text.contains("service_name=\"s1\"") && !text.contains("instance_name=\"s1.0\""), "{text}");
     assert!(!text.contains("service_name=\"s2\""), "what is newer must not take the room: {text}");
@@ -218,8 +218,8 @@ fn a_limit_keeps_the_account_and_the_oldest_objects_and_no_half_instance() {
 #[test]
 fn the_limit_counts_legacy_series_too() {
     let page = many(1, 3);
-    let rendered = render(&page, &Options { max_series: 6 + 1 + 2 * 4, ..ALL });
-    assert_eq!((rendered.series, rendered.over_limit), (15, 4));
+    let rendered = render(&page, &Options { max_series: 7 + 1 + 2 * 4, ..ALL });
+    assert_eq!((rendered.series, rendered.over_limit), (16, 4));
     assert_eq!(inflated(&rendered.bodies.legacy.unwrap()).matches("memory_usage{").count(), 2);
 }
 
@@ -243,7 +243,7 @@ fn a_large_account_reads_back_whole() {
     let text = inflated(&body);
     assert_eq!(text.len(), body.plain_bytes());
     let series = by_series(&parse_text(&text).unwrap()).unwrap();
-    assert_eq!(series.len(), 6 + 100 * (1 + 50 * 3));
+    assert_eq!(series.len(), 7 + 100 * (1 + 50 * 3));
 }
 
 #[test]
@@ -321,9 +321,11 @@ prop_compose! {
 prop_compose! {
     fn any_account()(up in any::<bool>(), last_collection in 0.0..4e9_f64,
         last_success in prop::option::of(0.0..4e9_f64), last_duration in 0.0..100.0_f64,
+        interval in 1.0..3600.0_f64, request_budget in prop::option::of(0.0..9.0_f64),
         services in prop::collection::vec((facts(), prop::collection::vec(instance(), 0..4)), 0..4),
         samples in prop::collection::vec(prop::option::of(sample(Owner::Service)), 4)) -> AccountValues {
-        let gauges = AccountGauges { up, last_collection, last_success, last_duration };
+        let gauges =
+            AccountGauges { up, last_collection, last_success, last_duration, interval, request_budget };
         let mut values = page("team-a", "acme", gauges, services);
         for (service, sample) in values.services.iter_mut().zip(samples) {
             service.sample = sample;
@@ -376,6 +378,7 @@ fn expected(values: &AccountValues) -> (Expected, Expected) {
     let (mut modern, mut legacy) = (Expected::default(), Expected::default());
     let account = and(&Labels::new(), &[("account_namespace", "team-a"), ("account", "acme")]);
     let gauges = &values.gauges;
+    modern.add("caas_account_info", &and(&account, &[("provider", values.provider)]), Some(1.0), None);
     for (name, value) in [
         ("up", Some(f64::from(u8::from(gauges.up)))),
         ("services", Some(values.services.len() as f64)),
@@ -386,6 +389,8 @@ fn expected(values: &AccountValues) -> (Expected, Expected) {
         ("last_collection_timestamp_seconds", Some(gauges.last_collection)),
         ("last_success_timestamp_seconds", gauges.last_success),
         ("last_collection_duration_seconds", Some(gauges.last_duration)),
+        ("interval_seconds", Some(gauges.interval)),
+        ("request_budget_ratio", gauges.request_budget),
     ] {
         modern.add(&format!("caas_account_{name}"), &account, value, None);
     }

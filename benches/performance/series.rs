@@ -86,7 +86,13 @@ pub(crate) fn values() -> AccountValues {
         ServiceEntry { labels, facts: Arc::clone(&service.facts), sample: None, instances }
     };
     let services = collection().services.iter().map(entry).collect();
-    AccountValues { labels, gauges: AccountGauges::default(), status_words: STATUS_WORDS, services }
+    AccountValues {
+        labels,
+        gauges: AccountGauges::default(),
+        provider: "alauda",
+        status_words: STATUS_WORDS,
+        services,
+    }
 }
 
 /// The same series in the `prometheus` crate, as an exporter keeps them in gauges.

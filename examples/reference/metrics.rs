@@ -2,7 +2,7 @@
 
 use caas_operator::cloud::model::measurement::Owner;
 use caas_operator::exposition::families::{
-    Family, Kind, Reads, STATE_LABEL, STATUS_LABEL, families, legacy_families,
+    Family, Kind, PROVIDER_LABEL, Reads, STATE_LABEL, STATUS_LABEL, families, legacy_families,
 };
 use caas_operator::exposition::info::INFO_LABELS;
 use caas_operator::telemetry::Metrics;
@@ -77,6 +77,7 @@ fn more_labels(family: &Family) -> String {
             };
             row.label.map_or(owner.to_owned(), |label| format!("{owner}, {}", code(label)))
         }
+        Reads::AccountInfo => format!("of the account, {}", code(PROVIDER_LABEL)),
         Reads::Legacy => "`service`, `instance`".to_owned(),
     }
 }

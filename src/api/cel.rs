@@ -10,7 +10,7 @@ use crate::schema::{Duration, Rule};
 
 /// Labels that Prometheus, Prometheus Operator or the operator itself set on a target or a series: one of a target
 /// would push aside the series' own.
-pub const RESERVED_LABELS: [&str; 24] = [
+pub const RESERVED_LABELS: [&str; 25] = [
     "account",
     "account_namespace",
     "application",
@@ -27,6 +27,7 @@ pub const RESERVED_LABELS: [&str; 24] = [
     "namespace",
     "node",
     "pod",
+    "provider",
     "quantile",
     "region",
     "service",

@@ -15,7 +15,7 @@ use url::Url;
 
 use super::Cloud;
 use super::error::Refusal;
-use super::http::AccountClient;
+use super::http::{AccountClient, PublishedLimits};
 use super::secret::{KeyProblem, KeySets, SecretValues};
 
 /// A provider: a cloud, or many that speak one API.
@@ -57,6 +57,12 @@ pub trait ProviderAccount: Comparable + Debug + Send + Sync {
 
     /// Which account at which cloud: equal for all that would collect the same services.
     fn cloud_account(&self) -> String;
+
+    /// The limits that the cloud publishes, and who shares them; `None` where it has none. All accounts of one token or user
+    /// keep them together, and their intervals become longer where they have to.
+    fn published_limits(&self) -> Option<PublishedLimits> {
+        None
+    }
 
     /// Makes a client; sends nothing yet.
     fn connect(&self, client: AccountClient) -> Arc<dyn Cloud>;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::account::{Account, Connection};
 use crate::cloud::error::Unreachable;
-use crate::cloud::http::{ClientState, Http};
+use crate::cloud::http::{ClientState, Http, RateShare};
 use crate::cloud::{Cloud, CloudError};
 use crate::telemetry::Metrics;
 
@@ -13,6 +13,12 @@ use crate::telemetry::Metrics;
 pub trait Connect: Send + Sync {
     /// The client of this account's cloud; nothing is sent yet. It goes on with what the account's clients before it knew.
     fn connect(&self, account: &Account, history: &ClientHistory) -> Result<Arc<dyn Cloud>, CloudError>;
+
+    /// The account's share of what its token or user may send, where the cloud limits that.
+    fn rate(&self, account: &Account) -> Option<RateShare> {
+        let _ = account;
+        None
+    }
 }
 
 /// What the newest client of an account leaves to the next one of the same object and connection: silence and rate that the
@@ -63,6 +69,14 @@ impl Connect for HttpClouds {
                 CloudError::from(Unreachable::Tls)
             },
         )?;
-        Ok(provider.connect(client.with_state(history.state(account))))
+        let client = client.with_state(history.state(account));
+        Ok(provider.connect(match provider.published_limits() {
+            Some(published) => self.http.limited(client, &published),
+            None => client,
+        }))
+    }
+
+    fn rate(&self, account: &Account) -> Option<RateShare> {
+        account.connection.provider.published_limits().map(|published| self.http.rate(&published))
     }
 }

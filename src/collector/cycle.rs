@@ -71,7 +71,9 @@ pub(super) struct Cycles<'a> {
 impl Cycles<'_> {
     /// Collects at once, and then on the account's own schedule.
     pub(super) async fn run(&self, state: &mut CollectorState) -> Infallible {
-        let schedule = Schedule::new(&self.account.uid, self.account.schedule.interval, Instant::now());
+        let wanted = self.account.schedule.interval;
+        let mut interval = state.pace.interval(wanted);
+        let mut schedule = Schedule::new(&self.account.uid, interval, Instant::now());
         let mut permit = None;
         if !state.was_collected() {
             let share = self.shared.first_cycles.of(&self.account.id.namespace);
@@ -83,6 +85,10 @@ impl Cycles<'_> {
                 Some(permit) => holding_for(FIRST_CYCLE_COUNTS_FOR, permit, self.cycle(state)).await,
                 None => self.cycle(state).await,
             };
+            if state.pace.interval(wanted) != interval {
+                interval = state.pace.interval(wanted);
+                schedule = Schedule::new(&self.account.uid, interval, started);
+            }
             let (due, skipped) = schedule.next(started, Instant::now());
             if skipped > 0 {
                 tracing::warn!(
@@ -99,6 +105,7 @@ impl Cycles<'_> {
     /// Runs one cycle; returns when the cloud's response was complete.
     pub(super) async fn cycle(&self, state: &mut CollectorState) -> Instant {
         let started = Instant::now();
+        let requests_before = self.meter.api_requests();
         // A bug that panics on one account's data must not end its collection silently.
         let outcome = AssertUnwindSafe(self.collect(state)).catch_unwind().await;
         let ended = Instant::now();
@@ -108,6 +115,10 @@ impl Cycles<'_> {
             Health::Panicked
         });
 
+        let wanted = self.account.schedule.interval;
+        state.pace.cycle_ended(self.meter.api_requests() - requests_before, wanted);
+        state.gauges.interval = state.pace.interval(wanted).as_secs_f64();
+        state.gauges.request_budget = state.pace.ratio();
         let now = SystemTime::now();
         state.collected_at = now;
         state.gauges.up = state.health.is_up();
@@ -142,7 +153,7 @@ impl Cycles<'_> {
                 Health::Failed(error)
             }
         };
-        state.values.expire(StalenessPolicy::new(self.account.schedule.stale_after), Instant::now());
+        state.values.expire(StalenessPolicy::new(state.stale_after(self.account)), Instant::now());
         self.meter.cut_label_values(state.values.take_cut_labels());
         health
     }
@@ -213,11 +224,11 @@ impl Cycles<'_> {
         // Without a single body that can be rendered, what is published stays.
         if let Ok((values, rendered)) = rendered {
             self.count_rendered(&rendered);
-            let health = state.health.clone().rendered(
-                rendered.over_limit,
-                state.exposition.max_series,
-                rendered.first_duplicate,
-            );
+            let health = state
+                .health
+                .clone()
+                .rendered(rendered.over_limit, state.exposition.max_series, rendered.first_duplicate)
+                .paced(state.pace.stretched(self.account.schedule.interval));
             let snapshot = Snapshot {
                 bodies: rendered.bodies,
                 values,
@@ -241,7 +252,8 @@ impl Cycles<'_> {
         state.health = Health::Panicked;
         state.gauges = AccountGauges { up: false, last_success, ..state.gauges };
         let own = AccountValues { services: Vec::new(), ..state.account_values(self.account) };
-        let fresh = |at: Instant| at.elapsed() < self.account.schedule.stale_after;
+        let stale_after = state.stale_after(self.account);
+        let fresh = |at: Instant| at.elapsed() < stale_after;
         if let Some(before) = before.filter(|_| state.rendered_at.is_some_and(fresh)) {
             let values = AccountValues { services: before.values.services.clone(), ..own.clone() };
             let rendered = self

@@ -1,7 +1,7 @@
 //! A cloud for tests under virtual time: the outcome of a cycle is a function of its number.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -18,14 +18,14 @@ use super::supervisor::Supervisor;
 use super::transition::Transition;
 use crate::account::{Account, AccountId, Connection, Exposition, Names, Schedule};
 use crate::cloud::alauda::{self, AlaudaAccount};
-use crate::cloud::http::AccountLimits;
+use crate::cloud::http::{AccountLimits, RateShare};
 use crate::cloud::model::{
     Instance, InstanceFacts, Measurement, Reading, Sample, Scale, Service, ServiceFacts,
 };
 use crate::cloud::{Cloud, CloudError, Collection, Credentials, ProviderAccount, ServiceFilter};
 use crate::exposition::values::ServiceEntry;
 use crate::limits::Workers;
-use crate::telemetry::Metrics;
+use crate::telemetry::{AccountMeter, Metrics};
 
 /// How long one cycle takes, and its result.
 pub(super) type Outcome = (Duration, Result<Collection, CloudError>);
@@ -36,6 +36,14 @@ pub(super) struct FakeClouds {
     connected: Arc<AtomicU64>,
     started: Arc<AtomicU64>,
     ended: Arc<AtomicU64>,
+    limited: OnceLock<Limited>,
+}
+
+/// A limit on requests that the clouds publish, and how many a cycle counts.
+struct Limited {
+    rate: RateShare,
+    requests: u64,
+    meter: AccountMeter,
 }
 
 struct FakeCloud(Arc<FakeClouds>);
@@ -47,6 +55,7 @@ impl FakeClouds {
             connected: Arc::default(),
             started: Arc::default(),
             ended: Arc::default(),
+            limited: OnceLock::new(),
         })
     }
 
@@ -74,6 +83,10 @@ impl Connect for Connector {
         self.0.connected.fetch_add(1, Ordering::SeqCst);
         Ok(Arc::new(FakeCloud(Arc::clone(&self.0))))
     }
+
+    fn rate(&self, _: &Account) -> Option<RateShare> {
+        Some(self.0.limited.get()?.rate.clone())
+    }
 }
 
 impl Cloud for FakeCloud {
@@ -81,6 +94,9 @@ impl Cloud for FakeCloud {
         async {
             let (takes, result) = (self.0.outcome)(self.0.started.fetch_add(1, Ordering::SeqCst));
             tokio::time::sleep(takes).await;
+            if let Some(Limited { requests, meter, .. }) = self.0.limited.get() {
+                (0..*requests).for_each(|_| meter.request("services", "200", Duration::ZERO));
+            }
             self.0.ended.fetch_add(1, Ordering::SeqCst);
             result
         }
@@ -114,6 +130,13 @@ impl Fixture {
         let shared = Shared::new(connect, Arc::clone(&registry), Arc::clone(&metrics), sender);
         let supervisor = Supervisor::sharing(Shared { renders, ..shared });
         Self { supervisor, registry, metrics, transitions, clouds }
+    }
+
+    /// The clouds publish a limit, and `team-a/acme` sends so many requests a cycle. Called before any account is collected.
+    pub(super) fn limit(&self, rate: RateShare, requests: u64) {
+        let meter = self.metrics.account("team-a", "acme");
+        let limited = Limited { rate, requests, meter };
+        assert!(self.clouds.limited.set(limited).is_ok(), "limited twice");
     }
 
     /// The health that was reported of `team-a/acme` last.

@@ -2,8 +2,11 @@
 //!
 //! Pure. The reasons are a promise to users: `docs/resource.md` lists them.
 
+use std::time::Duration;
+
 use crate::api::Reason;
 use crate::cloud::CloudError;
+use crate::schema;
 
 /// The outcome of the newest cycle.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +26,11 @@ pub enum Health {
     SharedLabels {
         /// The name of the first such service, as it may be printed.
         service: String,
+    },
+    /// Collected, but less often than wanted, since the cloud limits the requests of a token or user.
+    Stretched {
+        /// The interval that is kept.
+        interval: Duration,
     },
     /// Collected, but more series than the account may have: the newest are left out.
     TooManySeries {
@@ -61,11 +69,21 @@ impl Health {
         }
     }
 
+    /// The same outcome where the cloud's limits demand a longer interval.
+    #[must_use]
+    pub fn paced(self, stretched: Option<Duration>) -> Self {
+        match (self, stretched) {
+            (Self::Collected, Some(interval)) => Self::Stretched { interval },
+            (other, _) => other,
+        }
+    }
+
     /// Whether the newest cycle returned anything.
     pub fn is_up(&self) -> bool {
         match self {
             Self::Collected
             | Self::SharedLabels { .. }
+            | Self::Stretched { .. }
             | Self::Partial { .. }
             | Self::TooManySeries { .. } => true,
             Self::Pending | Self::Failed(_) | Self::Overdue | Self::Panicked => false,
@@ -85,6 +103,7 @@ impl Health {
             Self::Pending
             | Self::Collected
             | Self::SharedLabels { .. }
+            | Self::Stretched { .. }
             | Self::TooManySeries { .. }
             | Self::Overdue
             | Self::Panicked => None,
@@ -95,7 +114,7 @@ impl Health {
     pub fn reason(&self) -> Reason {
         match self {
             Self::Pending => Reason::Pending,
-            Self::Collected | Self::SharedLabels { .. } => Reason::Collected,
+            Self::Collected | Self::SharedLabels { .. } | Self::Stretched { .. } => Reason::Collected,
             Self::TooManySeries { .. } => Reason::TooManySeries,
             Self::Partial { first: CloudError::RateLimited { .. }, .. }
             | Self::Failed(CloudError::RateLimited { .. }) => Reason::RateLimited,
@@ -119,6 +138,11 @@ impl Health {
             Self::SharedLabels { service } => format!(
                 "All services and instances were collected, but two services of the same application have the name \
                  {service:?}, so the series of the second one's own are left out. Rename one of them."
+            ),
+            Self::Stretched { interval } => format!(
+                "All services and instances were collected, but the cloud's limit on requests allows a collection every \
+                 {} only. Set spec.collection.interval to that, or exclude services in spec.services.",
+                schema::Duration::from(*interval)
             ),
             Self::TooManySeries { limit, .. } => format!(
                 "The account has more than {limit} series and the newest are left out. Raise \
@@ -169,7 +193,8 @@ impl Health {
         let kind = |health: &Self| {
             let shared =
                 if let Self::SharedLabels { service } = health { Some(service.clone()) } else { None };
-            (health.reason(), shared, health.error().map(CloudError::summary))
+            let interval = if let Self::Stretched { interval } = health { Some(*interval) } else { None };
+            (health.reason(), shared, interval, health.error().map(CloudError::summary))
         };
         kind(self) != kind(before)
     }
@@ -211,6 +236,8 @@ mod tests {
             (Health::Collected.rendered(3, 10, Some("web".into())), Reason::TooManySeries),
             (Health::Collected.rendered(0, 10, Some("web".into())), Reason::Collected),
             (Health::Failed(CloudError::LoginRejected).rendered(3, 10, None), Reason::LoginRejected),
+            (Health::Collected.paced(Some(Duration::from_secs(150))), Reason::Collected),
+            (Health::Pending.paced(Some(Duration::from_secs(150))), Reason::Pending),
         ];
         for (health, reason) in all {
             assert_eq!(health.reason(), reason);
@@ -239,5 +266,9 @@ mod tests {
         let shared = Health::Collected.rendered(0, 10, Some("web".into()));
         assert!(shared.differs_from(&Health::Collected) && shared.message().contains("\"web\""));
         assert_eq!(partial(2, timeout()).message(), partial(9, timeout()).message());
+        let stretched = Health::Collected.paced(Some(Duration::from_secs(150)));
+        assert!(
+            stretched.differs_from(&Health::Collected) && stretched.message().contains("every 2m30s only")
+        );
     }
 }

@@ -10,6 +10,9 @@ mod cycle;
 #[cfg(test)]
 mod fake;
 pub mod health;
+mod pace;
+#[cfg(test)]
+mod paced_tests;
 pub mod registry;
 mod rendering;
 mod report;

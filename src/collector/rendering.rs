@@ -86,7 +86,13 @@ mod tests {
 
     fn values() -> AccountValues {
         let labels = LabelSet::account("team-a", "acme");
-        AccountValues { labels, gauges: AccountGauges::default(), status_words: &[], services: Vec::new() }
+        AccountValues {
+            labels,
+            gauges: AccountGauges::default(),
+            provider: "alauda",
+            status_words: &[],
+            services: Vec::new(),
+        }
     }
 
     const OPTIONS: Options =

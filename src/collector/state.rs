@@ -4,15 +4,16 @@
 //! costs a login. What the cloud asked of the client lasts longer ([`ClientHistory`]). Values live as long as they are of the same account at the same cloud.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
 use super::connect::{ClientHistory, Connect};
 use super::health::Health;
+use super::pace::Pace;
 use super::report::LastReported;
 use super::staleness::{RetainedValues, StalenessPolicy};
-use crate::account::{Account, Exposition};
+use crate::account::{Account, Exposition, Schedule};
 use crate::cloud::{Cloud, CloudError};
 use crate::exposition::Options;
 use crate::exposition::values::{AccountGauges, AccountValues};
@@ -21,6 +22,8 @@ use crate::exposition::values::{AccountGauges, AccountValues};
 pub(super) struct CollectorState {
     /// The client, or why there is none.
     pub(super) cloud: Result<Arc<dyn Cloud>, CloudError>,
+    /// How often the cloud's limits let it be collected.
+    pub(super) pace: Pace,
     pub(super) values: RetainedValues,
     pub(super) gauges: AccountGauges,
     /// The outcome of the newest cycle, before the limit on series is considered.
@@ -41,12 +44,13 @@ pub(super) struct CollectorState {
 impl CollectorState {
     /// The state of an account that was never collected.
     pub(super) fn new(account: &Account, connect: &dyn Connect, history: &ClientHistory) -> Self {
-        Self::with(account, connect.connect(account, history))
+        Self::with(account, connect.connect(account, history), Pace::new(connect.rate(account)))
     }
 
-    fn with(account: &Account, cloud: Result<Arc<dyn Cloud>, CloudError>) -> Self {
+    fn with(account: &Account, cloud: Result<Arc<dyn Cloud>, CloudError>, pace: Pace) -> Self {
         Self {
             cloud,
+            pace,
             values: RetainedValues::new(&account.id),
             gauges: AccountGauges::default(),
             health: Health::Pending,
@@ -68,11 +72,15 @@ impl CollectorState {
         history: &ClientHistory,
     ) -> Self {
         let same_client = after.uid == before.uid && after.connection == before.connection;
-        let cloud = if same_client { self.cloud.clone() } else { connect.connect(after, history) };
+        let (cloud, pace) = if same_client {
+            (self.cloud, self.pace)
+        } else {
+            (connect.connect(after, history), Pace::new(connect.rate(after)))
+        };
         if !after.inherits_state(before) {
-            return Self::with(after, cloud);
+            return Self::with(after, cloud, pace);
         }
-        let mut state = Self { cloud, health: Health::Pending, ..self };
+        let mut state = Self { cloud, pace, health: Health::Pending, ..self };
         state.last_reported.restart();
         let now = Instant::now();
         state.grace_period = state.grace_period.map(|(confirmed, _)| grace_period(after, confirmed, now));
@@ -86,7 +94,14 @@ impl CollectorState {
 
     /// How long values stay.
     pub(super) fn staleness(&self, account: &Account) -> StalenessPolicy {
-        StalenessPolicy::new(account.schedule.stale_after).with_grace_period(self.grace_period)
+        StalenessPolicy::new(self.stale_after(account)).with_grace_period(self.grace_period)
+    }
+
+    /// As the account says; where the cloud's limits make the interval longer, at least two of those intervals, so that one
+    /// failed cycle does not end the series.
+    pub(super) fn stale_after(&self, account: &Account) -> Duration {
+        let Schedule { interval, stale_after } = account.schedule;
+        self.pace.stretched(interval).map_or(stale_after, |stretched| stale_after.max(2 * stretched))
     }
 
     /// Drops what is stale. Where nothing is left while the next cycle is under way, the last outcome no longer holds.
@@ -105,6 +120,7 @@ impl CollectorState {
         AccountValues {
             labels: self.values.labels().clone(),
             gauges: self.gauges,
+            provider: account.connection.provider.name(),
             status_words: account.connection.provider.provider().status_words(),
             services: self.values.entries(),
         }

@@ -38,6 +38,8 @@ pub enum Kind {
 /// Where a family's values come from. A value that is not known is `None`, and its series is absent.
 #[derive(Debug, Clone, Copy)]
 pub enum Reads {
+    /// One series an account, with [`PROVIDER_LABEL`].
+    AccountInfo,
     /// One series an account.
     Account(fn(&AccountFacts<'_>) -> Option<f64>),
     /// One series a service.
@@ -76,6 +78,9 @@ pub struct AccountFacts<'a> {
     /// Series that are exposed, these of the account included.
     pub series: usize,
 }
+
+/// The label that says at which provider an account is.
+pub const PROVIDER_LABEL: &str = "provider";
 
 /// The label that says which status, in the provider's word.
 pub const STATUS_LABEL: &str = "status";
@@ -128,7 +133,8 @@ const fn info(name: &'static str, help: &'static str, reads: Reads) -> Family {
     Family { name, kind: Kind::Info, unit: None, help, reads }
 }
 
-const ACCOUNT: [Family; 7] = [
+const ACCOUNT: [Family; 10] = [
+    info("caas_account_info", "The provider of the account.", Reads::AccountInfo),
     gauge(
         "caas_account_up",
         None,
@@ -170,6 +176,18 @@ const ACCOUNT: [Family; 7] = [
         Some("seconds"),
         "How long the last collection took.",
         Reads::Account(|account| Some(account.gauges.last_duration)),
+    ),
+    gauge(
+        "caas_account_interval_seconds",
+        Some("seconds"),
+        "From the start of one collection to the start of the next: as set, or longer where the cloud limits requests.",
+        Reads::Account(|account| Some(account.gauges.interval).filter(|interval| *interval > 0.0)),
+    ),
+    gauge(
+        "caas_account_request_budget_ratio",
+        Some("ratio"),
+        "Requests that all accounts of the same token or user need at the intervals they are set to, as a share of what may be spent of the cloud's limits; above 1 intervals become longer. Absent where no limit is known.",
+        Reads::Account(|account| account.gauges.request_budget),
     ),
 ];
 

@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use super::body::{Bodies, Body};
-use super::families::{AccountFacts, Family, Reads, STATE_LABEL, STATUS_LABEL, families};
+use super::families::{AccountFacts, Family, PROVIDER_LABEL, Reads, STATE_LABEL, STATUS_LABEL, families};
 use super::gzip::BodyWriter;
 use super::labels::{cut, push_next};
 use super::lines::{self, Stamp};
@@ -135,6 +135,11 @@ impl Renderer {
         let services = &selection.services;
         let instances = &selection.instances;
         match family.reads {
+            Reads::AccountInfo => {
+                extra.clear();
+                push_next(extra, PROVIDER_LABEL, values.provider);
+                lines::push(lines, name, values.labels.as_str(), extra, 1.0);
+            }
             Reads::Account(read) => {
                 if let Some(value) = read(account) {
                     lines::push(lines, name, values.labels.as_str(), "", value);
@@ -275,7 +280,7 @@ fn exposed<'a>(
 ) -> impl Iterator<Item = &'static Headers> + use<'a> {
     let (modern, measured) = (options.modern, selection.measured);
     HEADERS.iter().filter(move |headers| match headers.family.reads {
-        Reads::Account(_) => true,
+        Reads::AccountInfo | Reads::Account(_) => true,
         Reads::Measurement(measurement) => modern && measured.contains(measurement),
         _ => modern,
     })
@@ -290,6 +295,7 @@ fn stamp(family: &Family, options: &Options) -> Stamp {
 /// How many series the account itself has.
 fn account_series(account: &AccountFacts<'_>) -> usize {
     let has = |family: &Family| match family.reads {
+        Reads::AccountInfo => 1,
         Reads::Account(read) => usize::from(read(account).is_some()),
         _ => 0,
     };
@@ -328,6 +334,7 @@ mod tests {
         };
         let values = AccountValues {
             gauges: AccountGauges::default(),
+            provider: "alauda",
             status_words: &[],
             services: vec![ServiceEntry {
                 labels: labels.clone(),

@@ -12,6 +12,8 @@ pub struct AccountValues {
     pub labels: LabelSet,
     /// What the collector says of the account.
     pub gauges: AccountGauges,
+    /// The provider's name.
+    pub provider: &'static str,
     /// The words that the provider has for a service's status. Each service with a status has a series of each, so that a
     /// change is a 0 and a 1 rather than a series that ends; another word is a further series of 1.
     pub status_words: &'static [&'static str],
@@ -30,6 +32,10 @@ pub struct AccountGauges {
     pub last_success: Option<f64>,
     /// How long the last cycle took, in seconds.
     pub last_duration: f64,
+    /// From the start of one cycle to the start of the next, in seconds, as it is kept.
+    pub interval: f64,
+    /// The requests that all accounts of the token or user need, as a share of what the cloud's limits let them spend.
+    pub request_budget: Option<f64>,
 }
 
 /// A service as it is exposed.

@@ -42,6 +42,7 @@ pub(crate) fn page(
         services: services.into_iter().map(entry).collect(),
         labels: account.clone(),
         gauges,
+        provider: "alauda",
         status_words: &["Running", "Deploying", "Starting", "Stopped"],
     }
 }
@@ -89,6 +90,8 @@ pub(crate) fn acme() -> AccountValues {
             last_collection: 1_480_000_050.5,
             last_success: Some(1_480_000_050.5),
             last_duration: 0.25,
+            interval: 30.0,
+            request_budget: None,
         },
         vec![
             (
@@ -157,7 +160,13 @@ pub(crate) fn beyond_alauda() -> AccountValues {
     }
     sample.add(Measurement::MemoryUtilization, Scale::Percent, 25.0, 1_480_000_000.5);
     let filled = vec![(web, vec![(first, Some(sample.build()))])];
-    let mut values = page("team-a", "beyond", AccountGauges { up: true, ..AccountGauges::default() }, filled);
+    let mut values = page(
+        "team-a",
+        "beyond",
+        AccountGauges { up: true, request_budget: Some(0.5), ..AccountGauges::default() },
+        filled,
+    );
+    values.provider = "render";
     values.status_words = &["live", "suspended"];
     values.services[0].sample = Some(
         Sample::builder()

@@ -15,6 +15,7 @@ use super::global_limits::{AccountQuota, BodyPermit, RequestPermit};
 use super::guard::Policy;
 use super::request::ApiRequest;
 use super::retry::{self, Decision};
+use super::shared_rate::RateShare;
 use super::{body, reset};
 use crate::cloud::CloudError;
 use crate::cloud::error::{AnswerProblem, Unreachable};
@@ -32,7 +33,8 @@ pub struct AccountLimits {
     pub requests_per_second: u32,
 }
 
-/// The client of one account. Shares connections with all accounts, and its rate with none.
+/// The client of one account. Shares connections with all accounts, and its rate with those of the same token or user
+/// where their cloud publishes a limit.
 ///
 /// A slowdown that the cloud asked for lasts as long as its [`ClientState`]: keep that while the account's connection is the
 /// same.
@@ -42,6 +44,8 @@ pub struct AccountClient {
     pub(super) quota: AccountQuota,
     pub(super) limits: AccountLimits,
     pub(super) state: Arc<ClientState>,
+    /// What the accounts of one token or user may send together, where the cloud limits that.
+    pub(super) rate: Option<RateShare>,
     pub(super) meter: AccountMeter,
 }
 
@@ -128,7 +132,9 @@ impl AccountClient {
             let is_limited = matches!(error, CloudError::RateLimited { .. });
             if is_limited {
                 self.meter.throttled();
-                self.state.budget.throttle(sent, retry::pause(requested_wait, attempt, dice));
+                let pause = retry::pause(requested_wait, attempt, dice);
+                self.state.budget.throttle(sent, pause);
+                self.rate.iter().for_each(|rate| rate.silence(pause));
             }
             match retry::decide(&error, requested_wait, attempt, left(), dice) {
                 Decision::GiveUp => return Err(error),
@@ -149,7 +155,8 @@ impl AccountClient {
         }
     }
 
-    /// Waits until the account may send one more request, and then until its namespace and the process may.
+    /// Waits until the account may send one more request, then all accounts of its token or user, and then its namespace
+    /// and the process.
     ///
     /// Fails at once while the cloud asks for silence for longer than `max_silence`.
     async fn enter(
@@ -158,9 +165,12 @@ impl AccountClient {
     ) -> Result<(Option<SemaphorePermit<'_>>, RequestPermit), CloudError> {
         loop {
             let slot = self.state.budget.admit(max_silence).await?;
+            if let Some(rate) = &self.rate {
+                rate.admit(max_silence).await?;
+            }
             let permit = self.quota.request().await;
             // The cloud may have asked for silence meanwhile.
-            if !self.state.budget.is_silent() {
+            if !self.state.budget.is_silent() && !self.rate.as_ref().is_some_and(RateShare::is_silent) {
                 return Ok((slot, permit));
             }
         }
@@ -191,6 +201,9 @@ impl AccountClient {
         let executing = self.client.http.execute(request.to_http());
         let response = executing.await.map_err(|error| body::failure(&error))?;
         let status = response.status();
+        if let (Some(rate), Some(limit)) = (&self.rate, reset::limit(response.headers())) {
+            rate.learn(limit);
+        }
         check_status(&response)?;
         let mut memory = self.quota.body();
         match body::receive(response, request.max_bytes, &mut memory).await {

@@ -146,6 +146,7 @@ mod tests {
             quota: GlobalLimits::new(Capacity::default()).account("team-a"),
             limits,
             state: Arc::new(ClientState::new(limits)),
+            rate: None,
             meter: Metrics::new().account("team-a", "acme"),
         };
         let request = ApiRequest::new("services", "https://caas.example.com/v1/".parse().unwrap(), 1);

@@ -12,6 +12,7 @@ mod request;
 mod reset;
 pub mod resolve;
 mod retry;
+mod shared_rate;
 pub mod tls;
 
 use std::sync::Arc;
@@ -22,12 +23,14 @@ pub use clients::ClientProblem;
 pub use global_limits::Capacity;
 pub use guard::{Policy, Prefix};
 pub use request::{ApiRequest, RequestBody};
+pub use shared_rate::{PublishedLimits, RateGroup, RateLimit, RateShare};
 pub use tls::{CaBundleProblem, check_ca_bundle};
 
 use crate::telemetry::AccountMeter;
 use clients::Clients;
 use global_limits::GlobalLimits;
 use resolve::{Lookup, SystemLookup};
+use shared_rate::SharedRates;
 
 /// What the requests of all accounts share. Cheap to clone.
 #[derive(Clone)]
@@ -35,6 +38,7 @@ pub struct Http {
     policy: Arc<Policy>,
     clients: Arc<Clients>,
     limits: Arc<GlobalLimits>,
+    rates: Arc<SharedRates>,
 }
 
 impl Http {
@@ -47,7 +51,8 @@ impl Http {
     pub fn with_lookup(policy: Policy, lookup: Arc<dyn Lookup>) -> Self {
         let policy = Arc::new(policy);
         let clients = Arc::new(Clients::new(Arc::clone(&policy), lookup));
-        Self { policy, clients, limits: Arc::new(GlobalLimits::new(Capacity::default())) }
+        let limits = Arc::new(GlobalLimits::new(Capacity::default()));
+        Self { policy, clients, limits, rates: Arc::default() }
     }
 
     /// The same with another capacity.
@@ -76,7 +81,19 @@ impl Http {
             quota: self.limits.account(namespace),
             limits,
             state: Arc::new(ClientState::new(limits)),
+            rate: None,
             meter,
         })
+    }
+
+    /// The same client, which keeps limits that its cloud publishes together with all clients of the same token or user.
+    #[must_use]
+    pub fn limited(&self, client: AccountClient, published: &PublishedLimits) -> AccountClient {
+        AccountClient { rate: Some(self.rate(published)), ..client }
+    }
+
+    /// A share of what all accounts of a token or user may send together.
+    pub fn rate(&self, published: &PublishedLimits) -> RateShare {
+        self.rates.share(published)
     }
 }

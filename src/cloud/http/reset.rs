@@ -1,4 +1,4 @@
-//! The wait that a cloud requests, in every header that clouds use for it. Pure.
+//! The wait that a cloud requests and the limit it names, in every header that clouds use for them. Pure.
 //!
 //! `Retry-After` as seconds or as a date (RFC 9110); `RateLimit: limit=…, reset=30` and `RateLimit: "name";r=0;t=30`
 //! (IETF drafts); `ratelimit-reset` and `x-ratelimit-reset` as seconds from now (Render, Northflank) or as seconds
@@ -13,6 +13,15 @@ const EPOCH_FROM: f64 = 1e9;
 
 /// Headers with the seconds until the limit is lifted, or the second at which it is.
 const RESETS: [&str; 3] = ["ratelimit-reset", "x-ratelimit-reset", "x-rate-limit-reset"];
+
+/// Headers with the number of requests that a window allows.
+const LIMITS: [&str; 3] = ["x-ratelimit-limit", "ratelimit-limit", "x-rate-limit-limit"];
+
+/// How many requests a window allows, where an answer's headers say so.
+pub(super) fn limit(headers: &HeaderMap) -> Option<u32> {
+    let number = |name: &&str| headers.get(*name)?.to_str().ok()?.trim().parse().ok();
+    LIMITS.iter().find_map(number).filter(|limit| *limit > 0)
+}
 
 /// The wait that an answer with these headers requests, where it has a header that we know.
 ///
@@ -83,6 +92,22 @@ mod tests {
         assert_eq!(wait(&[("ratelimit", "limit=100, remaining=0, reset=5")]), Some(5));
         assert_eq!(wait(&[("ratelimit", r#""default";r=0;t=6"#)]), Some(6));
         assert_eq!(wait(&[]), None, "no header");
+    }
+
+    #[test]
+    fn the_limit_of_a_window_is_read_where_it_is_a_positive_whole_number() {
+        let limit = |name, value: &str| {
+            limit(&HeaderMap::from_iter([(
+                HeaderName::from_static(name),
+                HeaderValue::from_str(value).unwrap(),
+            )]))
+        };
+        assert_eq!(limit("x-ratelimit-limit", "20000"), Some(20_000));
+        assert_eq!(limit("ratelimit-limit", " 400 "), Some(400));
+        for nonsense in ["0", "-1", "many", "1e3", "99999999999"] {
+            assert_eq!(limit("ratelimit-limit", nonsense), None, "{nonsense}");
+        }
+        assert_eq!(limit("retry-after", "7"), None);
     }
 
     #[test]
