@@ -373,12 +373,10 @@ fn and(labels: &Labels, more: &[(&str, &str)]) -> Labels {
     labels.clone().into_iter().chain(more).collect()
 }
 
-/// The modern and the legacy series of an account: those of facts written out, those of measurements as the table has them.
-fn expected(values: &AccountValues) -> (Expected, Expected) {
-    let (mut modern, mut legacy) = (Expected::default(), Expected::default());
-    let account = and(&Labels::new(), &[("account_namespace", "team-a"), ("account", "acme")]);
+/// Adds the series of the account itself.
+fn add_account(modern: &mut Expected, values: &AccountValues, account: &Labels) {
     let gauges = &values.gauges;
-    modern.add("caas_account_info", &and(&account, &[("provider", values.provider)]), Some(1.0), None);
+    modern.add("caas_account_info", &and(account, &[("provider", values.provider)]), Some(1.0), None);
     for (name, value) in [
         ("up", Some(f64::from(u8::from(gauges.up)))),
         ("services", Some(values.services.len() as f64)),
@@ -392,8 +390,15 @@ fn expected(values: &AccountValues) -> (Expected, Expected) {
         ("interval_seconds", Some(gauges.interval)),
         ("request_budget_ratio", gauges.request_budget),
     ] {
-        modern.add(&format!("caas_account_{name}"), &account, value, None);
+        modern.add(&format!("caas_account_{name}"), account, value, None);
     }
+}
+
+/// The modern and the legacy series of an account: those of facts written out, those of measurements as the table has them.
+fn expected(values: &AccountValues) -> (Expected, Expected) {
+    let (mut modern, mut legacy) = (Expected::default(), Expected::default());
+    let account = and(&Labels::new(), &[("account_namespace", "team-a"), ("account", "acme")]);
+    add_account(&mut modern, values, &account);
     let (mut services, mut instances, mut old) = (Vec::new(), Vec::new(), Vec::new());
     for entry in &values.services {
         let facts = &entry.facts;
