@@ -62,22 +62,42 @@ async fn rest(stream: &mut TcpStream) -> Vec<u8> {
 
 #[tokio::test]
 async fn many_idle_connections_and_a_stuck_scraper_do_not_stop_the_others() {
-    // Fewer permits than connections, as 512 are for 1,000. This process holds both ends of each connection and may have
-    // no more than 1,024 open files.
-    let limits =
-        Limits { connections: 64, head: Duration::from_millis(100), response: NEVER, ..Limits::default() };
+    // Nothing ends by itself here, and there are fewer slots than connections, as 512 are for 1,000. This process holds both
+    // ends of each connection and may have no more than 1,024 open files.
+    let limits = Limits { connections: 64, head: NEVER, response: NEVER, ..Limits::default() };
     let served = serve(routes(), limits).await;
-    let stuck = request(served.address, "/large").await;
+    let mut stuck = request(served.address, "/large").await;
+    stuck.read_exact(&mut [0; 100]).await.unwrap();
     let mut idle = Vec::new();
-    for _ in 0..600 {
-        let connected = timeout(DEADLINE, TcpStream::connect(served.address)).await;
-        idle.push(connected.expect("connected in time").unwrap());
+    for number in 0..600 {
+        let mut connection = timeout(DEADLINE, TcpStream::connect(served.address)).await.unwrap().unwrap();
+        // Some have sent nothing, some half a head. The server may have closed it already.
+        if number % 2 == 0 {
+            let _ = connection.write_all(b"GET / HTTP/1.1\r\nhost: ").await;
+        }
+        idle.push(connection);
     }
     for _ in 0..3 {
         assert_eq!(hello(served.address).await, "hello");
     }
-    assert!(rest(&mut idle[0]).await.is_empty(), "idle connections are closed");
-    drop(stuck);
+    assert!(rest(&mut idle[0]).await.is_empty(), "the oldest ones are closed");
+    stuck.read_exact(&mut vec![0; 1 << 20]).await.expect("a response under way goes on");
+}
+
+#[tokio::test]
+async fn where_every_slot_has_a_response_that_nobody_reads_the_oldest_is_cut_off() {
+    let protected = Duration::from_millis(200);
+    let limits = Limits { connections: 8, head: NEVER, response: NEVER, protected, ..Limits::default() };
+    let served = serve(routes(), limits).await;
+    let mut stuck = Vec::new();
+    for _ in 0..8 {
+        let mut connection = request(served.address, "/large").await;
+        connection.read_exact(&mut [0; 100]).await.unwrap();
+        stuck.push(connection);
+    }
+    assert_eq!(hello(served.address).await, "hello");
+    assert!(rest(&mut stuck[0]).await.len() < LARGE);
+    assert!(rest(&mut stuck[7]).await.len() > LARGE - 100, "the others go on");
 }
 
 #[tokio::test]
@@ -97,7 +117,8 @@ async fn a_crowd_of_keep_alive_clients_is_served_without_waiting_for_idle_connec
 
 #[tokio::test]
 async fn a_client_that_reads_nothing_of_its_response_is_disconnected() {
-    let limits = Limits { connections: 1, response: Duration::from_secs(1), ..Limits::default() };
+    let limits =
+        Limits { connections: 1, response: Duration::from_secs(1), protected: NEVER, ..Limits::default() };
     let served = serve(routes(), limits).await;
     let mut stuck = request(served.address, "/large").await;
     // Its response has begun, so it holds the only permit.
@@ -110,7 +131,8 @@ async fn a_client_that_reads_nothing_of_its_response_is_disconnected() {
 
 #[tokio::test]
 async fn a_client_that_reads_its_response_in_drips_is_disconnected() {
-    let limits = Limits { connections: 1, response: Duration::from_secs(1), ..Limits::default() };
+    let limits =
+        Limits { connections: 1, response: Duration::from_secs(1), protected: NEVER, ..Limits::default() };
     let served = serve(routes(), limits).await;
     let mut slow = request(served.address, "/large").await;
     let drip = async {
@@ -131,7 +153,7 @@ async fn a_client_that_reads_its_response_in_drips_is_disconnected() {
 
 #[tokio::test]
 async fn a_response_that_is_read_slowly_is_sent_completely_while_others_wait() {
-    let limits = Limits { connections: 1, response: NEVER, ..Limits::default() };
+    let limits = Limits { connections: 1, response: NEVER, protected: NEVER, ..Limits::default() };
     let served = serve(routes(), limits).await;
     let mut slow = request(served.address, "/whole").await;
     slow.read_exact(&mut [0; 100]).await.unwrap();

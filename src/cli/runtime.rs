@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use crate::account::AccountId;
 use crate::cloud::http::{Http, Policy};
 use crate::collector::{HttpClouds, Registry, Supervisor, Transition};
-use crate::server::{self, AllowedHosts, Bound, ListenError, Readiness};
+use crate::server::{self, AllowedHosts, Bound, ListenError, Liveness, Readiness};
 use crate::telemetry::Metrics;
 
 /// The capacity of the channel of transitions. A collector that finds it full reports again after its next cycle.
@@ -92,11 +92,7 @@ impl Runtime {
         let (close, serving) = (CancellationToken::new(), TaskTracker::new());
         serving.spawn(listeners.main.serve(server::router(context), close.clone()));
         if let Some(health) = listeners.health {
-            serving.spawn(
-                health
-                    .with_limits(server::Limits::health())
-                    .serve(server::health_router(self.readiness.clone()), close.clone()),
-            );
+            serve_health(health, &self.readiness, &serving, &close);
         }
         serving.close();
 
@@ -115,6 +111,24 @@ impl Runtime {
         close.cancel();
         serving.wait().await;
         output
+    }
+}
+
+/// Serves health on a thread of its own until `close`: work that keeps the main runtime busy must not delay its answers.
+fn serve_health(health: Bound, readiness: &Readiness, serving: &TaskTracker, close: &CancellationToken) {
+    let liveness = Liveness::default();
+    let router = server::health_router(readiness.clone(), liveness.clone());
+    let health = health.with_limits(server::Limits::health());
+    match health.serve_on_own_thread("health", router, close.clone()) {
+        Ok(ended) => {
+            let close = close.clone();
+            serving.spawn(async move {
+                close.run_until_cancelled(liveness.beat()).await;
+                // Ends in any case, whether by a value or without.
+                let _ = ended.await;
+            });
+        }
+        Err(error) => tracing::error!(%error, "health is not served: the process has no thread for it"),
     }
 }
 

@@ -12,7 +12,7 @@ use http::header::HOST;
 use http::{HeaderMap, StatusCode, Uri, Version};
 use thiserror::Error;
 
-use super::routes::line;
+use super::lines::line;
 
 /// The longest name of the domain name system.
 const MAX_NAME_BYTES: usize = 253;

@@ -1,40 +1,53 @@
-//! An HTTP/1.1 listener with bounded connections: no client can keep the others from being served for longer than a deadline.
+//! An HTTP/1.1 listener with bounded connections: no client can keep the others from being served.
 //!
 //! Knows connections and time, but no path and no account.
 
 use std::any::Any;
+use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
 use http::header::CONNECTION;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Request, StatusCode};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::runtime;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use super::connections::{Connections, OpenConnection};
+use super::response_body::ResponseBody;
+
 /// The limits of one listener. Listeners share nothing, so a full metrics port does not slow down the health port.
+///
+/// A connection costs some 20 KiB, at most a chunk of a response that is made as it is read, and a send buffer in the kernel.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Connections at once; further ones wait in the kernel's backlog. Each costs some 20 KiB.
+    /// Connections at once. One more closes another one: one without a response under way first.
     pub connections: usize,
+    /// How long a response, and then its end, is safe from being cut off for a new connection. Scrapes usually take a few
+    /// milliseconds.
+    pub protected: Duration,
     /// How long a connection may be open or idle before a whole request head has arrived. Below 10 s, the usual scrape
     /// timeout: a scrape that waits for idle clients to time out is late but does not fail.
     pub head: Duration,
-    /// The age at which a connection accepts no further request; its last response may take as long again. At least the
-    /// longest scrape timeout, which is a minute.
+    /// How long a response may take, and the age at which a connection accepts no further request. The longest scrape
+    /// timeout, which is a minute. Bounds how many replaced snapshots slow readers keep in memory: a minute's.
     pub response: Duration,
     /// How long responses under way may take to finish after a stop.
     pub grace: Duration,
@@ -43,7 +56,7 @@ pub struct Limits {
 impl Limits {
     /// The limits of the health port, which serves a kubelet and the odd person.
     pub fn health() -> Self {
-        Self { connections: 64, ..Self::default() }
+        Self { connections: 256, response: Duration::from_secs(10), ..Self::default() }
     }
 }
 
@@ -51,6 +64,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 512,
+            protected: Duration::from_millis(500),
             head: Duration::from_secs(8),
             response: Duration::from_secs(60),
             grace: Duration::from_secs(10),
@@ -62,6 +76,10 @@ impl Default for Limits {
 const MAX_HEAD_BYTES: usize = 16 << 10;
 /// The most headers of a request.
 const MAX_HEADERS: usize = 64;
+/// What the kernel buffers of a response (it takes twice that for its own use); without a limit it takes megabytes.
+const SEND_BUFFER_BYTES: u32 = 64 << 10;
+/// Connections that wait to be accepted, which takes microseconds. The kernel may allow fewer.
+const BACKLOG: u32 = 1024;
 /// How long to wait after a failed accept, which usually means that file descriptors are exhausted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -83,15 +101,26 @@ pub enum ListenError {
 /// Binds an address; `option` is the command line option that sets it, for the error.
 pub async fn bind(address: SocketAddr, option: &'static str) -> Result<Bound, ListenError> {
     let failed = |error| ListenError::Bind { address, option, error };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let listener = listener(address).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok(Bound { listener, address, limits: Limits::default() })
+}
+
+fn listener(address: SocketAddr) -> io::Result<StdListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A restarted process takes the address although connections of the one before are still closing.
+    socket.set_reuseaddr(true)?;
+    // Accepted connections inherit it.
+    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
 }
 
 /// A bound address that is not served yet: connections wait in the backlog.
 #[derive(Debug)]
 pub struct Bound {
-    listener: TcpListener,
+    /// Belongs to no runtime yet.
+    listener: StdListener,
     address: SocketAddr,
     limits: Limits,
 }
@@ -110,15 +139,22 @@ impl Bound {
 
     /// Serves until `stop`; then accepts no further connection and lets responses under way finish.
     pub async fn serve(self, router: Router, stop: CancellationToken) {
-        let Self { listener, limits, .. } = self;
-        let permits = Arc::new(Semaphore::new(limits.connections));
+        let Self { listener, limits, address } = self;
+        let listener = match TcpListener::from_std(listener) {
+            Ok(listener) => listener,
+            Err(error) => {
+                tracing::error!(%error, %address, "the address cannot be served");
+                return;
+            }
+        };
+        let open = Connections::new(limits.connections, limits.protected);
         let router = router
             .layer(CatchPanicLayer::custom(internal_error))
-            .layer(SetResponseHeaderLayer::if_not_present(CONNECTION, close_when_busy(&permits, limits)));
+            .layer(SetResponseHeaderLayer::if_not_present(CONNECTION, close_when_busy(open.clone())));
         let mut connections = JoinSet::new();
-        while let Some(Some((stream, permit))) = stop.run_until_cancelled(accept(&listener, &permits)).await {
+        while let Some((stream, slot)) = stop.run_until_cancelled(accept(&listener, &open)).await {
             while connections.try_join_next().is_some() {}
-            connections.spawn(connection(stream, permit, router.clone(), limits, stop.clone()));
+            connections.spawn(connection(stream, slot, router.clone(), limits, stop.clone()));
         }
         drop(listener);
         let finished = async { while connections.join_next().await.is_some() {} };
@@ -127,68 +163,106 @@ impl Bound {
         }
         connections.shutdown().await;
     }
+
+    /// Serves on a thread with a runtime of its own, so that tasks which keep the threads of the main runtime busy do not
+    /// delay it. The returned receiver ends with it, whether by a value or without.
+    pub fn serve_on_own_thread(
+        self,
+        name: &str,
+        router: Router,
+        stop: CancellationToken,
+    ) -> io::Result<oneshot::Receiver<()>> {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let (ended, end) = oneshot::channel();
+        std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            runtime.block_on(self.serve(router, stop));
+            // Nobody may wait for it any longer.
+            let _ = ended.send(());
+        })?;
+        Ok(end)
+    }
 }
 
-/// Waits for a permit and then for a connection. Never `None`, since the semaphore is not closed.
-async fn accept(
-    listener: &TcpListener,
-    permits: &Arc<Semaphore>,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
-    let permit = Arc::clone(permits).acquire_owned().await.ok()?;
+/// Waits for a connection, and evicts another one where there are too many.
+async fn accept(listener: &TcpListener, open: &Connections) -> (TcpStream, OpenConnection) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return Some((stream, permit)),
+            Ok((stream, client)) => return (stream, open.open(client.ip()).await),
             Err(error) => {
                 tracing::warn!(%error, "a connection was not accepted");
+                open.evict_one();
                 sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
-/// Serves one connection. The permit is held until the connection is closed.
+/// Serves one connection until it is closed, evicted, or late.
 async fn connection(
     stream: TcpStream,
-    _permit: OwnedSemaphorePermit,
+    slot: OpenConnection,
     router: Router,
     limits: Limits,
     stop: CancellationToken,
 ) {
     // Without it, latency suffers at worst.
     let _ = stream.set_nodelay(true);
+    let service = service_fn(|request: Request<Incoming>| {
+        let responding = slot.respond();
+        let response = router.clone().oneshot(request.map(Body::new));
+        let sent = |response: Response| response.map(|body| ResponseBody::new(body, responding));
+        response.map(|response: Result<_, Infallible>| response.map(sent))
+    });
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.head)
             .max_buf_size(MAX_HEAD_BYTES)
             .max_headers(MAX_HEADERS)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+            .serve_connection(TokioIo::new(stream), service)
     );
-    let result = tokio::select! {
-        result = connection.as_mut() => Ok(result),
-        () = async { tokio::select! { () = stop.cancelled() => {}, () = sleep(limits.response) => {} } } => {
-            connection.as_mut().graceful_shutdown();
-            timeout(limits.response, connection).await
+    let opened = Instant::now();
+    let mut retiring = false;
+    loop {
+        // A response that begins later has a later deadline.
+        let deadline = slot.responding_since().map(|since| since + limits.response);
+        let old = opened + if retiring { 2 * limits.response } else { limits.response };
+        tokio::select! {
+            result = connection.as_mut() => {
+                if let Err(error) = result {
+                    tracing::debug!(%error, "a connection ended early");
+                }
+                return;
+            }
+            () = slot.evicted() => {
+                tracing::debug!("a connection was closed in favour of a new one");
+                return;
+            }
+            () = stop.cancelled(), if !retiring => {}
+            () = sleep_until(deadline.unwrap_or(old).min(old)) => {
+                let now = Instant::now();
+                let late = slot.responding_since().is_some_and(|since| since + limits.response <= now);
+                if late || (retiring && old <= now) {
+                    tracing::debug!("a connection was closed because its response was not read in time");
+                    return;
+                }
+            }
         }
-    };
-    match result {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "a connection ended early"),
-        Err(_) => tracing::debug!("a connection was closed because its response was not read in time"),
+        if !retiring {
+            retiring = stop.is_cancelled() || old <= Instant::now();
+            if retiring {
+                connection.as_mut().graceful_shutdown();
+            }
+        }
     }
 }
 
-/// Asks clients to close their connections while more than half of the permits are taken: idle connections of one crowd
-/// of scrapers would otherwise hold the permits that the next one needs.
+/// Asks clients to close their connections while more than half of them are taken: closing is kinder than evicting, which
+/// may meet a request on its way.
 fn close_when_busy(
-    permits: &Arc<Semaphore>,
-    limits: Limits,
+    open: Connections,
 ) -> impl Fn(&Response) -> Option<HeaderValue> + Clone + Send + Sync + 'static {
-    let permits = Arc::clone(permits);
-    move |_| {
-        let busy = permits.available_permits() * 2 < limits.connections;
-        busy.then(|| HeaderValue::from_static("close"))
-    }
+    move |_| open.are_scarce().then(|| HeaderValue::from_static("close"))
 }
 
 /// The response to a request whose handler panicked. The panic hook has logged where.

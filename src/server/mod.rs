@@ -1,15 +1,19 @@
 //! The HTTP server: serves what the registry holds and never triggers work.
 //!
-//! Two listeners: one for accounts, discovery, own metrics and the HTML page; one for health.
+//! Two listeners: one for accounts, discovery, own metrics and the HTML page; one for health, on a thread of its own.
 
+mod connections;
 mod detail;
 mod discovery;
 mod health;
 mod host;
+mod lines;
 mod listen;
+mod liveness;
 mod negotiate;
 mod page;
 mod readiness;
+mod response_body;
 mod routes;
 mod sample;
 mod scrape;
@@ -18,5 +22,6 @@ mod views;
 pub use health::health_router;
 pub use host::{AllowedHosts, HostName, HostNameError};
 pub use listen::{Bound, Limits, ListenError, bind};
+pub use liveness::Liveness;
 pub use readiness::{Condition, Readiness};
 pub use routes::{Context, router};

@@ -12,6 +12,7 @@ use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 
 use super::host::{self, AllowedHosts, Authority};
+use super::lines::{line, with_fallbacks};
 use super::negotiate::{Format, accepts_gzip, format};
 use super::{detail, discovery, page, scrape, views};
 use crate::account::{AccountId, Uncollected};
@@ -44,24 +45,6 @@ pub fn router(context: Context) -> Router {
         .route("/metrics", get(own_metrics));
     let check_host = from_fn_with_state(context.allowed_hosts.clone(), host::check);
     with_fallbacks(routes, "no such path: / lists all").layer(check_host).with_state(context)
-}
-
-/// Adds one-line responses for unknown paths and methods.
-pub(super) fn with_fallbacks<S: Clone + Send + Sync + 'static>(
-    routes: Router<S>,
-    no_such_path: &'static str,
-) -> Router<S> {
-    routes
-        .fallback(async move || line(StatusCode::NOT_FOUND, no_such_path))
-        // axum adds the header Allow.
-        .method_not_allowed_fallback(async || {
-            line(StatusCode::METHOD_NOT_ALLOWED, "this path supports GET and HEAD only")
-        })
-}
-
-/// A response of one line.
-pub(super) fn line(status: StatusCode, text: &str) -> Response {
-    (status, format!("{text}\n")).into_response()
 }
 
 fn unknown_account() -> Response {

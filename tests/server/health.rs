@@ -6,9 +6,10 @@ use std::time::Duration;
 use caas_operator::account::{AccountId, Names};
 use caas_operator::cloud::CloudError;
 use caas_operator::collector::health::Health;
-use caas_operator::server::{Limits, Readiness, health_router};
+use caas_operator::server::{Limits, Liveness, Readiness, bind, health_router};
 use reqwest::{Method, StatusCode};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::http_support::serve;
 use crate::{ALL, account, ask, get, registry, snapshot};
@@ -17,7 +18,7 @@ use crate::{ALL, account, ask, get, registry, snapshot};
 async fn readiness_says_what_is_missing_and_ends_with_the_shutdown() {
     let readiness = Readiness::default();
     let synced = readiness.expect("watches are synced");
-    let served = serve(health_router(readiness.clone()), Limits::default()).await;
+    let served = serve(health_router(readiness.clone(), Liveness::default()), Limits::default()).await;
     let ready = async || {
         let response = get(&served, "/readyz").await;
         (response.status().as_u16(), response.text().await.unwrap())
@@ -38,7 +39,7 @@ async fn readiness_says_what_is_missing_and_ends_with_the_shutdown() {
 async fn an_idle_server_stops_at_once() {
     // It does not wait for the grace period.
     let limits = Limits { grace: Duration::from_secs(3600), ..Limits::default() };
-    let served = serve(health_router(Readiness::default()), limits).await;
+    let served = serve(health_router(Readiness::default(), Liveness::default()), limits).await;
     assert_eq!(get(&served, "/livez").await.status(), StatusCode::OK);
     served.stop.cancel();
     tokio::time::timeout(Duration::from_secs(60), served.ended).await.unwrap().unwrap();
@@ -92,4 +93,57 @@ async fn accounts_that_go_meanwhile_are_not_waited_for() {
     registry.remove(&AccountId::new("team-c", "new"));
     first.await.unwrap();
     assert_eq!(start.elapsed().as_secs(), 1);
+}
+
+/// Asks for `/livez` from outside of any runtime.
+fn livez(address: std::net::SocketAddr) -> String {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    response
+}
+
+#[test]
+fn health_is_answered_while_every_worker_is_busy_and_says_so_once_that_lasts_too_long() {
+    const LONGEST_SILENCE: Duration = Duration::from_secs(1);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let (liveness, stop) = (Liveness::new(LONGEST_SILENCE), CancellationToken::new());
+    let (address, ended) = runtime.block_on(async {
+        let bound = bind(([127, 0, 0, 1], 0).into(), "--listen-health").await.unwrap();
+        let router = health_router(Readiness::default(), liveness.clone());
+        (bound.addr(), bound.serve_on_own_thread("health", router, stop.clone()).unwrap())
+    });
+    runtime.spawn(async move { liveness.beat().await });
+    let mut workers = Vec::new();
+    for _ in 0..2 {
+        let (release, wait) = std::sync::mpsc::channel::<()>();
+        let (started, has_started) = std::sync::mpsc::channel();
+        runtime.spawn(async move {
+            started.send(()).unwrap();
+            // Blocks the thread, as work that computes does.
+            let _ = wait.recv();
+        });
+        has_started.recv().unwrap();
+        workers.push(release);
+    }
+    let asked = std::time::Instant::now();
+    assert!(livez(address).starts_with("HTTP/1.1 200"), "busy workers are no reason to restart");
+    assert!(asked.elapsed() < LONGEST_SILENCE);
+
+    let until = |code: &str| {
+        let begun = std::time::Instant::now();
+        while !livez(address).starts_with(&format!("HTTP/1.1 {code}")) {
+            assert!(begun.elapsed() < Duration::from_secs(60), "{code} does not come");
+        }
+        begun.elapsed()
+    };
+    assert!(until("503") > LONGEST_SILENCE / 2);
+    drop(workers);
+    until("200");
+
+    stop.cancel();
+    runtime.block_on(ended).unwrap();
 }

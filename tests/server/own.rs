@@ -37,7 +37,8 @@ fn own_metrics_are_rendered_on_blocking_threads() {
         };
         let (done, busy) = std::sync::mpsc::channel::<()>();
         let busy = tokio::task::spawn_blocking(move || busy.recv());
-        let request = http::Request::get("/metrics").body(axum::body::Body::empty()).unwrap();
+        let request =
+            http::Request::get("/metrics").header("host", "x").body(axum::body::Body::empty()).unwrap();
         let mut answer = std::pin::pin!(router(context).oneshot(request));
 
         assert!(futures::poll!(&mut answer).is_pending(), "the serving thread renders nothing");

@@ -1,0 +1,309 @@
+//! The open connections of a listener: bounded in number, and which one is closed when one more arrives.
+//!
+//! Knows clients and time, but neither sockets nor HTTP.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+/// The open connections of one listener; clones share them.
+#[derive(Debug, Clone)]
+pub(super) struct Connections {
+    table: Arc<Mutex<Table>>,
+    /// Wakes who waits until one closes.
+    closed: Arc<Notify>,
+    limit: usize,
+    protected: Duration,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    open: HashMap<u64, Entry>,
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    client: IpAddr,
+    state: State,
+    /// When the state began.
+    since: Instant,
+    evicted: CancellationToken,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// No request has arrived.
+    New,
+    /// A response was handed over. Its end may still be on the way.
+    Idle,
+    /// A response is made or sent.
+    Responding,
+}
+
+impl Connections {
+    /// At most `limit` connections. One is not evicted for as long as `protected` after its response began or ended, nor for
+    /// a tenth of it after it was opened.
+    pub(super) fn new(limit: usize, protected: Duration) -> Self {
+        Self { table: Arc::default(), closed: Arc::default(), limit: limit.max(1), protected }
+    }
+
+    /// Adds a connection of this client. If there are too many, another one is evicted: one without a response under way,
+    /// else one whose response takes longest; of the client that has most connections. If all are protected, waits until
+    /// one is not. Cancelling adds and evicts nothing.
+    pub(super) async fn open(&self, client: IpAddr) -> OpenConnection {
+        loop {
+            let closed = self.closed.notified();
+            match self.try_open(client, Instant::now()) {
+                Ok(connection) => return connection,
+                // Whether one has closed or the time has come, the next attempt tells.
+                Err(until) => drop(timeout_at(until, closed).await),
+            }
+        }
+    }
+
+    /// Adds a connection, or returns when one can be evicted for it.
+    fn try_open(&self, client: IpAddr, now: Instant) -> Result<OpenConnection, Instant> {
+        let mut table = self.table();
+        if table.open.len() >= self.limit {
+            table.evict(now, self.protected)?;
+        }
+        let (id, evicted) = (table.next, CancellationToken::new());
+        table.next += 1;
+        let entry = Entry { client, state: State::New, since: now, evicted: evicted.clone() };
+        table.open.insert(id, entry);
+        Ok(OpenConnection { connections: self.clone(), id, evicted })
+    }
+
+    /// Closes a connection, if there is one that is not protected. For when the process cannot open any more.
+    pub(super) fn evict_one(&self) {
+        // An error means that there is none.
+        let _ = self.table().evict(Instant::now(), self.protected);
+    }
+
+    /// Whether more than half of the connections are taken.
+    pub(super) fn are_scarce(&self) -> bool {
+        self.table().open.len() * 2 > self.limit
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    /// Evicts a connection, or returns when the first of the protected ones can be evicted.
+    fn evict(&mut self, now: Instant, protected: Duration) -> Result<(), Instant> {
+        let mut by_client: HashMap<IpAddr, usize> = HashMap::new();
+        for entry in self.open.values() {
+            *by_client.entry(entry.client).or_default() += 1;
+        }
+        let evictable = self.open.iter().filter(|(_, entry)| entry.evictable_at(protected) <= now);
+        let first = evictable.min_by_key(|(_, entry)| {
+            (entry.state == State::Responding, Reverse(by_client.get(&entry.client)), entry.since)
+        });
+        // A response is not cut off where one that has requested nothing can be evicted soon.
+        let fresh = self.open.values().filter(|entry| entry.state == State::New);
+        let soon = fresh.map(|entry| entry.evictable_at(protected)).min();
+        match (first, soon) {
+            (Some((_, entry)), Some(soon)) if entry.state == State::Responding => Err(soon),
+            (Some((id, _)), _) => {
+                let id = *id;
+                if let Some(entry) = self.open.remove(&id) {
+                    entry.evicted.cancel();
+                }
+                Ok(())
+            }
+            (None, _) => {
+                let soonest = self.open.values().map(|entry| entry.evictable_at(protected)).min();
+                Err(soonest.unwrap_or(now))
+            }
+        }
+    }
+}
+
+impl Entry {
+    fn evictable_at(&self, protected: Duration) -> Instant {
+        // A request that is on its way is there much sooner than a response has been read.
+        self.since + if self.state == State::New { protected / 10 } else { protected }
+    }
+}
+
+/// One connection in the table; dropping takes it out.
+#[derive(Debug)]
+pub(super) struct OpenConnection {
+    connections: Connections,
+    id: u64,
+    evicted: CancellationToken,
+}
+
+impl OpenConnection {
+    /// Ends when the connection has to be closed in favour of another one.
+    pub(super) async fn evicted(&self) {
+        self.evicted.cancelled().await;
+    }
+
+    /// When the response under way began.
+    pub(super) fn responding_since(&self) -> Option<Instant> {
+        let table = self.connections.table();
+        table.open.get(&self.id).filter(|entry| entry.state == State::Responding).map(|entry| entry.since)
+    }
+
+    /// A request has arrived; its response is under way until the value is dropped.
+    pub(super) fn respond(&self) -> Responding {
+        self.connections.change(self.id, State::Responding);
+        Responding { connections: self.connections.clone(), id: self.id }
+    }
+}
+
+impl Connections {
+    fn change(&self, id: u64, state: State) {
+        // One that was evicted is not there any more.
+        if let Some(entry) = self.table().open.get_mut(&id) {
+            (entry.state, entry.since) = (state, Instant::now());
+        }
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.connections.table().open.remove(&self.id);
+        self.connections.closed.notify_one();
+    }
+}
+
+/// A response that is made or sent.
+#[derive(Debug)]
+pub(super) struct Responding {
+    connections: Connections,
+    id: u64,
+}
+
+impl Drop for Responding {
+    fn drop(&mut self) {
+        self.connections.change(self.id, State::Idle);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROTECTED: Duration = Duration::from_millis(500);
+
+    fn client(number: u8) -> IpAddr {
+        [10, 0, 0, number].into()
+    }
+
+    fn connections(limit: usize) -> Connections {
+        Connections::new(limit, PROTECTED)
+    }
+
+    async fn later() {
+        tokio::time::advance(Duration::from_millis(10)).await;
+    }
+
+    fn is_evicted(connection: &OpenConnection) -> bool {
+        connection.evicted.is_cancelled()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_longest_idle_connection_is_evicted() {
+        let connections = connections(2);
+        let first = connections.open(client(1)).await;
+        later().await;
+        let second = connections.open(client(1)).await;
+        later().await;
+        drop(first.respond());
+        later().await;
+
+        let third = connections.open(client(1)).await;
+        assert_eq!([&first, &second, &third].map(is_evicted), [false, true, false]);
+        drop(third.respond());
+        tokio::time::advance(PROTECTED).await;
+        let fourth = connections.open(client(1)).await;
+        assert_eq!([&first, &third, &fourth].map(is_evicted), [true, false, false]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_whose_request_may_be_on_its_way_is_not_evicted() {
+        let connections = connections(1);
+        let first = connections.open(client(1)).await;
+        let begun = Instant::now();
+        connections.open(client(2)).await;
+        assert_eq!((is_evicted(&first), begun.elapsed()), (true, PROTECTED / 10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_responds_is_evicted_after_all_others_and_not_before_its_time() {
+        let connections = connections(2);
+        let responding = connections.open(client(1)).await;
+        let response = responding.respond();
+        tokio::time::advance(PROTECTED * 2).await;
+        let new = connections.open(client(1)).await;
+        let other = connections.open(client(1)).await;
+        assert_eq!([&responding, &new, &other].map(is_evicted), [false, true, false]);
+
+        let _others_response = other.respond();
+        later().await;
+        let last = connections.open(client(1)).await;
+        assert_eq!(
+            [&responding, &other, &last].map(is_evicted),
+            [true, false, false],
+            "now it is the oldest"
+        );
+
+        let _last_response = last.respond();
+        let begun = Instant::now();
+        connections.open(client(1)).await;
+        assert_eq!((is_evicted(&other), begun.elapsed()), (true, Duration::from_millis(490)));
+        drop(response);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_of_a_response_that_is_still_on_its_way_is_not_cut_off() {
+        let connections = connections(1);
+        let first = connections.open(client(1)).await;
+        drop(first.respond());
+        let begun = Instant::now();
+        connections.open(client(2)).await;
+        assert_eq!((is_evicted(&first), begun.elapsed()), (true, PROTECTED));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_client_with_most_connections_loses_one() {
+        let connections = connections(4);
+        let scraper = connections.open(client(1)).await;
+        later().await;
+        let mut crowd = Vec::new();
+        for _ in 0..20 {
+            crowd.push(connections.open(client(2)).await);
+            tokio::time::advance(PROTECTED).await;
+        }
+        assert!(!is_evicted(&scraper), "although it is idle for longest");
+        assert_eq!(crowd.iter().filter(|connection| !is_evicted(connection)).count(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_waits_is_let_in_when_another_closes() {
+        let connections = connections(1);
+        let first = connections.open(client(1)).await;
+        let response = first.respond();
+        let begun = Instant::now();
+        let opening = tokio::spawn({
+            let connections = connections.clone();
+            async move { connections.open(client(2)).await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!opening.is_finished());
+        drop((response, first));
+        assert!(!is_evicted(&opening.await.unwrap()));
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+    }
+}
