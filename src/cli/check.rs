@@ -16,6 +16,7 @@ use crate::account::admission::Admission;
 use crate::cloud::Providers;
 use crate::cloud::http::Http;
 use crate::collector::{HttpClouds, collect_once};
+use crate::schema;
 use crate::standalone::manifests::{self, File};
 use crate::telemetry::Metrics;
 
@@ -133,6 +134,7 @@ async fn collect(http: &Http, account: Account) -> Checked {
     let (id, metrics) = (account.id.clone(), Metrics::new());
     let meter = metrics.account(&id.namespace, &id.name);
     let clouds = Arc::new(HttpClouds::new(http.clone(), Arc::clone(&metrics)));
+    let interval = account.schedule.interval;
     let started = Instant::now();
     let snapshot = collect_once(clouds, Arc::new(account), &metrics).await;
     let took = started.elapsed();
@@ -149,6 +151,9 @@ async fn collect(http: &Http, account: Account) -> Checked {
         health.message(),
         shown(took),
     );
+    if let Some(ratio) = snapshot.values.gauges.request_budget {
+        let _ = writeln!(text, "  {}", allowed(interval, ratio));
+    }
     for service in &snapshot.values.services {
         let with_data = service.instances.iter().filter(|instance| instance.sample.is_some()).count();
         let status = shown_text(service.facts.status.as_deref().unwrap_or("-"));
@@ -161,6 +166,16 @@ async fn collect(http: &Http, account: Account) -> Checked {
         );
     }
     Checked { complete: health.reason().holds(), text }
+}
+
+/// Which interval the cloud's limits on requests allow, where `ratio` of what may be spent is needed for this one.
+fn allowed(interval: Duration, ratio: f64) -> String {
+    let shortest = Duration::from_secs(interval.mul_f64(ratio).as_secs() + 1);
+    let (shortest, interval) = (schema::Duration::from(shortest), schema::Duration::from(interval));
+    format!(
+        "shortest interval that the cloud's limits allow for this many requests: {shortest} (set: {interval}); accounts of \
+         one token or user share them"
+    )
 }
 
 /// A cloud's text for a terminal: cut, and with nothing in it that moves a cursor or begins a line.
@@ -180,6 +195,13 @@ fn shown(took: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_shortest_interval_that_a_limit_allows_is_named_beside_the_one_that_is_set() {
+        let told = allowed(Duration::from_secs(60), 1.49);
+        assert!(told.contains("1m30s (set: 1m)"), "{told}");
+        assert!(allowed(Duration::from_secs(60), 0.0).contains(" 1s (set: 1m)"));
+    }
 
     #[test]
     fn a_clouds_text_stays_on_its_line_and_in_its_column() {
