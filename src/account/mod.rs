@@ -22,7 +22,7 @@ pub use id::AccountId;
 pub use problem::{Problem, Subject};
 pub use resolve::resolve;
 pub use secret::{SecretData, SecretRead};
-pub use target::{Target, targets};
+pub use target::{Target, omitted_labels, targets};
 pub use uncollected::Uncollected;
 
 /// One account, ready to be collected, in parts that are compared apart: a change of one leaves alone what the others

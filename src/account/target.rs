@@ -50,6 +50,11 @@ pub fn targets(providers: Providers, id: &AccountId, spec: &CaasAccountSpec) -> 
     std::iter::once(target(id, spec, interval, path, false)).chain(legacy).collect()
 }
 
+/// The constant labels that are not set, since the CRD refuses their names: the object may be older than that rule.
+pub fn omitted_labels(spec: &CaasAccountSpec) -> impl Iterator<Item = &str> {
+    spec.metrics.labels.keys().map(String::as_str).filter(|label| !cel::is_free_label_name(label))
+}
+
 fn target(id: &AccountId, spec: &CaasAccountSpec, interval: Duration, path: String, legacy: bool) -> Target {
     let timeout = spec.service_monitor.scrape_timeout.unwrap_or(TIMEOUT);
     let mut ours = vec![
@@ -61,7 +66,7 @@ fn target(id: &AccountId, spec: &CaasAccountSpec, interval: Duration, path: Stri
         // Their own `instance` takes the place of ours, and two accounts of a namespace may each have a `kibana`.
         ours.push(("account", id.name.to_string()));
     }
-    // An object may be older than the rules on its labels' names.
+    // What is left out is in `omitted_labels`.
     let constant = spec.metrics.labels.iter().filter(|(label, _)| cel::is_free_label_name(label));
     Target {
         path,

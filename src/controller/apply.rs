@@ -1,6 +1,7 @@
 //! The fourth step: writes the ServiceMonitor as it should be, restores it after an edit, and never takes one from
 //! another owner.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
@@ -13,7 +14,7 @@ use super::build::{ScrapeService, is_up_to_date, service_monitor};
 use super::monitors::{CrdDiscovery, Monitors};
 use super::owner::{self, Owner};
 use super::service_monitor::{GuardedMonitor, ServiceMonitor, shown};
-use crate::account::AccountId;
+use crate::account::{AccountId, omitted_labels};
 use crate::api::{CaasAccount, Finding, Reason};
 use crate::cloud::Providers;
 
@@ -82,7 +83,7 @@ impl MonitorWriter {
             && let Ok(existing) = &existing.0
             && is_up_to_date(existing, &wanted)
         {
-            return Ok(applied(&wanted));
+            return Ok(applied(&wanted, account));
         }
         // The store has only what carries our label; another owner's of that name is found by reading it.
         let api: Api<GuardedMonitor> = Api::namespaced(self.client.clone(), &id.namespace);
@@ -102,7 +103,7 @@ impl MonitorWriter {
         }
         let params = PatchParams::apply(FIELD_MANAGER).force();
         match call(api.patch(&name, &params, &Patch::Apply(&wanted))).await {
-            Ok(_) => Ok(applied(&wanted)),
+            Ok(_) => Ok(applied(&wanted, account)),
             Err(error) => self.refused(&wanted, ApplyError::Apply(error)),
         }
     }
@@ -199,8 +200,22 @@ fn invalid(wanted: &ServiceMonitor) -> Finding {
     )
 }
 
-fn applied(wanted: &ServiceMonitor) -> Finding {
-    Finding::new(Reason::Applied, format!("ServiceMonitor {} is up to date.", shown(wanted)))
+/// The most labels that a message names.
+const SHOWN_LABELS: usize = 8;
+
+fn applied(wanted: &ServiceMonitor, account: &CaasAccount) -> Finding {
+    let mut message = format!("ServiceMonitor {} is up to date.", shown(wanted));
+    let omitted: Vec<String> =
+        omitted_labels(&account.spec).map(|label| format!("{label:?}")).take(SHOWN_LABELS).collect();
+    if !omitted.is_empty() {
+        // Writing to a String cannot fail.
+        let _ = write!(
+            message,
+            " spec.metrics.labels has names that are reserved or invalid and are left out: {}. Choose other names.",
+            omitted.join(", ")
+        );
+    }
+    Finding::new(Reason::Applied, message)
 }
 
 fn disabled(account: &CaasAccount) -> Finding {
@@ -229,4 +244,48 @@ fn not_owned(wanted: &ServiceMonitor) -> Finding {
             shown(wanted)
         ),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn labels_that_an_older_version_accepted_and_this_one_leaves_out_are_named() {
+        let message = |labels: serde_json::Value| {
+            let account: CaasAccount = serde_json::from_value(json!({
+                "apiVersion": "caas-operator.io/v1alpha1",
+                "kind": "CaasAccount",
+                "metadata": {"namespace": "team-a", "name": "acme"},
+                "spec": {
+                    "provider": {"alauda": {"endpoint": "https://caas.example.com/v1/"}},
+                    "credentials": {"secretRef": {"name": "acme-alauda"}},
+                    "metrics": {"labels": labels},
+                },
+            }))
+            .unwrap();
+            let service = ScrapeService {
+                namespace: "caas-system".into(),
+                name: "caas-operator".into(),
+                labels: BTreeMap::new(),
+                port: 8080,
+            };
+            let id = AccountId::new("team-a", "acme");
+            let wanted = service_monitor(Providers::ALL, &account, &id, &service);
+            applied(&wanted, &account).message
+        };
+        let current = "ServiceMonitor team-a/caas-acme is up to date.";
+        assert_eq!(message(json!({"team": "checkout"})), current);
+        assert_eq!(
+            message(json!({"team": "checkout", "state": "x", "code\n": "y"})),
+            format!(
+                "{current} spec.metrics.labels has names that are reserved or invalid and are left out: \
+                 \"code\\n\", \"state\". Choose other names."
+            )
+        );
+    }
 }
