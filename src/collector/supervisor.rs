@@ -71,11 +71,19 @@ impl Supervisor {
         true
     }
 
-    /// Another account that queries the same account at the same cloud, if there is one.
+    /// Another account that queries the same account at the same cloud and was answered by it, if there is one: one of the
+    /// same namespace before others.
     pub fn duplicate_of(&self, id: &AccountId) -> Option<AccountId> {
         let running = self.running();
         let cloud = running.by_id.get(id)?.borrow().connection.provider.cloud_account();
-        running.by_cloud.get(&cloud)?.iter().find(|other| *other != id).cloned()
+        let same = running.by_cloud.get(&cloud)?;
+        let is_answered = |other: &&AccountId| {
+            let snapshot = self.shared.registry.get(other).and_then(|entry| entry.snapshot);
+            *other != id && snapshot.is_some_and(|snapshot| snapshot.health.is_up())
+        };
+        let from = same.range(AccountId::new(&id.namespace, "")..);
+        let neighbor = from.take_while(|other| other.namespace == id.namespace).find(is_answered);
+        neighbor.or_else(|| same.iter().find(is_answered)).cloned()
     }
 
     /// The UID of the object that is collected under this name.

@@ -1,7 +1,8 @@
 //! The second and third step: makes the account from its spec and Secrets, and hands it to the collector. Both are done
 //! without waiting for anything.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::dereference::SecretSnapshot;
 use crate::account::{Account, AccountId, Problem, SecretRead, Uncollected, resolve};
@@ -20,6 +21,8 @@ pub(super) struct Collection {
     pub(super) registry: Arc<Registry>,
     /// What the administrator allows.
     pub(super) policy: Policy,
+    /// Accounts that have changed since it was last said which other one queries the same cloud account.
+    pub(super) unreported: Mutex<HashSet<AccountId>>,
 }
 
 impl Collection {
@@ -37,24 +40,29 @@ impl Collection {
         })
     }
 
-    /// Hands a resolved account to the supervisor, or lists it with its problem. Returns another account that queries the
-    /// same cloud account, where that may be new.
-    pub(super) fn collect(
-        &self,
-        account: &CaasAccount,
-        id: &AccountId,
-        resolved: Result<Account, Problem>,
-    ) -> Option<AccountId> {
+    /// Hands a resolved account to the supervisor, or lists it with its problem.
+    pub(super) fn collect(&self, account: &CaasAccount, id: &AccountId, resolved: Result<Account, Problem>) {
         match resolved {
             Ok(resolved) => {
-                let changed = self.supervisor.put(resolved);
-                changed.then(|| self.supervisor.duplicate_of(id)).flatten()
+                if self.supervisor.put(resolved) {
+                    self.unreported(|ids| ids.insert(id.clone()));
+                }
             }
             Err(problem) => {
                 self.supervisor.mark_uncollected(Uncollected::new(self.providers, account, problem));
-                None
             }
         }
+    }
+
+    /// Another account that queries the same cloud account, once for each change of this one, and not before the cloud has
+    /// accepted the credentials of both: anybody may write an account with invented ones.
+    pub(super) fn unreported_duplicate(&self, id: &AccountId, health: &Health) -> Option<AccountId> {
+        let is_due = health.is_up() && self.unreported(|ids| ids.remove(id));
+        is_due.then(|| self.supervisor.duplicate_of(id)).flatten()
+    }
+
+    fn unreported<T>(&self, look: impl FnOnce(&mut HashSet<AccountId>) -> T) -> T {
+        look(&mut self.unreported.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Lists an account that is not known yet. Reading its Secret may take long, and nobody should think it unknown.
@@ -94,5 +102,6 @@ impl Collection {
     /// Ends an account's collection; its series go at once.
     pub(super) fn remove(&self, id: &AccountId) {
         self.supervisor.remove(id);
+        self.unreported(|ids| ids.remove(id));
     }
 }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::api_call::{ApiError, call};
 use super::references::References;
-use super::secret_reads::{LaterReads, ReadConcurrency, period};
+use super::secret_reads::{LaterReads, Population, ReadConcurrency, period};
 use crate::account::resolve::keys_of;
 use crate::account::{AccountId, SecretData, SecretRead};
 use crate::api::spec::{Credentials, Tls};
@@ -98,8 +98,8 @@ impl Source {
 
 impl SecretSnapshot {
     /// When the Secrets are read again, if nothing asks for it earlier.
-    fn due(&self, failing: bool, accounts: usize) -> Instant {
-        let due = self.at + period(failing, accounts).mul_f64(self.jitter);
+    fn due(&self, failing: bool, population: Population) -> Instant {
+        let due = self.at + period(failing, population).mul_f64(self.jitter);
         let readings = std::iter::once(&self.credentials).chain(&self.ca_bundle);
         let counts = readings.filter_map(|reading| reading.lost_since).map(|since| since + LOST_AFTER);
         counts.min().map_or(due, |counts| counts.min(due))
@@ -124,7 +124,43 @@ pub(super) struct SecretReader {
     concurrency: ReadConcurrency,
     later: LaterReads,
     references: References,
-    accounts: Mutex<HashMap<AccountId, Known>>,
+    accounts: Mutex<Accounts>,
+}
+
+/// What is known of each account's Secrets, by namespace and account. No namespace is empty.
+#[derive(Default)]
+struct Accounts {
+    namespaces: HashMap<Arc<str>, HashMap<AccountId, Known>>,
+    count: usize,
+}
+
+impl Accounts {
+    fn get_or_new(&mut self, id: &AccountId) -> &mut Known {
+        let namespace = self.namespaces.entry(Arc::clone(&id.namespace)).or_default();
+        if !namespace.contains_key(id) {
+            self.count += 1;
+        }
+        namespace.entry(id.clone()).or_default()
+    }
+
+    fn remove(&mut self, id: &AccountId) {
+        let Some(namespace) = self.namespaces.get_mut(&id.namespace) else { return };
+        if namespace.remove(id).is_some() {
+            self.count -= 1;
+        }
+        if namespace.is_empty() {
+            self.namespaces.remove(&id.namespace);
+        }
+    }
+
+    /// With whom this account shares the rates.
+    fn population(&self, id: &AccountId) -> Population {
+        Population {
+            accounts: self.count,
+            namespaces: self.namespaces.len(),
+            neighbors: self.namespaces.get(&id.namespace).map_or(0, HashMap::len),
+        }
+    }
 }
 
 /// What is known of one account's Secrets.
@@ -162,41 +198,45 @@ impl SecretReader {
             return Ok(None);
         }
         let source = Source::of(account);
-        let (last, requested, count) = {
+        let (last, requested, population) = {
             let mut accounts = self.accounts();
-            let count = accounts.len();
-            let known = accounts.entry(id.clone()).or_default();
-            (known.snapshot.clone().filter(|last| last.source == source), known.requested, count)
+            let known = accounts.get_or_new(id);
+            let last = known.snapshot.clone().filter(|last| last.source == source);
+            (last, known.requested, accounts.population(id))
         };
         if let Some(last) = &last {
             let requested = requested.is_some_and(|requested| last.at < requested);
-            let is_due = Instant::now() >= last.due(failing, count);
+            let is_due = Instant::now() >= last.due(failing, population);
             let is_changed = last.generation != account.metadata.generation;
             if !(requested || is_due || is_changed) || !self.later.may_read(id, secrets(&account.spec)) {
                 return Ok(Some(last.clone()));
             }
         }
         let snapshot = self.read(account, id, source, last).await.map_err(DereferenceError::Read)?;
-        self.accounts().entry(id.clone()).or_default().snapshot = Some(snapshot.clone());
+        self.accounts().get_or_new(id).snapshot = Some(snapshot.clone());
         Ok(Some(snapshot))
     }
 
     /// How long an account may wait for its next reconcile; `None` where it waits in the queue, which names it.
-    pub(super) fn next_reading(&self, snapshot: &SecretSnapshot, failing: bool) -> Option<Duration> {
-        let due = snapshot.due(failing, self.accounts().len());
+    pub(super) fn next_reading(
+        &self,
+        id: &AccountId,
+        snapshot: &SecretSnapshot,
+        failing: bool,
+    ) -> Option<Duration> {
+        let due = snapshot.due(failing, self.accounts().population(id));
         due.checked_duration_since(Instant::now()).filter(|wait| !wait.is_zero())
     }
 
     /// The time until an account is reconciled again for no other reason than that time has passed: longer than at best
     /// where there are many.
-    pub(super) fn pause(&self, at_best: Duration, a_second: u32) -> Duration {
-        let accounts = u32::try_from(self.accounts().len()).unwrap_or(u32::MAX);
-        at_best.max(Duration::from_secs(1) * accounts / a_second)
+    pub(super) fn pause(&self, id: &AccountId, at_best: Duration, a_second: u32) -> Duration {
+        at_best.max(self.accounts().population(id).period(a_second))
     }
 
     /// Has an account's Secrets read with its next reconcile: the cloud refused them, or one was changed.
     pub(super) fn request(&self, id: &AccountId) {
-        self.accounts().entry(id.clone()).or_default().requested = Some(Instant::now());
+        self.accounts().get_or_new(id).requested = Some(Instant::now());
     }
 
     /// The accounts that have seen another version of this Secret.
@@ -211,7 +251,7 @@ impl SecretReader {
 
     /// The accounts that have a reading or a request.
     pub(super) fn ids(&self) -> Vec<AccountId> {
-        self.accounts().keys().cloned().collect()
+        self.accounts().namespaces.values().flat_map(HashMap::keys).cloned().collect()
     }
 
     /// Removes an account, with what its Secrets held.
@@ -259,7 +299,7 @@ impl SecretReader {
         name: &str,
     ) -> Result<(SecretRead, Option<String>), ApiError> {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &id.namespace);
-        let (outcome, read) = match self.concurrency.run(|| call(api.get_opt(name))).await {
+        let (outcome, read) = match self.concurrency.run(&id.namespace, || call(api.get_opt(name))).await {
             Ok(Some(secret)) => {
                 let version = secret.resource_version();
                 ("found", Ok((SecretRead::Found(used(self.providers, spec, name, secret)), version)))
@@ -272,7 +312,7 @@ impl SecretReader {
         read
     }
 
-    fn accounts(&self) -> MutexGuard<'_, HashMap<AccountId, Known>> {
+    fn accounts(&self) -> MutexGuard<'_, Accounts> {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

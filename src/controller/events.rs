@@ -1,32 +1,144 @@
 //! Events on transitions, never on cycles: what changed between the status before and the one just written.
 
-use kube::Resource;
-use kube::runtime::events::{Event, EventType, Recorder};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use super::api_call::call;
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::events::v1::Event as EventObject;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::core::ObjectMeta;
+use kube::runtime::events::{Event, EventType};
+use kube::{Api, Client, Resource};
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::FIELD_MANAGER;
+use super::api_call::{ApiError, call};
+use crate::account::AccountId;
 use crate::api::{CaasAccount, CaasAccountStatus, ConditionType, Finding, Reason};
+use crate::limits::Shares;
+
+/// Events that are written at once; one namespace may write a third of them.
+const AT_ONCE: usize = 16;
+
+/// An event that happens again within this time adds to the series of the one before.
+const SERIES: Duration = Duration::from_secs(360);
+
+/// How many events are remembered for that. Beyond it the oldest are forgotten.
+const REMEMBERED: usize = 4096;
 
 /// Publishes events.
-pub(super) struct EventPublisher(Recorder);
+///
+/// kube's `Recorder` has a cache of its own that it searches as a whole for each event, and it keeps whole objects: a start
+/// with 10,000 accounts would cost it minutes of CPU time.
+pub(super) struct EventPublisher {
+    client: Client,
+    /// The reporting instance, such as the pod's name.
+    instance: String,
+    permits: Arc<Shares>,
+    recent: Mutex<RecentEvents>,
+}
+
+/// The names of recent events.
+#[derive(Default)]
+struct RecentEvents {
+    events: HashMap<EventKey, Published>,
+    /// In the order in which they are forgotten.
+    order: VecDeque<(Instant, EventKey)>,
+}
+
+/// What makes two events the same: the object's UID and the reason.
+type EventKey = (Option<String>, String);
+
+struct Published {
+    name: String,
+    count: i32,
+}
 
 impl EventPublisher {
-    /// Publishes through this recorder, of which there is one a process.
-    pub(super) fn new(recorder: Recorder) -> Self {
-        Self(recorder)
+    /// A publisher that has published nothing.
+    pub(super) fn new(client: Client, instance: Option<String>) -> Self {
+        let instance = instance.unwrap_or_else(|| FIELD_MANAGER.to_owned());
+        Self { client, instance, permits: Shares::thirds(AT_ONCE), recent: Mutex::default() }
     }
 
     /// Publishes events about an account. One that cannot be published is lost, and logged.
-    pub(super) async fn publish(&self, account: &CaasAccount, events: Vec<Event>) {
+    pub(super) async fn publish(&self, account: &CaasAccount, id: &AccountId, events: Vec<Event>) {
+        if events.is_empty() {
+            return;
+        }
+        let _permit = self.permits.of(&id.namespace).acquire(1).await;
         let regarding = account.object_ref(&());
         for event in events {
-            let (recorder, regarding, reason) = (self.0.clone(), regarding.clone(), event.reason.clone());
-            // Each publication walks through all recent events. In a task of its own it does not hold up reconciles,
-            // which share one task.
-            let published = tokio::spawn(async move { call(recorder.publish(&event, &regarding)).await });
-            if let Ok(Err(error)) = published.await {
+            let reason = event.reason.clone();
+            if let Err(error) = self.publish_one(&regarding, event).await {
                 tracing::warn!(%error, reason, "an event is lost");
             }
         }
+    }
+
+    async fn publish_one(&self, regarding: &ObjectReference, event: Event) -> Result<(), ApiError> {
+        let api: Api<EventObject> =
+            Api::namespaced(self.client.clone(), regarding.namespace.as_deref().unwrap_or("default"));
+        let key = (regarding.uid.clone(), event.reason.clone());
+        let now = Timestamp::now();
+        if let Some((name, count)) = self.recent(|recent| recent.again(&key)) {
+            let series = json!({"series": {"count": count, "lastObservedTime": MicroTime(now)}});
+            call(api.patch(&name, &PatchParams::default(), &Patch::Merge(series))).await?;
+            return Ok(());
+        }
+        let name = format!("{}.{:x}", regarding.name.as_deref().unwrap_or_default(), now.as_nanosecond());
+        let object = EventObject {
+            metadata: ObjectMeta {
+                name: Some(name.clone()),
+                namespace: regarding.namespace.clone(),
+                ..ObjectMeta::default()
+            },
+            event_time: Some(MicroTime(now)),
+            type_: Some(if event.type_ == EventType::Normal { "Normal" } else { "Warning" }.to_owned()),
+            reason: Some(event.reason),
+            action: Some(event.action),
+            note: event.note,
+            regarding: Some(regarding.clone()),
+            reporting_controller: Some(FIELD_MANAGER.to_owned()),
+            reporting_instance: Some(self.instance.clone()),
+            ..EventObject::default()
+        };
+        call(api.create(&PostParams::default(), &object)).await?;
+        self.recent(|recent| recent.published(key, name));
+        Ok(())
+    }
+
+    fn recent<T>(&self, look: impl FnOnce(&mut RecentEvents) -> T) -> T {
+        look(&mut self.recent.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl RecentEvents {
+    /// The event of this key that is recent enough, and how often it has happened with this time.
+    fn again(&mut self, key: &EventKey) -> Option<(String, i32)> {
+        while let Some((at, oldest)) = self.order.front()
+            && at.elapsed() >= SERIES
+        {
+            self.events.remove(oldest);
+            self.order.pop_front();
+        }
+        let published = self.events.get_mut(key)?;
+        published.count = published.count.saturating_add(1);
+        Some((published.name.clone(), published.count))
+    }
+
+    fn published(&mut self, key: EventKey, name: String) {
+        if self.order.len() >= REMEMBERED
+            && let Some((_, oldest)) = self.order.pop_front()
+        {
+            self.events.remove(&oldest);
+        }
+        self.order.push_back((Instant::now(), key.clone()));
+        self.events.insert(key, Published { name, count: 1 });
     }
 }
 
@@ -48,14 +160,19 @@ pub(super) fn transitions(before: Option<&CaasAccountStatus>, findings: &[Findin
         .collect()
 }
 
-/// Another account queries the same cloud account.
-pub(super) fn shared_with(other: &str) -> Event {
+/// Another account queries the same cloud account. It is named only to those who may read it: in its own namespace.
+pub(super) fn shared_with(id: &AccountId, other: &AccountId) -> Event {
+    let other = if other.namespace == id.namespace {
+        format!("CaasAccount {other}")
+    } else {
+        "A CaasAccount of another namespace".to_owned()
+    };
     Event {
         type_: EventType::Warning,
         reason: "SharedCloudAccount".into(),
         note: Some(format!(
-            "CaasAccount {other} queries the same account of the same cloud; both are collected, and the cloud \
-             receives twice the requests."
+            "{other} queries the same account of the same cloud; both are collected, and the cloud receives twice \
+             the requests."
         )),
         action: "Collect".into(),
         secondary: None,
@@ -81,7 +198,6 @@ fn event(finding: &Finding) -> Event {
 #[cfg(test)]
 mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-    use k8s_openapi::jiff::Timestamp;
 
     use super::*;
 
@@ -98,6 +214,35 @@ mod tests {
             conditions: reasons.iter().map(condition).collect(),
             ..CaasAccountStatus::default()
         }
+    }
+
+    #[test]
+    fn another_account_of_the_same_cloud_account_is_named_in_its_own_namespace_only() {
+        let [acme, beta, foreign] = [("team-a", "acme"), ("team-a", "beta"), ("team-b", "secret-plan")]
+            .map(|(namespace, name)| AccountId::new(namespace, name));
+        assert!(shared_with(&acme, &beta).note.unwrap().contains("team-a/beta"));
+        let note = shared_with(&acme, &foreign).note.unwrap();
+        assert!(
+            note.contains("another namespace") && !note.contains("team-b") && !note.contains("secret"),
+            "{note}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_that_happens_again_soon_adds_to_the_one_before_and_old_ones_are_forgotten() {
+        let key = |number: usize| (Some(number.to_string()), "Collected".to_owned());
+        let mut recent = RecentEvents::default();
+        assert_eq!(recent.again(&key(0)), None);
+        recent.published(key(0), "first".to_owned());
+        assert_eq!(recent.again(&key(0)), Some(("first".to_owned(), 2)));
+        assert_eq!(recent.again(&key(0)), Some(("first".to_owned(), 3)));
+        tokio::time::advance(SERIES).await;
+        assert_eq!(recent.again(&key(0)), None);
+        for number in 0..3 * REMEMBERED {
+            recent.published(key(number), String::new());
+        }
+        assert_eq!((recent.events.len(), recent.order.len()), (REMEMBERED, REMEMBERED));
+        assert!(recent.again(&key(3 * REMEMBERED - 1)).is_some());
     }
 
     fn shown(events: &[Event]) -> Vec<(&str, EventType)> {

@@ -10,13 +10,14 @@ use kube::core::ObjectMeta;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::{ObjectRef, Store};
 use thiserror::Error;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::api_call::ApiError;
 use super::apply::{ApplyError, MonitorWriter};
 use super::collect::Collection;
 use super::dereference::{DereferenceError, SecretReader};
+use super::events::{EventPublisher, shared_with};
 use super::findings::{self, current_reason, fails_for_credentials};
 use super::initial::InitialAccounts;
 use super::monitors::Monitors;
@@ -24,9 +25,11 @@ use super::scope::GuardedAccount;
 use super::status::{COUNTS_EVERY, StatusError, StatusInput, StatusWriter};
 use crate::account::{AccountId, resolve};
 use crate::api::{CaasAccount, ConditionType, Reason};
+use crate::limits::Shares;
 use crate::telemetry::Metrics;
 
-/// Reconciles that write at once. Those that read or wait for a permit are not counted: no write delays a first reading.
+/// Reconciles that write at once; one namespace may have a third of them. Those that read, publish events or wait for a
+/// permit are not counted: no write delays a first reading.
 pub(super) const WRITERS: usize = 32;
 
 /// The time until a failing ServiceMonitor is tried again at best: no event reports that it was fixed.
@@ -78,7 +81,8 @@ pub(super) struct Reconciler {
     pub(super) status: StatusWriter,
     pub(super) initial: InitialAccounts,
     pub(super) retries: Retries,
-    pub(super) writers: Semaphore,
+    pub(super) events: EventPublisher,
+    pub(super) writers: Arc<Shares>,
     pub(super) owns: Ownership,
     pub(super) metrics: Arc<Metrics>,
 }
@@ -180,7 +184,8 @@ impl ScopedReconciler {
     }
 
     async fn run_steps(&self, account: &CaasAccount, id: &AccountId) -> Result<Action, ReconcileError> {
-        let Reconciler { secrets, collection, monitors, status, initial, writers, .. } = &*self.reconciler;
+        let Reconciler { secrets, collection, monitors, status, initial, events, writers, .. } =
+            &*self.reconciler;
         let rejected = collection.health(account, id).credentials_rejected();
         if rejected && current_reason(account, ConditionType::CredentialsReady) != Some(Reason::LoginRejected)
         {
@@ -199,12 +204,12 @@ impl ScopedReconciler {
         }
         let resolved = collection.resolve(account, snapshot.as_ref());
         let problem = resolved.as_ref().err().cloned();
-        let duplicate = collection.collect(account, id, resolved);
+        collection.collect(account, id, resolved);
         initial.settled(id);
 
         let known_monitors = self.monitors().await;
-        // The semaphore is never closed.
-        let _permit = writers.acquire().await.ok();
+        let share = writers.of(&id.namespace);
+        let permit = Box::pin(share.acquire(1)).await;
         if !self.is_current(account, id) {
             return Ok(Action::await_change());
         }
@@ -217,7 +222,12 @@ impl ScopedReconciler {
         }
         let (endpoint, counts) = (collection.endpoint(id), collection.counts(id));
         let input = StatusInput { findings: &findings, endpoint, counts, counts_due: false };
-        let counts_wait = Box::pin(status.update(account, id, input, duplicate)).await?;
+        let updated = Box::pin(status.update(account, id, input)).await;
+        drop(permit);
+        let mut updated = updated?;
+        let duplicate = collection.unreported_duplicate(id, &health);
+        updated.events.extend(duplicate.map(|other| shared_with(id, &other)));
+        Box::pin(events.publish(account, id, updated.events)).await;
         // An error of the ServiceMonitor does not keep the other findings from being written.
         applied?;
 
@@ -225,11 +235,11 @@ impl ScopedReconciler {
         let failing = credentials.map_or(failing, |finding| !finding.holds);
         let monitor_waits =
             findings.iter().any(|it| it.condition == ConditionType::ServiceMonitorReady && !it.holds);
-        let reading = snapshot.and_then(|snapshot| secrets.next_reading(&snapshot, failing));
+        let reading = snapshot.and_then(|snapshot| secrets.next_reading(id, &snapshot, failing));
         let next = [
-            Some(reading.unwrap_or_else(|| secrets.pause(REST, IDLE_RECONCILES_PER_SECOND))),
-            monitor_waits.then(|| secrets.pause(MONITOR_RETRY, IDLE_RECONCILES_PER_SECOND)),
-            counts_wait.then_some(COUNTS_EVERY),
+            Some(reading.unwrap_or_else(|| secrets.pause(id, REST, IDLE_RECONCILES_PER_SECOND))),
+            monitor_waits.then(|| secrets.pause(id, MONITOR_RETRY, IDLE_RECONCILES_PER_SECOND)),
+            updated.counts_wait.then_some(COUNTS_EVERY),
         ];
         Ok(Action::requeue(next.into_iter().flatten().min().unwrap_or(REST)))
     }

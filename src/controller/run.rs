@@ -1,15 +1,14 @@
 //! Wires the operator: one watch and one queue a scope, until cancelled.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::join_all;
 use futures::stream::{self, StreamExt};
 use kube::Client;
 use kube::runtime::controller::{self, applier};
-use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -23,11 +22,12 @@ use super::monitors::{CrdDiscovery, Follower, Monitors};
 use super::reconcile::{Ownership, Reconciler, Retries, ScopedReconciler, WRITERS, after_error, reconcile};
 use super::scope::{GuardedAccount, Scope};
 use super::status::StatusWriter;
-use super::{FIELD_MANAGER, triggers};
+use super::triggers;
 use crate::account::AccountId;
 use crate::cloud::Providers;
 use crate::cloud::http::Policy;
 use crate::collector::{Registry, Supervisor, Transition};
+use crate::limits::Shares;
 use crate::telemetry::Metrics;
 
 /// Changes of one account within this time are one reconcile.
@@ -76,8 +76,6 @@ pub struct Settings {
 /// Reconciles until cancelled. `startup` follows what happens to the accounts that are there at the start.
 pub async fn run(settings: Settings, startup: watch::Sender<Startup>, cancel: CancellationToken) {
     let Settings { client, scopes, watch_secrets, relist, metrics, .. } = settings;
-    let reporter = Reporter { controller: FIELD_MANAGER.into(), instance: settings.instance };
-    let events = EventPublisher::new(Recorder::new(client.clone(), reporter));
     let discovery = Arc::new(CrdDiscovery::new(client.clone()));
     let reconciler = Arc::new(Reconciler {
         secrets: SecretReader::new(client.clone(), settings.providers, Arc::clone(&metrics)),
@@ -86,6 +84,7 @@ pub async fn run(settings: Settings, startup: watch::Sender<Startup>, cancel: Ca
             supervisor: settings.supervisor,
             registry: settings.registry,
             policy: settings.policy,
+            unreported: Mutex::default(),
         },
         monitors: MonitorWriter {
             client: client.clone(),
@@ -93,10 +92,11 @@ pub async fn run(settings: Settings, startup: watch::Sender<Startup>, cancel: Ca
             service: settings.service,
             discovery: Arc::clone(&discovery),
         },
-        status: StatusWriter::new(client.clone(), events),
+        status: StatusWriter::new(client.clone()),
+        events: EventPublisher::new(client.clone(), settings.instance),
         initial: InitialAccounts::new(scopes.len(), startup),
         retries: Retries::default(),
-        writers: Semaphore::new(WRITERS),
+        writers: Shares::thirds(WRITERS),
         owns: settings.owns,
         metrics,
     });

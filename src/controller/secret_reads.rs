@@ -1,12 +1,13 @@
 //! How many Secrets are read at once, and how often. Knows no Secret and no account beyond its name.
 //!
-//! First readings are bounded by [`ReadConcurrency`] alone, so that a start is short. Later ones share one rate, in the
-//! order in which accounts ask for it ([`LaterReads`]).
+//! First readings are bounded by [`ReadConcurrency`] alone, so that a start is short. Later ones share one rate, namespace by
+//! namespace, and within one in the order in which accounts ask for it ([`LaterReads`]). So one namespace cannot delay the
+//! readings of another, however many accounts it has.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::num::NonZeroU32;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use governor::clock::Clock;
@@ -19,6 +20,7 @@ use tokio::time::Instant;
 
 use super::api_call::ApiError;
 use crate::account::AccountId;
+use crate::limits::Shares;
 
 /// The most reads of Secrets under way.
 const AT_ONCE: usize = 32;
@@ -35,21 +37,39 @@ const HEALTHY_PERIOD: Duration = Duration::from_secs(60);
 /// The same for an account that fails for its credentials.
 const FAILING_PERIOD: Duration = Duration::from_secs(15);
 
-/// The time between two readings of an account's Secrets where so many accounts are read.
-pub(super) fn period(failing: bool, accounts: usize) -> Duration {
-    if failing {
-        return FAILING_PERIOD;
+/// How many accounts share a rate.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Population {
+    /// All of them.
+    pub(super) accounts: usize,
+    /// How many namespaces they are in.
+    pub(super) namespaces: usize,
+    /// How many are in the namespace of the account in question.
+    pub(super) neighbors: usize,
+}
+
+impl Population {
+    /// The time between two turns of an account where so many may have theirs in a second: as long as for any other account,
+    /// but no longer than its namespace's part of the rate needs.
+    pub(super) fn period(self, a_second: u32) -> Duration {
+        let namespace = self.neighbors.saturating_mul(self.namespaces);
+        let accounts = u32::try_from(self.accounts.min(namespace)).unwrap_or(u32::MAX);
+        Duration::from_secs(1) * accounts / a_second
     }
-    let accounts = u32::try_from(accounts).unwrap_or(u32::MAX);
-    HEALTHY_PERIOD.max(Duration::from_secs(1) * accounts / PLANNED_PER_SECOND)
+}
+
+/// The time between two readings of an account's Secrets where so many accounts are read.
+pub(super) fn period(failing: bool, population: Population) -> Duration {
+    if failing { FAILING_PERIOD } else { HEALTHY_PERIOD.max(population.period(PLANNED_PER_SECOND)) }
 }
 
 /// The longest that the API server's `Retry-After` delays reads.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Bounds the reads under way: [`AT_ONCE`], halved by each 429, one more after each answer. None begins before the time that
-/// a 429 asks to wait has passed.
+/// Bounds the reads under way: [`AT_ONCE`], halved by each 429, one more after each answer, and a third of them for one
+/// namespace. None begins before the time that a 429 asks to wait has passed.
 pub(super) struct ReadConcurrency {
+    shares: Arc<Shares>,
     permits: Semaphore,
     limit: Mutex<Limit>,
 }
@@ -65,16 +85,18 @@ struct Limit {
 impl Default for ReadConcurrency {
     fn default() -> Self {
         let limit = Limit { allowed: AT_ONCE, excess: 0, not_before: None };
-        Self { permits: Semaphore::new(AT_ONCE), limit: Mutex::new(limit) }
+        Self { shares: Shares::thirds(AT_ONCE), permits: Semaphore::new(AT_ONCE), limit: Mutex::new(limit) }
     }
 }
 
 impl ReadConcurrency {
-    /// Waits for a permit and reads. Cancelling it returns the permit.
-    pub(super) async fn run<T, F>(&self, read: impl FnOnce() -> F) -> Result<T, ApiError>
+    /// Waits for a permit and reads something in this namespace. Cancelling it returns the permit.
+    pub(super) async fn run<T, F>(&self, namespace: &str, read: impl FnOnce() -> F) -> Result<T, ApiError>
     where
         F: Future<Output = Result<T, ApiError>>,
     {
+        let share = self.shares.of(namespace);
+        let _of_namespace = Box::pin(share.acquire(1)).await;
         // The semaphore is never closed.
         let permit = self.permits.acquire().await.ok();
         self.pause().await;
@@ -146,8 +168,10 @@ pub(super) struct LaterReads {
 
 #[derive(Default)]
 struct Queue {
-    /// In the order of asking, each with the number of its Secrets.
-    waiting: VecDeque<(AccountId, NonZeroU32)>,
+    /// The accounts that wait, by namespace, in the order of asking; each with the number of its Secrets. No list is empty.
+    waiting: HashMap<Arc<str>, VecDeque<(AccountId, NonZeroU32)>>,
+    /// These namespaces, the next one first.
+    namespaces: VecDeque<Arc<str>>,
     turns: HashMap<AccountId, Turn>,
 }
 
@@ -155,6 +179,48 @@ struct Queue {
 enum Turn {
     Waits,
     Granted,
+}
+
+impl Queue {
+    fn push(&mut self, id: &AccountId, secrets: NonZeroU32) {
+        self.turns.insert(id.clone(), Turn::Waits);
+        let waiting = self.waiting.entry(Arc::clone(&id.namespace)).or_default();
+        if waiting.is_empty() {
+            self.namespaces.push_back(Arc::clone(&id.namespace));
+        }
+        waiting.push_back((id.clone(), secrets));
+    }
+
+    /// How many Secrets the next account reads.
+    fn next(&self) -> Option<NonZeroU32> {
+        Some(self.waiting.get(self.namespaces.front()?)?.front()?.1)
+    }
+
+    /// Takes out the next account. Its namespace is the last one then.
+    fn pop(&mut self) -> Option<AccountId> {
+        let namespace = self.namespaces.pop_front()?;
+        let waiting = self.waiting.get_mut(&namespace)?;
+        let (id, _) = waiting.pop_front()?;
+        if waiting.is_empty() {
+            self.waiting.remove(&namespace);
+        } else {
+            self.namespaces.push_back(namespace);
+        }
+        Some(id)
+    }
+
+    fn remove(&mut self, id: &AccountId) {
+        if self.turns.remove(id) != Some(Turn::Waits) {
+            return;
+        }
+        if let Some(waiting) = self.waiting.get_mut(&id.namespace) {
+            waiting.retain(|(waiting, _)| waiting != id);
+            if waiting.is_empty() {
+                self.waiting.remove(&id.namespace);
+                self.namespaces.retain(|namespace| *namespace != id.namespace);
+            }
+        }
+    }
 }
 
 impl Default for LaterReads {
@@ -178,18 +244,14 @@ impl LaterReads {
         if queue.waiting.is_empty() && self.take(secrets).is_none() {
             return true;
         }
-        queue.turns.insert(id.clone(), Turn::Waits);
-        queue.waiting.push_back((id.clone(), secrets));
+        queue.push(id, secrets);
         self.added.notify_one();
         false
     }
 
     /// Takes an account out of the queue.
     pub(super) fn remove(&self, id: &AccountId) {
-        let mut queue = self.queue();
-        if queue.turns.remove(id) == Some(Turn::Waits) {
-            queue.waiting.retain(|(waiting, _)| waiting != id);
-        }
+        self.queue().remove(id);
     }
 
     /// Grants the queue's accounts their reads, at the rate, and sends each to be reconciled. Never ends.
@@ -208,11 +270,11 @@ impl LaterReads {
 
     fn next(&self) -> Next {
         let mut queue = self.queue();
-        let Some((_, secrets)) = queue.waiting.front() else { return Next::Empty };
-        if let Some(wait) = self.take(*secrets) {
+        let Some(secrets) = queue.next() else { return Next::Empty };
+        if let Some(wait) = self.take(secrets) {
             return Next::After(wait);
         }
-        let Some((id, _)) = queue.waiting.pop_front() else { return Next::Empty };
+        let Some(id) = queue.pop() else { return Next::Empty };
         queue.turns.insert(id.clone(), Turn::Granted);
         Next::Granted(id)
     }

@@ -1,4 +1,4 @@
-//! The fifth step: writes conditions and counts where they differ from the current status, then the events of what changed.
+//! The fifth step: writes conditions and counts where they differ from the current status, and says which events that is.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
+use kube::runtime::events::Event;
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 use thiserror::Error;
@@ -15,7 +16,7 @@ use tokio::time::Instant;
 
 use super::FIELD_MANAGER;
 use super::api_call::{ApiError, call};
-use super::events::{self, EventPublisher};
+use super::events;
 use super::findings::known_reason;
 use crate::account::AccountId;
 use crate::api::{API_VERSION, CaasAccount, CaasAccountStatus, ConditionType, Finding, KIND};
@@ -31,10 +32,17 @@ pub(super) enum StatusError {
     Write(#[source] ApiError),
 }
 
+/// What came of an update.
+pub(super) struct Updated {
+    /// The events of what changed, which are to be published.
+    pub(super) events: Vec<Event>,
+    /// Whether changed counts wait for the next write.
+    pub(super) counts_wait: bool,
+}
+
 /// Writes statuses and remembers what it wrote.
 pub(super) struct StatusWriter {
     client: Client,
-    events: EventPublisher,
     written: Mutex<HashMap<AccountId, Written>>,
 }
 
@@ -49,8 +57,8 @@ struct Written {
 
 impl StatusWriter {
     /// A writer that has written nothing.
-    pub(super) fn new(client: Client, events: EventPublisher) -> Self {
-        Self { client, events, written: Mutex::default() }
+    pub(super) fn new(client: Client) -> Self {
+        Self { client, written: Mutex::default() }
     }
 
     /// The account with its current status: the one written last, until the watch delivers an object that has it.
@@ -64,15 +72,13 @@ impl StatusWriter {
         up_to_date(account, written)
     }
 
-    /// Writes the status where it differs, then publishes what changed. `duplicate` is another account that queries the
-    /// same cloud account. Returns whether changed counts wait for the next write.
+    /// Writes the status where it differs.
     pub(super) async fn update(
         &self,
         account: &CaasAccount,
         id: &AccountId,
         observed: StatusInput<'_>,
-        duplicate: Option<AccountId>,
-    ) -> Result<bool, StatusError> {
+    ) -> Result<Updated, StatusError> {
         let last_counts = self.written().get(id).and_then(|written| written.counts);
         let counts_due = last_counts.is_none_or(|last| last.elapsed() >= COUNTS_EVERY);
         let input = StatusInput { counts_due, ..observed };
@@ -93,9 +99,7 @@ impl StatusWriter {
             drop(all);
             events = events::transitions(before, input.findings);
         }
-        events.extend(duplicate.map(|other| events::shared_with(&other.to_string())));
-        self.events.publish(account, events).await;
-        Ok(counts_wait)
+        Ok(Updated { events, counts_wait })
     }
 
     /// The accounts of which something was written.

@@ -153,9 +153,10 @@ async fn it_is_collected_over_http_and_served() {
     supervisor.put(account("acme", &project(&endpoint), &secret(&[("projectToken", TOKEN)])).unwrap());
     supervisor.put(account("again", &project(&endpoint), &secret(&[("projectToken", "wrong")])).unwrap());
     let ids = ["acme", "again"].map(|name| AccountId::new("team-a", name));
-    assert_eq!(supervisor.duplicate_of(&ids[0]).as_ref(), Some(&ids[1]), "both query one project");
     assert_eq!(collected(&registry, "again").await.health.reason(), Reason::LoginRejected);
     assert_eq!(collected(&registry, "acme").await.health.reason(), Reason::Collected);
+    assert_eq!(supervisor.duplicate_of(&ids[1]).as_ref(), Some(&ids[0]), "both query one project");
+    assert_eq!(supervisor.duplicate_of(&ids[0]), None, "the other one has invented its token");
 
     let context = Context { registry, metrics, append_account: None, allowed_hosts: AllowedHosts::default() };
     let served = serve(router(context), Limits::default()).await;

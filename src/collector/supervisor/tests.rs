@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::account::{Names, Target, Uncollected};
+use crate::account::{AccountId, Names, Target, Uncollected};
 use crate::cloud::ServiceFilter;
 use crate::cloud::alauda::AlaudaAccount;
 use crate::collector::fake::{Fixture, account, id, kibana, memory, provider, rotated};
@@ -167,19 +167,32 @@ async fn stopping_ends_every_task_and_keeps_the_snapshots_for_scrapes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_accounts_of_one_cloud_account_both_work_and_are_found_as_duplicates() {
+async fn two_accounts_of_one_cloud_account_both_work_and_are_found_as_duplicates_once_collected() {
     let fixture = Fixture::new(|_| (SECOND, Ok(kibana(1.0))));
-    let mut duplicate = account("uid-2");
-    duplicate.id = crate::account::AccountId::new("team-b", "beta");
-    fixture.supervisor.put(account("uid-1"));
+    let another = |namespace: &str, name: &str| {
+        let mut another = account(name);
+        another.id = AccountId::new(namespace, name);
+        another
+    };
+    let (first, foreign) = (account("uid-1"), another("another-team", "alpha"));
+    let neighbor = another(&first.id.namespace, "zulu");
+    fixture.supervisor.put(first);
     assert_eq!(fixture.supervisor.duplicate_of(&id()), None);
-    fixture.supervisor.put(duplicate.clone());
-    assert_eq!(fixture.supervisor.duplicate_of(&id()), Some(duplicate.id.clone()));
+    fixture.supervisor.put(foreign.clone());
+    assert_eq!(fixture.supervisor.duplicate_of(&id()), None, "it may have invented its credentials");
     fixture.until(|_| true).await;
-    assert!(fixture.registry.get(&duplicate.id).unwrap().snapshot.is_some());
+    assert_eq!(fixture.supervisor.duplicate_of(&id()).as_ref(), Some(&foreign.id));
 
+    fixture.supervisor.put(neighbor.clone());
+    tokio::time::sleep(5 * SECOND).await;
+    assert_eq!(
+        fixture.supervisor.duplicate_of(&id()).as_ref(),
+        Some(&neighbor.id),
+        "its own namespace first"
+    );
+    fixture.supervisor.remove(&neighbor.id);
     fixture.supervisor.remove(&id());
-    assert_eq!(fixture.supervisor.duplicate_of(&duplicate.id), None);
+    assert_eq!(fixture.supervisor.duplicate_of(&foreign.id), None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,6 @@ use std::time::Duration;
 use http::{Request, Response};
 use kube::Client;
 use kube::client::Body;
-use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{self, store::Writer};
 use kube::runtime::watcher;
 use serde_json::json;
@@ -47,6 +46,8 @@ struct Server {
     calls: Vec<String>,
     /// The code of the answer to a read of a Secret; 200 where none is set.
     secrets: Option<u16>,
+    /// Calls whose path contains this are never answered.
+    hangs: Option<&'static str>,
 }
 
 impl Server {
@@ -75,7 +76,15 @@ impl Operator {
         let server = Arc::new(Mutex::new(Server::default()));
         let answering = Arc::clone(&server);
         let api_server = tower::service_fn(move |request: Request<Body>| {
-            std::future::ready(Ok::<_, Infallible>(answering.lock().unwrap().answer(&request)))
+            let mut server = answering.lock().unwrap();
+            let answer = server.answer(&request);
+            let hangs = server.hangs.is_some_and(|path| request.uri().path().contains(path));
+            async move {
+                if hangs {
+                    std::future::pending::<()>().await;
+                }
+                Ok::<_, Infallible>(answer)
+            }
         });
         let client = Client::new(api_server, "default");
         let (metrics, registry) = (Metrics::new(), Arc::new(Registry::default()));
@@ -84,7 +93,6 @@ impl Operator {
             Supervisor::new(Arc::new(Nowhere), Arc::clone(&registry), Arc::clone(&metrics), transitions);
         let service =
             ScrapeService { namespace: String::new(), name: String::new(), labels: [].into(), port: 80 };
-        let events = EventPublisher::new(Recorder::new(client.clone(), Reporter::from("tests")));
         let discovery = Arc::new(CrdDiscovery::new(client.clone()));
         let (started, startup) = watch::channel(Startup::Listing);
         let reconciler = Reconciler {
@@ -94,12 +102,14 @@ impl Operator {
                 supervisor: Arc::new(supervisor),
                 registry,
                 policy: Policy::default(),
+                unreported: Mutex::default(),
             },
             monitors: MonitorWriter { client: client.clone(), providers: Providers::ALL, service, discovery },
-            status: StatusWriter::new(client, events),
+            status: StatusWriter::new(client.clone()),
+            events: EventPublisher::new(client, None),
             initial: InitialAccounts::new(1, started),
             retries: Retries::default(),
-            writers: Semaphore::new(WRITERS),
+            writers: Shares::thirds(WRITERS),
             owns: Arc::new(|_: &str| true),
             metrics,
         };
@@ -332,11 +342,49 @@ async fn nothing_of_the_secrets_of_a_suspended_account_is_kept() {
 async fn no_write_delays_a_first_reading() {
     let mut operator = Operator::new();
     let reconciler = Arc::clone(&operator.scoped.reconciler);
-    let _busy = reconciler.writers.acquire_many(u32::try_from(WRITERS).unwrap()).await.unwrap();
+    let share = reconciler.writers.of("team-a");
+    let _busy = share.acquire(WRITERS).await;
     let acme = account("acme", "30s", 1);
     let waiting = tokio::time::timeout(Duration::from_secs(1), operator.outcome(&acme)).await;
     assert!(waiting.is_err(), "the status was written");
     assert!(operator.interval("acme").is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_that_are_not_answered_delay_no_status() {
+    let mut operator = Operator::new();
+    operator.server.lock().unwrap().hangs = Some("/events");
+    for number in 0..2 * WRITERS {
+        let object: GuardedAccount =
+            serde_json::from_value(account(&format!("acme-{number}"), "30s", 1)).unwrap();
+        operator.writer.apply_watcher_event(&watcher::Event::Apply(object.clone()));
+        tokio::spawn(reconcile(Arc::new(object), Arc::clone(&operator.scoped)));
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let server = operator.server.lock().unwrap();
+    let written = server.calls.iter().filter(|call| call.ends_with("/status")).count();
+    assert_eq!(written, 2 * WRITERS, "{:?}", server.calls);
+    let events = server.calls.iter().filter(|call| call.contains("/events")).count();
+    assert!((1..WRITERS).contains(&events), "{events} at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn writes_that_hang_in_one_namespace_delay_none_of_another() {
+    let mut operator = Operator::new();
+    let tenant = operator.scoped.reconciler.writers.of("tenant");
+    let mut writing = Vec::new();
+    for _ in 0..WRITERS {
+        let tenant = tenant.clone();
+        writing.push(tokio::spawn(async move {
+            let _permit = tenant.acquire(1).await;
+            std::future::pending::<()>().await;
+        }));
+    }
+    tokio::task::yield_now().await;
+    let acme = account("acme", "30s", 1);
+    let reconciled = tokio::time::timeout(Duration::from_secs(1), operator.outcome(&acme)).await;
+    reconciled.expect("a status is written").unwrap();
+    writing.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
 #[tokio::test(start_paused = true)]

@@ -18,7 +18,7 @@ fn throttled() -> ApiError {
     ApiError::Kube(Box::new(kube::Error::Api(status.boxed())))
 }
 
-/// The most of 200 reads that are under way at once.
+/// The most of 201 reads that are under way at once.
 async fn at_once(concurrency: &ReadConcurrency) -> usize {
     let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let read = || async {
@@ -28,7 +28,9 @@ async fn at_once(concurrency: &ReadConcurrency) -> usize {
         // It is neither an answer nor a 429, so it changes no limit.
         Err::<(), _>(ApiError::Deadline)
     };
-    join_all((0..200).map(|_| concurrency.run(read))).await;
+    // One namespace has a third of them only.
+    let namespaces = ["team-a", "team-b", "team-c"];
+    join_all((0..201).map(|number| concurrency.run(namespaces[number % 3], read))).await;
     most.into_inner()
 }
 
@@ -37,11 +39,11 @@ async fn at_most_32_reads_are_under_way_half_as_many_after_a_429_and_one_more_af
     let concurrency = ReadConcurrency::default();
     assert_eq!(at_once(&concurrency).await, 32);
     for limit in [16, 8, 4, 2, 1, 1] {
-        concurrency.run(async || Err::<(), _>(throttled())).await.unwrap_err();
+        concurrency.run("team-a", async || Err::<(), _>(throttled())).await.unwrap_err();
         assert_eq!(at_once(&concurrency).await, limit);
     }
     for limit in 2..=40 {
-        concurrency.run(async || Ok(())).await.unwrap();
+        concurrency.run("team-a", async || Ok(())).await.unwrap();
         assert_eq!(at_once(&concurrency).await, limit.min(32));
     }
 }
@@ -54,9 +56,10 @@ async fn a_429_counts_for_reads_that_are_under_way_too_and_a_cancelled_read_retu
         Err::<(), _>(throttled())
     };
     // All of them are under way when the first is refused.
-    join_all((0..32).map(|_| concurrency.run(refused))).await;
+    let namespaces = ["team-a", "team-b", "team-c"];
+    join_all((0..32).map(|number| concurrency.run(namespaces[number % 3], refused))).await;
     assert_eq!(at_once(&concurrency).await, 1);
-    assert!(concurrency.run(std::future::pending::<Result<(), _>>).now_or_never().is_none());
+    assert!(concurrency.run("team-a", std::future::pending::<Result<(), _>>).now_or_never().is_none());
     assert_eq!(at_once(&concurrency).await, 1);
 }
 
@@ -66,13 +69,17 @@ async fn a_429_that_asks_to_wait_delays_every_read_for_so_long() {
     let status = json!({"status": "Failure", "code": 429, "details": {"retryAfterSeconds": 7}});
     let status: kube::core::Status = serde_json::from_value(status).unwrap();
     let refused = ApiError::Kube(Box::new(kube::Error::Api(status.boxed())));
-    concurrency.run(async || Err::<(), _>(refused)).await.unwrap_err();
+    concurrency.run("team-a", async || Err::<(), _>(refused)).await.unwrap_err();
 
     let start = Instant::now();
-    let began = join_all((0..40).map(|_| concurrency.run(async || Ok(start.elapsed())))).await;
+    let began = join_all((0..40).map(|_| concurrency.run("team-a", async || Ok(start.elapsed())))).await;
     let first = began.into_iter().map(Result::unwrap).min().unwrap();
     assert!((7 * SECOND..8 * SECOND).contains(&first), "{first:?}");
-    assert_eq!(concurrency.run(async || Ok(start.elapsed())).await.unwrap(), start.elapsed(), "once");
+    assert_eq!(
+        concurrency.run("team-a", async || Ok(start.elapsed())).await.unwrap(),
+        start.elapsed(),
+        "once"
+    );
 }
 
 /// When each account was read, from the beginning on.
@@ -81,6 +88,11 @@ type Readings = Mutex<HashMap<AccountId, Vec<Duration>>>;
 /// Reads so many accounts again and again for so long, as reconciles do.
 async fn live(healthy: usize, failing: usize, lasts: Duration) -> HashMap<AccountId, Vec<Duration>> {
     let (later, readings) = (LaterReads::default(), Readings::default());
+    let population = |namespace: &str| Population {
+        accounts: healthy + failing,
+        namespaces: 2,
+        neighbors: if namespace == "healthy" { healthy } else { failing },
+    };
     let accounts = |kind: &'static str, count| (0..count).map(move |n| AccountId::new(kind, &n.to_string()));
     let all: Vec<AccountId> = accounts("healthy", healthy).chain(accounts("failing", failing)).collect();
     let granted: HashMap<AccountId, Arc<Notify>> =
@@ -88,11 +100,11 @@ async fn live(healthy: usize, failing: usize, lasts: Duration) -> HashMap<Accoun
     let start = Instant::now();
     let account = |id: AccountId| {
         let (later, readings, granted) = (&later, &readings, Arc::clone(&granted[&id]));
-        let count = all.len();
+        let population = population(&id.namespace);
         async move {
             let mut jitter = fastrand::f64();
             loop {
-                let period = period(&*id.namespace == "failing", count);
+                let period = period(&*id.namespace == "failing", population);
                 tokio::time::sleep(period.mul_f64(jitter)).await;
                 jitter = 0.9 + 0.2 * fastrand::f64();
                 while !later.may_read(&id, ONE) {
@@ -147,6 +159,34 @@ async fn ten_thousand_accounts_share_ten_reads_a_second_and_none_is_left_out() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn however_many_a_namespace_has_that_fail_another_is_read_as_if_it_were_alone() {
+    let readings = live(3, 1200, 600 * SECOND).await;
+    assert!(longest_gap(&readings, "healthy") < 70 * SECOND, "{:?}", longest_gap(&readings, "healthy"));
+    let readings = live(10_000, 3, 600 * SECOND).await;
+    assert!(longest_gap(&readings, "failing") < 20 * SECOND, "{:?}", longest_gap(&readings, "failing"));
+}
+
+#[test]
+fn an_account_is_read_as_seldom_as_the_accounts_of_its_namespace_make_necessary() {
+    let seconds = |accounts, namespaces, neighbors| {
+        period(false, Population { accounts, namespaces, neighbors }).as_secs()
+    };
+    assert_eq!([seconds(480, 1, 480), seconds(10_000, 1, 10_000)], [60, 1250]);
+    // Few in their namespace, beside one with very many; and as many in each.
+    assert_eq!([seconds(10_005, 2, 5), seconds(10_005, 2, 10_000)], [60, 1250]);
+    assert_eq!(seconds(10_000, 100, 100), 1250);
+}
+
+#[tokio::test]
+async fn reads_that_hang_in_one_namespace_do_not_delay_those_of_another() {
+    let concurrency = ReadConcurrency::default();
+    let mut hanging: Vec<_> =
+        (0..1200).map(|_| concurrency.run("tenant", std::future::pending::<Result<(), _>>).boxed()).collect();
+    assert!(hanging.iter_mut().all(|read| read.now_or_never().is_none()));
+    assert!(concurrency.run("team-a", async || Ok(())).now_or_never().is_some());
+}
+
+#[tokio::test(start_paused = true)]
 async fn where_too_many_fail_all_are_read_later_and_none_is_left_out() {
     let lasts = 1000 * SECOND;
     let readings = live(1000, 1000, lasts).await;
@@ -156,16 +196,19 @@ async fn where_too_many_fail_all_are_read_later_and_none_is_left_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_queue_is_served_in_order_and_an_account_that_has_gone_costs_no_read() {
+async fn the_queue_is_served_in_turn_by_namespace_in_order_within_one_and_an_account_that_has_gone_costs_no_read()
+ {
     let later = LaterReads::default();
     let ids: Vec<AccountId> = (0..20).map(|n| AccountId::new("team-a", &n.to_string())).collect();
     let at_once = ids.iter().filter(|id| later.may_read(id, ONE)).count();
     assert_eq!(at_once, 10, "a second's reads may be made at once");
     later.remove(&ids[10]);
+    let other = AccountId::new("team-b", "other");
+    assert!(!later.may_read(&other, ONE));
     let (sender, mut receiver) = mpsc::channel(20);
     let start = Instant::now();
     assert!(tokio::time::timeout(SECOND, later.grant(sender)).await.is_err());
-    for id in &ids[11..] {
+    for id in [&ids[11], &other].into_iter().chain(&ids[12..]) {
         assert_eq!(receiver.recv().await.as_ref(), Some(id));
         assert!(later.may_read(id, ONE), "{id}");
     }
