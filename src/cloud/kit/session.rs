@@ -19,6 +19,8 @@ pub struct Session<T> {
     /// Locked from the login to the response that judges its token: cycles that start together share one login. A
     /// cancelled cycle unlocks it and leaves the token as it was.
     state: Mutex<State<T>>,
+    /// Whether a token that was accepted before is still good, as far as the client knows.
+    is_current: fn(&T) -> bool,
 }
 
 struct State<T> {
@@ -29,14 +31,43 @@ struct State<T> {
 }
 
 impl<T: Clone> Session<T> {
-    /// A session without a token. It goes on with the silence that earlier refusals of the same credentials began.
+    /// A session without a token, for tokens whose end is not known. It goes on with the silence that earlier refusals of
+    /// the same credentials began.
     pub fn new(client: Arc<ClientState>) -> Self {
-        Self { state: Mutex::new(State { token: None, client }) }
+        Self::renewing(client, |_| true)
+    }
+
+    /// The same for tokens with an end: one that is not current is replaced before it is used.
+    pub fn renewing(client: Arc<ClientState>, is_current: fn(&T) -> bool) -> Self {
+        Self { state: Mutex::new(State { token: None, client }), is_current }
+    }
+
+    /// The token for a request in mid-cycle: the one in use, replaced where it is no longer current. Requests that find
+    /// that together share one login.
+    pub async fn token<L>(&self, meter: &AccountMeter, log_in: impl Fn() -> L) -> Result<T, CloudError>
+    where
+        L: Future<Output = Result<T, CloudError>>,
+    {
+        let mut state = self.state.lock().await;
+        if state.client.logins.is_silent() {
+            return Err(CloudError::LoginRejected);
+        }
+        if let Some(token) = state.token.clone().filter(self.is_current) {
+            return Ok(token);
+        }
+        match log_in().await {
+            Err(CloudError::LoginRejected) => Err(state.refused(meter)),
+            Err(error) => Err(error),
+            Ok(token) => {
+                state.token = Some(token.clone());
+                Ok(token)
+            }
+        }
     }
 
     /// Starts a cycle: sends its first request with the token in use, and returns that token with the response.
     ///
-    /// Logs in where there is no token, or where the first request is answered with 401, which ends the old token. A given
+    /// Logs in where there is no current token, or where the first request is answered with 401, which ends the old token. A given
     /// token that needs no login is what `log_in` returns. `LoginRejected` where the login or its token is refused, and
     /// while silent after that.
     pub async fn start<R, L, F>(
@@ -53,7 +84,7 @@ impl<T: Clone> Session<T> {
         if state.client.logins.is_silent() {
             return Err(CloudError::LoginRejected);
         }
-        if let Some(token) = state.token.clone() {
+        if let Some(token) = state.token.clone().filter(self.is_current) {
             match first_request(token.clone()).await {
                 Err(CloudError::Status(401)) => state.token = None,
                 answered => return state.judged(token, answered),

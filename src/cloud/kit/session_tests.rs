@@ -192,3 +192,38 @@ async fn another_session_of_the_same_credentials_goes_on_with_the_silence() {
     assert_eq!(cloud.start(&another).await, REJECTED);
     assert_eq!(cloud.requests(), (2, 2), "the second silence is longer");
 }
+
+/// A session whose first token is not current once it was used.
+fn renewing() -> Session<usize> {
+    Session::renewing(client_state(), |token| *token > 1)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_no_longer_current_is_replaced_before_it_is_used() {
+    let (cloud, session) = (TestCloud::accepting(1), renewing());
+    assert_eq!(cloud.start(&session).await, Ok((1, "page")));
+    cloud.accept(2);
+    assert_eq!(cloud.start(&session).await, Ok((2, "page")));
+    assert_eq!(cloud.requests(), (2, 2), "the first token is not tried again");
+    assert_eq!(cloud.start(&session).await, Ok((2, "page")));
+    assert_eq!(cloud.requests(), (2, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_in_mid_cycle_share_one_login_and_its_refusal_begins_the_silence() {
+    let (cloud, session) = (TestCloud::accepting(1), renewing());
+    let meter = Metrics::new().account("team-a", "acme");
+    cloud.start(&session).await.unwrap();
+    let tokens = join_all((0..10).map(|_| session.token(&meter, || cloud.log_in()))).await;
+    assert!(tokens.iter().all(|token| *token == Ok(2)), "{tokens:?}");
+    assert_eq!(cloud.requests().0, 2);
+
+    let session = renewing();
+    let cloud = TestCloud::accepting(1);
+    cloud.start(&session).await.unwrap();
+    cloud.reject_logins(true);
+    for _ in 0..5 {
+        assert_eq!(session.token(&meter, || cloud.log_in()).await, Err(CloudError::LoginRejected));
+    }
+    assert_eq!(cloud.requests().0, 2, "one refusal, then silence");
+}
