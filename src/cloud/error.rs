@@ -30,6 +30,9 @@ pub enum CloudError {
         /// How long the cloud wants no requests, where it says so.
         retry_after: Option<Duration>,
     },
+    /// What the settings name does not exist, or the credentials may not see it.
+    #[error("the cloud has no {0} of a name in the settings, or the credentials may not see it")]
+    NotVisible(&'static str),
     /// A response with another status than 2xx and 429.
     #[error("the cloud answered with status {0}")]
     Status(u16),
@@ -56,6 +59,11 @@ pub enum Refusal {
     /// The name resolves only to internal addresses, such as loopback, private or link-local ones.
     #[error("its address is private, local or reserved; allow its network with --allow-cidr")]
     PrivateAddress,
+    /// The API names a login server to which credentials must not be sent unless the settings name it.
+    #[error(
+        "its API names a login server outside of the API's own domain; if that is right, name that server in loginEndpoint"
+    )]
+    ForeignLogin,
 }
 
 /// Why there was no complete response.
@@ -101,6 +109,9 @@ pub enum AnswerProblem {
     /// The encoding of the body is broken or unknown.
     #[error("its content encoding is broken")]
     Encoding,
+    /// The cloud says that it lacks what it should hold.
+    #[error("it lacks the measurements, as the cloud cannot read them at the moment")]
+    NoMeasurements,
     /// A redirect, which is never followed.
     #[error("it is a redirect, and redirects are not followed")]
     Redirect,
@@ -129,6 +140,7 @@ impl CloudError {
             | Self::LoginRejected
             | Self::ScopeMissing(_)
             | Self::RateLimited { .. }
+            | Self::NotVisible(_)
             | Self::Answer(_) => self.to_string(),
         }
     }
@@ -136,7 +148,10 @@ impl CloudError {
     /// Whether no other request of the account can succeed now, whatever it is for.
     pub fn concerns_account(&self) -> bool {
         match self {
-            Self::EndpointRefused(_) | Self::LoginRejected | Self::RateLimited { .. } => true,
+            Self::EndpointRefused(_)
+            | Self::LoginRejected
+            | Self::RateLimited { .. }
+            | Self::NotVisible(_) => true,
             // Other requests may need another scope.
             Self::ScopeMissing(_) | Self::Unreachable(_) | Self::Status(_) | Self::Answer(_) => false,
         }
@@ -155,12 +170,14 @@ impl CloudError {
             Self::LoginRejected => "login_rejected",
             Self::ScopeMissing(_) => "scope_missing",
             Self::RateLimited { .. } => "rate_limited",
+            Self::NotVisible(_) => "not_visible",
             Self::Status(_) => "status",
             Self::Answer(AnswerProblem::TooLarge) => "too_large",
             Self::Answer(AnswerProblem::TooDeep) => "too_deep",
             Self::Answer(AnswerProblem::NotJson) => "not_json",
             Self::Answer(AnswerProblem::Shape) => "shape",
             Self::Answer(AnswerProblem::Encoding) => "encoding",
+            Self::Answer(AnswerProblem::NoMeasurements) => "no_measurements",
             Self::Answer(AnswerProblem::Redirect) => "redirect",
             Self::Answer(AnswerProblem::Reported) => "reported",
             Self::Answer(AnswerProblem::PageCycle) => "page_cycle",

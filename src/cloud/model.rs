@@ -94,7 +94,7 @@ impl Collection {
             CloudError::LoginRejected => 0,
             CloudError::EndpointRefused(_) => 1,
             CloudError::RateLimited { .. } => 2,
-            CloudError::ScopeMissing(_) => 3,
+            CloudError::ScopeMissing(_) | CloudError::NotVisible(_) => 3,
             CloudError::Unreachable(_) | CloudError::Status(_) | CloudError::Answer(_) => 4,
         };
         // The first of equals.

@@ -122,9 +122,12 @@ impl Health {
             Self::Failed(CloudError::LoginRejected) => Reason::LoginRejected,
             Self::Failed(CloudError::EndpointRefused(_)) => Reason::EndpointRefused,
             Self::Failed(CloudError::Unreachable(_)) | Self::Overdue => Reason::CloudUnreachable,
-            Self::Failed(CloudError::ScopeMissing(_) | CloudError::Status(_) | CloudError::Answer(_)) => {
-                Reason::CloudError
-            }
+            Self::Failed(
+                CloudError::ScopeMissing(_)
+                | CloudError::NotVisible(_)
+                | CloudError::Status(_)
+                | CloudError::Answer(_),
+            ) => Reason::CloudError,
             Self::Panicked => Reason::InternalError,
         }
     }
@@ -171,6 +174,11 @@ impl Health {
             Self::Failed(error @ CloudError::Unreachable(_)) => format!(
                 "The collection failed: {}. Check the endpoint in spec.provider, DNS and network policies, and \
                  spec.tls if the cloud uses a private CA. Retrying every interval.",
+                error.summary()
+            ),
+            Self::Failed(error @ CloudError::NotVisible(_)) => format!(
+                "The collection failed: {}. Correct the name in spec.provider, or give the user a role there. \
+                 Retrying every interval.",
                 error.summary()
             ),
             Self::Failed(error @ (CloudError::Status(_) | CloudError::Answer(_))) => format!(

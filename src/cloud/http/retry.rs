@@ -69,7 +69,8 @@ fn is_transient(error: &CloudError) -> bool {
         CloudError::EndpointRefused(_)
         | CloudError::LoginRejected
         | CloudError::ScopeMissing(_)
-        | CloudError::RateLimited { .. } => false,
+        | CloudError::RateLimited { .. }
+        | CloudError::NotVisible(_) => false,
     }
 }
 

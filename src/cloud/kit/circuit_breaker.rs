@@ -66,6 +66,7 @@ fn may_be_outage(error: &CloudError) -> bool {
         | CloudError::LoginRejected
         | CloudError::ScopeMissing(_)
         | CloudError::RateLimited { .. }
+        | CloudError::NotVisible(_)
         | CloudError::Status(_) => false,
     }
 }
