@@ -1,5 +1,7 @@
 //! The definition itself.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::*;
@@ -46,9 +48,13 @@ fn each_field_that_people_write_is_explained_in_a_sentence_and_bounded() {
 #[test]
 fn each_optional_field_names_its_default() {
     let spec = &schema()["properties"]["spec"];
+    let mut required = HashSet::new();
     each_field("spec", spec, &mut |path, field| {
+        // An object comes before its fields.
+        let names = field["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        required.extend(names.map(|name| format!("{path}.{name}")));
         let is_leaf = field["properties"].is_null() && !path.ends_with("[]") && !path.ends_with(".*");
-        let is_needed = path.ends_with("secretRef.name") || path.ends_with("SecretRef.name");
+        let is_needed = required.contains(path);
         let is_either_or = path.ends_with("alauda.endpoint") || path.ends_with("alauda.cloud");
         if is_leaf && !is_needed && !is_either_or {
             let text = field["description"].as_str().unwrap_or_default();

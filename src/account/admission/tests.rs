@@ -76,7 +76,10 @@ fn a_copy_of_an_object_under_another_name_is_another_account() {
 #[test]
 fn a_provider_is_needed_and_only_one() {
     let provider = |provider| errors(with("/spec/provider", provider));
-    assert_eq!(provider(json!({})), ["spec.provider: name exactly one provider: alauda"]);
+    assert_eq!(
+        provider(json!({})),
+        [format!("spec.provider: name exactly one provider: {}", Providers::ALL.names())]
+    );
     let two = provider(json!({"alauda": {"cloud": "cn"}, "other": {"token": "x"}}));
     assert_eq!(
         two,
