@@ -63,7 +63,7 @@ pub fn resolve(
     let provider = provider
         .resolve(&spec.provider.settings, &values)
         .map_err(|problem| explain(problem, &id, provider, &keys))?;
-    endpoint::check(&id, provider.endpoint(), &keys, allow)?;
+    endpoint::check(&id, &*provider, &keys, allow)?;
     Ok(Account {
         uid: account.uid().unwrap_or_else(|| id.to_string()),
         connection: Connection { provider, ca_bundle, limits: limits(spec) },

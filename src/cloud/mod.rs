@@ -4,6 +4,7 @@
 //! itself as a [`Provider`] and collects as a [`Cloud`]; what providers share on the wire is in [`http`].
 
 pub mod alauda;
+pub mod cloudfoundry;
 pub mod credentials;
 pub mod error;
 pub mod filter;

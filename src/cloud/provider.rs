@@ -55,6 +55,12 @@ pub trait ProviderAccount: Comparable + Debug + Send + Sync {
     /// The API's base URL.
     fn endpoint(&self) -> &Url;
 
+    /// Whether credentials that are bound to the API at this URL may be sent to every server that the settings name
+    /// besides the API's own. There is none unless the provider says otherwise.
+    fn is_bound_by(&self, _bound: &Url) -> bool {
+        true
+    }
+
     /// Which account at which cloud: equal for all that would collect the same services.
     fn cloud_account(&self) -> String;
 

@@ -1,6 +1,7 @@
 //! The providers that this program has: the one place that lists them.
 
 use super::alauda::AlaudaProvider;
+use super::cloudfoundry::CloudFoundryProvider;
 use super::provider::Provider;
 
 /// A list of providers. Everything that depends on the list takes it as an argument, so that a test can pass another.
@@ -9,7 +10,7 @@ pub struct Providers(&'static [&'static dyn Provider]);
 
 impl Providers {
     /// All providers of this program.
-    pub const ALL: Self = Self(&[&AlaudaProvider]);
+    pub const ALL: Self = Self(&[&AlaudaProvider, &CloudFoundryProvider]);
 
     /// A list of these providers.
     pub const fn new(providers: &'static [&'static dyn Provider]) -> Self {

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::alauda::Alauda;
+use super::cloudfoundry::CloudFoundry;
 use super::provider::SimulatedProvider;
 use super::settings::Settings;
 
 /// Every provider whose cloud can be simulated, in the order in which commands list them.
 pub fn providers() -> Vec<Arc<dyn SimulatedProvider>> {
-    vec![Arc::new(Alauda::default())]
+    vec![Arc::new(Alauda::default()), Arc::new(CloudFoundry::default())]
 }
 
 impl Default for Settings {

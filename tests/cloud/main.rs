@@ -3,6 +3,7 @@
 // clippy.toml lets tests unwrap, but does not see that their helpers are tests as well.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod cloudfoundry;
 mod faults;
 mod guard;
 mod inventory;

@@ -22,6 +22,7 @@ pub(crate) struct Seen {
     /// Path and query.
     pub(crate) path: String,
     pub(crate) authorization: Option<String>,
+    pub(crate) host: Option<String>,
     pub(crate) body: String,
     /// How many requests with this path came before.
     pub(crate) earlier: usize,
@@ -291,20 +292,21 @@ async fn read_request(stream: &mut (impl AsyncBufReadExt + Unpin)) -> Option<See
     stream.read_line(&mut line).await.ok().filter(|read| *read > 0)?;
     let mut words = line.split_whitespace();
     let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
-    let (mut authorization, mut length) = (None, 0);
+    let (mut authorization, mut host, mut length) = (None, None, 0);
     loop {
         let mut line = String::new();
         stream.read_line(&mut line).await.ok().filter(|read| *read > 0)?;
         let Some((name, value)) = line.trim_end().split_once(": ") else { break };
         match &*name.to_ascii_lowercase() {
             "authorization" => authorization = Some(value.to_owned()),
+            "host" => host = Some(value.to_owned()),
             "content-length" => length = value.parse().unwrap(),
             _ => {}
         }
     }
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.ok()?;
-    Some(Seen { method, path, authorization, body: String::from_utf8(body).unwrap(), earlier: 0 })
+    Some(Seen { method, path, authorization, host, body: String::from_utf8(body).unwrap(), earlier: 0 })
 }
 
 /// An account under test, with its own metrics.

@@ -6,6 +6,7 @@
 
 mod another_provider;
 mod api;
+mod cloudfoundry;
 mod drift;
 mod faults;
 mod official;

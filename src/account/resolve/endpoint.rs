@@ -1,23 +1,31 @@
-//! Whether an account's credentials may go to its endpoint: the Secret does not bind them to another one, and the
-//! administrator allows it.
+//! Whether an account's credentials may go to its endpoint, and to a login server of the settings: the Secret does not
+//! bind them to another one, and the administrator allows it.
 
 use url::Url;
 
 use super::super::{AccountId, Problem};
 use super::keys::Keys;
+use crate::cloud::ProviderAccount;
 use crate::cloud::error::Refusal;
 use crate::schema::address::base_url;
 
 /// Checks the endpoint against the Secret's and against the policy.
 pub(super) fn check(
     id: &AccountId,
-    endpoint: &Url,
+    account: &dyn ProviderAccount,
     keys: &Keys<'_>,
     allow: impl Fn(&Url) -> Result<(), Refusal>,
 ) -> Result<(), Problem> {
+    let endpoint = account.endpoint();
     if let Some(bound) = keys.endpoint()? {
         match base_url(&bound) {
-            Some(bound) if is_at_or_below(endpoint, &bound) => {}
+            Some(bound) if is_at_or_below(endpoint, &bound) => {
+                if !account.is_bound_by(&bound) {
+                    return Err(keys.mismatch(
+                        "binds its credentials to an endpoint, and spec.provider names a login server outside of its domain: remove that setting, or use a Secret without the key",
+                    ));
+                }
+            }
             Some(_) => {
                 return Err(keys.mismatch(
                     "binds its credentials to another endpoint than spec.provider has: set spec.provider to that one, or use a Secret with credentials for this one",

@@ -226,6 +226,24 @@ fn a_cloud_of_alaudas_own_stands_for_its_endpoint() {
 }
 
 #[test]
+fn credentials_that_are_bound_to_an_endpoint_do_not_go_to_a_login_server_outside_of_its_domain() {
+    let with_login = |login: &str, bound: Option<&str>| {
+        let endpoint = "https://api.sys.example.com/";
+        let provider = json!({"provider": {"cloudfoundry": {"endpoint": endpoint, "loginEndpoint": login}}});
+        let mut keys = vec![("username", &b"ops"[..]), ("password", b"canary")];
+        keys.extend(bound.map(|bound| ("endpoint", bound.as_bytes())));
+        resolved(&provider, &secret(&keys)).map_err(|problem| {
+            assert!(problem.message.contains("login server"), "{problem}");
+            problem.reason
+        })
+    };
+    let bound = Some("https://api.sys.example.com/");
+    assert!(with_login("https://login.sys.example.com/", bound).is_ok());
+    assert_eq!(with_login("https://evil.example/", bound).unwrap_err(), Reason::EndpointMismatch);
+    assert!(with_login("https://login.example.com/", None).is_ok(), "nothing is bound");
+}
+
+#[test]
 fn an_endpoint_that_the_administrator_does_not_allow_is_refused_before_anything_is_sent() {
     let refuse = |endpoint: &Url| {
         assert_eq!(endpoint.as_str(), "https://caas.example.com/v1/");
@@ -261,8 +279,9 @@ fn an_endpoint_that_an_older_definition_let_through_is_refused() {
 #[test]
 fn a_provider_or_settings_of_another_version_are_named_and_not_collected() {
     let mut account = account(&json!({}));
+    let known = format!("name one of {}, or upgrade the operator.", Providers::ALL.names());
     for (name, settings, says) in [
-        ("other", json!({"token": "canary"}), "name one of alauda, or upgrade the operator."),
+        ("other", json!({"token": "canary"}), &*known),
         ("alauda", json!({"endpoint": 7}), "spec.provider.alauda of CaasAccount team-a/acme cannot be read"),
         (
             "alauda",

@@ -1,0 +1,219 @@
+//! What Cloud Foundry says of itself as a provider, and how its settings and a Secret become an account.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::Schema;
+use secrecy::ExposeSecret;
+use serde_json::Value;
+use url::Url;
+
+use super::credentials::{CloudFoundryCredentials, Grant};
+use super::login::may_log_in_at;
+use super::settings::{CloudFoundrySpec, EntityName, is_name};
+use super::{CloudFoundry, Settings};
+use crate::cloud::Cloud;
+use crate::cloud::error::Refusal;
+use crate::cloud::http::AccountClient;
+use crate::cloud::provider::{Provider, ProviderAccount, ResolveProblem};
+use crate::cloud::secret::{KeyProblem, KeySets, SecretKey, SecretValues};
+use crate::schema::{self, address};
+
+const USERNAME: SecretKey = SecretKey::line("username");
+const PASSWORD: SecretKey = SecretKey::text("password");
+const CLIENT_ID: SecretKey = SecretKey::line("clientId");
+const CLIENT_SECRET: SecretKey = SecretKey::text("clientSecret");
+
+/// Cloud Foundry's API, version 3.
+pub struct CloudFoundryProvider;
+
+/// An account at an installation of Cloud Foundry.
+#[derive(Debug, Clone, PartialEq, Hash)]
+pub struct CloudFoundryAccount {
+    /// Where, and which applications.
+    pub settings: Settings,
+    /// As whom.
+    pub credentials: CloudFoundryCredentials,
+}
+
+impl Provider for CloudFoundryProvider {
+    fn name(&self) -> &'static str {
+        "cloudfoundry"
+    }
+
+    fn title(&self) -> &'static str {
+        "Cloud Foundry"
+    }
+
+    fn settings(&self) -> Schema {
+        schema::of::<CloudFoundrySpec>()
+    }
+
+    fn secret_keys(&self) -> KeySets {
+        &[&[USERNAME, PASSWORD], &[CLIENT_ID, CLIENT_SECRET]]
+    }
+
+    fn default_interval(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+
+    fn status_words(&self) -> &'static [&'static str] {
+        super::STATUS_WORDS
+    }
+
+    fn resolve(
+        &self,
+        settings: &Value,
+        secret: &SecretValues,
+    ) -> Result<Arc<dyn ProviderAccount>, ResolveProblem> {
+        let spec: CloudFoundrySpec = serde_json::from_value(settings.clone()).map_err(|_| unreadable())?;
+        let login_endpoint = spec.login_endpoint.as_deref().map(login_endpoint).transpose()?;
+        let settings = Settings {
+            endpoint: address::base_url(&spec.endpoint).ok_or(Refusal::NotAnEndpoint)?,
+            organizations: names("organizations", spec.organizations)?,
+            spaces: names("spaces", spec.spaces)?,
+            label_selector: spec.label_selector,
+            login_endpoint,
+            login_origin: spec.login_origin,
+        };
+        Ok(Arc::new(CloudFoundryAccount { settings, credentials: credentials(secret)? }))
+    }
+}
+
+impl ProviderAccount for CloudFoundryAccount {
+    fn provider(&self) -> &'static dyn Provider {
+        &CloudFoundryProvider
+    }
+
+    fn endpoint(&self) -> &Url {
+        &self.settings.endpoint
+    }
+
+    fn is_bound_by(&self, bound: &Url) -> bool {
+        // Whoever may edit the account but not read its Secret must not have the password sent elsewhere.
+        self.settings.login_endpoint.as_ref().is_none_or(|login| may_log_in_at(bound, login))
+    }
+
+    fn cloud_account(&self) -> String {
+        let Settings { endpoint, organizations, spaces, label_selector, .. } = &self.settings;
+        // Another user may see other spaces.
+        let name = &self.credentials.name;
+        format!("cloudfoundry {endpoint} {name:?} {organizations:?} {spaces:?} {label_selector:?}")
+    }
+
+    fn connect(&self, client: AccountClient) -> Arc<dyn Cloud> {
+        Arc::new(CloudFoundry::new(self.settings.clone(), self.credentials.clone(), client))
+    }
+}
+
+fn unreadable() -> ResolveProblem {
+    let advice = "cannot be read: write it as kubectl explain caas.spec.provider.cloudfoundry describes it";
+    ResolveProblem::Setting { field: "", advice: advice.to_owned() }
+}
+
+fn login_endpoint(text: &str) -> Result<Url, ResolveProblem> {
+    address::base_url(text).ok_or_else(|| ResolveProblem::Setting {
+        field: "loginEndpoint",
+        advice: "is no base URL: write an http:// or https:// URL with a host and without user, query and fragment"
+            .to_owned(),
+    })
+}
+
+fn names(field: &'static str, names: Vec<EntityName>) -> Result<Vec<String>, ResolveProblem> {
+    let mut names: Vec<String> = names.into_iter().map(|EntityName(name)| name).collect();
+    if !names.iter().all(|name| is_name(name)) {
+        let advice = "has a name that is empty, or has a comma or a control character: write the names as cf shows them";
+        return Err(ResolveProblem::Setting { field, advice: advice.to_owned() });
+    }
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+/// The first pair of keys that is complete; else what is missing of the first that is begun.
+fn credentials(secret: &SecretValues) -> Result<CloudFoundryCredentials, KeyProblem> {
+    let sets = [(Grant::Password, USERNAME, PASSWORD), (Grant::ClientCredentials, CLIENT_ID, CLIENT_SECRET)];
+    let has = |key: SecretKey| !matches!(secret.get(key.name), Ok(None));
+    let complete = sets.iter().find(|(_, name, secret)| has(*name) && has(*secret));
+    let (grant, name, password) = complete
+        .or_else(|| sets.iter().find(|(_, name, secret)| has(*name) || has(*secret)))
+        .unwrap_or(&sets[0]);
+    Ok(CloudFoundryCredentials {
+        grant: *grant,
+        name: secret.require(name.name)?.expose_secret().to_owned(),
+        secret: secret.require(password.name)?.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn resolve(settings: &Value, keys: &[(&str, &str)]) -> Result<CloudFoundryAccount, String> {
+        let find =
+            |key: &str| keys.iter().find(|(name, _)| *name == key).map(|(_, value)| Some(value.as_bytes()));
+        let values = SecretValues::read(CloudFoundryProvider.secret_keys(), find);
+        let account =
+            CloudFoundryProvider.resolve(settings, &values).map_err(|problem| problem.to_string())?;
+        let account: &dyn std::any::Any = &*account;
+        Ok(account.downcast_ref::<CloudFoundryAccount>().unwrap().clone())
+    }
+
+    const USER: [(&str, &str); 2] = [("username", "ops"), ("password", "canary")];
+
+    #[test]
+    fn settings_are_checked_and_normalized() {
+        let settings = json!({
+            "endpoint": "https://api.sys.example.com", "organizations": ["b", "a", "b"], "spaces": ["prod"],
+            "loginEndpoint": "https://login.example.com", "loginOrigin": "corp", "labelSelector": "env=prod",
+        });
+        let account = resolve(&settings, &USER).unwrap();
+        assert_eq!(account.settings.endpoint.as_str(), "https://api.sys.example.com/");
+        assert_eq!(account.settings.organizations, ["a", "b"]);
+        assert_eq!(account.settings.login_endpoint.unwrap().as_str(), "https://login.example.com/");
+        for (field, value, says) in [
+            ("endpoint", json!("api.sys.example.com"), "endpoint is refused"),
+            ("loginEndpoint", json!("login"), "loginEndpoint is no base URL"),
+            ("organizations", json!(["a,b"]), "organizations has a name"),
+            ("spaces", json!([""]), "spaces has a name"),
+            ("spaces", json!("prod"), "cannot be read"),
+        ] {
+            let mut wrong = settings.clone();
+            wrong[field] = value;
+            let problem = resolve(&wrong, &USER).unwrap_err();
+            assert!(problem.contains(says), "{field}: {problem}");
+        }
+    }
+
+    #[test]
+    fn a_complete_pair_of_keys_decides_how_to_log_in() {
+        let settings = json!({"endpoint": "https://api.sys.example.com"});
+        let client = [("clientId", "exporter"), ("clientSecret", "canary")];
+        for (keys, grant) in [
+            (&USER[..], Grant::Password),
+            (&client[..], Grant::ClientCredentials),
+            (&[USER[0], client[0], client[1]][..], Grant::ClientCredentials),
+            (&[USER[0], USER[1], client[0]][..], Grant::Password),
+        ] {
+            let account = resolve(&settings, keys).unwrap();
+            assert_eq!(account.credentials.grant, grant);
+            assert!(!format!("{account:?}").contains("canary"));
+        }
+        assert_eq!(resolve(&settings, &client[..1]).unwrap_err(), "key clientSecret: Add the key");
+        assert_eq!(resolve(&settings, &[]).unwrap_err(), "key username: Add the key");
+    }
+
+    #[test]
+    fn accounts_that_would_collect_the_same_are_equal_and_others_are_not() {
+        let of = |spaces: Value, keys: &[(&str, &str)]| {
+            let settings = json!({"endpoint": "https://api.sys.example.com", "spaces": spaces});
+            resolve(&settings, keys).unwrap().cloud_account()
+        };
+        assert_eq!(of(json!(["a", "b"]), &USER), of(json!(["b", "a"]), &USER));
+        assert_ne!(of(json!(["a"]), &USER), of(json!(["a"]), &[("username", "x"), ("password", "y")]));
+        assert_ne!(of(json!([]), &USER), of(json!([]), &[("username", "other"), ("password", "canary")]));
+        assert!(!of(json!([]), &USER).contains("canary"));
+    }
+}
