@@ -103,14 +103,18 @@ impl SourceFile {
     }
 }
 
-/// Finds the files that are not compiled for tests alone, which have `tests` at the end of their names.
+/// Finds the files that are not compiled for tests alone: neither they nor a folder above them has a name that ends in
+/// `tests`.
 fn find_rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("a folder of src") {
         let path = entry.expect("an entry of src").path();
         let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if stem.ends_with("tests") {
+            continue;
+        }
         if path.is_dir() {
             find_rust_files(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") && !stem.ends_with("tests") {
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
             found.push(path);
         }
     }

@@ -9,6 +9,7 @@ use reqwest::{Response, StatusCode};
 use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
+use super::account_limits::AccountLimits;
 use super::client_state::ClientState;
 use super::clients::Client;
 use super::global_limits::{AccountQuota, BodyPermit, RequestPermit};
@@ -20,18 +21,6 @@ use super::{body, reset};
 use crate::cloud::CloudError;
 use crate::cloud::error::{AnswerProblem, Unreachable};
 use crate::telemetry::AccountMeter;
-
-/// How many requests one account may send, and how long each may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct AccountLimits {
-    /// The longest that one request may take, counted from when it is first sent. Includes its retries and their waits, not
-    /// the wait for its first turn.
-    pub request_timeout: Duration,
-    /// Requests in flight at once.
-    pub max_concurrent: usize,
-    /// Requests a second.
-    pub requests_per_second: u32,
-}
 
 /// The client of one account. Shares connections with all accounts, and its rate with those of the same token or user
 /// where their cloud publishes a limit.

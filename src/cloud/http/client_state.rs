@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::account::AccountLimits;
+use super::account_limits::AccountLimits;
 use super::budget::RequestBudget;
 
 /// The silence after the first refused login. Each further one doubles it.
@@ -22,7 +22,7 @@ pub struct ClientState {
 }
 
 impl ClientState {
-    /// Of a connection with these limits that was never used.
+    /// The state of a connection with these limits that was never used.
     pub fn new(limits: AccountLimits) -> Self {
         Self {
             budget: RequestBudget::new(limits.requests_per_second, limits.max_concurrent),

@@ -2,6 +2,7 @@
 //! trusted ([`tls`]), how much of an answer is taken ([`body`]), retries, rates and concurrency. Knows no provider.
 
 pub mod account;
+mod account_limits;
 pub mod body;
 mod budget;
 mod client_state;
@@ -17,7 +18,8 @@ pub mod tls;
 
 use std::sync::Arc;
 
-pub use account::{AccountClient, AccountLimits};
+pub use account::AccountClient;
+pub use account_limits::AccountLimits;
 pub use client_state::{ClientState, RefusedLogins};
 pub use clients::ClientProblem;
 pub use global_limits::Capacity;
