@@ -117,6 +117,8 @@ reasons! {
     PartiallyCollected: Collecting = false,
     /// There are more series than `metrics.maxSeries`.
     TooManySeries: Collecting = false,
+    /// What the account needs does not fit into the memory that all accounts share.
+    TooLarge: Collecting = false,
     /// The operator failed while it processed the collection, which is a bug.
     InternalError: Collecting = false,
     /// `spec.suspend` is true.

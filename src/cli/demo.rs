@@ -19,6 +19,7 @@ use crate::account::AccountId;
 use crate::account::admission::Admission;
 use crate::cloud::Providers;
 use crate::cloud::http::Policy;
+use crate::limits::ProcessLimits;
 use crate::server::{AllowedHosts, ListenError};
 use crate::simulator::{
     Demo, Running, Settings, SimulatedProvider, Simulator, StartError, command_line, providers,
@@ -91,7 +92,8 @@ pub(super) async fn run(args: Args) -> Result<(), DemoError> {
     let clouds = start_clouds(&args).await?;
     let manifests = manifests_of(&clouds);
     let folder = write(&manifests)?;
-    let (runtime, _) = Runtime::new(policy(clouds.iter().map(|cloud| reachable(cloud.running.addr).ip())));
+    let addresses = clouds.iter().map(|cloud| reachable(cloud.running.addr).ip());
+    let (runtime, _) = Runtime::new(policy(addresses), ProcessLimits::default());
     let accounts = accounts(&manifests);
     let greeting = greeting(&clouds, folder.path(), listeners.address(), accounts.first());
     let greeted = greet_when_collected(&runtime, &accounts, greeting, &stop);

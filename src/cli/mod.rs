@@ -4,6 +4,7 @@ mod check;
 mod crd;
 #[cfg(feature = "simulator")]
 mod demo;
+mod memory;
 mod options;
 mod run;
 mod runtime;

@@ -13,6 +13,7 @@ use kube::config::{InferConfigError, KubeConfigOptions};
 use thiserror::Error;
 use tokio::sync::watch;
 
+use super::memory::MemoryOptions;
 use super::options::{HostOptions, List, PolicyOptions};
 use super::runtime::{Listeners, Runtime, alongside};
 use super::signals::stop_token;
@@ -62,6 +63,8 @@ pub(super) struct Args {
     hosts: HostOptions,
     #[command(flatten)]
     policy: PolicyOptions,
+    #[command(flatten)]
+    memory: MemoryOptions,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -117,7 +120,7 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
     let namespaces: Vec<String> = List::values(args.namespaces).map(|Label(name)| name).collect();
     let client = controller::client(config).map_err(Box::new)?;
     let listeners = Listeners::bind(args.listen, Some(args.listen_health), allowed_hosts).await?;
-    let (runtime, transitions) = Runtime::new(args.policy.policy());
+    let (runtime, transitions) = Runtime::new(args.policy.policy(), args.memory.limits());
     let settings = Settings {
         client,
         scopes: Scope::of(&namespaces),

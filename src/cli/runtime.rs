@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use crate::account::AccountId;
 use crate::cloud::http::{Http, Policy};
 use crate::collector::{HttpClouds, Registry, Supervisor, Transition};
+use crate::limits::ProcessLimits;
 use crate::server::{self, AllowedHosts, Bound, ListenError, Liveness, Readiness};
 use crate::telemetry::Metrics;
 
@@ -58,12 +59,12 @@ impl Listeners {
 
 impl Runtime {
     /// A runtime without accounts, and the transitions that its collectors will report.
-    pub(super) fn new(policy: Policy) -> (Self, mpsc::Receiver<Transition>) {
+    pub(super) fn new(policy: Policy, limits: ProcessLimits) -> (Self, mpsc::Receiver<Transition>) {
         let (registry, metrics) = (Arc::new(Registry::default()), Metrics::new());
-        let clouds = HttpClouds::new(Http::new(policy.clone()), Arc::clone(&metrics));
+        let clouds = HttpClouds::new(Http::new(policy.clone()).within(limits.clone()), Arc::clone(&metrics));
         let (sender, transitions) = mpsc::channel(TRANSITIONS);
         let supervisor =
-            Supervisor::new(Arc::new(clouds), Arc::clone(&registry), Arc::clone(&metrics), sender);
+            Supervisor::within(limits, Arc::new(clouds), Arc::clone(&registry), Arc::clone(&metrics), sender);
         let runtime = Self {
             registry,
             metrics,

@@ -12,6 +12,7 @@ use tokio::sync::watch::channel as watch_channel;
 use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
 
+use super::memory::MemoryOptions;
 use super::options::{HostOptions, PolicyOptions};
 use super::runtime::{Listeners, Runtime, alongside};
 use super::signals::stop_token;
@@ -52,6 +53,8 @@ pub(super) struct Args {
     hosts: HostOptions,
     #[command(flatten)]
     policy: PolicyOptions,
+    #[command(flatten)]
+    memory: MemoryOptions,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -96,12 +99,13 @@ pub(super) async fn run(args: Args) -> Result<(), StandaloneError> {
     if let Some(environment) = args.environment() {
         let (account, policy) = single_account(&environment, policy)?;
         let listeners = Listeners::bind(args.listen, args.listen_health, allowed_hosts).await?;
-        run_single_account(account, policy, listeners, stop).await;
+        let (runtime, _) = Runtime::new(policy, args.memory.limits());
+        run_single_account(&runtime, account, listeners, stop).await;
         return Ok(());
     }
     let folder = args.manifests.ok_or(StandaloneError::Nothing)?;
     let listeners = Listeners::bind(args.listen, args.listen_health, allowed_hosts).await?;
-    let (runtime, _) = Runtime::new(policy);
+    let (runtime, _) = Runtime::new(policy, args.memory.limits());
     from_folder(&runtime, folder, listeners, stop).await
 }
 
@@ -146,8 +150,12 @@ fn is_local(url: &Url) -> bool {
     }
 }
 
-async fn run_single_account(account: Account, policy: Policy, listeners: Listeners, stop: CancellationToken) {
-    let (runtime, _) = Runtime::new(policy);
+async fn run_single_account(
+    runtime: &Runtime,
+    account: Account,
+    listeners: Listeners,
+    stop: CancellationToken,
+) {
     let id = account.id.clone();
     tracing::info!(address = %listeners.address(), endpoint = %account.connection.provider.endpoint(), "serving /metrics");
     runtime.supervisor.put(account);

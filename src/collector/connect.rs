@@ -69,7 +69,8 @@ impl Connect for HttpClouds {
                 CloudError::from(Unreachable::Tls)
             },
         )?;
-        let client = client.with_state(history.state(account));
+        let memory = self.http.process().memory.holder(&account.id.namespace, &account.id.name);
+        let client = client.with_state(history.state(account)).charging(memory);
         Ok(provider.connect(match provider.published_limits() {
             Some(published) => self.http.limited(client, &published),
             None => client,

@@ -27,12 +27,16 @@ use crate::account::{Account, Exposition};
 use crate::cloud::CloudError;
 use crate::exposition::Rendered;
 use crate::exposition::values::{AccountGauges, AccountValues};
-use crate::limits::{Shares, Workers};
+use crate::limits::workers::aside;
+use crate::limits::{Holder, OverBudget, ProcessLimits, Shares};
 use crate::telemetry::{AccountMeter, Metrics};
 
 /// How many first cycles are under way at once. Later ones are spread over the interval; the first ones would all
 /// start together, which more than doubles the memory of 1,000 accounts. At 200 ms a cycle 10,000 accounts take 42 s.
 const FIRST_CYCLES: usize = 48;
+
+/// So many services and instances are merged on the thread that received them: it takes less than a millisecond.
+const AT_ONCE: usize = 256;
 
 /// How long a first cycle keeps others waiting: clouds that hang must not delay those that respond.
 const FIRST_CYCLE_COUNTS_FOR: Duration = Duration::from_secs(2);
@@ -45,17 +49,20 @@ pub(super) struct Shared {
     pub(super) transitions: mpsc::Sender<Transition>,
     pub(super) renders: RenderPool,
     pub(super) first_cycles: Arc<Shares>,
+    pub(super) limits: ProcessLimits,
 }
 
 impl Shared {
     pub(super) fn new(
+        limits: ProcessLimits,
         connect: Arc<dyn Connect>,
         registry: Arc<Registry>,
         metrics: Arc<Metrics>,
         transitions: mpsc::Sender<Transition>,
     ) -> Self {
-        let (renders, first_cycles) = (RenderPool::new(Workers::default()), Shares::in_turn(FIRST_CYCLES));
-        Self { connect, registry, metrics, transitions, renders, first_cycles }
+        let (renders, first_cycles) =
+            (RenderPool::new(limits.workers.clone()), Shares::in_turn(FIRST_CYCLES));
+        Self { connect, registry, metrics, transitions, renders, first_cycles, limits }
     }
 }
 
@@ -66,6 +73,8 @@ pub(super) struct Cycles<'a> {
     /// The account as it is wanted, which differs from `account` at most in what does not concern its collection.
     pub(super) desired: watch::Receiver<Arc<Account>>,
     pub(super) meter: AccountMeter,
+    /// What the account's memory is charged to.
+    pub(super) memory: Holder,
 }
 
 impl Cycles<'_> {
@@ -134,10 +143,27 @@ impl Cycles<'_> {
         ended
     }
 
-    /// Queries the cloud, merges what it returned, and drops what is stale.
+    /// Queries the cloud, merges what it returned, and drops what is stale. Nothing is asked while what came of it would
+    /// not fit into the memory.
     async fn collect(&self, state: &mut CollectorState) -> Health {
+        if let Err(over) = self.memory.admit() {
+            return Health::TooLarge(over);
+        }
         let result = match state.cloud.clone() {
-            Ok(cloud) => self.meanwhile(state, cloud.collect(&self.account.selection)).await,
+            Ok(cloud) => {
+                let collecting = cloud.collect(&self.account.selection);
+                let collecting = async {
+                    tokio::select! {
+                        result = collecting => Some(result),
+                        // Dropped, what the cycle has listed so far is gone as well.
+                        () = self.memory.cut() => None,
+                    }
+                };
+                match self.meanwhile(state, collecting).await {
+                    Some(result) => result,
+                    None => return self.cut(state),
+                }
+            }
             Err(error) => Err(error),
         };
         let health = match result {
@@ -145,7 +171,16 @@ impl Cycles<'_> {
                 self.count_errors(collection.errors());
                 let (failures, first) = collection.failures();
                 let health = Health::of_collection(failures, first);
-                state.values.merge(&collection, Instant::now());
+                let mut merge = || state.values.merge(&collection, Instant::now());
+                if collection.services.len() > AT_ONCE {
+                    self.shared.limits.workers.of(&self.account.id.namespace).run(merge).await;
+                } else {
+                    merge();
+                }
+                drop(collection);
+                if !self.keep(state, 0) {
+                    return self.cut(state);
+                }
                 health
             }
             Err(error) => {
@@ -158,8 +193,21 @@ impl Cycles<'_> {
         health
     }
 
-    /// Waits for something. What is due meanwhile is done: stale values are dropped, a changed exposition is rendered,
-    /// an outcome that has lasted is reported.
+    /// Charges what is kept between cycles, with bodies of so many bytes. `false` where it does not fit.
+    fn keep(&self, state: &mut CollectorState, bodies: usize) -> bool {
+        let bytes = state.values.bytes() + bodies;
+        state.kept.get_or_insert_with(|| self.memory.charge()).resize(bytes).is_ok()
+    }
+
+    /// Drops what does not fit into the memory.
+    fn cut(&self, state: &mut CollectorState) -> Health {
+        state.drop_values(self.account);
+        let budget = self.shared.limits.memory.bytes();
+        Health::TooLarge(self.memory.is_cut().unwrap_or(OverBudget { needed: budget, budget }))
+    }
+
+    /// Waits for something. What is due meanwhile is done: stale values are dropped, and all where others need the memory, a
+    /// changed exposition is rendered, an outcome that has lasted is reported.
     async fn meanwhile<T>(&self, state: &mut CollectorState, awaited: impl Future<Output = T>) -> T {
         let mut awaited = pin!(awaited);
         loop {
@@ -169,6 +217,11 @@ impl Cycles<'_> {
                 // What comes at the last moment comes in time.
                 biased;
                 result = &mut awaited => return result,
+                () = self.memory.cut(), if state.kept.is_some() => {
+                    state.health = self.cut(state);
+                    state.gauges.up = false;
+                    self.publish(state).await;
+                }
                 exposition = self.exposition_changed(state.exposition) => {
                     if state.was_collected() {
                         state.last_reported.restart();
@@ -208,10 +261,28 @@ impl Cycles<'_> {
     async fn publish(&self, state: &mut CollectorState) -> Option<(Health, (usize, usize))> {
         let permit = self.shared.renders.permit(&self.account.id.namespace).await;
         let exposition = self.desired.borrow().exposition;
-        let mut rendered = match catch_unwind(AssertUnwindSafe(|| state.account_values(self.account))) {
+        let values = || catch_unwind(AssertUnwindSafe(|| state.account_values(self.account)));
+        let values = if state.values.len() > AT_ONCE { aside(values) } else { values() };
+        let mut rendered = match values {
             Ok(values) => permit.render(values, options(&exposition)).await,
             Err(_) => Err(RenderFailed),
         };
+        if let Ok((_, made)) = &rendered
+            && state.kept.is_some()
+            && !self.keep(state, made.bodies.each().map(|(_, body)| body.gzip.len()).sum())
+        {
+            drop(rendered);
+            state.health = self.cut(state);
+            state.gauges.up = false;
+            let own = state.account_values(self.account);
+            rendered = self
+                .shared
+                .renders
+                .permit(&self.account.id.namespace)
+                .await
+                .render(own, options(&exposition))
+                .await;
+        }
         // Not before: a change of the account may cancel the rendering, and what is not rendered is still wanted.
         state.exposition = exposition;
         if rendered.is_ok() {

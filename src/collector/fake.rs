@@ -24,7 +24,7 @@ use crate::cloud::model::{
 };
 use crate::cloud::{Cloud, CloudError, Collection, Credentials, ProviderAccount, ServiceFilter};
 use crate::exposition::values::ServiceEntry;
-use crate::limits::Workers;
+use crate::limits::{ProcessLimits, Workers};
 use crate::telemetry::{AccountMeter, Metrics};
 
 /// How long one cycle takes, and its result.
@@ -123,11 +123,27 @@ impl Fixture {
         renders: RenderPool,
         outcome: impl Fn(u64) -> Outcome + Send + Sync + 'static,
     ) -> Self {
+        Self::with(ProcessLimits::default(), renders, outcome)
+    }
+
+    /// One within other limits.
+    pub(super) fn within(
+        limits: ProcessLimits,
+        outcome: impl Fn(u64) -> Outcome + Send + Sync + 'static,
+    ) -> Self {
+        Self::with(limits, RenderPool::new(Workers::default()), outcome)
+    }
+
+    fn with(
+        limits: ProcessLimits,
+        renders: RenderPool,
+        outcome: impl Fn(u64) -> Outcome + Send + Sync + 'static,
+    ) -> Self {
         let clouds = FakeClouds::new(outcome);
         let (registry, metrics) = (Arc::new(Registry::default()), Metrics::new());
         let (sender, transitions) = mpsc::channel(16);
         let connect = Arc::new(Connector(Arc::clone(&clouds)));
-        let shared = Shared::new(connect, Arc::clone(&registry), Arc::clone(&metrics), sender);
+        let shared = Shared::new(limits, connect, Arc::clone(&registry), Arc::clone(&metrics), sender);
         let supervisor = Supervisor::sharing(Shared { renders, ..shared });
         Self { supervisor, registry, metrics, transitions, clouds }
     }
@@ -162,7 +178,8 @@ impl Fixture {
             if let Some(snapshot) = newest.as_ref().filter(|snapshot| what(snapshot)) {
                 return Arc::clone(snapshot);
             }
-            assert!(Instant::now() < deadline, "not within a day: {newest:?}");
+            let outcome = newest.as_ref().map(|snapshot| (snapshot.health.clone(), snapshot.counts()));
+            assert!(Instant::now() < deadline, "not within a day: {outcome:?}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::api::Reason;
 use crate::cloud::CloudError;
+use crate::limits::OverBudget;
 use crate::schema;
 
 /// The outcome of the newest cycle.
@@ -39,6 +40,8 @@ pub enum Health {
         /// How many are left out.
         dropped: u64,
     },
+    /// What the account needs does not fit into the memory that all accounts share; its values were dropped.
+    TooLarge(OverBudget),
     /// The cycle failed as a whole.
     Failed(CloudError),
     /// The cycle after a successful one has been under way for so long that all its values are stale.
@@ -86,7 +89,7 @@ impl Health {
             | Self::Stretched { .. }
             | Self::Partial { .. }
             | Self::TooManySeries { .. } => true,
-            Self::Pending | Self::Failed(_) | Self::Overdue | Self::Panicked => false,
+            Self::Pending | Self::TooLarge(_) | Self::Failed(_) | Self::Overdue | Self::Panicked => false,
         }
     }
 
@@ -105,6 +108,7 @@ impl Health {
             | Self::SharedLabels { .. }
             | Self::Stretched { .. }
             | Self::TooManySeries { .. }
+            | Self::TooLarge(_)
             | Self::Overdue
             | Self::Panicked => None,
         }
@@ -116,6 +120,7 @@ impl Health {
             Self::Pending => Reason::Pending,
             Self::Collected | Self::SharedLabels { .. } | Self::Stretched { .. } => Reason::Collected,
             Self::TooManySeries { .. } => Reason::TooManySeries,
+            Self::TooLarge(_) => Reason::TooLarge,
             Self::Partial { first: CloudError::RateLimited { .. }, .. }
             | Self::Failed(CloudError::RateLimited { .. }) => Reason::RateLimited,
             Self::Partial { .. } => Reason::PartiallyCollected,
@@ -150,6 +155,14 @@ impl Health {
             Self::TooManySeries { limit, .. } => format!(
                 "The account has more than {limit} series and the newest are left out. Raise \
                  spec.metrics.maxSeries or exclude services in spec.services."
+            ),
+            Self::TooLarge(OverBudget { needed, budget }) => format!(
+                "The account needs more than {} MiB of the {} MiB of memory that all accounts share, so it is not \
+                 collected and its series are gone. Exclude services in spec.services, or have the operator given a larger \
+                 memory limit. Retrying every interval.",
+                // Rounded down, since it differs a little each time.
+                needed.saturating_sub(1) >> 20 >> 3 << 3,
+                budget >> 20
             ),
             Self::Partial { first: CloudError::RateLimited { .. }, .. }
             | Self::Failed(CloudError::RateLimited { .. }) => {
@@ -221,6 +234,7 @@ mod tests {
             (Health::Pending, Reason::Pending),
             (Health::Collected, Reason::Collected),
             (Health::TooManySeries { limit: 10, dropped: 3 }, Reason::TooManySeries),
+            (Health::TooLarge(OverBudget { needed: 9, budget: 8 }), Reason::TooLarge),
             (Health::of_collection(2, Some(&CloudError::Status(500))), Reason::PartiallyCollected),
             (Health::of_collection(2, Some(&CloudError::LoginRejected)), Reason::LoginRejected),
             (

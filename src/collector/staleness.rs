@@ -46,6 +46,22 @@ impl StalenessPolicy {
     }
 }
 
+/// Bytes of a service besides texts, labels and values: here, in the snapshot, and as a line. A list has room for twice as
+/// many, and the allocator takes some 16 bytes a piece.
+const SERVICE_BYTES: usize = size_of::<ServiceFacts>()
+    + 2 * (size_of::<RetainedService>() + size_of::<ServiceEntry>())
+    + 12 * ALLOCATION
+    + LINE;
+/// The same of an instance.
+const INSTANCE_BYTES: usize = size_of::<InstanceFacts>()
+    + 2 * (size_of::<RetainedInstance>() + size_of::<InstanceEntry>())
+    + 5 * ALLOCATION
+    + LINE;
+/// What the allocator takes for itself.
+const ALLOCATION: usize = 16;
+/// A line's name and value.
+const LINE: usize = 64;
+
 /// The values of one account that are not stale.
 #[derive(Debug)]
 pub(super) struct RetainedValues {
@@ -103,6 +119,30 @@ impl RetainedValues {
     /// How many label values were cut since the last call.
     pub(super) fn take_cut_labels(&mut self) -> u64 {
         std::mem::take(&mut self.cut_labels)
+    }
+
+    /// How many services and instances there are.
+    pub(super) fn len(&self) -> usize {
+        self.services.iter().map(|service| 1 + service.instances.len()).sum()
+    }
+
+    /// The memory that the values take here, in the snapshot made of them and, as lines of one family, while they are
+    /// rendered. In bytes; some more rather than less.
+    pub(super) fn bytes(&self) -> usize {
+        let instance = |instance: &RetainedInstance| {
+            INSTANCE_BYTES
+                + instance.facts.text_bytes()
+                + 2 * instance.labels.as_str().len()
+                + instance.sample.bytes()
+        };
+        let service = |service: &RetainedService| {
+            SERVICE_BYTES
+                + service.facts.text_bytes()
+                + 2 * service.labels.as_str().len()
+                + service.sample.bytes()
+                + service.instances.iter().map(instance).sum::<usize>()
+        };
+        self.services.iter().map(service).sum()
     }
 
     /// Whether nothing is left of the results of all cycles.

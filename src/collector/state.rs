@@ -17,6 +17,7 @@ use crate::account::{Account, Exposition, Schedule};
 use crate::cloud::{Cloud, CloudError};
 use crate::exposition::Options;
 use crate::exposition::values::{AccountGauges, AccountValues};
+use crate::limits::Charge;
 
 /// The state of one account's collection.
 pub(super) struct CollectorState {
@@ -36,6 +37,8 @@ pub(super) struct CollectorState {
     pub(super) exposition: Exposition,
     /// When the newest values were rendered last: a render that fails leaves the bodies before it.
     pub(super) rendered_at: Option<Instant>,
+    /// The memory that the values and the newest snapshot take; `None` without any.
+    pub(super) kept: Option<Charge>,
     pub(super) last_reported: LastReported,
     /// The receiver of transitions could not take the last one.
     pub(super) unsent: bool,
@@ -58,6 +61,7 @@ impl CollectorState {
             grace_period: None,
             exposition: account.exposition,
             rendered_at: None,
+            kept: None,
             last_reported: LastReported::default(),
             unsent: false,
         }
@@ -113,6 +117,12 @@ impl CollectorState {
                 self.health = Health::Overdue;
             }
         }
+    }
+
+    /// Drops all values, and what they were charged.
+    pub(super) fn drop_values(&mut self, account: &Account) {
+        self.values = RetainedValues::new(&account.id);
+        self.kept = None;
     }
 
     /// The newest values, ready to be rendered.

@@ -14,6 +14,7 @@ use super::registry::Registry;
 use super::task::collect;
 use super::transition::Transition;
 use crate::account::{Account, AccountId, Uncollected};
+use crate::limits::ProcessLimits;
 use crate::telemetry::Metrics;
 
 /// Keeps one task an account.
@@ -42,7 +43,18 @@ impl Supervisor {
         metrics: Arc<Metrics>,
         transitions: mpsc::Sender<Transition>,
     ) -> Self {
-        Self::sharing(Shared::new(connect, registry, metrics, transitions))
+        Self::within(ProcessLimits::default(), connect, registry, metrics, transitions)
+    }
+
+    /// The same within the limits of the process.
+    pub fn within(
+        limits: ProcessLimits,
+        connect: Arc<dyn Connect>,
+        registry: Arc<Registry>,
+        metrics: Arc<Metrics>,
+        transitions: mpsc::Sender<Transition>,
+    ) -> Self {
+        Self::sharing(Shared::new(limits, connect, registry, metrics, transitions))
     }
 
     pub(super) fn sharing(shared: Shared) -> Self {

@@ -11,6 +11,7 @@ use super::cycle::{Cycles, Shared};
 use super::registry::{Registry, Snapshot};
 use super::state::CollectorState;
 use crate::account::Account;
+use crate::limits::ProcessLimits;
 use crate::telemetry::Metrics;
 
 /// Collects an account until the sender of `desired` is dropped.
@@ -45,7 +46,8 @@ fn cycles<'a>(
     desired: watch::Receiver<Arc<Account>>,
 ) -> Cycles<'a> {
     let meter = shared.metrics.account(&account.id.namespace, &account.id.name);
-    Cycles { shared, account, desired, meter }
+    let memory = shared.limits.memory.holder(&account.id.namespace, &account.id.name);
+    Cycles { shared, account, desired, meter, memory }
 }
 
 /// Runs one cycle of an account and nothing more; returns what it would publish first.
@@ -57,12 +59,20 @@ pub async fn collect_once(
     let registry = Arc::new(Registry::default());
     registry.put(Arc::clone(&account));
     let transitions = mpsc::channel(1).0;
-    let shared = Shared::new(connect, Arc::clone(&registry), Arc::clone(metrics), transitions);
+    let shared = Shared::new(
+        ProcessLimits::default(),
+        connect,
+        Arc::clone(&registry),
+        Arc::clone(metrics),
+        transitions,
+    );
     let (_sender, desired) = watch::channel(Arc::clone(&account));
     let mut state = CollectorState::new(&account, &*shared.connect, &ClientHistory::default());
     cycles(&shared, &account, desired).cycle(&mut state).await;
     registry.get(&account.id)?.snapshot
 }
 
+#[cfg(test)]
+mod memory_tests;
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,38 @@
 //! What the process may hold and do at once, and how namespaces share it. Knows no Kubernetes, no cloud and no HTTP.
 //!
 //! Tenants, clouds and clients choose how much work and memory they cause. Whatever they cause is taken from a total that
-//! is fixed at start, and no namespace can take it from the others: [`shares`] for what is waited for, [`workers`] for CPU
-//! work.
+//! is fixed at start, and no namespace can take it from the others: [`memory`] for what is kept, [`shares`] for what is
+//! waited for, [`workers`] for CPU work.
 
+pub mod available;
+pub mod memory;
 pub mod shares;
 pub mod workers;
 
+pub use available::available_memory;
+pub use memory::{Charge, Holder, MemoryBudget, OverBudget};
 pub use shares::{Share, SharedPermit, Shares};
 pub use workers::{WorkerShare, Workers};
+
+/// The limits that all parts of the process share. Cheap to clone. By default memory has none.
+#[derive(Debug, Clone, Default)]
+pub struct ProcessLimits {
+    /// What is kept from one cycle to the next.
+    pub memory: MemoryBudget,
+    /// How many bytes answers of clouds may have in memory while they arrive and are read. `None`: as much as they have by
+    /// default.
+    pub answers: Option<usize>,
+    /// CPU work.
+    pub workers: Workers,
+}
+
+impl ProcessLimits {
+    /// The limits of a process that may use so much memory, in bytes.
+    ///
+    /// Three eighths are kept for accounts, and an eighth holds answers. The other half is for what is not counted: the
+    /// program itself, what is rendered, scrapes under way, the API server's answers, and what the allocator cannot use.
+    pub fn within(memory: usize) -> Self {
+        let eighth = memory / 8;
+        Self { memory: MemoryBudget::new(3 * eighth), answers: Some(eighth), ..Self::default() }
+    }
+}

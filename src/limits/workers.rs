@@ -48,11 +48,16 @@ impl WorkerShare {
     /// Waits until more work may run and runs this to its end, while other tasks go on.
     pub async fn run<T>(&self, work: impl FnOnce() -> T) -> T {
         let _permit = self.permit().await;
-        // A runtime of one thread, as tests have, has no other that could go on.
-        match Handle::current().runtime_flavor() {
-            RuntimeFlavor::CurrentThread => work(),
-            _ => block_in_place(work),
-        }
+        aside(work)
+    }
+}
+
+/// Runs work to its end, while other tasks go on. For a caller that holds a permit.
+pub fn aside<T>(work: impl FnOnce() -> T) -> T {
+    // A runtime of one thread, as tests have, has no other that could go on.
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::CurrentThread => work(),
+        _ => block_in_place(work),
     }
 }
 

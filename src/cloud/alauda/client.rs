@@ -14,7 +14,7 @@ use super::target::Settings;
 use super::{login, points, wire};
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::{AccountClient, ApiRequest};
-use crate::cloud::kit::{InventoryBudget, Session, queue};
+use crate::cloud::kit::{Inventory, InventoryBudget, Session, queue};
 use crate::cloud::{Cloud, CloudError, Collection, Credentials, ServiceFilter};
 
 /// The most bytes of a page of services.
@@ -54,7 +54,8 @@ impl Alauda {
 
         let max_in_flight = client.limits().max_concurrent;
         let requests = Requests { client, filter, token };
-        let mut cycle = Cycle::new(settings, &first, page, max_in_flight);
+        let mut cycle =
+            Cycle::new(settings, &first, page, Inventory::charged(client.charge()), max_in_flight);
         let ended_by = queue::run(&mut cycle, max_in_flight, |request| requests.send(request)).await;
         Ok(cycle.finish(ended_by))
     }

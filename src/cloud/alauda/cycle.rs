@@ -73,6 +73,7 @@ impl<'a> Cycle<'a> {
         settings: &'a Settings,
         url: &Url,
         first_page: wire::Page,
+        inventory: Inventory,
         max_in_flight: usize,
     ) -> Self {
         let mut cycle = Self {
@@ -82,7 +83,7 @@ impl<'a> Cycle<'a> {
             pending: VecDeque::new(),
             services: Vec::new(),
             pending_services: HashSet::new(),
-            inventory: Inventory::new(),
+            inventory,
             breaker: CircuitBreaker::new(max_in_flight),
             is_paging: true,
             cut_short: None,

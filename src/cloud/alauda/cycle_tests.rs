@@ -30,7 +30,7 @@ fn page(services: usize, instances: usize) -> wire::Page {
 
 fn started(settings: &Settings, first_page: wire::Page) -> Cycle<'_> {
     let first = wire::services_url(&settings.endpoint, &settings.namespace).unwrap();
-    Cycle::new(settings, &first, first_page, 32)
+    Cycle::new(settings, &first, first_page, Inventory::new(), 32)
 }
 
 /// Answers every request of the cycle for a sample, and returns how many there were and the error that ended it.
@@ -228,10 +228,10 @@ fn instances_are_bounded_in_sum_over_pages_and_lists() {
     let collection = cycle.finish(None);
     assert_eq!(collection.services[0].instances, Err(AnswerProblem::TooLarge.into()));
 
-    let results: Vec<_> = (0..8).map(|id| format!(r#"{{"service_name": "s{id}"}}"#)).collect();
+    let results: Vec<_> = (0..16).map(|id| format!(r#"{{"service_name": "s{id}"}}"#)).collect();
     let mut cycle = started(&settings, read_page(&format!(r#"{{"results": [{}]}}"#, results.join(","))));
     let list = format!("[{}]", vec![r#"{"uuid": "u"}"#; TOO_MANY / 6].join(","));
-    for _ in 0..8 {
+    for _ in 0..16 {
         let Some(CycleRequest::Instances(service, _, budget)) = cycle.next_request() else {
             panic!("a list")
         };
@@ -243,7 +243,7 @@ fn instances_are_bounded_in_sum_over_pages_and_lists() {
     }
     let services = cycle.finish(None).services;
     let refused = services.iter().filter(|service| service.instances.is_err()).count();
-    assert!((1..8).contains(&refused), "some fit and not all");
+    assert!((1..16).contains(&refused), "some fit and not all");
 }
 
 #[test]

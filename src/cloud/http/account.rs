@@ -20,7 +20,11 @@ use super::shared_rate::RateShare;
 use super::{body, reset};
 use crate::cloud::CloudError;
 use crate::cloud::error::{AnswerProblem, Unreachable};
+use crate::limits::{Charge, Holder, WorkerShare};
 use crate::telemetry::AccountMeter;
+
+/// A body of at most this size is read at once, on the thread that received it: it takes microseconds.
+const READ_AT_ONCE: usize = 16 << 10;
 
 /// The client of one account. Shares connections with all accounts, and its rate with those of the same token or user
 /// where their cloud publishes a limit.
@@ -31,6 +35,8 @@ pub struct AccountClient {
     pub(super) policy: Arc<Policy>,
     pub(super) client: Arc<Client>,
     pub(super) quota: AccountQuota,
+    pub(super) workers: WorkerShare,
+    pub(super) memory: Holder,
     pub(super) limits: AccountLimits,
     pub(super) state: Arc<ClientState>,
     /// What the accounts of one token or user may send together, where the cloud limits that.
@@ -84,6 +90,17 @@ impl AccountClient {
     /// The account's limits.
     pub fn limits(&self) -> AccountLimits {
         self.limits
+    }
+
+    /// The same client, which charges what its account keeps to this holder.
+    #[must_use]
+    pub fn charging(self, memory: Holder) -> Self {
+        Self { memory, ..self }
+    }
+
+    /// A charge of the account's memory, for what a cycle holds.
+    pub fn charge(&self) -> Charge {
+        self.memory.charge()
     }
 
     /// The account's own metrics.
@@ -182,7 +199,9 @@ impl AccountClient {
         drop(permit);
         self.count(request.operation, &received, took);
         let received = received?;
-        read(&received.body).map_err(|error| error.into().into())
+        let read = || read(&received.body).map_err(|error| error.into().into());
+        // What is read of an answer, and what filters do with it, is the cloud's choice and the tenant's.
+        if received.body.len() > READ_AT_ONCE { self.workers.run(read).await } else { read() }
     }
 
     /// Sends the request and receives its answer; every status but 2xx is a failure.

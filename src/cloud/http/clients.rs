@@ -105,6 +105,7 @@ mod tests {
     use super::*;
     use crate::cloud::CloudError;
     use crate::cloud::error::Unreachable;
+    use crate::limits::ProcessLimits;
     use crate::telemetry::Metrics;
 
     fn clients() -> Clients {
@@ -144,6 +145,8 @@ mod tests {
             policy: Arc::default(),
             client: Arc::new(client),
             quota: GlobalLimits::new(Capacity::default()).account("team-a"),
+            workers: ProcessLimits::default().workers.of("team-a"),
+            memory: ProcessLimits::default().memory.holder("team-a", "acme"),
             limits,
             state: Arc::new(ClientState::new(limits)),
             rate: None,

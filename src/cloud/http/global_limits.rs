@@ -29,9 +29,17 @@ pub struct Capacity {
 
 impl Default for Capacity {
     /// Requests: fewer than the 1,024 files that a process may usually open, and a share is the 256 that one account may
-    /// have in flight. Bodies: some 180 MiB in all, where the chart gives 1.5 GiB, and a share holds the largest answer.
+    /// have in flight. Bodies: 192 MiB in all, an eighth of what the chart gives, and a share holds the largest answer.
     fn default() -> Self {
-        Self { requests: 768, medium_bodies: 64, large_bodies_kib: 64 << 10 }
+        Self::of_answers(192 << 20)
+    }
+}
+
+impl Capacity {
+    /// Room for answers of so many bytes in all: a third for medium ones, the rest for large ones.
+    pub(super) fn of_answers(bytes: usize) -> Self {
+        let medium_bodies = (bytes / 3 / MEDIUM).max(1);
+        Self { requests: 768, medium_bodies, large_bodies_kib: (bytes / 3 * 2) >> 10 }
     }
 }
 
@@ -102,7 +110,8 @@ impl BodyPermit<'_> {
             self.medium = Some(self.quota.medium_bodies.acquire(1).await);
         }
         if bytes > MEDIUM && self.large.is_none() {
-            let kib = at_most.max(bytes).div_ceil(1 << 10) - (MEDIUM >> 10);
+            // Twice: a buffer that grows copies what it has to one of twice the size.
+            let kib = 2 * at_most.max(bytes).div_ceil(1 << 10) - (MEDIUM >> 10);
             self.large = Some(self.quota.large_bodies_kib.acquire(kib).await);
         }
     }
@@ -133,7 +142,7 @@ mod tests {
     fn a_share_holds_the_largest_account_and_the_largest_answer() {
         let limits = GlobalLimits::new(Capacity::default());
         assert!(limits.requests.share() >= 256, "spec.collection.maxConcurrentRequests may be 256");
-        assert!(limits.large_bodies_kib.share() >= 16 << 10, "a page of services may have 16 MiB");
+        assert!(limits.large_bodies_kib.share() >= 2 * (16 << 10), "a page of services may have 16 MiB");
     }
 
     #[tokio::test]
@@ -152,12 +161,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_large_body_reserves_what_it_may_become_up_to_the_share() {
-        let limits = limits(Capacity { large_bodies_kib: 9 << 10, ..plenty() });
+        let limits = limits(Capacity { large_bodies_kib: 24 << 10, ..plenty() });
         let (one, two) = (limits.account("tenant"), limits.account("tenant"));
         let (mut first, mut second, mut third) = (one.body(), two.body(), two.body());
         first.grow_to(MIB + 1, 2 * MIB).await;
         second.grow_to(MIB + 1, 3 * MIB).await;
-        assert!(third.grow_to(MIB + 1, 2 * MIB).now_or_never().is_none(), "1 + 2 of 3 MiB are reserved");
+        assert!(third.grow_to(MIB + 1, 2 * MIB).now_or_never().is_none(), "3 + 5 of 8 MiB are reserved");
         drop((first, second));
         third.grow_to(MIB + 1, 64 * MIB).now_or_never().expect("all of the share, and no more");
     }

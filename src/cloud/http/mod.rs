@@ -28,6 +28,7 @@ pub use request::{ApiRequest, RequestBody};
 pub use shared_rate::{PublishedLimits, RateGroup, RateLimit, RateShare};
 pub use tls::{CaBundleProblem, check_ca_bundle};
 
+use crate::limits::ProcessLimits;
 use crate::telemetry::AccountMeter;
 use clients::Clients;
 use global_limits::GlobalLimits;
@@ -41,6 +42,7 @@ pub struct Http {
     clients: Arc<Clients>,
     limits: Arc<GlobalLimits>,
     rates: Arc<SharedRates>,
+    process: ProcessLimits,
 }
 
 impl Http {
@@ -54,7 +56,14 @@ impl Http {
         let policy = Arc::new(policy);
         let clients = Arc::new(Clients::new(Arc::clone(&policy), lookup));
         let limits = Arc::new(GlobalLimits::new(Capacity::default()));
-        Self { policy, clients, limits, rates: Arc::default() }
+        Self { policy, clients, limits, rates: Arc::default(), process: ProcessLimits::default() }
+    }
+
+    /// The same within the limits of the process.
+    #[must_use]
+    pub fn within(self, process: ProcessLimits) -> Self {
+        let capacity = process.answers.map_or_else(Capacity::default, Capacity::of_answers);
+        Self { process, ..self.with_capacity(capacity) }
     }
 
     /// The same with another capacity.
@@ -66,6 +75,11 @@ impl Http {
     /// What the administrator allows.
     pub fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// What the process may hold.
+    pub fn process(&self) -> &ProcessLimits {
+        &self.process
     }
 
     /// A client for one account of this namespace. It trusts its own CA bundle (PEM) alone or, without one, the system's
@@ -81,6 +95,8 @@ impl Http {
             policy: Arc::clone(&self.policy),
             client: self.clients.get(ca_bundle)?,
             quota: self.limits.account(namespace),
+            workers: self.process.workers.of(namespace),
+            memory: self.process.memory.holder(namespace, ""),
             limits,
             state: Arc::new(ClientState::new(limits)),
             rate: None,

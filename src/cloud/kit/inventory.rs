@@ -1,43 +1,45 @@
 //! The services that one cycle has listed: each of them once, and no more than memory should hold.
 //!
-//! A cloud lists whatever it likes and all accounts share the process, so a list that is too large is cut.
+//! A cloud lists whatever it likes and all accounts share the process, so a list that is too large is cut. What the cycle
+//! holds is charged to the account while it grows: one that does not fit ends early and never fills the memory.
 
 use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::cloud::error::AnswerProblem;
-use crate::cloud::model::{InstanceFacts, Overrides, ServiceFacts};
+use crate::cloud::model::{InstanceFacts, ServiceFacts};
+use crate::limits::Charge;
 
-/// Bytes of a service besides its texts: its facts, its URL, its entry in the queue.
-const SERVICE_BYTES: usize = 512;
-/// Bytes of an instance besides its texts: its facts, and its newest sample, which is held twice for a moment.
-const INSTANCE_BYTES: usize = 256;
+/// Bytes of a service besides its texts: its facts (some 350), its URL, its places in the cycle's lists and sets, which have
+/// room to grow, and what the allocator adds to each of a dozen pieces.
+const SERVICE_BYTES: usize = 1024;
+/// Bytes of an instance besides its texts: its facts, its places in two lists, and its newest sample.
+const INSTANCE_BYTES: usize = 512;
+/// What a cycle may list in all, however much memory there is.
+const MOST: usize = 128 << 20;
+/// Memory is charged in steps of this size.
+const STEP: usize = 64 << 10;
 
 /// The bytes that an inventory may still take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InventoryBudget(usize);
 
 impl InventoryBudget {
-    /// The budget of one cycle: enough for about 200,000 instances with names of the usual length.
+    /// The budget of one response, since what a response holds is charged only once it is read: enough for 50,000 services
+    /// or 100,000 instances with names of the usual length.
     pub const PER_CYCLE: Self = Self(64 << 20);
 
     /// Spends what a service takes without its instances. `TooLarge`, and nothing spent, where that exceeds the budget.
     pub fn spend_service(&mut self, facts: &ServiceFacts) -> Result<(), AnswerProblem> {
         // A URL repeats name and application, and may need three bytes for one.
-        let in_url = facts.name.len() + length(facts.application.as_ref());
-        let ServiceFacts { id, status, kind, image, image_tag, size, region, .. } = facts;
-        let texts: usize =
-            [id, status, kind, image, image_tag, size, region].map(|text| length(text.as_ref())).iter().sum();
-        self.spend(SERVICE_BYTES + 4 * in_url + texts)
+        let in_url = 3 * (facts.name.len() + facts.application.as_ref().map_or(0, String::len));
+        self.spend(SERVICE_BYTES + in_url + facts.text_bytes())
     }
 
     /// Spends what an instance takes. `TooLarge`, and nothing spent, where that exceeds the budget.
     pub fn spend_instance(&mut self, facts: &InstanceFacts) -> Result<(), AnswerProblem> {
-        let overrides = facts.overrides.as_ref().map_or(0, |overrides| {
-            size_of::<Overrides>() + length(overrides.region.as_ref()) + length(overrides.size.as_ref())
-        });
-        self.spend(INSTANCE_BYTES + facts.name.len() + facts.id.len() + overrides)
+        self.spend(INSTANCE_BYTES + facts.text_bytes())
     }
 
     /// Spends what all these instances take. `TooLarge`, and nothing spent, where that exceeds the budget.
@@ -54,26 +56,28 @@ impl InventoryBudget {
     }
 }
 
-fn length(text: Option<&String>) -> usize {
-    text.map_or(0, String::len)
-}
-
 /// The services that a cycle has listed so far, within its budget.
 #[derive(Debug)]
 pub struct Inventory {
     budget: InventoryBudget,
     services: HashSet<Identity>,
+    charge: Option<Charge>,
 }
 
 impl Inventory {
-    /// An empty inventory with the budget of one cycle.
+    /// An empty inventory that is charged to nobody.
     pub fn new() -> Self {
-        Self { budget: InventoryBudget::PER_CYCLE, services: HashSet::new() }
+        Self { budget: InventoryBudget(MOST), services: HashSet::new(), charge: None }
     }
 
-    /// What is left of the budget, for readers that stop where it ends.
+    /// An empty inventory that is charged to an account while it grows.
+    pub fn charged(charge: Charge) -> Self {
+        Self { charge: Some(charge), ..Self::new() }
+    }
+
+    /// What is left of the budget for one response, for readers that stop where it ends.
     pub fn budget(&self) -> InventoryBudget {
-        self.budget
+        InventoryBudget(self.budget.0.min(InventoryBudget::PER_CYCLE.0))
     }
 
     /// Adds a service and returns whether it is new: a list that shifts between two pages repeats some.
@@ -82,14 +86,30 @@ impl Inventory {
         if self.services.contains(&identity) {
             return Ok(false);
         }
-        self.budget.spend_service(facts)?;
+        let mut budget = self.budget;
+        budget.spend_service(facts)?;
+        self.spend(budget)?;
         self.services.insert(identity);
         Ok(true)
     }
 
     /// Adds all these instances, or none of them where they exceed the budget.
     pub fn add_instances(&mut self, list: &[Arc<InstanceFacts>]) -> Result<(), AnswerProblem> {
-        self.budget.spend_instances(list)
+        let mut budget = self.budget;
+        budget.spend_instances(list)?;
+        self.spend(budget)
+    }
+
+    /// Leaves this much of the budget; what is spent then is charged first.
+    fn spend(&mut self, left: InventoryBudget) -> Result<(), AnswerProblem> {
+        let spent = MOST.saturating_sub(left.0).next_multiple_of(STEP);
+        if let Some(charge) = &mut self.charge
+            && spent > charge.bytes()
+        {
+            charge.resize(spent).map_err(|_| AnswerProblem::TooLarge)?;
+        }
+        self.budget = left;
+        Ok(())
     }
 }
 
@@ -126,6 +146,8 @@ impl Hash for Identity {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cloud::model::Overrides;
+    use crate::limits::MemoryBudget;
 
     fn service(name: &str, application: Option<&str>, id: Option<&str>) -> Arc<ServiceFacts> {
         let (application, id) = (application.map(str::to_owned), id.map(str::to_owned));
@@ -154,14 +176,14 @@ mod tests {
 
     #[test]
     fn a_service_spends_more_the_more_is_known_of_it_and_never_more_than_the_budget() {
-        let mut budget = InventoryBudget(2_000);
+        let mut budget = InventoryBudget(3_000);
         let mut facts = ServiceFacts { name: "web".to_owned(), ..ServiceFacts::default() };
         budget.spend_service(&facts).unwrap();
-        assert_eq!(budget, InventoryBudget(2_000 - SERVICE_BYTES - 12));
+        assert_eq!(budget, InventoryBudget(3_000 - SERVICE_BYTES - 12));
 
-        facts.image = Some("i".repeat(1_000));
+        facts.image = Some("i".repeat(2_000));
         assert_eq!(budget.spend_service(&facts), Err(AnswerProblem::TooLarge));
-        assert_eq!(budget, InventoryBudget(2_000 - SERVICE_BYTES - 12), "nothing is spent");
+        assert_eq!(budget, InventoryBudget(3_000 - SERVICE_BYTES - 12), "nothing is spent");
     }
 
     #[test]
@@ -190,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_service_that_exceeds_the_budget_is_not_added() {
-        let mut inventory = Inventory { budget: InventoryBudget(600), ..Inventory::new() };
+        let mut inventory = Inventory { budget: InventoryBudget(1_200), ..Inventory::new() };
         assert_eq!(inventory.add_service(&service("web", None, None)), Ok(true));
         for _ in 0..2 {
             assert_eq!(inventory.add_service(&service("db", None, None)), Err(AnswerProblem::TooLarge));
@@ -201,9 +223,23 @@ mod tests {
     fn instances_fit_all_or_not_at_all() {
         let instance =
             Arc::new(InstanceFacts { name: "n".repeat(100), id: "i".repeat(44), ..InstanceFacts::default() });
-        let mut budget = InventoryBudget(1_000);
+        let mut budget = InventoryBudget(1_500);
         assert_eq!(budget.spend_instances(&vec![Arc::clone(&instance); 3]), Err(AnswerProblem::TooLarge));
         budget.spend_instances(&[Arc::clone(&instance), instance]).unwrap();
-        assert_eq!(budget, InventoryBudget(200));
+        assert_eq!(budget, InventoryBudget(1_500 - 2 * (INSTANCE_BYTES + 144)));
+    }
+
+    #[test]
+    fn an_inventory_is_charged_while_it_grows_and_ends_where_the_memory_does() {
+        let memory = MemoryBudget::new(4 * STEP);
+        let holder = memory.holder("team-a", "acme");
+        let mut inventory = Inventory::charged(holder.charge());
+        let fits = (0..1_000)
+            .take_while(|number| inventory.add_service(&service(&number.to_string(), None, None)).is_ok())
+            .count();
+        assert!((200..=256).contains(&fits), "{fits} services of a KiB in 256 KiB");
+        assert_eq!(holder.is_cut().map(|cut| cut.budget), Some(4 * STEP));
+        drop(inventory);
+        assert_eq!(memory.held(), 0);
     }
 }

@@ -110,6 +110,15 @@ pub struct ServiceFacts {
     pub limits: Limits,
 }
 
+impl ServiceFacts {
+    /// The bytes of all its texts, name and application included.
+    pub fn text_bytes(&self) -> usize {
+        let Self { name, application, id, status, kind, image, image_tag, size, region, .. } = self;
+        let others = [application, id, status, kind, image, image_tag, size, region];
+        name.len() + others.map(|text| text.as_ref().map_or(0, String::len)).iter().sum::<usize>()
+    }
+}
+
 /// What a cloud says of an instance besides its measurements.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct InstanceFacts {
@@ -139,6 +148,15 @@ pub struct Overrides {
 }
 
 impl InstanceFacts {
+    /// The bytes of all its texts, and of its overrides where it has some.
+    pub fn text_bytes(&self) -> usize {
+        let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let overrides = self.overrides.as_ref().map_or(0, |overrides| {
+            size_of::<Overrides>() + length(&overrides.region) + length(&overrides.size)
+        });
+        self.name.len() + self.id.len() + overrides
+    }
+
     /// When the instance started, or was created where the cloud says only that.
     pub fn start_time(&self) -> Option<f64> {
         self.started_at.or(self.created_at)

@@ -62,6 +62,12 @@ impl RetainedSample {
         Some(if limits.is_empty() { whole } else { derive(whole, limits) })
     }
 
+    /// The memory of the values on the heap, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        // A value has 16 bytes, and so has what counts its owners.
+        self.parts().map(|part| 16 * (part.sample.len() + 2)).sum()
+    }
+
     fn parts(&self) -> impl Iterator<Item = &Confirmed> {
         self.newest.iter().chain(&self.older)
     }

@@ -22,7 +22,7 @@ use crate::collector::fake::{
 };
 use crate::collector::rendering::RenderPool;
 use crate::exposition::Renderer;
-use crate::limits::Workers;
+use crate::limits::{ProcessLimits, Workers};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -69,7 +69,13 @@ async fn a_task_that_has_not_seen_a_change_yet_publishes_and_reports_nothing_mor
     let (transitions, mut reported) = mpsc::channel(1);
     let before = Arc::new(account("uid-1"));
     registry.put(Arc::clone(&before));
-    let shared = Shared::new(Arc::new(Connector(clouds)), Arc::clone(&registry), metrics, transitions);
+    let shared = Shared::new(
+        ProcessLimits::default(),
+        Arc::new(Connector(clouds)),
+        Arc::clone(&registry),
+        metrics,
+        transitions,
+    );
     let (_sender, desired) = watch::channel(Arc::clone(&before));
     let mut state = CollectorState::new(&before, &*shared.connect, &ClientHistory::default());
     let cycles = cycles(&shared, &before, desired);

@@ -1,0 +1,389 @@
+//! What the process may keep in memory for others, and who keeps it.
+//!
+//! A holder is an account, or something else of a namespace. It charges what it keeps from cycle to cycle before it keeps
+//! it. Where the sum does not fit, the largest holder of the largest namespace is cut: refused if it is the one that asks,
+//! else told to let go of everything ([`Holder::cut`]). What it held counts as free from then on; it is gone within
+//! moments, and a part of the machine's memory is never lent for such moments.
+//!
+//! A holder that was cut remembers what it needed and is not admitted again before that fits, so two that do not fit
+//! together do not cut each other for ever. Nothing here waits: what is only held while a request lasts is waited for, see
+//! [`super::shares`].
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use thiserror::Error;
+use tokio::sync::Notify;
+
+/// A cut holder that was refused so often tries all the same: what it needs may have become less.
+const REFUSALS_BEFORE_A_TRIAL: u32 = 10;
+
+/// The memory of the process that is kept for others. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct MemoryBudget(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    bytes: usize,
+    ledger: Mutex<Ledger>,
+}
+
+/// Who holds how much.
+#[derive(Debug, Default)]
+struct Ledger {
+    held: usize,
+    namespaces: HashMap<Arc<str>, NamespaceEntry>,
+}
+
+#[derive(Debug, Default)]
+struct NamespaceEntry {
+    held: usize,
+    holders: HashMap<Arc<str>, HolderEntry>,
+}
+
+#[derive(Debug, Default)]
+struct HolderEntry {
+    held: usize,
+    /// Values of [`Holder`] that stand for it.
+    handles: usize,
+    /// Grows with each cut: a charge of an earlier epoch counts as free already.
+    epoch: u64,
+    cut: Option<OverBudget>,
+    refusals: u32,
+    wake: Arc<Notify>,
+}
+
+/// A holder could not keep what it needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("{needed} bytes do not fit into the {budget} bytes that all accounts share")]
+pub struct OverBudget {
+    /// What the holder needed at least, in bytes.
+    pub needed: usize,
+    /// What all may hold together, in bytes.
+    pub budget: usize,
+}
+
+/// One holder: an account, say. Clones stand for the same one.
+#[derive(Debug)]
+pub struct Holder {
+    memory: MemoryBudget,
+    namespace: Arc<str>,
+    name: Arc<str>,
+    wake: Arc<Notify>,
+}
+
+/// Memory that a holder keeps; dropping it gives the memory back.
+#[derive(Debug)]
+pub struct Charge {
+    holder: Holder,
+    bytes: usize,
+    epoch: u64,
+}
+
+impl Default for MemoryBudget {
+    /// Without a limit.
+    fn default() -> Self {
+        Self::new(usize::MAX)
+    }
+}
+
+impl MemoryBudget {
+    /// So many bytes for all together.
+    pub fn new(bytes: usize) -> Self {
+        Self(Arc::new(Shared { bytes, ledger: Mutex::default() }))
+    }
+
+    /// What all may hold together, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.0.bytes
+    }
+
+    /// What all hold together, in bytes.
+    pub fn held(&self) -> usize {
+        self.ledger().held
+    }
+
+    /// The holder of this name.
+    pub fn holder(&self, namespace: &str, name: &str) -> Holder {
+        self.handle(namespace.into(), name.into())
+    }
+
+    fn handle(&self, namespace: Arc<str>, name: Arc<str>) -> Holder {
+        let mut ledger = self.ledger();
+        let entry = ledger.entry(&namespace, &name);
+        entry.handles += 1;
+        let wake = Arc::clone(&entry.wake);
+        drop(ledger);
+        Holder { memory: self.clone(), namespace, name, wake }
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.0.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ledger {
+    fn entry(&mut self, namespace: &Arc<str>, name: &Arc<str>) -> &mut HolderEntry {
+        let namespace = self.namespaces.entry(Arc::clone(namespace)).or_default();
+        namespace.holders.entry(Arc::clone(name)).or_default()
+    }
+
+    /// Changes what a holder holds.
+    fn set(&mut self, namespace: &Arc<str>, name: &Arc<str>, change: impl FnOnce(usize) -> usize) {
+        let entry = self.namespaces.entry(Arc::clone(namespace)).or_default();
+        let holder = entry.holders.entry(Arc::clone(name)).or_default();
+        let before = holder.held;
+        holder.held = change(before);
+        entry.held = entry.held - before + holder.held;
+        self.held = self.held - before + holder.held;
+    }
+
+    /// The largest holder of the largest namespace, if this holder held so much more. Of equals the one that asks, so that
+    /// what is there already stays.
+    fn largest(&self, namespace: &Arc<str>, name: &Arc<str>, more: usize) -> (Arc<str>, Arc<str>) {
+        let asks = |other: &Arc<str>| *other == *namespace;
+        let size = |(other, entry): &(&Arc<str>, &NamespaceEntry)| {
+            (entry.held.saturating_add(if asks(other) { more } else { 0 }), asks(other))
+        };
+        let largest = self.namespaces.iter().max_by_key(size);
+        let Some((largest, entry)) = largest else { return (Arc::clone(namespace), Arc::clone(name)) };
+        let is_it = |other: &Arc<str>| asks(largest) && *other == *name;
+        let size = |(other, entry): &(&Arc<str>, &HolderEntry)| {
+            (entry.held.saturating_add(if is_it(other) { more } else { 0 }), is_it(other))
+        };
+        let holder = entry.holders.iter().max_by_key(size).map_or(name, |(holder, _)| holder);
+        (Arc::clone(largest), Arc::clone(holder))
+    }
+
+    /// What all would hold if this namespace held so much more and larger namespaces were cut down to it.
+    fn would_hold(&self, namespace: &Arc<str>, more: usize) -> usize {
+        let own = self.namespaces.get(namespace).map_or(0, |entry| entry.held).saturating_add(more);
+        let others = self.namespaces.iter().filter(|(other, _)| *other != namespace);
+        others.map(|(_, entry)| entry.held.min(own)).fold(own, usize::saturating_add)
+    }
+
+    /// Tells a holder to let go of everything, which counts as free from now on.
+    fn cut(&mut self, namespace: &Arc<str>, name: &Arc<str>, budget: usize) {
+        let entry = self.entry(namespace, name);
+        entry.cut = Some(OverBudget { needed: entry.held, budget });
+        entry.refusals = 0;
+        entry.epoch += 1;
+        entry.wake.notify_waiters();
+        self.set(namespace, name, |_| 0);
+    }
+}
+
+impl Holder {
+    /// A charge of nothing yet.
+    pub fn charge(&self) -> Charge {
+        let epoch = self.memory.ledger().entry(&self.namespace, &self.name).epoch;
+        Charge { holder: self.clone(), bytes: 0, epoch }
+    }
+
+    /// Waits until this holder is cut and has to drop what it holds.
+    pub async fn cut(&self) {
+        loop {
+            let woken = self.wake.notified();
+            if self.is_cut().is_some() {
+                return;
+            }
+            woken.await;
+        }
+    }
+
+    /// By how much it is too large, if it was cut and not admitted since.
+    pub fn is_cut(&self) -> Option<OverBudget> {
+        self.memory.ledger().entry(&self.namespace, &self.name).cut
+    }
+
+    /// Lets a holder that was cut try again, if what it needed then would fit now. Now and then it may try without.
+    pub fn admit(&self) -> Result<(), OverBudget> {
+        let budget = self.memory.bytes();
+        let mut ledger = self.memory.ledger();
+        let entry = ledger.entry(&self.namespace, &self.name);
+        let Some(cut) = entry.cut else { return Ok(()) };
+        entry.refusals += 1;
+        let is_trial = entry.refusals > REFUSALS_BEFORE_A_TRIAL;
+        let fits = ledger.would_hold(&self.namespace, cut.needed) <= budget;
+        if !fits && !is_trial {
+            return Err(cut);
+        }
+        let entry = ledger.entry(&self.namespace, &self.name);
+        (entry.cut, entry.refusals) = (None, 0);
+        Ok(())
+    }
+}
+
+impl Clone for Holder {
+    fn clone(&self) -> Self {
+        self.memory.handle(Arc::clone(&self.namespace), Arc::clone(&self.name))
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        let mut ledger = self.memory.ledger();
+        let Entry::Occupied(mut namespace) = ledger.namespaces.entry(Arc::clone(&self.namespace)) else {
+            return;
+        };
+        let Entry::Occupied(mut holder) = namespace.get_mut().holders.entry(Arc::clone(&self.name)) else {
+            return;
+        };
+        holder.get_mut().handles -= 1;
+        if holder.get().handles == 0 {
+            holder.remove();
+            if namespace.get().holders.is_empty() {
+                namespace.remove();
+            }
+        }
+    }
+}
+
+impl Charge {
+    /// What is charged, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Charges so much in all, more or less than before. Where more does not fit, others may be cut for it; the error is
+    /// that this holder is the one that is cut, and has to drop all that it holds.
+    pub fn resize(&mut self, bytes: usize) -> Result<(), OverBudget> {
+        let Holder { memory, namespace, name, .. } = &self.holder;
+        let budget = memory.bytes();
+        let mut ledger = memory.ledger();
+        let entry = ledger.entry(namespace, name);
+        if entry.epoch != self.epoch {
+            // It was cut meanwhile, and what was charged counts as free.
+            return Err(entry.cut.unwrap_or(OverBudget { needed: bytes, budget }));
+        }
+        if bytes > self.bytes {
+            let more = bytes - self.bytes;
+            while ledger.held.saturating_add(more) > budget {
+                let (largest, holder) = ledger.largest(namespace, name, more);
+                if largest == *namespace && holder == *name {
+                    ledger.set(namespace, name, |held| held.saturating_add(more));
+                    ledger.cut(namespace, name, budget);
+                    let needed = ledger.entry(namespace, name).cut.map_or(bytes, |cut| cut.needed);
+                    return Err(OverBudget { needed, budget });
+                }
+                ledger.cut(&largest, &holder, budget);
+            }
+        }
+        ledger.set(namespace, name, |held| held - self.bytes + bytes);
+        self.bytes = bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        let Holder { memory, namespace, name, .. } = &self.holder;
+        let mut ledger = memory.ledger();
+        if ledger.entry(namespace, name).epoch == self.epoch {
+            ledger.set(namespace, name, |held| held - self.bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    fn charged(memory: &MemoryBudget, namespace: &str, name: &str, bytes: usize) -> Charge {
+        let mut charge = memory.holder(namespace, name).charge();
+        charge.resize(bytes).unwrap();
+        charge
+    }
+
+    #[test]
+    fn what_is_charged_is_given_back_when_it_is_dropped_and_the_holder_is_forgotten() {
+        let memory = MemoryBudget::new(100);
+        let mut charge = charged(&memory, "team-a", "acme", 60);
+        charge.resize(40).unwrap();
+        let other = charged(&memory, "team-a", "acme", 10);
+        assert_eq!(memory.held(), 50);
+        drop((charge, other));
+        assert_eq!(memory.held(), 0);
+        assert!(memory.ledger().namespaces.is_empty());
+    }
+
+    #[test]
+    fn the_largest_holder_of_the_largest_namespace_is_cut_and_others_go_on() {
+        let memory = MemoryBudget::new(100);
+        let _many: Vec<_> =
+            (0..6).map(|number| charged(&memory, "tenant", &format!("account-{number}"), 10)).collect();
+        let _largest = charged(&memory, "tenant", "largest", 15);
+        let alone = memory.holder("team-a", "larger than each of the tenant's");
+        let mut charge = alone.charge();
+        charge.resize(24).unwrap();
+        charge.resize(30).expect("the tenant holds more in all");
+
+        let largest = memory.holder("tenant", "largest");
+        assert_eq!(largest.is_cut(), Some(OverBudget { needed: 15, budget: 100 }));
+        assert!(largest.cut().now_or_never().is_some());
+        assert_eq!(memory.held(), 90);
+        assert!(alone.cut().now_or_never().is_none());
+    }
+
+    #[test]
+    fn one_that_asks_for_more_than_fits_is_refused_with_what_it_needed_and_nobody_else_is_cut() {
+        let memory = MemoryBudget::new(100);
+        let neighbour = charged(&memory, "tenant", "neighbour", 30);
+        let mut charge = charged(&memory, "tenant", "acme", 60);
+        assert_eq!(charge.resize(80), Err(OverBudget { needed: 80, budget: 100 }));
+        assert_eq!(charge.resize(1), Err(OverBudget { needed: 80, budget: 100 }), "it has to drop all of it");
+        assert_eq!((memory.held(), neighbour.holder.is_cut()), (30, None));
+        drop(charge);
+        assert_eq!(memory.held(), 30, "what was cut is not given back twice");
+    }
+
+    #[test]
+    fn two_that_do_not_fit_together_do_not_cut_each_other_in_turn() {
+        let memory = MemoryBudget::new(100);
+        let (first, second) = (charged(&memory, "tenant", "first", 60), memory.holder("tenant", "second"));
+        let mut charge = second.charge();
+        assert!(charge.resize(40).is_ok() && charge.resize(60).is_err(), "of equals the one that asks");
+        drop(charge);
+        for _ in 0..REFUSALS_BEFORE_A_TRIAL {
+            assert_eq!(second.admit(), Err(OverBudget { needed: 60, budget: 100 }));
+        }
+        assert_eq!(second.admit(), Ok(()), "now and then it may try: it may need less by now");
+        let mut charge = second.charge();
+        charge.resize(40).unwrap();
+        assert!(charge.resize(60).is_err());
+        drop(first);
+        assert_eq!(second.admit(), Ok(()), "there is room");
+        second.charge().resize(60).unwrap();
+    }
+
+    #[test]
+    fn one_that_was_cut_is_admitted_again_where_larger_namespaces_can_be_cut_down_to_it() {
+        let memory = MemoryBudget::new(100);
+        let alone = charged(&memory, "team-a", "acme", 45);
+        let small = charged(&memory, "team-b", "acme", 20);
+        let mut tenant: Vec<_> =
+            (0..4).map(|number| charged(&memory, "tenant", &format!("account-{number}"), 10)).collect();
+        let acme = memory.holder("team-a", "acme");
+        assert_eq!(acme.is_cut(), Some(OverBudget { needed: 45, budget: 100 }), "it was the largest then");
+        drop(alone);
+        tenant.extend((4..8).map(|number| charged(&memory, "tenant", &format!("account-{number}"), 10)));
+        assert!(acme.admit().is_err(), "45 of each and the 20 of the small one are more than there is");
+        drop(small);
+        assert_eq!(acme.admit(), Ok(()));
+        acme.charge().resize(45).expect("accounts of the tenant are cut for it");
+    }
+
+    #[tokio::test]
+    async fn a_holder_learns_that_it_is_cut_while_it_waits() {
+        let memory = MemoryBudget::new(100);
+        let _large = charged(&memory, "tenant", "large", 90);
+        let holder = memory.holder("tenant", "large");
+        let mut cut = holder.cut().boxed();
+        assert!((&mut cut).now_or_never().is_none());
+        let _other = charged(&memory, "team-a", "acme", 20);
+        cut.await;
+    }
+}
