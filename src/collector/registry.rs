@@ -2,7 +2,8 @@
 //! waits for work.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::ops::Bound;
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::SystemTime;
 
 use tokio::sync::Notify;
@@ -73,6 +74,14 @@ impl Listed {
         }
     }
 
+    /// The same, without keeping it in memory.
+    pub fn snapshot_weak(&self) -> Option<Weak<Snapshot>> {
+        match self {
+            Self::Collected(entry) => entry.snapshot.as_ref().map(Arc::downgrade),
+            Self::Uncollected(_) => None,
+        }
+    }
+
     /// The reason of its newest outcome, which its condition carries once it lasts.
     pub fn reason(&self) -> &'static str {
         match self {
@@ -135,9 +144,11 @@ impl Registry {
         self.accounts.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
-    /// All accounts, ordered by namespace and name.
-    pub fn all(&self) -> Vec<Listed> {
-        self.accounts.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    /// The first accounts after this one, or the first ones at all, ordered by namespace and name; at most `count`.
+    pub fn after(&self, id: Option<&AccountId>, count: usize) -> Vec<Listed> {
+        let start = id.map_or(Bound::Unbounded, Bound::Excluded);
+        let accounts = self.accounts.read().unwrap_or_else(PoisonError::into_inner);
+        accounts.range((start, Bound::Unbounded)).take(count).map(|(_, listed)| listed.clone()).collect()
     }
 
     /// The names of all accounts.

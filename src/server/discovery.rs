@@ -2,35 +2,66 @@
 //! included, so Prometheus sees their targets fail; suspended accounts are not.
 
 use std::collections::BTreeMap;
+use std::io;
 
 use serde::Serialize;
 
+use super::json;
+use super::list::Listing;
 use crate::account::Target;
 use crate::collector::registry::Listed;
 
 /// One target group.
 #[derive(Debug, PartialEq, Serialize)]
-pub(super) struct Group {
-    targets: [String; 1],
-    labels: BTreeMap<String, String>,
+struct Group<'a> {
+    targets: [&'a str; 1],
+    labels: BTreeMap<&'a str, &'a str>,
 }
 
-/// The target groups; `host` is the address at which the requesting Prometheus reaches this server.
-pub(super) fn targets(accounts: &[Listed], host: &str) -> Vec<Group> {
-    let scraped = |account: &&Listed| match account {
-        Listed::Collected(_) => true,
-        Listed::Uncollected(account) => !account.is_suspended(),
-    };
-    let all = accounts.iter().filter(scraped).flat_map(Listed::targets);
-    all.map(|target| group(target, host)).collect()
+/// The list of target groups.
+pub(super) struct Groups {
+    host: String,
+    any: bool,
 }
 
-fn group(target: &Target, host: &str) -> Group {
+impl Groups {
+    /// `host` is the address at which the requesting Prometheus reaches this server.
+    pub(super) fn new(host: String) -> Self {
+        Self { host, any: false }
+    }
+}
+
+impl Listing for Groups {
+    fn begin(&mut self, chunk: &mut Vec<u8>) {
+        chunk.push(b'[');
+    }
+
+    fn account(&mut self, account: &Listed, chunk: &mut Vec<u8>) -> io::Result<()> {
+        let scraped = match account {
+            Listed::Collected(_) => true,
+            Listed::Uncollected(account) => !account.is_suspended(),
+        };
+        for target in account.targets().iter().filter(|_| scraped) {
+            if std::mem::replace(&mut self.any, true) {
+                chunk.push(b',');
+            }
+            write(target, &self.host, chunk)?;
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, chunk: &mut Vec<u8>) {
+        chunk.push(b']');
+    }
+}
+
+fn write(target: &Target, host: &str, chunk: &mut Vec<u8>) -> serde_json::Result<()> {
+    let (interval, timeout) = (target.interval.to_string(), target.timeout.to_string());
     let settings = [
-        ("__metrics_path__", target.path.clone()),
-        ("__scrape_interval__", target.interval.to_string()),
-        ("__scrape_timeout__", target.timeout.to_string()),
+        ("__metrics_path__", &*target.path),
+        ("__scrape_interval__", &*interval),
+        ("__scrape_timeout__", &*timeout),
     ];
-    let settings = settings.map(|(label, value)| (label.to_owned(), value));
-    Group { targets: [host.to_owned()], labels: target.labels.iter().cloned().chain(settings).collect() }
+    let labels = target.labels.iter().map(|(label, value)| (&**label, &**value));
+    json::write(chunk, &Group { targets: [host], labels: labels.chain(settings).collect() })
 }

@@ -5,16 +5,17 @@ use std::time::SystemTime;
 
 use axum::extract::{Path, State};
 use axum::middleware::from_fn_with_state;
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Extension, Json, Router};
+use axum::{Extension, Router};
+use bytes::Bytes;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 
 use super::host::{self, AllowedHosts, Authority};
 use super::lines::{line, with_fallbacks};
 use super::negotiate::{Format, accepts_gzip, format};
-use super::{detail, discovery, page, scrape, views};
+use super::{detail, discovery, list, page, scrape, views};
 use crate::account::{AccountId, Uncollected};
 use crate::collector::registry::{Listed, Registry};
 use crate::exposition::{openmetrics, text};
@@ -32,6 +33,9 @@ pub struct Context {
     /// The names under which clients may ask for this server.
     pub allowed_hosts: AllowedHosts,
 }
+
+/// The type of JSON.
+const JSON: [(HeaderName, &str); 1] = [(CONTENT_TYPE, "application/json")];
 
 /// The paths of the main port.
 pub fn router(context: Context) -> Router {
@@ -63,22 +67,25 @@ fn uncollected(account: &Uncollected) -> Response {
 }
 
 async fn index(State(context): State<Context>) -> Response {
-    let accounts = views::accounts(&context.registry.all(), SystemTime::now());
-    ([(CONTENT_SECURITY_POLICY, page::POLICY)], Html(page::page(&accounts).into_string())).into_response()
+    let page = list::body(context.registry, page::Page::at(SystemTime::now()));
+    let headers = [(CONTENT_SECURITY_POLICY, page::POLICY), (CONTENT_TYPE, "text/html; charset=utf-8")];
+    (headers, page).into_response()
 }
 
-async fn accounts(State(context): State<Context>) -> Json<views::Accounts> {
-    Json(views::accounts(&context.registry.all(), SystemTime::now()))
+async fn accounts(State(context): State<Context>) -> Response {
+    let accounts = list::body(context.registry, views::Accounts::at(SystemTime::now()));
+    (JSON, accounts).into_response()
 }
 
 async fn account(
     State(context): State<Context>,
     Path((namespace, name)): Path<(String, String)>,
 ) -> Response {
-    let Some(account) = context.registry.listed(&AccountId::new(&namespace, &name)) else {
+    let id = AccountId::new(&namespace, &name);
+    if context.registry.listed(&id).is_none() {
         return unknown_account();
-    };
-    detail::answer(account, SystemTime::now())
+    }
+    detail::answer(context.registry, id, SystemTime::now())
 }
 
 async fn account_metrics(
@@ -125,7 +132,8 @@ async fn legacy_metrics(
 async fn targets(State(context): State<Context>, host: Option<Extension<Authority>>) -> Response {
     match host {
         Some(Extension(host)) => {
-            Json(discovery::targets(&context.registry.all(), host.as_str())).into_response()
+            let groups = discovery::Groups::new(host.as_str().to_owned());
+            (JSON, list::body(context.registry, groups)).into_response()
         }
         None => {
             line(StatusCode::BAD_REQUEST, "the request has no Host header, which the targets are named after")
@@ -135,25 +143,14 @@ async fn targets(State(context): State<Context>, host: Option<Extension<Authorit
 
 async fn own_metrics(State(context): State<Context>) -> Response {
     let appended = context.append_account.as_ref().and_then(|id| context.registry.get(id)?.snapshot);
-    let headers = [(CONTENT_TYPE, text::CONTENT_TYPE)];
-    // Several series for each account: too much work for the threads that serve other requests.
-    let rendered = tokio::task::spawn_blocking(move || {
-        context.metrics.set_accounts(&context.registry.states());
-        context.metrics.render()
+    let own = scrape::as_read((context, None), |(context, pages)| {
+        let pages = pages.get_or_insert_with(|| {
+            context.metrics.set_accounts(&context.registry.states());
+            context.metrics.pages()
+        });
+        Ok(pages.next_chunk(scrape::CHUNK_BYTES).map(Bytes::from))
     });
-    let own = match rendered.await {
-        Ok(own) => own,
-        Err(error) => {
-            tracing::error!(%error, "the own metrics were not rendered");
-            return line(StatusCode::INTERNAL_SERVER_ERROR, "internal error");
-        }
-    };
-    match appended {
-        None => (headers, own).into_response(),
-        // Own families begin with caas_operator_ or process_, those of an account do not: none is duplicated.
-        Some(snapshot) => {
-            let bodies = std::iter::once(&snapshot.bodies.text).chain(&snapshot.bodies.legacy);
-            (headers, scrape::plain_after(own.into(), bodies)).into_response()
-        }
-    }
+    // Own families begin with caas_operator_ or process_, those of an account do not: none is duplicated.
+    let bodies = appended.iter().flat_map(|it| std::iter::once(&it.bodies.text).chain(&it.bodies.legacy));
+    ([(CONTENT_TYPE, text::CONTENT_TYPE)], scrape::plain_after(own, bodies)).into_response()
 }

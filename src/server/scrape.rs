@@ -1,8 +1,10 @@
 //! Responses with rendered bodies: compressed as stored, or decompressed while they are sent.
 //!
-//! Streams, here and in [`super::detail`], are produced only as fast as the client reads them.
+//! Streams, here and in [`super::detail`] and [`super::list`], are produced only as fast as the client reads them.
 
 use std::io;
+use std::num::NonZero;
+use std::sync::LazyLock;
 
 use axum::body::Body as HttpBody;
 use axum::response::{IntoResponse, Response};
@@ -10,12 +12,18 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 use http::HeaderValue;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, VARY};
+use tokio::sync::Semaphore;
 
 use crate::exposition::Body;
 use crate::exposition::gzip::Inflate;
 
 /// How much of a body is produced at once: bounds the memory that a slow client costs.
-pub(super) const CHUNK_BYTES: usize = 256 << 10;
+pub(super) const CHUNK_BYTES: usize = 32 << 10;
+
+/// Limits how many chunks are produced at once, in the order of asking: it is CPU work, and more at once than there are
+/// cores would only slow down everything else.
+static PRODUCERS: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(1, NonZero::get)));
 
 /// The response to a scrape; `vary` names the request headers that it depends on.
 pub(super) fn response(body: &Body, content_type: &'static str, gzip: bool, vary: &'static str) -> Response {
@@ -27,9 +35,8 @@ pub(super) fn response(body: &Body, content_type: &'static str, gzip: bool, vary
     (headers, length, HttpBody::from_stream(inflated(body.gzip.clone()))).into_response()
 }
 
-/// A first chunk followed by the decompressed bodies.
-pub(super) fn plain_after<'a>(first: Bytes, bodies: impl Iterator<Item = &'a Body>) -> HttpBody {
-    let first: Chunks = stream::once(async { Ok(first) }).boxed();
+/// A stream followed by the decompressed bodies.
+pub(super) fn plain_after<'a>(first: Chunks, bodies: impl Iterator<Item = &'a Body>) -> HttpBody {
     let bodies = bodies.map(|body| inflated(body.gzip.clone()));
     let chunks: Vec<_> = std::iter::once(first).chain(bodies).collect();
     HttpBody::from_stream(stream::iter(chunks).flatten())
@@ -49,7 +56,12 @@ pub(super) fn as_read<M: Send + 'static>(
     next: impl Fn(&mut M) -> io::Result<Option<Bytes>> + Copy + Send + 'static,
 ) -> Chunks {
     let next = move |mut producer: M| async move {
-        let work = move || Ok(next(&mut producer)?.map(|chunk| (chunk, producer)));
+        let permit = PRODUCERS.acquire().await.map_err(io::Error::other)?;
+        let work = move || {
+            // Held until the work has ended, even if the client has left.
+            let _permit = permit;
+            Ok(next(&mut producer)?.map(|chunk| (chunk, producer)))
+        };
         tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
     };
     stream::try_unfold(producer, next).boxed()

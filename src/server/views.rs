@@ -1,18 +1,45 @@
 //! Accounts as JSON, for people and scripts. Units as in the metrics; what is not known is left out.
 
+use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
+use super::json;
+use super::list::Listing;
 use super::sample::Values;
 use crate::cloud::model::{Limits, State};
 use crate::collector::registry::Listed;
 use crate::exposition::values::{InstanceEntry, ServiceEntry};
 
-/// `GET /accounts`.
-#[derive(Debug, Serialize)]
+/// `GET /accounts`: the list of all accounts.
 pub(super) struct Accounts {
-    pub(super) accounts: Vec<Summary>,
+    now: SystemTime,
+    any: bool,
+}
+
+impl Accounts {
+    /// The accounts with the ages that their data has at `now`.
+    pub(super) fn at(now: SystemTime) -> Self {
+        Self { now, any: false }
+    }
+}
+
+impl Listing for Accounts {
+    fn begin(&mut self, chunk: &mut Vec<u8>) {
+        chunk.extend_from_slice(br#"{"accounts":["#);
+    }
+
+    fn account(&mut self, account: &Listed, chunk: &mut Vec<u8>) -> io::Result<()> {
+        if std::mem::replace(&mut self.any, true) {
+            chunk.push(b',');
+        }
+        Ok(json::write(chunk, &summary(account, self.now))?)
+    }
+
+    fn end(&mut self, chunk: &mut Vec<u8>) {
+        chunk.extend_from_slice(b"]}");
+    }
 }
 
 /// The state of one account.
@@ -116,17 +143,13 @@ impl LimitsView {
     }
 }
 
-/// All accounts at `now`.
-pub(super) fn accounts(accounts: &[Listed], now: SystemTime) -> Accounts {
-    Accounts { accounts: accounts.iter().map(|account| summary(account, now)).collect() }
-}
-
 /// One account at `now`.
 pub(super) fn detail(account: &Listed, now: SystemTime) -> Detail {
     Detail { account: summary(account, now), services: [] }
 }
 
-fn summary(account: &Listed, now: SystemTime) -> Summary {
+/// The state of one account at `now`.
+pub(super) fn summary(account: &Listed, now: SystemTime) -> Summary {
     let id = account.id();
     let values = account.snapshot().map(|snapshot| &snapshot.values);
     let services = values.map(|values| &values.services[..]).unwrap_or_default();

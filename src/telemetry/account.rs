@@ -4,12 +4,14 @@
 //! that depends on how many others there are. Counting takes that account's own lock only.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Counter, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{HistogramVec, IntCounterVec, IntGauge};
+
+use super::registrar::Described;
 
 /// A family of counters about accounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +79,10 @@ const FAMILIES: [(Family, &str, &str, &[&str]); 8] = [
 ];
 
 /// Namespace and name.
-type Key = (Arc<str>, Arc<str>);
+pub(super) type Key = (Arc<str>, Arc<str>);
+
+/// How many families there are.
+pub(super) const FAMILY_COUNT: usize = FAMILIES.len();
 
 /// What meters count without naming their account.
 pub(super) struct Totals {
@@ -144,6 +149,52 @@ impl LiveAccounts {
     }
 }
 
+impl LiveAccounts {
+    /// A family's series of the first accounts after this one, and the last of these accounts; `None` where none is left.
+    pub(super) fn page(
+        &self,
+        family: usize,
+        after: Option<&Key>,
+        accounts: usize,
+    ) -> (MetricFamily, Option<Key>) {
+        let (_, name, help, _) = FAMILIES[family];
+        let mut page = MetricFamily::default();
+        page.set_name(name.to_owned());
+        page.set_help(help.to_owned());
+        page.set_field_type(MetricType::COUNTER);
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        // Held until the end and outside the lock: dropping the last holder takes that lock.
+        let (accounts, last): (Vec<Option<Arc<Counters>>>, Option<Key>) = {
+            let by_key = lock(&self.by_key);
+            let range = by_key.range((start, Bound::Unbounded)).take(accounts);
+            let last = range.clone().last().map(|(key, _)| key.clone());
+            (range.map(|(_, counters)| counters.upgrade()).collect(), last)
+        };
+        for account in accounts.iter().flatten() {
+            #[cfg(test)]
+            self.read.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            for series in lock(&account.series).iter().filter(|series| series.family as usize == family) {
+                page.mut_metric().push(account.metric(series));
+            }
+        }
+        (page, last)
+    }
+}
+
+/// The families about accounts, for the list of all families.
+pub(super) fn described() -> impl Iterator<Item = Described> {
+    FAMILIES.iter().map(|(_, name, help, labels)| Described {
+        name: (*name).to_owned(),
+        kind: "counter",
+        help: (*help).to_owned(),
+        labels: ["account_namespace", "account"]
+            .iter()
+            .chain(*labels)
+            .map(|label| (*label).to_owned())
+            .collect(),
+    })
+}
+
 impl Drop for Counters {
     fn drop(&mut self) {
         let mut by_key = lock(&self.live.by_key);
@@ -151,51 +202,6 @@ impl Drop for Counters {
         if by_key.get(&self.key).is_some_and(|counters| counters.strong_count() == 0) {
             by_key.remove(&self.key);
         }
-    }
-}
-
-/// Reads the live accounts at each scrape.
-pub(super) struct AccountCollector {
-    live: Arc<LiveAccounts>,
-    descriptions: Vec<Desc>,
-}
-
-impl AccountCollector {
-    /// A collector over `live`, which fails only if a family of this file is malformed.
-    pub(super) fn new(live: Arc<LiveAccounts>) -> prometheus::Result<Self> {
-        let describe = |(_, name, help, labels): &(Family, &str, &str, &[&str])| {
-            let labels = ["account_namespace", "account"].iter().chain(*labels);
-            let labels = labels.map(|label| (*label).to_owned()).collect();
-            Desc::new((*name).to_owned(), (*help).to_owned(), labels, std::collections::HashMap::new())
-        };
-        Ok(Self { live, descriptions: FAMILIES.iter().map(describe).collect::<Result<_, _>>()? })
-    }
-}
-
-impl Collector for AccountCollector {
-    fn desc(&self) -> Vec<&Desc> {
-        self.descriptions.iter().collect()
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        let mut families = FAMILIES.map(|(_, name, help, _)| {
-            let mut family = MetricFamily::default();
-            family.set_name(name.to_owned());
-            family.set_help(help.to_owned());
-            family.set_field_type(MetricType::COUNTER);
-            family
-        });
-        // Held until the end and outside the lock: dropping the last holder takes that lock.
-        let accounts: Vec<Arc<Counters>> =
-            lock(&self.live.by_key).values().filter_map(Weak::upgrade).collect();
-        for account in &accounts {
-            #[cfg(test)]
-            self.live.read.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            for series in lock(&account.series).iter() {
-                families[series.family as usize].mut_metric().push(account.metric(series));
-            }
-        }
-        families.into()
     }
 }
 
@@ -369,6 +375,30 @@ mod tests {
     }
 
     #[test]
+    fn however_many_pages_a_family_takes_each_series_is_there_once_below_one_header() {
+        let metrics = Metrics::new();
+        let account = |number: usize| metrics.account("team-a", &number.to_string());
+        let meters: Vec<AccountMeter> = (0..1000).map(account).collect();
+        meters.iter().for_each(AccountMeter::throttled);
+        // The only one with retries is on the last page.
+        meters[999].retry("status");
+
+        let mut pages = metrics.pages();
+        let chunks: Vec<Vec<u8>> = std::iter::from_fn(|| pages.next_chunk(10_000)).collect();
+
+        assert!(chunks.len() >= 5, "{}", chunks.len());
+        assert!(chunks.iter().all(|chunk| chunk.len() < 40_000), "a chunk is no larger than a page more");
+        let text = String::from_utf8(chunks.concat()).unwrap();
+        let series = text.lines().filter(|line| line.starts_with("caas_operator_api_throttled_total{"));
+        assert_eq!(series.collect::<std::collections::BTreeSet<_>>().len(), 1000);
+        for family in ["caas_operator_api_throttled_total", "caas_operator_api_retries_total"] {
+            assert_eq!(text.matches(&format!("# HELP {family} ")).count(), 1, "{family}");
+            let (_, after) = text.split_once(&format!("# TYPE {family} counter\n")).unwrap();
+            assert!(after.starts_with(&format!("{family}{{")), "{after}");
+        }
+    }
+
+    #[test]
     fn removing_an_account_reads_no_other() {
         let metrics = Metrics::new();
         let account = |number: usize| metrics.account("team-a", &number.to_string());
@@ -382,6 +412,6 @@ mod tests {
         assert_eq!(read(), before, "accounts were read to remove others");
         assert_eq!(lock(&metrics.live_accounts().by_key).len(), 500);
         metrics.render();
-        assert_eq!(read(), before + 500, "a scrape reads those that are left");
+        assert_eq!(read(), before + 500 * FAMILY_COUNT, "each family reads those that are left");
     }
 }

@@ -7,11 +7,10 @@ use std::sync::Arc;
 
 use prometheus::core::Collector;
 use prometheus::proto::MetricFamily;
-use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, TextEncoder,
-};
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts};
 
-use super::account::{AccountCollector, AccountMeter, LiveAccounts, Totals};
+use super::account::{self, AccountMeter, LiveAccounts, Totals};
+use super::pages::Pages;
 use super::registrar::{Described, Registered, Registrar};
 
 /// All own metrics of this process.
@@ -97,11 +96,7 @@ fn register_accounts(registry: &Registrar) -> Arc<LiveAccounts> {
             &["format", "encoding"],
         ),
     });
-    // As in `register`: constants, and the tests make them all.
-    #[allow(clippy::expect_used)]
-    let collector = AccountCollector::new(Arc::clone(&live)).expect("the families are well formed");
-    #[allow(clippy::expect_used)]
-    registry.register(Box::new(collector)).expect("each family has a name of its own");
+    account::described().for_each(|family| registry.describe(family));
     live
 }
 
@@ -173,13 +168,15 @@ impl Metrics {
         &self.live_accounts
     }
 
-    /// All families in Prometheus text format 0.0.4.
+    /// All families in Prometheus text format 0.0.4, page by page.
+    pub fn pages(&self) -> Pages {
+        Pages::new(self.families.registry.clone(), Arc::clone(&self.live_accounts))
+    }
+
+    /// All of it at once.
     pub fn render(&self) -> String {
-        let mut body = Vec::new();
-        if let Err(error) = TextEncoder::new().encode(&self.families.registry.gather(), &mut body) {
-            tracing::error!(%error, "own metrics cannot be rendered");
-        }
-        String::from_utf8_lossy(&body).into_owned()
+        let text = self.pages().next_chunk(usize::MAX).unwrap_or_default();
+        String::from_utf8_lossy(&text).into_owned()
     }
 
     /// What each family is, with or without series, in the order of their names.

@@ -5,6 +5,7 @@
 mod account;
 pub mod logs;
 pub mod metrics;
+pub mod pages;
 mod registrar;
 
 pub use account::{AccountMeter, InFlight};

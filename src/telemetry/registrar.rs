@@ -35,6 +35,11 @@ impl Registrar {
         Ok(())
     }
 
+    /// Adds the description of a family that is not collected with the others.
+    pub(super) fn describe(&self, family: Described) {
+        self.described.borrow_mut().push(family);
+    }
+
     /// Everything that was registered.
     pub(super) fn finish(self) -> Registered {
         let mut described = self.described.into_inner();

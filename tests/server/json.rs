@@ -1,18 +1,21 @@
 //! Accounts as JSON.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use caas_operator::account::Names;
 use caas_operator::cloud::model::{InstanceFacts, ServiceFacts};
 use caas_operator::collector::health::Health;
-use caas_operator::collector::registry::Snapshot;
+use caas_operator::collector::registry::{Registry, Snapshot};
 use caas_operator::exposition::values::AccountGauges;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use crate::accounts::account;
+use crate::http_support::Served;
 use crate::{bodies, get, pages, started};
 
 /// Replaces the age of the data, which depends on the duration of the test.
@@ -66,13 +69,11 @@ async fn the_json_of_what_alauda_cannot_say_has_the_tables_fields() {
     insta::assert_snapshot!(serde_json::to_string_pretty(&json["services"]).unwrap());
 }
 
-#[tokio::test]
-async fn a_large_accounts_json_is_produced_as_fast_as_it_is_read() {
-    const SERVICES: usize = 5;
-    const INSTANCES: usize = 1000;
-    let (served, registry) = started(None).await;
-    let account = account("team-b", "modern", Names::Modern);
-    // With names so long that it does not fit into the buffers of two sockets.
+const SERVICES: usize = 5;
+const INSTANCES: usize = 200;
+
+/// A snapshot of these services, with names so long that its JSON does not fit into the buffers of two sockets.
+fn large(registry: &Registry, services: impl Iterator<Item = usize>) -> Arc<Snapshot> {
     let instance = |number: usize| {
         let (name, id) = ("x".repeat(16 << 10), number.to_string());
         (InstanceFacts { name, id, ..InstanceFacts::default() }, None)
@@ -81,29 +82,58 @@ async fn a_large_accounts_json_is_produced_as_fast_as_it_is_read() {
         let facts = ServiceFacts { name: number.to_string(), ..ServiceFacts::default() };
         (facts, (0..INSTANCES).map(instance).collect())
     };
-    let values =
-        pages::page("team-b", "modern", AccountGauges::default(), (0..SERVICES).map(service).collect());
-    let kept = Arc::new(Snapshot {
-        bodies: bodies(&registry),
+    let values = pages::page("team-b", "modern", AccountGauges::default(), services.map(service).collect());
+    Arc::new(Snapshot {
+        bodies: bodies(registry),
         values,
         series: 0,
         health: Health::Collected,
         collected_at: SystemTime::now(),
-    });
-    let account = registry.get(&account.id).expect("the account").account;
-    registry.publish(&account, Arc::clone(&kept));
-    let unused = Arc::strong_count(&kept);
+    })
+}
+
+/// A connection that has read the beginning of the account's JSON, which is returned with it.
+async fn begun(served: &Served) -> (TcpStream, Vec<u8>) {
     let mut client = TcpStream::connect(served.address).await.unwrap();
     client.write_all(b"GET /accounts/team-b/modern HTTP/1.0\r\nhost: x\r\n\r\n").await.unwrap();
     let mut answer = vec![0; 100];
     client.read_exact(&mut answer).await.unwrap();
+    (client, answer)
+}
 
-    assert_eq!(Arc::strong_count(&kept), unused + 1, "the rest is not produced before it is read");
-
+/// The whole JSON of such a connection.
+async fn to_end((mut client, mut answer): (TcpStream, Vec<u8>)) -> Value {
     client.read_to_end(&mut answer).await.unwrap();
     let body = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap() + 4;
-    let json: Value = serde_json::from_slice(&answer[body..]).unwrap();
-    assert_eq!((&json["account"]["services"], &json["account"]["instances"]), (&5.into(), &5000.into()));
+    serde_json::from_slice(&answer[body..]).unwrap()
+}
+
+/// Waits until the condition holds.
+async fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_large_accounts_json_is_produced_as_fast_as_it_is_read_and_holds_no_snapshot_meanwhile() {
+    let (served, registry) = started(None).await;
+    let account = registry.get(&account("team-b", "modern", Names::Modern).id).unwrap().account;
+    let kept = large(&registry, 0..SERVICES);
+    registry.publish(&account, Arc::clone(&kept));
+    let reading = begun(&served).await;
+
+    registry.publish(&account, large(&registry, 0..SERVICES));
+    eventually("the snapshot is let go", || Arc::strong_count(&kept) == 1).await;
+
+    let json = to_end(reading).await;
+    let instances = SERVICES * INSTANCES;
+    assert_eq!(
+        (&json["account"]["services"], &json["account"]["instances"]),
+        (&SERVICES.into(), &instances.into())
+    );
     let services = json["services"].as_array().unwrap();
     assert_eq!(services.len(), SERVICES);
     for (number, service) in services.iter().enumerate() {
@@ -111,5 +141,34 @@ async fn a_large_accounts_json_is_produced_as_fast_as_it_is_read() {
         let ids = service["instances"].as_array().unwrap().iter().map(|instance| instance["id"].clone());
         assert!(ids.eq((0..INSTANCES).map(|number| Value::from(number.to_string()))));
     }
-    assert_eq!(Arc::strong_count(&kept), unused);
+}
+
+#[tokio::test]
+async fn a_slow_reader_of_an_accounts_json_goes_on_in_the_newest_snapshot() {
+    let (served, registry) = started(None).await;
+    let account = registry.get(&account("team-b", "modern", Names::Modern).id).unwrap().account;
+    for (newest, expected) in [
+        // The service that is being read has gone.
+        (vec![1, 2, 3, 4, 5], vec!["0", "1", "2", "3", "4", "5"]),
+        // One that is still to come has gone.
+        (vec![0, 1, 3, 4], vec!["0", "1", "3", "4"]),
+        (vec![], vec!["0"]),
+    ] {
+        registry.publish(&account, large(&registry, 0..SERVICES));
+        let reading = begun(&served).await;
+        registry.publish(&account, large(&registry, newest.iter().copied()));
+
+        let json = to_end(reading).await;
+
+        let services = json["services"].as_array().unwrap();
+        let names: Vec<&str> = services.iter().map(|service| service["name"].as_str().unwrap()).collect();
+        assert_eq!(names, expected, "{newest:?}");
+        for service in services {
+            let instances = service["instances"].as_array().unwrap();
+            let ids: BTreeSet<&str> = instances.iter().map(|one| one["id"].as_str().unwrap()).collect();
+            assert_eq!(ids.len(), instances.len(), "no instance twice");
+            let stays = newest.contains(&service["name"].as_str().unwrap().parse().unwrap());
+            assert_eq!(instances.len() == INSTANCES, stays, "{} of {newest:?}", service["name"]);
+        }
+    }
 }

@@ -16,6 +16,7 @@ mod discovery;
 mod health;
 mod host;
 mod json;
+mod lists;
 mod own;
 mod page;
 mod scrape;
