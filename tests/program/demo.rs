@@ -60,7 +60,10 @@ async fn the_demo_shows_what_it_prints_follows_edits_and_ends_with_ctrl_c() {
     let mut demo = Demo::start();
     let greeting = demo.greeting().await;
 
-    let [_, series, legacy, accounts, account, own, targets, page] = &addresses(&greeting)[..] else {
+    // First the clouds: one of each provider.
+    let all = addresses(&greeting);
+    let clouds = all.iter().take_while(|address| !address.contains("/accounts")).count();
+    let [series, legacy, accounts, account, own, targets, page] = &all[clouds..] else {
         panic!("{greeting}")
     };
     let series = get(series).await;
@@ -69,10 +72,18 @@ async fn the_demo_shows_what_it_prints_follows_edits_and_ends_with_ctrl_c() {
     for gauge in ["cpu_cumulative_usage", "cpu_utilization", "memory_usage", "memory_utilization"] {
         assert!(legacy.contains(&format!("\n{gauge}{{service=\"kibana\",instance=\"")), "{gauge}");
     }
-    assert_eq!(get_json(accounts).await["accounts"].as_array().unwrap().len(), 2);
+    let collected = get_json(accounts).await;
+    let collected = collected["accounts"].as_array().unwrap();
+    assert_eq!(collected.len(), clouds + 1, "an account of each cloud, and two of the first");
+    let mut providers: Vec<_> = collected.iter().map(|account| account["provider"].as_str()).collect();
+    providers.sort_unstable();
+    providers.dedup();
+    assert_eq!(providers.len(), clouds);
+    assert!(collected.iter().all(|account| account["reason"] == "Collected"), "{collected:?}");
     assert_eq!(get_json(account).await["account"]["reason"], "Collected");
     assert!(get(own).await.contains("caas_operator_build_info"));
-    assert_eq!(get_json(targets).await.as_array().unwrap().len(), 3, "globex has modern names only");
+    let of_accounts = get_json(targets).await.as_array().unwrap().len();
+    assert_eq!(of_accounts, clouds + 2, "only acme has legacy names as well");
     assert!(get(page).await.contains("/accounts/team-b/globex/metrics"));
 
     let (_, folder) = greeting.split_once("manifests in ").unwrap();
@@ -88,9 +99,9 @@ async fn the_demo_shows_what_it_prints_follows_edits_and_ends_with_ctrl_c() {
     })
     .await;
 
-    let (page, cloud) = (page.clone(), addresses(&greeting)[0].clone());
+    let page = page.clone();
     demo.ends_cleanly_by("INT").await;
-    for address in [page, cloud] {
+    for address in all[..clouds].iter().chain([&page]) {
         assert!(client().get(address).send().await.unwrap_err().is_connect());
     }
 }
@@ -126,7 +137,8 @@ async fn collection_continues_when_the_log_cannot_be_written() {
         command.env("RUST_LOG", "trace");
         Process::start_with_stderr(command, full().into())
     });
-    let series = addresses(&demo.greeting().await)[1].clone();
+    let addresses = addresses(&demo.greeting().await);
+    let series = addresses.iter().find(|address| address.ends_with("/metrics")).unwrap().clone();
     let collected =
         async || Some(metric(&ask(&series).await?.1, &["caas_account_last_success_timestamp_seconds{"]));
     let first = until("the first collection", collected).await;

@@ -106,9 +106,10 @@ async fn all_pages_of_both_lists_are_read() {
 
     // Pages of which nothing is selected are no end of the list.
     let last = collection.services.last().unwrap().facts.name.clone();
+    let of_that_name = collection.services.iter().filter(|service| service.facts.name == last).count();
     let filter = ServiceFilter::new(&[last], &[]);
     let collection = installation.account().filtered(&filter).await.unwrap();
-    assert_eq!((collection.services.len(), collection.failures()), (1, (0, None)));
+    assert_eq!((collection.services.len(), collection.failures()), (of_that_name, (0, None)));
 }
 
 #[tokio::test]
