@@ -19,9 +19,10 @@ pub(super) fn body(buffer: &mut Vec<u8>, selection: &Selection<'_>, stamped: boo
     for row in MEASUREMENTS {
         let Some(gauge) = &row.legacy else { continue };
         buffer.clear();
+        let mut place = 0;
         for chosen in selection.instances.iter().filter(|chosen| chosen.legacy) {
             let sample = chosen.instance.sample.as_ref();
-            if let Some(value) = sample.and_then(|sample| sample.get(row.measurement)) {
+            if let Some(value) = sample.and_then(|sample| sample.get_at(&mut place, row.measurement)) {
                 labels.clear();
                 push_pair(&mut labels, "service", &chosen.service.facts.name);
                 push_next(&mut labels, "instance", &chosen.instance.facts.name);

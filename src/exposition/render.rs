@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use super::body::{Bodies, Body};
 use super::families::{AccountFacts, Family, PROVIDER_LABEL, Reads, STATE_LABEL, STATUS_LABEL, families};
 use super::gzip::BodyWriter;
-use super::labels::{cut, push_next};
+use super::labels::{LabelSet, cut, push_next};
 use super::lines::{self, Stamp};
 use super::options::Options;
 use super::selection::{Selection, select, states, statuses};
@@ -213,16 +213,13 @@ impl Renderer {
             }
             Reads::Measurement(measurement) => match measurement.row().owner() {
                 Owner::Service => {
-                    for service in services {
-                        let labels = service.labels.as_str();
-                        push_values(lines, extra, labels, service.sample.as_ref(), measurement, stamp);
-                    }
+                    let owners = services.iter().map(|service| (&service.labels, &service.sample));
+                    push_values(lines, extra, owners, measurement, stamp);
                 }
                 Owner::Instance => {
-                    for chosen in instances {
-                        let (labels, sample) = (chosen.instance.labels.as_str(), &chosen.instance.sample);
-                        push_values(lines, extra, labels, sample.as_ref(), measurement, stamp);
-                    }
+                    let owners =
+                        instances.iter().map(|chosen| (&chosen.instance.labels, &chosen.instance.sample));
+                    push_values(lines, extra, owners, measurement, stamp);
                 }
             },
             // Legacy gauges have a body of their own.
@@ -232,21 +229,30 @@ impl Renderer {
 }
 
 /// Appends the lines of a measurement's values.
-fn push_values(
+///
+/// The time of rendering a large account is mostly spent here, so a value is first looked for where the sample before had it.
+fn push_values<'a>(
     lines: &mut Vec<u8>,
     extra: &mut String,
-    labels: &str,
-    sample: Option<&Sample>,
+    owners: impl Iterator<Item = (&'a LabelSet, &'a Option<Sample>)>,
     measurement: Measurement,
     stamp: Stamp,
 ) {
     let row = measurement.row();
-    for value in sample.into_iter().flat_map(|sample| sample.of(measurement)) {
-        extra.clear();
-        if let (Some(label), Some(text)) = (row.label, value.label) {
-            push_next(extra, label, text);
+    let mut place = 0;
+    for (labels, sample) in owners {
+        let (labels, Some(sample)) = (labels.as_str(), sample) else { continue };
+        let Some(label) = row.label else {
+            if let Some(value) = sample.get_at(&mut place, measurement) {
+                lines::push_stamped(lines, row.name, labels, "", value.base(), stamp, value.time);
+            }
+            continue;
+        };
+        for value in sample.of(measurement) {
+            extra.clear();
+            push_next(extra, label, value.label.unwrap_or_default());
+            lines::push_stamped(lines, row.name, labels, extra, value.base(), stamp, value.time);
         }
-        lines::push_stamped(lines, row.name, labels, extra, value.base(), stamp, value.time);
     }
 }
 
@@ -279,9 +285,12 @@ fn exposed<'a>(
     selection: &Selection<'a>,
 ) -> impl Iterator<Item = &'static Headers> + use<'a> {
     let (modern, measured) = (options.modern, selection.measured);
+    let (limits, states) = (selection.limits, selection.instance_states);
     HEADERS.iter().filter(move |headers| match headers.family.reads {
         Reads::AccountInfo | Reads::Account(_) => true,
         Reads::Measurement(measurement) => modern && measured.contains(measurement),
+        Reads::InstanceLimit(_) => modern && limits,
+        Reads::InstanceState => modern && states,
         _ => modern,
     })
 }
@@ -312,7 +321,6 @@ fn printable(name: &str) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::labels::LabelSet;
     use super::super::values::{AccountGauges, InstanceEntry};
     use super::*;
     use crate::cloud::model::{InstanceFacts, Scale, ServiceFacts};

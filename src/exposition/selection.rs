@@ -17,6 +17,10 @@ pub(super) struct Selection<'a> {
     pub(super) instances: Vec<Chosen<'a>>,
     /// What any of them has a value of: the families of all else are empty.
     pub(super) measured: MeasurementSet,
+    /// Whether any instance has a limit.
+    pub(super) limits: bool,
+    /// Whether any instance has a state.
+    pub(super) instance_states: bool,
     /// All series of the selection, those of the account included.
     pub(super) series: usize,
     /// Series left out because an earlier object has the same labels.
@@ -54,7 +58,7 @@ pub(super) fn select<'a>(
         }
         !full
     };
-    let mut seen = Seen::default();
+    let mut seen = Seen::of(values, options);
     for service in &values.services {
         let own = if options.modern { service_series(service, values.status_words) } else { 0 };
         if !seen.services.insert(service.labels.as_str()) {
@@ -80,6 +84,8 @@ pub(super) fn select<'a>(
             }
             if fits(&mut selection, modern + if first { legacy } else { 0 }) {
                 selection.measured = selection.measured.union(measured(instance.sample.as_ref()));
+                selection.limits |= !instance.facts.limits(&service.facts).is_empty();
+                selection.instance_states |= instance.facts.state.is_some();
                 selection.instances.push(Chosen { service, instance, legacy: first });
             }
         }
@@ -88,11 +94,22 @@ pub(super) fn select<'a>(
 }
 
 /// Which labels have been taken.
-#[derive(Default)]
 struct Seen<'a> {
     services: HashSet<&'a str>,
     instances: HashSet<&'a str>,
     legacy: HashSet<(&'a str, &'a str)>,
+}
+
+impl Seen<'_> {
+    /// None yet. A set that grows hashes again all that it holds.
+    fn of(values: &AccountValues, options: &Options) -> Self {
+        let instances = values.services.iter().map(|service| service.instances.len()).sum();
+        Self {
+            services: HashSet::with_capacity(values.services.len()),
+            instances: HashSet::with_capacity(instances),
+            legacy: HashSet::with_capacity(if options.legacy { instances } else { 0 }),
+        }
+    }
 }
 
 /// The statuses that a service has a series of, each with its value; none if the cloud says none.

@@ -122,6 +122,16 @@ impl Sample {
         self.values.iter().find(|value| value.measurement == measurement).map(|value| self.read(value))
     }
 
+    /// The value of a measurement that has no extra label. It is first looked for at `place`, which becomes its place: where
+    /// one measurement of many samples is read, nearly all of them have it at the same place.
+    pub fn get_at(&self, place: &mut usize, measurement: Measurement) -> Option<Measured<'_>> {
+        let is_it = |value: &Value| value.measurement == measurement;
+        if !self.values.get(*place).is_some_and(is_it) {
+            *place = self.values.iter().position(is_it)?;
+        }
+        self.values.get(*place).map(|value| self.read(value))
+    }
+
     /// The value of a measurement in the base unit.
     pub fn value(&self, measurement: Measurement) -> Option<f64> {
         self.get(measurement).map(|value| value.base())
@@ -271,6 +281,22 @@ mod tests {
             ratio.get(Measurement::MemoryUtilization).unwrap().scaled(Scale::Percent).to_bits(),
             25f64.to_bits()
         );
+    }
+
+    #[test]
+    fn a_value_is_found_wherever_it_is_looked_for_first() {
+        let (cpu, memory) = (Measurement::CpuUsageCores, Measurement::MemoryUsage);
+        let both = [Sample::at(1.0, &[(cpu, Scale::Base, 0.5), (memory, Scale::Base, 7.0)])];
+        let one =
+            [Sample::at(1.0, &[(memory, Scale::Base, 8.0)]), Sample::at(1.0, &[(cpu, Scale::Base, 0.25)])];
+        let samples = [&both[0], &both[0], &one[0], &one[1], &both[0]];
+        let found = |measurement, mut place| -> Vec<_> {
+            samples.map(|sample| sample.get_at(&mut place, measurement).map(|value| value.number)).into()
+        };
+        for first in 0..4 {
+            assert_eq!(found(memory, first), [Some(7.0), Some(7.0), Some(8.0), None, Some(7.0)]);
+            assert_eq!(found(cpu, first), [Some(0.5), Some(0.5), None, Some(0.25), Some(0.5)]);
+        }
     }
 
     #[test]
