@@ -12,8 +12,12 @@ use super::text;
 use crate::cloud::model::MEASUREMENTS;
 
 /// The body in the text format; `buffer` is scratch space.
-pub(super) fn body(buffer: &mut Vec<u8>, selection: &Selection<'_>, stamped: bool) -> Body {
-    let mut body = BodyWriter::new();
+pub(super) fn body(
+    body: &mut BodyWriter,
+    buffer: &mut Vec<u8>,
+    selection: &Selection<'_>,
+    stamped: bool,
+) -> Body {
     let stamp = if stamped { Stamp::Milliseconds } else { Stamp::None };
     let mut labels = String::new();
     for row in MEASUREMENTS {

@@ -35,6 +35,9 @@ pub struct Rendered {
 pub struct Renderer {
     lines: Vec<u8>,
     extra: String,
+    /// Writes the body in the text format, and then the legacy one.
+    text: BodyWriter,
+    openmetrics: BodyWriter,
 }
 
 /// A larger buffer is given back to the allocator after a rendering, so that one large family does not occupy memory until
@@ -59,8 +62,9 @@ impl Renderer {
     pub fn render(&mut self, values: &AccountValues, options: &Options) -> Rendered {
         let (selection, account) = choose(values, options);
         let (text, openmetrics) = self.modern(values, &account, &selection, options);
-        let legacy =
-            options.legacy.then(|| legacy::body(&mut self.lines, &selection, options.source_timestamps));
+        let legacy = options
+            .legacy
+            .then(|| legacy::body(&mut self.text, &mut self.lines, &selection, options.source_timestamps));
         // A Vec never shrinks below its length.
         self.lines.clear();
         self.lines.shrink_to(KEPT_BYTES);
@@ -80,7 +84,7 @@ impl Renderer {
             let before = body.len();
             body.extend_from_slice(text.as_bytes());
             let start = body.len();
-            self.family(body, family, values, &account, &selection, stamp(family, options));
+            push_family(body, &mut self.extra, family, values, &account, &selection, stamp(family, options));
             if body.len() == start {
                 body.truncate(before);
             }
@@ -95,136 +99,133 @@ impl Renderer {
         selection: &Selection<'_>,
         options: &Options,
     ) -> (Body, Body) {
-        let (mut text, mut openmetrics) = (BodyWriter::new(), BodyWriter::new());
-        let mut lines = std::mem::take(&mut self.lines);
+        let Self { lines, extra, text, openmetrics } = self;
         for Headers { family, text: text_header, openmetrics: openmetrics_header } in
             exposed(options, selection)
         {
             let stamp = stamp(family, options);
             lines.clear();
-            self.family(&mut lines, family, values, account, selection, stamp);
+            push_family(lines, extra, family, values, account, selection, stamp);
             if lines.is_empty() {
                 continue;
             }
             text.push(text_header.as_bytes());
-            text.push(&lines);
+            text.push(lines);
             if stamp != Stamp::None {
                 lines.clear();
-                self.family(&mut lines, family, values, account, selection, Stamp::Seconds);
+                push_family(lines, extra, family, values, account, selection, Stamp::Seconds);
             }
             openmetrics.push(openmetrics_header.as_bytes());
-            openmetrics.push(&lines);
+            openmetrics.push(lines);
         }
-        self.lines = lines;
         openmetrics.push(openmetrics::END);
         (text.finish(), openmetrics.finish())
     }
+}
 
-    /// Appends a family's lines.
-    fn family(
-        &mut self,
-        lines: &mut Vec<u8>,
-        family: &Family,
-        values: &AccountValues,
-        account: &AccountFacts<'_>,
-        selection: &Selection<'_>,
-        stamp: Stamp,
-    ) {
-        let extra = &mut self.extra;
-        let name = family.name;
-        let services = &selection.services;
-        let instances = &selection.instances;
-        match family.reads {
-            Reads::AccountInfo => {
-                extra.clear();
-                push_next(extra, PROVIDER_LABEL, values.provider);
-                lines::push(lines, name, values.labels.as_str(), extra, 1.0);
-            }
-            Reads::Account(read) => {
-                if let Some(value) = read(account) {
-                    lines::push(lines, name, values.labels.as_str(), "", value);
-                }
-            }
-            Reads::Service(read) => {
-                for service in services {
-                    if let Some(value) = read(&service.facts) {
-                        lines::push(lines, name, service.labels.as_str(), "", value);
-                    }
-                }
-            }
-            Reads::ServiceStatus => {
-                for service in services {
-                    for (status, value) in statuses(&service.facts, values.status_words) {
-                        extra.clear();
-                        push_next(extra, STATUS_LABEL, status);
-                        lines::push(lines, name, service.labels.as_str(), extra, value);
-                    }
-                }
-            }
-            Reads::ServiceState => {
-                for service in services {
-                    push_states(lines, extra, name, service.labels.as_str(), service.facts.state);
-                }
-            }
-            Reads::ServiceInfo => {
-                for service in services {
-                    info::service_labels(extra, service);
-                    lines::push(lines, name, service.labels.as_str(), extra, 1.0);
-                }
-            }
-            Reads::Instance(read) => {
-                for chosen in instances {
-                    if let Some(value) = read(&chosen.instance.facts) {
-                        lines::push(lines, name, chosen.instance.labels.as_str(), "", value);
-                    }
-                }
-            }
-            Reads::InstanceLimit(read) => {
-                for chosen in instances {
-                    if let Some(value) = read(&chosen.instance.facts.limits(&chosen.service.facts)) {
-                        lines::push(lines, name, chosen.instance.labels.as_str(), "", value);
-                    }
-                }
-            }
-            Reads::InstanceState => {
-                for chosen in instances {
-                    let labels = chosen.instance.labels.as_str();
-                    push_states(lines, extra, name, labels, chosen.instance.facts.state);
-                }
-            }
-            Reads::InstanceInfo => {
-                let mut of: Option<&ServiceEntry> = None;
-                for chosen in instances {
-                    let own = chosen.instance.facts.overrides.is_some();
-                    if own || of.is_none_or(|service| !std::ptr::eq(service, chosen.service)) {
-                        info::instance_labels(extra, chosen.service, chosen.instance);
-                        // Labels of one instance are not those of the next.
-                        of = (!own).then_some(chosen.service);
-                    }
-                    lines::push(lines, name, chosen.instance.labels.as_str(), extra, 1.0);
-                }
-            }
-            Reads::SampleTime => {
-                for chosen in instances {
-                    let Some(sample) = &chosen.instance.sample else { continue };
-                    let (labels, time) = (chosen.instance.labels.as_str(), sample.timestamp());
-                    lines::push_stamped(lines, name, labels, "", time, stamp, time);
-                }
-            }
-            Reads::Measurement(measurement) => match measurement.row().owner() {
-                Owner::Service => {
-                    let owners = services.iter().map(|service| (&service.labels, &service.sample));
-                    push_values(lines, extra, owners, measurement, stamp);
-                }
-                Owner::Instance => {
-                    let owners =
-                        instances.iter().map(|chosen| (&chosen.instance.labels, &chosen.instance.sample));
-                    push_values(lines, extra, owners, measurement, stamp);
-                }
-            },
-            // Legacy gauges have a body of their own.
-            Reads::Legacy => {}
+/// Appends a family's lines.
+fn push_family(
+    lines: &mut Vec<u8>,
+    extra: &mut String,
+    family: &Family,
+    values: &AccountValues,
+    account: &AccountFacts<'_>,
+    selection: &Selection<'_>,
+    stamp: Stamp,
+) {
+    let name = family.name;
+    let services = &selection.services;
+    let instances = &selection.instances;
+    match family.reads {
+        Reads::AccountInfo => {
+            extra.clear();
+            push_next(extra, PROVIDER_LABEL, values.provider);
+            lines::push(lines, name, values.labels.as_str(), extra, 1.0);
         }
+        Reads::Account(read) => {
+            if let Some(value) = read(account) {
+                lines::push(lines, name, values.labels.as_str(), "", value);
+            }
+        }
+        Reads::Service(read) => {
+            for service in services {
+                if let Some(value) = read(&service.facts) {
+                    lines::push(lines, name, service.labels.as_str(), "", value);
+                }
+            }
+        }
+        Reads::ServiceStatus => {
+            for service in services {
+                for (status, value) in statuses(&service.facts, values.status_words) {
+                    extra.clear();
+                    push_next(extra, STATUS_LABEL, status);
+                    lines::push(lines, name, service.labels.as_str(), extra, value);
+                }
+            }
+        }
+        Reads::ServiceState => {
+            for service in services {
+                push_states(lines, extra, name, service.labels.as_str(), service.facts.state);
+            }
+        }
+        Reads::ServiceInfo => {
+            for service in services {
+                info::service_labels(extra, service);
+                lines::push(lines, name, service.labels.as_str(), extra, 1.0);
+            }
+        }
+        Reads::Instance(read) => {
+            for chosen in instances {
+                if let Some(value) = read(&chosen.instance.facts) {
+                    lines::push(lines, name, chosen.instance.labels.as_str(), "", value);
+                }
+            }
+        }
+        Reads::InstanceLimit(read) => {
+            for chosen in instances {
+                if let Some(value) = read(&chosen.instance.facts.limits(&chosen.service.facts)) {
+                    lines::push(lines, name, chosen.instance.labels.as_str(), "", value);
+                }
+            }
+        }
+        Reads::InstanceState => {
+            for chosen in instances {
+                let labels = chosen.instance.labels.as_str();
+                push_states(lines, extra, name, labels, chosen.instance.facts.state);
+            }
+        }
+        Reads::InstanceInfo => {
+            let mut of: Option<&ServiceEntry> = None;
+            for chosen in instances {
+                let own = chosen.instance.facts.overrides.is_some();
+                if own || of.is_none_or(|service| !std::ptr::eq(service, chosen.service)) {
+                    info::instance_labels(extra, chosen.service, chosen.instance);
+                    // Labels of one instance are not those of the next.
+                    of = (!own).then_some(chosen.service);
+                }
+                lines::push(lines, name, chosen.instance.labels.as_str(), extra, 1.0);
+            }
+        }
+        Reads::SampleTime => {
+            for chosen in instances {
+                let Some(sample) = &chosen.instance.sample else { continue };
+                let (labels, time) = (chosen.instance.labels.as_str(), sample.timestamp());
+                lines::push_stamped(lines, name, labels, "", time, stamp, time);
+            }
+        }
+        Reads::Measurement(measurement) => match measurement.row().owner() {
+            Owner::Service => {
+                let owners = services.iter().map(|service| (&service.labels, &service.sample));
+                push_values(lines, extra, owners, measurement, stamp);
+            }
+            Owner::Instance => {
+                let owners =
+                    instances.iter().map(|chosen| (&chosen.instance.labels, &chosen.instance.sample));
+                push_values(lines, extra, owners, measurement, stamp);
+            }
+        },
+        // Legacy gauges have a body of their own.
+        Reads::Legacy => {}
     }
 }
 
