@@ -38,6 +38,11 @@ impl Uncollected {
         Self::new(providers, account, Problem::new(Reason::Pending, message))
     }
 
+    /// An account of which nothing but the name is known.
+    pub fn refused(id: AccountId, problem: Problem) -> Self {
+        Self { id, provider: "unknown", problem, targets: Vec::new() }
+    }
+
     /// Whether the account is suspended: then it is not listed as a target either.
     pub fn is_suspended(&self) -> bool {
         self.problem.reason == Reason::Suspended

@@ -119,6 +119,8 @@ reasons! {
     TooManySeries: Collecting = false,
     /// What the account needs does not fit into the memory that all accounts share.
     TooLarge: Collecting = false,
+    /// The CaasAccount has more than 64 KiB, labels and annotations included, and is not kept.
+    ObjectTooLarge: Collecting = false,
     /// The operator failed while it processed the collection, which is a bug.
     InternalError: Collecting = false,
     /// `spec.suspend` is true.

@@ -10,10 +10,10 @@ use thiserror::Error;
 
 use super::FIELD_MANAGER;
 use super::api_call::{ApiError, call};
-use super::build::{ScrapeService, is_up_to_date, service_monitor};
+use super::build::{ScrapeService, service_monitor};
 use super::monitors::{CrdDiscovery, Monitors};
 use super::owner::{self, Owner};
-use super::service_monitor::{GuardedMonitor, ServiceMonitor, shown};
+use super::service_monitor::{ServiceMonitor, WatchedMonitor, shown, written};
 use crate::account::{AccountId, omitted_labels};
 use crate::api::{CaasAccount, Finding, Reason};
 use crate::cloud::Providers;
@@ -81,14 +81,14 @@ impl MonitorWriter {
         let name = wanted.name_any();
         if let Some(existing) = monitors.get(&id.namespace, &name)
             && let Ok(existing) = &existing.0
-            && is_up_to_date(existing, &wanted)
+            && existing.written == written(&wanted)
         {
             return Ok(applied(&wanted, account));
         }
         // The store has only what carries our label; another owner's of that name is found by reading it.
-        let api: Api<GuardedMonitor> = Api::namespaced(self.client.clone(), &id.namespace);
-        let existing = match call(api.get_metadata_opt(&name)).await {
-            Ok(existing) => existing.map(|existing| existing.metadata),
+        let api: Api<WatchedMonitor> = Api::namespaced(self.client.clone(), &id.namespace);
+        let existing = match call(api.get_opt(&name)).await {
+            Ok(existing) => existing.map(|existing| existing.meta().clone()),
             Err(error) => return self.refused(&wanted, ApplyError::Read(error)),
         };
         match existing.map(|existing| (owner::of(&existing, account), existing)) {
@@ -117,14 +117,14 @@ impl MonitorWriter {
     ) -> Result<Finding, ApplyError> {
         let wanted = service_monitor(self.providers, account, id, &self.service);
         let name = wanted.name_any();
-        let api: Api<GuardedMonitor> = Api::namespaced(self.client.clone(), &id.namespace);
+        let api: Api<WatchedMonitor> = Api::namespaced(self.client.clone(), &id.namespace);
         let disabled = disabled(account);
         let existing = match monitors.get(&id.namespace, &name) {
             Some(existing) => Some(existing.meta().clone()),
             None if is_reported(account, &disabled) => None,
             // One without our label is not in the store. One read is enough: after it nothing writes one.
-            None => match call(api.get_metadata_opt(&name)).await {
-                Ok(existing) => existing.map(|existing| existing.metadata),
+            None => match call(api.get_opt(&name)).await {
+                Ok(existing) => existing.map(|existing| existing.meta().clone()),
                 // Nobody who wants no ServiceMonitor has to fix a missing permission or CRD.
                 Err(error) if matches!(error.code(), Some(403 | 404)) => None,
                 Err(error) => return Err(ApplyError::Read(error)),
@@ -157,7 +157,7 @@ impl MonitorWriter {
 }
 
 /// Deletes the one with this UID; another one is a conflict. That there is none is as good.
-async fn delete(api: &Api<GuardedMonitor>, name: &str, uid: Option<String>) -> Result<(), ApplyError> {
+async fn delete(api: &Api<WatchedMonitor>, name: &str, uid: Option<String>) -> Result<(), ApplyError> {
     let this_one = Preconditions { uid, resource_version: None };
     let params = DeleteParams { preconditions: Some(this_one), ..DeleteParams::default() };
     match call(api.delete(name, &params)).await {

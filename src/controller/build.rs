@@ -8,7 +8,6 @@ use kube::{Resource, ResourceExt};
 use super::service_monitor::{
     Endpoint, MANAGED_BY, NamespaceSelector, Relabeling, Selector, ServiceMonitor, ServiceMonitorSpec,
 };
-use super::{FIELD_MANAGER, owner};
 use crate::account::{AccountId, Target, targets};
 use crate::api::CaasAccount;
 use crate::cloud::Providers;
@@ -112,40 +111,6 @@ fn relabelings(target: &Target, id: &AccountId, service: &ScrapeService) -> Vec<
 fn literally(value: &str) -> String {
     // No group is called `_`, so it expands to nothing.
     value.replace('$', "$$").replace("$(", "$${_}(")
-}
-
-/// Whether an existing ServiceMonitor is what is wanted in all that we write. What others added is theirs.
-pub(super) fn is_up_to_date(existing: &ServiceMonitor, wanted: &ServiceMonitor) -> bool {
-    let holds = |existing: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>| {
-        wanted.iter().all(|(key, value)| existing.get(key) == Some(value))
-    };
-    let left = |field: &str, wanted: &BTreeMap<String, String>| {
-        written(existing, field).any(|key| !wanted.contains_key(key))
-    };
-    existing.spec == wanted.spec
-        && holds(existing.labels(), wanted.labels())
-        && holds(existing.annotations(), wanted.annotations())
-        && !left("f:labels", wanted.labels())
-        && !left("f:annotations", wanted.annotations())
-        && has_same_controller(existing, wanted)
-}
-
-/// The keys of a field of the metadata that we have written and that still are ours.
-fn written<'a>(existing: &'a ServiceMonitor, field: &str) -> impl Iterator<Item = &'a str> {
-    let entries = existing.meta().managed_fields.iter().flatten();
-    let ours = entries.filter(|entry| {
-        entry.manager.as_deref() == Some(FIELD_MANAGER) && entry.operation.as_deref() == Some("Apply")
-    });
-    let fields =
-        ours.filter_map(move |entry| entry.fields_v1.as_ref()?.0.get("f:metadata")?.get(field)?.as_object());
-    fields.flat_map(|keys| keys.keys()).filter_map(|key| key.strip_prefix("f:"))
-}
-
-/// Whether both are controlled by the same object.
-fn has_same_controller(existing: &ServiceMonitor, wanted: &ServiceMonitor) -> bool {
-    let controller =
-        |monitor: &ServiceMonitor| owner::controller(&monitor.metadata).map(|owner| owner.uid.clone());
-    controller(wanted).is_some() && controller(existing) == controller(wanted)
 }
 
 #[cfg(test)]

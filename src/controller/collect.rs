@@ -54,6 +54,11 @@ impl Collection {
         }
     }
 
+    /// Lists an account whose object is not kept, with its problem.
+    pub(super) fn refuse(&self, id: &AccountId, problem: Problem) {
+        self.supervisor.mark_uncollected(Uncollected::refused(id.clone(), problem));
+    }
+
     /// Another account that queries the same cloud account, once for each change of this one, and not before the cloud has
     /// accepted the credentials of both: anybody may write an account with invented ones.
     pub(super) fn unreported_duplicate(&self, id: &AccountId, health: &Health) -> Option<AccountId> {

@@ -11,14 +11,14 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::core::ObjectMeta;
 use kube::runtime::events::{Event, EventType};
-use kube::{Api, Client, Resource};
+use kube::{Api, Client};
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::FIELD_MANAGER;
 use super::api_call::{ApiError, call};
 use crate::account::AccountId;
-use crate::api::{CaasAccount, CaasAccountStatus, ConditionType, Finding, Reason};
+use crate::api::{API_VERSION, CaasAccountStatus, ConditionType, Finding, KIND, Reason};
 use crate::limits::Shares;
 
 /// Events that are written at once; one namespace may write a third of them.
@@ -66,12 +66,20 @@ impl EventPublisher {
     }
 
     /// Publishes events about an account. One that cannot be published is lost, and logged.
-    pub(super) async fn publish(&self, account: &CaasAccount, id: &AccountId, events: Vec<Event>) {
+    pub(super) async fn publish(&self, account: &ObjectMeta, id: &AccountId, events: Vec<Event>) {
         if events.is_empty() {
             return;
         }
         let _permit = self.permits.of(&id.namespace).acquire(1).await;
-        let regarding = account.object_ref(&());
+        let regarding = ObjectReference {
+            api_version: Some(API_VERSION.to_owned()),
+            kind: Some(KIND.to_owned()),
+            namespace: account.namespace.clone(),
+            name: account.name.clone(),
+            uid: account.uid.clone(),
+            resource_version: account.resource_version.clone(),
+            field_path: None,
+        };
         for event in events {
             let reason = event.reason.clone();
             if let Err(error) = self.publish_one(&regarding, event).await {
@@ -90,7 +98,7 @@ impl EventPublisher {
             call(api.patch(&name, &PatchParams::default(), &Patch::Merge(series))).await?;
             return Ok(());
         }
-        let name = format!("{}.{:x}", regarding.name.as_deref().unwrap_or_default(), now.as_nanosecond());
+        let name = event_name(regarding.name.as_deref().unwrap_or_default(), now.as_nanosecond());
         let object = EventObject {
             metadata: ObjectMeta {
                 name: Some(name.clone()),
@@ -140,6 +148,12 @@ impl RecentEvents {
         self.order.push_back((Instant::now(), key.clone()));
         self.events.insert(key, Published { name, count: 1 });
     }
+}
+
+/// A name for an event about this account. A name of Kubernetes has 253 characters at most.
+fn event_name(account: &str, nanoseconds: i128) -> String {
+    let begin = account.get(..account.len().min(220)).unwrap_or_default();
+    format!("{}.{nanoseconds:x}", begin.trim_end_matches(['.', '-']))
 }
 
 /// The events of a change from the status before to what was found. Pure.
@@ -243,6 +257,13 @@ mod tests {
         }
         assert_eq!((recent.events.len(), recent.order.len()), (REMEMBERED, REMEMBERED));
         assert!(recent.again(&key(3 * REMEMBERED - 1)).is_some());
+    }
+
+    #[test]
+    fn an_event_about_an_account_of_the_longest_name_has_a_name_that_kubernetes_takes() {
+        let name = event_name(&"a.".repeat(124), i128::from(i64::MAX));
+        assert!(name.len() <= 253 && name.ends_with("a.7fffffffffffffff"), "{name}");
+        assert_eq!(event_name("acme", 255), "acme.ff");
     }
 
     fn shown(events: &[Event]) -> Vec<(&str, EventType)> {

@@ -2,7 +2,8 @@
 //!
 //! [`reconcile`] runs the pipeline, a file a step: [`dereference`] reads the Secrets, [`collect`] resolves the account and
 //! hands it to the collector, [`apply`] writes the ServiceMonitor that [`build`] makes, [`status`] reports the outcome.
-//! [`triggers`] feed it, and [`run`] wires it. [`api_call`] and [`watch`] are how the API server is reached.
+//! [`triggers`] feed it, and [`run`] wires it. [`api_call`] and [`watch`] are how the API server is reached, and [`watched`] is
+//! what stays of its objects.
 //! Never speaks HTTP to a cloud: that is the collector's task.
 
 mod api_call;
@@ -18,6 +19,7 @@ mod monitors;
 mod owner;
 mod reconcile;
 mod references;
+mod relist;
 mod run;
 mod scope;
 mod secret_reads;
@@ -25,6 +27,7 @@ mod service_monitor;
 mod status;
 mod triggers;
 mod watch;
+mod watched;
 
 pub use build::ScrapeService;
 pub use client::client;

@@ -14,8 +14,9 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use super::api_call::{ApiError, call};
 use super::build::account_name;
+use super::relist::Relist;
 use super::scope::Scope;
-use super::service_monitor::{GuardedMonitor, MANAGED_BY, ServiceMonitor};
+use super::service_monitor::{MANAGED_BY, ServiceMonitor, WatchedMonitor};
 use super::watch::watch;
 use crate::account::AccountId;
 
@@ -33,12 +34,12 @@ pub(super) enum Monitors {
     /// The CRD is not installed.
     NotInstalled,
     /// It is, and this store follows those that carry our label.
-    Installed(Store<GuardedMonitor>),
+    Installed(Store<WatchedMonitor>),
 }
 
 impl Monitors {
     /// The ServiceMonitor of this name, if the store has it.
-    pub(super) fn get(&self, namespace: &str, name: &str) -> Option<Arc<GuardedMonitor>> {
+    pub(super) fn get(&self, namespace: &str, name: &str) -> Option<Arc<WatchedMonitor>> {
         let Self::Installed(store) = self else { return None };
         store.get(&ObjectRef::new(name).within(namespace))
     }
@@ -138,7 +139,7 @@ impl Follower {
     }
 
     async fn watch(&self) {
-        let (store, writer) = reflector::store::<GuardedMonitor>();
+        let (store, writer) = reflector::store::<WatchedMonitor>();
         let filled = async {
             // An account reconciled before the store is filled would think that its ServiceMonitor is missing.
             if tokio::time::timeout(CHECK_EVERY, store.wait_until_ready()).await.is_err() {
@@ -148,19 +149,27 @@ impl Follower {
             }
             self.state.send_replace(Monitors::Installed(store));
         };
-        let api = self.scope.api::<GuardedMonitor>(self.discovery.client.clone());
+        let api = self.scope.api::<WatchedMonitor>(self.discovery.client.clone());
         let config = watcher::Config::default().labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1));
+        let before = writer.as_reader();
         let mut events = watch(api, config, self.relist).default_backoff().reflect(writer).boxed();
         let follow = async {
+            let mut list = Relist::default();
             loop {
-                let monitor = match events.try_next().await {
-                    Ok(Some(watcher::Event::Apply(monitor) | watcher::Event::Delete(monitor))) => monitor,
-                    Ok(Some(watcher::Event::Init | watcher::Event::InitApply(_))) => continue,
-                    Ok(Some(watcher::Event::InitDone)) => {
-                        // What happened while the watch was interrupted has no event of its own.
-                        self.state.send_modify(|_| ());
+                let changed = match events.try_next().await {
+                    Ok(Some(watcher::Event::Apply(monitor) | watcher::Event::Delete(monitor))) => {
+                        vec![monitor.meta().clone()]
+                    }
+                    Ok(Some(watcher::Event::Init)) => {
+                        list = Relist::begin(&before);
                         continue;
                     }
+                    Ok(Some(watcher::Event::InitApply(monitor))) => {
+                        list.listed(monitor.meta());
+                        continue;
+                    }
+                    // What happened while the watch was interrupted has no event of its own.
+                    Ok(Some(watcher::Event::InitDone)) => std::mem::take(&mut list).end().collect(),
                     Ok(None) => return,
                     Err(error) => {
                         tracing::debug!(%error, "the watch of ServiceMonitors is interrupted");
@@ -168,10 +177,10 @@ impl Follower {
                         continue;
                     }
                 };
-                if let Some(account) = account(monitor.meta())
-                    && self.reconcile.send(account).await.is_err()
-                {
-                    return;
+                for account in changed.iter().filter_map(account) {
+                    if self.reconcile.send(account).await.is_err() {
+                        return;
+                    }
                 }
             }
         };

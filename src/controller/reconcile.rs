@@ -21,10 +21,11 @@ use super::events::{EventPublisher, shared_with};
 use super::findings::{self, current_reason, fails_for_credentials};
 use super::initial::InitialAccounts;
 use super::monitors::Monitors;
-use super::scope::GuardedAccount;
+use super::scope::WatchedAccount;
 use super::status::{COUNTS_EVERY, StatusError, StatusInput, StatusWriter};
-use crate::account::{AccountId, resolve};
-use crate::api::{CaasAccount, ConditionType, Reason};
+use super::watched::{Kept, ObjectProblem, Unusable};
+use crate::account::{AccountId, Problem};
+use crate::api::{CaasAccount, ConditionType, Finding, Reason};
 use crate::limits::Shares;
 use crate::telemetry::Metrics;
 
@@ -91,7 +92,7 @@ pub(super) struct Reconciler {
 pub(super) struct ScopedReconciler {
     pub(super) reconciler: Arc<Reconciler>,
     /// The accounts as the watch has them.
-    pub(super) accounts: Store<GuardedAccount>,
+    pub(super) accounts: Store<WatchedAccount>,
     pub(super) monitors: watch::Receiver<Monitors>,
     /// Until when reconciles wait for the first answer of discovery.
     pub(super) discovery_until: Instant,
@@ -108,46 +109,77 @@ impl Reconciler {
     }
 
     /// An object that the type cannot read costs itself only: it is not collected, and the log says why.
-    fn refuse(&self, metadata: &ObjectMeta, error: &str) {
-        let namespace = metadata.namespace.as_deref().unwrap_or_default();
-        let id = AccountId::new(namespace, metadata.name.as_deref().unwrap_or_default());
+    fn refuse_unreadable(&self, id: &AccountId, error: &str) {
         tracing::error!(
             account = %id,
             error,
             "the CaasAccount cannot be read and is not collected; install the CustomResourceDefinition of this version"
         );
         self.metrics.reconciles.with_label_values(&["unreadable"]).inc();
-        self.remove(&id);
+        self.remove(id);
+    }
+
+    /// An object that is too large to be kept is not collected, and its status says why.
+    async fn refuse_large(
+        &self,
+        object: &ObjectMeta,
+        id: &AccountId,
+        is_reported: bool,
+    ) -> Result<Action, ReconcileError> {
+        let message = format!(
+            "CaasAccount {id} has more than {} KiB and is not collected: remove labels and annotations, or shorten its spec.",
+            CaasAccount::LARGEST >> 10
+        );
+        let problem = Problem::new(Reason::ObjectTooLarge, message);
+        let finding = Finding::from(problem.clone());
+        self.secrets.remove(id);
+        self.collection.refuse(id, problem);
+        self.initial.settled(id);
+        if !is_reported {
+            let share = self.writers.of(&id.namespace);
+            // All that the namespace may have at once, since the answer repeats the object.
+            let permit = Box::pin(share.acquire(WRITERS)).await;
+            let events = Box::pin(self.status.refuse(object, id, &finding)).await?;
+            drop(permit);
+            Box::pin(self.events.publish(object, id, events)).await;
+        }
+        Ok(Action::await_change())
     }
 }
 
 /// Makes one account what its object says.
 pub(super) async fn reconcile(
-    object: Arc<GuardedAccount>,
+    object: Arc<WatchedAccount>,
     scoped: Arc<ScopedReconciler>,
 ) -> Result<Action, ReconcileError> {
     let reconciler = &*scoped.reconciler;
-    let account = match &object.0 {
-        Ok(account) => account,
-        Err(invalid) => {
-            reconciler.refuse(&invalid.metadata, &invalid.error);
-            return Ok(Action::await_change());
-        }
-    };
-    let id = resolve::id(account);
-    let owned = account.metadata.uid.as_deref().is_some_and(|uid| (reconciler.owns)(uid));
-    if account.metadata.deletion_timestamp.is_some() || !owned {
+    let metadata = object.meta();
+    let id = id(metadata);
+    let owned = metadata.uid.as_deref().is_some_and(|uid| (reconciler.owns)(uid));
+    if metadata.deletion_timestamp.is_some() || !owned {
         reconciler.remove(&id);
+        return Ok(Action::await_change());
+    }
+    if let Err(Unusable { problem: ObjectProblem::Unreadable(error), .. }) = &object.0 {
+        reconciler.refuse_unreadable(&id, error);
         return Ok(Action::await_change());
     }
     if let Some(wait) = reconciler.retries.pause(&id) {
         return Ok(Action::requeue(wait));
     }
     let timer = reconciler.metrics.reconcile_duration.start_timer();
-    let current = reconciler.status.with_current_status(account, &id);
-    let outcome = scoped.run_steps(&current, &id).await;
+    let outcome = match &object.0 {
+        Ok(account) => {
+            let current = reconciler.status.with_current_status(account, &id);
+            scoped.run_steps(&current, &id).await
+        }
+        Err(unusable) => {
+            let is_reported = matches!(unusable.problem, ObjectProblem::TooLarge { is_reported: true });
+            Box::pin(reconciler.refuse_large(metadata, &id, is_reported)).await
+        }
+    };
     timer.observe_duration();
-    if !scoped.is_current(account, &id) {
+    if !scoped.is_current(metadata, &id) {
         // It was deleted meanwhile, so what was recorded or refused since is irrelevant.
         reconciler.remove(&id);
         return Ok(Action::await_change());
@@ -162,24 +194,31 @@ pub(super) async fn reconcile(
 
 /// When to try again after an error: later each time, and not before the API server allows it.
 pub(super) fn after_error(
-    object: &GuardedAccount,
+    object: &WatchedAccount,
     error: &ReconcileError,
     scoped: &ScopedReconciler,
 ) -> Action {
-    let Ok(account) = &object.0 else { return Action::requeue(LONGEST_BACKOFF) };
-    let id = resolve::id(account);
+    let id = id(object.meta());
     let wait = scoped.reconciler.retries.failed(&id, error.call().retry_after());
     tracing::warn!(account = %id, %error, ?wait, "the account could not be reconciled; it is tried again");
     Action::requeue(wait)
 }
 
+/// Namespace and name of an account.
+fn id(object: &ObjectMeta) -> AccountId {
+    AccountId::new(
+        object.namespace.as_deref().unwrap_or("default"),
+        object.name.as_deref().unwrap_or_default(),
+    )
+}
+
 impl ScopedReconciler {
     /// Whether this very object still exists; one that is being deleted does not.
-    fn is_current(&self, account: &CaasAccount, id: &AccountId) -> bool {
+    fn is_current(&self, object: &ObjectMeta, id: &AccountId) -> bool {
         let name = ObjectRef::new(&id.name).within(&id.namespace);
         self.accounts.get(&name).is_some_and(|newest| {
             let newest = newest.meta();
-            newest.uid == account.metadata.uid && newest.deletion_timestamp.is_none()
+            newest.uid == object.uid && newest.deletion_timestamp.is_none()
         })
     }
 
@@ -192,14 +231,14 @@ impl ScopedReconciler {
             // The cloud has just refused them: perhaps they were changed.
             secrets.request(id);
         }
-        if self.is_current(account, id) {
+        if self.is_current(&account.metadata, id) {
             collection.list_unread(account, id);
         }
         let failing = rejected || fails_for_credentials(account);
         // Boxed, as many accounts wait here and for a permit below: what waits holds little memory.
         let snapshot = Box::pin(secrets.dereference(account, id, failing)).await?;
         // Nothing is awaited between this check and the supervisor: a later deletion removes the collector as well.
-        if !self.is_current(account, id) {
+        if !self.is_current(&account.metadata, id) {
             return Ok(Action::await_change());
         }
         let resolved = collection.resolve(account, snapshot.as_ref());
@@ -210,7 +249,7 @@ impl ScopedReconciler {
         let known_monitors = self.monitors().await;
         let share = writers.of(&id.namespace);
         let permit = Box::pin(share.acquire(1)).await;
-        if !self.is_current(account, id) {
+        if !self.is_current(&account.metadata, id) {
             return Ok(Action::await_change());
         }
         let health = collection.health(account, id);
@@ -227,7 +266,7 @@ impl ScopedReconciler {
         let mut updated = updated?;
         let duplicate = collection.unreported_duplicate(id, &health);
         updated.events.extend(duplicate.map(|other| shared_with(id, &other)));
-        Box::pin(events.publish(account, id, updated.events)).await;
+        Box::pin(events.publish(&account.metadata, id, updated.events)).await;
         // An error of the ServiceMonitor does not keep the other findings from being written.
         applied?;
 

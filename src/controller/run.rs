@@ -20,7 +20,7 @@ use super::events::EventPublisher;
 use super::initial::{InitialAccounts, Startup};
 use super::monitors::{CrdDiscovery, Follower, Monitors};
 use super::reconcile::{Ownership, Reconciler, Retries, ScopedReconciler, WRITERS, after_error, reconcile};
-use super::scope::{GuardedAccount, Scope};
+use super::scope::{Scope, WatchedAccount};
 use super::status::StatusWriter;
 use super::triggers;
 use crate::account::AccountId;
@@ -158,7 +158,7 @@ impl RunningScope {
         let (monitors, monitors_now) = watch::channel(Monitors::Unknown);
         let follower =
             Follower { discovery, scope: scope.clone(), relist, state: monitors, reconcile: names.clone() };
-        let (store, writer) = reflector::store::<GuardedAccount>();
+        let (store, writer) = reflector::store::<WatchedAccount>();
         let accounts =
             triggers::accounts(Arc::clone(&reconciler), client.clone(), scope.clone(), writer, relist);
         let queue = stream::select_all([

@@ -1,12 +1,12 @@
 //! Which namespaces the operator reconciles: all, or a list; and what it watches there.
 
-use kube::core::DeserializeGuard;
 use kube::{Api, Client, Resource};
 
+use super::watched::Watched;
 use crate::api::CaasAccount;
 
-/// What a watch of accounts delivers: an object, or one that cannot be read.
-pub(super) type GuardedAccount = DeserializeGuard<CaasAccount>;
+/// What a watch of accounts delivers: an object, or one that cannot be used.
+pub(super) type WatchedAccount = Watched<CaasAccount>;
 
 /// What one watch covers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

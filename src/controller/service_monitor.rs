@@ -1,11 +1,17 @@
 //! The ServiceMonitor's type, as far as this operator writes it. Prometheus Operator owns the CRD.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
 
-use kube::core::DeserializeGuard;
-use kube::{CustomResource, ResourceExt};
+use kube::core::ObjectMeta;
+use kube::{CustomResource, Resource, ResourceExt};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use super::watched::{Kept, Watched, used_metadata};
+use super::{FIELD_MANAGER, owner};
 
 /// The label that marks what this operator writes.
 pub(super) const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "caas-operator");
@@ -95,8 +101,93 @@ pub(super) struct NamespaceSelector {
     pub(super) match_names: Vec<String>,
 }
 
-/// A ServiceMonitor, or the metadata of one that cannot be read.
-pub(super) type GuardedMonitor = DeserializeGuard<ServiceMonitor>;
+/// What is kept of a ServiceMonitor: whose it is, and whether it is as we wrote it.
+#[derive(Debug, Clone)]
+pub(super) struct KeptMonitor {
+    metadata: ObjectMeta,
+    /// A hash of all that we write.
+    pub(super) written: u64,
+}
+
+/// A ServiceMonitor as a watch keeps it, or one that cannot be used.
+pub(super) type WatchedMonitor = Watched<KeptMonitor>;
+
+impl Kept for KeptMonitor {
+    type Object = ServiceMonitor;
+
+    /// Little is kept of it, and one with all that an account may ask for is larger than the account.
+    const LARGEST: usize = 256 << 10;
+
+    fn keep(object: ServiceMonitor) -> Self {
+        let written = written(&object);
+        Self { metadata: used_metadata(object.metadata), written }
+    }
+}
+
+impl Resource for KeptMonitor {
+    type DynamicType = ();
+    type Scope = <ServiceMonitor as Resource>::Scope;
+
+    fn kind((): &()) -> Cow<'_, str> {
+        ServiceMonitor::kind(&())
+    }
+
+    fn group((): &()) -> Cow<'_, str> {
+        ServiceMonitor::group(&())
+    }
+
+    fn version((): &()) -> Cow<'_, str> {
+        ServiceMonitor::version(&())
+    }
+
+    fn plural((): &()) -> Cow<'_, str> {
+        ServiceMonitor::plural(&())
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
+
+/// The hash's key: nobody can make a ServiceMonitor that passes for another.
+static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
+/// A hash of all that we write of a ServiceMonitor: the fields of its spec that we know, those labels and annotations that
+/// are ours, and who controls it. What others added is theirs and does not change it.
+pub(super) fn written(monitor: &ServiceMonitor) -> u64 {
+    let ours = |field, all: &BTreeMap<String, String>| {
+        let keys = our_keys(monitor, field);
+        let is_ours = |key: &String| keys.as_ref().is_none_or(|keys| keys.contains(&&**key));
+        let ours: BTreeMap<String, String> = all
+            .iter()
+            .filter(|(key, _)| is_ours(key))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        ours
+    };
+    let controller = owner::controller(&monitor.metadata).map(|owner| &owner.uid);
+    // Serializing it cannot fail: its keys are strings.
+    let spec = serde_json::to_string(&monitor.spec).unwrap_or_default();
+    let labels = ours("f:labels", monitor.labels());
+    let annotations = ours("f:annotations", monitor.annotations());
+    KEY.hash_one((spec, labels, annotations, controller))
+}
+
+/// The keys of a field of the metadata that we have written and that still are ours; `None` for an object that does not
+/// say who has written what, as one that is not written yet.
+fn our_keys<'a>(monitor: &'a ServiceMonitor, field: &str) -> Option<Vec<&'a str>> {
+    let entries = monitor.metadata.managed_fields.as_ref()?;
+    let ours = entries.iter().filter(|entry| {
+        entry.manager.as_deref() == Some(FIELD_MANAGER) && entry.operation.as_deref() == Some("Apply")
+    });
+    let fields =
+        ours.filter_map(|entry| entry.fields_v1.as_ref()?.0.get("f:metadata")?.get(field)?.as_object());
+    Some(fields.flat_map(|keys| keys.keys()).filter_map(|key| key.strip_prefix("f:")).collect())
+}
 
 /// The name for messages: `namespace/name`.
 pub(super) fn shown(monitor: &ServiceMonitor) -> String {

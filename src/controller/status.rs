@@ -8,6 +8,7 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
+use kube::core::ObjectMeta;
 use kube::runtime::events::Event;
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
@@ -18,6 +19,7 @@ use super::FIELD_MANAGER;
 use super::api_call::{ApiError, call};
 use super::events;
 use super::findings::known_reason;
+use super::scope::WatchedAccount;
 use crate::account::AccountId;
 use crate::api::{API_VERSION, CaasAccount, CaasAccountStatus, ConditionType, Finding, KIND};
 
@@ -88,8 +90,9 @@ impl StatusWriter {
         if let Some(after) = write {
             let counts = |status: &CaasAccountStatus| (status.services, status.instances);
             let counts_changed = before.map(counts) != Some(counts(&after));
-            let version =
-                write_status(&self.client, account, id, &after).await.map_err(StatusError::Write)?;
+            let version = write_status(&self.client, &account.metadata, id, &after)
+                .await
+                .map_err(StatusError::Write)?;
             let mut all = self.written();
             let written = all.entry(id.clone()).or_default();
             if counts_changed {
@@ -102,14 +105,34 @@ impl StatusWriter {
         Ok(Updated { events, counts_wait })
     }
 
+    /// Writes why an object is not kept, in place of all that its status said. Returns the events of that.
+    pub(super) async fn refuse(
+        &self,
+        object: &ObjectMeta,
+        id: &AccountId,
+        finding: &Finding,
+    ) -> Result<Vec<Event>, StatusError> {
+        let ready = Finding { condition: ConditionType::Ready, ..finding.clone() };
+        let condition = |finding| condition(finding, None, object.generation, Timestamp::now());
+        let status = CaasAccountStatus {
+            observed_generation: object.generation,
+            conditions: vec![condition(finding), condition(&ready)],
+            ..CaasAccountStatus::default()
+        };
+        self.remove(id);
+        write_status(&self.client, object, id, &status).await.map_err(StatusError::Write)?;
+        Ok(events::transitions(None, std::slice::from_ref(finding)))
+    }
+
     /// The accounts of which something was written.
     pub(super) fn ids(&self) -> Vec<AccountId> {
         self.written().keys().cloned().collect()
     }
 
-    /// Takes what the watch delivers for current again: after a list, even if the API server lost a write.
-    pub(super) fn relisted(&self) {
-        self.written().values_mut().for_each(|written| written.status = None);
+    /// Takes what the watch delivers of these accounts for current again: after a list, even if the API server lost a write.
+    pub(super) fn relisted(&self, is_listed: impl Fn(&AccountId) -> bool) {
+        let mut all = self.written();
+        all.iter_mut().filter(|(id, _)| is_listed(id)).for_each(|(_, written)| written.status = None);
     }
 
     /// Removes an account.
@@ -258,21 +281,20 @@ fn condition(
 /// the object has by it; versions are numbers that grow.
 async fn write_status(
     client: &Client,
-    account: &CaasAccount,
+    object: &ObjectMeta,
     id: &AccountId,
     status: &CaasAccountStatus,
 ) -> Result<Option<u64>, ApiError> {
-    let api: Api<CaasAccount> = Api::namespaced(client.clone(), &id.namespace);
-    let name = account.name_any();
+    let api: Api<WatchedAccount> = Api::namespaced(client.clone(), &id.namespace);
     let patch = json!({
         "apiVersion": API_VERSION,
         "kind": KIND,
-        "metadata": {"name": name, "uid": account.uid()},
+        "metadata": {"name": &*id.name, "uid": object.uid},
         "status": status,
     });
     let params = PatchParams::apply(FIELD_MANAGER).force();
     let patch = Patch::Apply(patch);
-    let written = call(api.patch_status(&name, &params, &patch)).await?;
+    let written = call(api.patch_status(&id.name, &params, &patch)).await?;
     Ok(written.resource_version().and_then(|version| version.parse().ok()))
 }
 

@@ -19,26 +19,27 @@ use tokio::sync::{mpsc, watch};
 
 use super::monitors::Monitors;
 use super::reconcile::Reconciler;
-use super::scope::{GuardedAccount, Scope};
+use super::relist::Relist;
+use super::scope::{Scope, WatchedAccount};
 use super::watch::watch;
 use crate::account::AccountId;
 
 /// A request to reconcile. The queue itself never fails: a watch that is interrupted begins again.
-pub(super) type Request = Result<ReconcileRequest<GuardedAccount>, Infallible>;
+pub(super) type Request = Result<ReconcileRequest<WatchedAccount>, Infallible>;
 
 /// The requests that come from the accounts of a scope themselves.
 pub(super) fn accounts(
     reconciler: Arc<Reconciler>,
     client: Client,
     scope: Scope,
-    writer: Writer<GuardedAccount>,
+    writer: Writer<WatchedAccount>,
     relist: Duration,
 ) -> impl Stream<Item = Request> + Send {
     let store = writer.as_reader();
-    let events = watch(scope.api::<GuardedAccount>(client), watcher::Config::default(), relist);
-    let mut is_first_list = true;
+    let events = watch(scope.api::<WatchedAccount>(client), watcher::Config::default(), relist);
+    let (mut is_first_list, mut list) = (true, Relist::default());
     events.default_backoff().reflect(writer).flat_map(move |event| {
-        let requests: Vec<ObjectRef<GuardedAccount>> = match event {
+        let requests: Vec<ObjectRef<WatchedAccount>> = match event {
             Ok(watcher::Event::Apply(account)) => {
                 // Its deletion and the creation of another may have been missed in between.
                 if let Some(id) = id(account.meta())
@@ -55,14 +56,22 @@ pub(super) fn accounts(
                 Vec::new()
             }
             // The store takes over a list as a whole: before its end, what is new in it would not be found there.
-            Ok(watcher::Event::Init | watcher::Event::InitApply(_)) => Vec::new(),
+            Ok(watcher::Event::Init) => {
+                list = Relist::begin(&store);
+                Vec::new()
+            }
+            Ok(watcher::Event::InitApply(account)) => {
+                list.listed(account.meta());
+                Vec::new()
+            }
             Ok(watcher::Event::InitDone) => {
                 sweep(&reconciler, &scope, &store);
-                let listed = store.state();
                 if std::mem::take(&mut is_first_list) {
+                    let listed = store.state();
                     reconciler.initial.listed(listed.iter().filter_map(|account| id(account.meta())));
                 }
-                listed.iter().map(|account| ObjectRef::from_obj(&**account)).collect()
+                let changed = std::mem::take(&mut list).end().filter_map(|metadata| id(&metadata));
+                changed.map(|id| ObjectRef::new(&id.name).within(&id.namespace)).collect()
             }
             Err(error) => {
                 // It begins again by itself, later each time; collection goes on meanwhile.
@@ -78,15 +87,15 @@ pub(super) fn accounts(
 /// Requests for accounts by their names.
 pub(super) fn named(names: mpsc::Receiver<AccountId>) -> impl Stream<Item = Request> + Send {
     stream::unfold(names, |mut names| async move { names.recv().await.map(|id| (id, names)) }).map(|id| {
-        let object = ObjectRef::<GuardedAccount>::new(&id.name).within(&id.namespace);
+        let object = ObjectRef::<WatchedAccount>::new(&id.name).within(&id.namespace);
         Ok(object.into())
     })
 }
 
-/// Requests for all accounts, each time that ServiceMonitors become possible or impossible, or were listed anew.
+/// Requests for all accounts, each time that ServiceMonitors become possible or impossible.
 pub(super) fn all_on_change(
     monitors: watch::Receiver<Monitors>,
-    store: Store<GuardedAccount>,
+    store: Store<WatchedAccount>,
 ) -> BoxStream<'static, Request> {
     stream::unfold(
         monitors,
@@ -136,10 +145,10 @@ fn is_another(reconciler: &Reconciler, id: &AccountId, meta: &ObjectMeta) -> boo
 }
 
 /// Removes the accounts of a scope that its complete list does not have, or has as another object of the same name.
-fn sweep(reconciler: &Reconciler, scope: &Scope, store: &Store<GuardedAccount>) {
-    reconciler.status.relisted();
+fn sweep(reconciler: &Reconciler, scope: &Scope, store: &Store<WatchedAccount>) {
+    reconciler.status.relisted(|id| scope.covers(&id.namespace));
     let gone = |id: &AccountId| {
-        let object = ObjectRef::<GuardedAccount>::new(&id.name).within(&id.namespace);
+        let object = ObjectRef::<WatchedAccount>::new(&id.name).within(&id.namespace);
         scope.covers(&id.namespace)
             && store.get(&object).is_none_or(|listed| is_another(reconciler, id, listed.meta()))
     };

@@ -32,15 +32,19 @@ impl OperatorFixture {
 
     /// The same with further arguments of the operator.
     pub(crate) async fn with(hint: &str, args: &[&str]) -> anyhow::Result<Self> {
-        let plane = ControlPlane::shared().await;
-        let namespace = plane.namespace(hint).await?;
+        let namespace = ControlPlane::shared().await.namespace(hint).await?;
+        let operator = Self::operator(&namespace, args).await?;
+        Ok(Self { namespace, operator, cloud: cloud().await? })
+    }
+
+    /// An operator of this namespace only, with further arguments.
+    pub(crate) async fn operator(namespace: &Namespace, args: &[&str]) -> anyhow::Result<Operator> {
         let options = OperatorOptions {
             namespaces: vec![namespace.name().to_owned()],
             args: args.iter().map(ToString::to_string).collect(),
             ..OperatorOptions::default()
         };
-        let operator = Operator::start(plane, options).await?;
-        Ok(Self { namespace, operator, cloud: cloud().await? })
+        Operator::start(ControlPlane::shared().await, options).await
     }
 
     /// The spec of an account at this cloud; the Secret has the account's name.

@@ -12,7 +12,7 @@ use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
-use crate::fixture::ACCOUNTS;
+use crate::fixture::{ACCOUNTS, MONITORS};
 use crate::harness::{Calls, ControlPlane, Fault, Operator, OperatorOptions, Proxy, SOON, Times, until};
 use crate::operator_fixture::{DEADLINE, OperatorFixture, cloud, login, spec};
 
@@ -23,12 +23,18 @@ fn events(events: &[(&str, &str, i32)]) -> Vec<(String, String, i32)> {
 
 /// A fixture with a proxy between the operator and the API server.
 async fn proxied(hint: &str) -> anyhow::Result<(OperatorFixture, Proxy)> {
+    proxied_with(hint, &[]).await
+}
+
+/// The same with further arguments of the operator.
+async fn proxied_with(hint: &str, args: &[&str]) -> anyhow::Result<(OperatorFixture, Proxy)> {
     let plane = ControlPlane::shared().await;
     let namespace = plane.namespace(hint).await?;
     let proxy = Proxy::start(plane).await?;
     let options = OperatorOptions {
         namespaces: vec![namespace.name().to_owned()],
         kubeconfig: Some(proxy.kubeconfig(&plane.admin()?)?),
+        args: args.iter().map(ToString::to_string).collect(),
         ..OperatorOptions::default()
     };
     let operator = Operator::start(plane, options).await?;
@@ -81,6 +87,31 @@ async fn nothing_is_written_while_nothing_changes_nor_by_an_operator_that_starts
     .await;
     assert_eq!(version(&fixture).await?, before);
     assert_eq!(fixture.events("acme").await?, events(&NO_FAULT));
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn a_list_that_changes_nothing_reconciles_nothing() -> anyhow::Result<()> {
+    let (fixture, proxy) = proxied_with("relisted", &["--relist-seconds=1"]).await?;
+    fixture.account("acme").await?;
+    fixture.until_ready("acme").await;
+    fixture.until_cycles(1).await;
+    let reconciles = async || {
+        let body = fixture.operator.scrape("/metrics").await?.1;
+        crate::fixture::value(&body, "caas_operator_reconciles_total{result=\"ok\"}")
+    };
+    let lists = [Calls::new("list", ACCOUNTS), Calls::new("list", MONITORS)];
+    let listed = || lists.iter().map(|calls| proxy.count(calls)).min().unwrap_or_default();
+    let (lists_before, before) = (listed(), reconciles().await?);
+    until(DEADLINE, "twelve more lists of each", async || {
+        ensure!(listed() >= lists_before + 12, "{}", listed() - lists_before);
+        Ok(())
+    })
+    .await;
+    let more = reconciles().await? - before;
+    // The account's Secret is read within a minute, and a reconcile may have been about to come.
+    assert!(more <= 3.0, "{more} reconciles");
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::controller::service_monitor::written;
 
 fn account(spec: &Value) -> CaasAccount {
     let mut document = json!({
@@ -133,14 +134,42 @@ fn what_others_add_is_theirs() {
     document["spec"]["targetLabels"] = json!(["team"]);
     let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "theirs", "uid": "other"});
     document["metadata"]["ownerReferences"].as_array_mut().unwrap().push(owner);
+    document["metadata"]["managedFields"] = json!([ours(&json!({
+        "f:labels": {"f:release": {}, "f:app.kubernetes.io/managed-by": {}},
+        "f:ownerReferences": {},
+    }))]);
     let existing: ServiceMonitor = serde_json::from_value(document).unwrap();
-    assert!(is_up_to_date(&existing, &wanted));
+    assert_eq!(written(&existing), written(&wanted));
 }
 
-/// What the API server keeps of our having written a key that is not wanted any more.
-fn ours(field: &str) -> Value {
+/// What the API server keeps of our having written these fields of the metadata.
+fn ours(metadata: &Value) -> Value {
     json!({"manager": "caas-operator", "operation": "Apply", "apiVersion": "monitoring.coreos.com/v1",
-        "fieldsType": "FieldsV1", "fieldsV1": {"f:metadata": {field: {"f:left": {}}}}})
+        "fieldsType": "FieldsV1", "fieldsV1": {"f:metadata": metadata}})
+}
+
+#[test]
+fn a_key_that_we_wrote_and_want_no_longer_is_seen() {
+    let wanted =
+        monitor(&json!({"serviceMonitor": {"labels": {"release": "a"}, "annotations": {"owner": "a"}}}));
+    let all = json!({
+        "f:labels": {"f:release": {}, "f:app.kubernetes.io/managed-by": {}},
+        "f:annotations": {"f:owner": {}},
+    });
+    let is_up_to_date = |field: &str, ours_too: bool| {
+        let (mut document, mut metadata) = (serde_json::to_value(&wanted).unwrap(), all.clone());
+        document["metadata"][field]["left"] = json!("x");
+        if ours_too {
+            metadata[format!("f:{field}")]["f:left"] = json!({});
+        }
+        document["metadata"]["managedFields"] = json!([ours(&metadata)]);
+        let existing: ServiceMonitor = serde_json::from_value(document).unwrap();
+        written(&existing) == written(&wanted)
+    };
+    for field in ["labels", "annotations"] {
+        assert!(is_up_to_date(field, false), "{field} of somebody else");
+        assert!(!is_up_to_date(field, true), "{field}");
+    }
 }
 
 #[test]
@@ -155,8 +184,7 @@ fn an_edit_is_seen_wherever_it_is() {
         ("/metadata/labels/release", json!("b")),
         ("/metadata/labels/app.kubernetes.io~1managed-by", json!("me")),
         ("/metadata/annotations/owner", json!("b")),
-        ("/metadata/managedFields", json!([ours("f:labels")])),
-        ("/metadata/managedFields", json!([ours("f:annotations")])),
+        ("/metadata/managedFields", json!([ours(&json!({"f:labels": {"f:release": {}}}))])),
         ("/metadata/ownerReferences", json!([])),
         ("/metadata/ownerReferences/0/controller", json!(false)),
         ("/metadata/ownerReferences/0/uid", json!("of another account")),
@@ -189,6 +217,6 @@ fn an_edit_is_seen_wherever_it_is() {
             }
         }
         let existing: ServiceMonitor = serde_json::from_value(edited).unwrap();
-        assert!(!is_up_to_date(&existing, &wanted), "{pointer}");
+        assert_ne!(written(&existing), written(&wanted), "{pointer}");
     }
 }

@@ -35,7 +35,7 @@ impl Connect for Nowhere {
 /// The operator's reconciler of one scope, and the API server that it calls.
 struct Operator {
     scoped: Arc<ScopedReconciler>,
-    writer: Writer<GuardedAccount>,
+    writer: Writer<WatchedAccount>,
     server: Arc<Mutex<Server>>,
     startup: watch::Receiver<Startup>,
 }
@@ -131,7 +131,7 @@ impl Operator {
 
     /// The same where it may fail.
     async fn outcome(&mut self, account: &serde_json::Value) -> Result<Action, ReconcileError> {
-        let object: GuardedAccount = serde_json::from_value(account.clone()).unwrap();
+        let object: WatchedAccount = serde_json::from_value(account.clone()).unwrap();
         self.writer.apply_watcher_event(&watcher::Event::Apply(object.clone()));
         self.server.lock().unwrap().calls.clear();
         reconcile(Arc::new(object), Arc::clone(&self.scoped)).await
@@ -273,6 +273,31 @@ async fn a_secret_that_was_there_is_read_once_more_before_its_absence_counts() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_account_that_is_too_large_is_told_so_once_and_collected_no_longer() {
+    let mut operator = Operator::new();
+    let writes = |operator: &Operator| {
+        let calls = &operator.server.lock().unwrap().calls;
+        calls.iter().filter(|call| !call.starts_with("GET")).cloned().collect::<Vec<_>>()
+    };
+    operator.reconcile(&account("acme", "30s", 1)).await;
+    assert!(operator.interval("acme").is_some());
+
+    let mut large = account("acme", "30s", 1);
+    large["metadata"]["annotations"] = json!({"a": "x".repeat(64 << 10)});
+    operator.reconcile(&large).await;
+    assert_eq!((operator.interval("acme"), operator.listed("acme").0), (None, "ObjectTooLarge"));
+    let path = "/namespaces/team-a/caasaccounts/acme/status";
+    let told = writes(&operator);
+    assert!(told.len() == 2 && told[0].ends_with(path) && told[1].contains("/events"), "{told:?}");
+
+    large["status"] = json!({"conditions": [{"type": "Collecting", "reason": "ObjectTooLarge"}]});
+    operator.reconcile(&large).await;
+    assert_eq!(writes(&operator), [""; 0]);
+    operator.reconcile(&account("acme", "30s", 1)).await;
+    assert!(operator.interval("acme").is_some(), "it is smaller again");
+}
+
 /// A little longer than the time until a lost Secret is read once more.
 const RECHECKED: Duration = Duration::from_secs(6);
 
@@ -355,7 +380,7 @@ async fn events_that_are_not_answered_delay_no_status() {
     let mut operator = Operator::new();
     operator.server.lock().unwrap().hangs = Some("/events");
     for number in 0..2 * WRITERS {
-        let object: GuardedAccount =
+        let object: WatchedAccount =
             serde_json::from_value(account(&format!("acme-{number}"), "30s", 1)).unwrap();
         operator.writer.apply_watcher_event(&watcher::Event::Apply(object.clone()));
         tokio::spawn(reconcile(Arc::new(object), Arc::clone(&operator.scoped)));
@@ -390,7 +415,7 @@ async fn writes_that_hang_in_one_namespace_delay_none_of_another() {
 #[tokio::test(start_paused = true)]
 async fn a_waiting_reconcile_holds_little_memory() {
     let operator = Operator::new();
-    let object: GuardedAccount = serde_json::from_value(account("acme", "30s", 1)).unwrap();
+    let object: WatchedAccount = serde_json::from_value(account("acme", "30s", 1)).unwrap();
     let waiting = reconcile(Arc::new(object), Arc::clone(&operator.scoped));
     // Ten thousand accounts wait at once after a start.
     assert!(size_of_val(&waiting) <= 6 * 1024, "{} bytes", size_of_val(&waiting));

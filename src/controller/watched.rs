@@ -1,0 +1,284 @@
+//! Objects as watches deliver and keep them: what is used of them and no more, and nothing of a large one.
+//!
+//! Tenants write as many labels and annotations into an object as etcd takes, 1.5 MiB, and the API server adds who wrote
+//! them. Such an object becomes a name here before the next one of its page is parsed.
+
+use std::borrow::Cow;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
+use kube::Resource;
+use kube::core::ObjectMeta;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, Error};
+use serde_json::value::RawValue;
+
+use super::owner;
+use crate::api::{CaasAccount, ConditionType, Reason};
+
+/// How much is kept of the error of an object that cannot be read. It may quote the object.
+const LONGEST_ERROR: usize = 300;
+
+/// A kind of objects, by what is kept of one.
+pub(super) trait Kept: Resource + Sized {
+    /// The object as the API server sends it.
+    type Object: DeserializeOwned;
+
+    /// Larger objects are not parsed and not kept, in bytes of their JSON.
+    const LARGEST: usize;
+
+    /// Keeps what is used.
+    fn keep(object: Self::Object) -> Self;
+}
+
+/// What a watch keeps of an object, or of one that cannot be used.
+#[derive(Debug, Clone)]
+pub(super) struct Watched<K>(pub(super) Result<K, Unusable>);
+
+/// An object that is not kept.
+#[derive(Debug, Clone)]
+pub(super) struct Unusable {
+    /// Name, namespace, UID, generation, version, time of deletion, and who controls it.
+    pub(super) metadata: ObjectMeta,
+    /// Why it is not kept.
+    pub(super) problem: ObjectProblem,
+}
+
+/// Why an object is not kept.
+#[derive(Debug, Clone)]
+pub(super) enum ObjectProblem {
+    /// It has more than [`Kept::LARGEST`] bytes.
+    TooLarge {
+        /// Its status says so.
+        is_reported: bool,
+    },
+    /// It is not of the kind's type.
+    Unreadable(String),
+}
+
+impl<'de, K: Kept> Deserialize<'de> for Watched<K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // The text alone, of one object at a time. It is skipped through and not parsed yet.
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        let problem = if text.get().len() > K::LARGEST {
+            None
+        } else {
+            match serde_json::from_str(text.get()) {
+                Ok(object) => return Ok(Self(Ok(K::keep(object)))),
+                Err(error) => Some(ObjectProblem::Unreadable(cut(&error.to_string()))),
+            }
+        };
+        let head: Head<'_> = serde_json::from_str(text.get()).map_err(D::Error::custom)?;
+        let problem = problem.unwrap_or_else(|| ObjectProblem::TooLarge { is_reported: head.is_reported() });
+        Ok(Self(Err(Unusable { metadata: head.metadata.into(), problem })))
+    }
+}
+
+/// The beginning of an error's text.
+fn cut(error: &str) -> String {
+    error.chars().take(LONGEST_ERROR).collect()
+}
+
+/// What is parsed of an object that is not kept.
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(default)]
+    metadata: UsedMetadata,
+    #[serde(borrow)]
+    status: Option<&'a RawValue>,
+}
+
+impl Head<'_> {
+    fn is_reported(&self) -> bool {
+        let status = self.status.and_then(|status| serde_json::from_str::<StatusHead>(status.get()).ok());
+        let conditions = status.into_iter().flat_map(|status| status.conditions);
+        conditions.into_iter().any(|condition| {
+            condition.type_ == ConditionType::Collecting.as_str()
+                && condition.reason == Reason::ObjectTooLarge.as_str()
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct StatusHead {
+    conditions: Vec<ConditionHead>,
+}
+
+#[derive(Deserialize)]
+struct ConditionHead {
+    #[serde(rename = "type")]
+    type_: String,
+    reason: String,
+}
+
+/// The metadata that is used. All other fields are skipped.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct UsedMetadata {
+    name: Option<String>,
+    namespace: Option<String>,
+    uid: Option<String>,
+    generation: Option<i64>,
+    resource_version: Option<String>,
+    deletion_timestamp: Option<Time>,
+    owner_references: Vec<OwnerReference>,
+}
+
+impl From<UsedMetadata> for ObjectMeta {
+    fn from(used: UsedMetadata) -> Self {
+        used_metadata(Self {
+            name: used.name,
+            namespace: used.namespace,
+            uid: used.uid,
+            generation: used.generation,
+            resource_version: used.resource_version,
+            deletion_timestamp: used.deletion_timestamp,
+            owner_references: Some(used.owner_references),
+            ..Self::default()
+        })
+    }
+}
+
+/// The metadata that is used.
+pub(super) fn used_metadata(metadata: ObjectMeta) -> ObjectMeta {
+    let controller = owner::controller(&metadata).cloned();
+    ObjectMeta {
+        owner_references: controller.map(|controller| vec![controller]),
+        name: metadata.name,
+        namespace: metadata.namespace,
+        uid: metadata.uid,
+        generation: metadata.generation,
+        resource_version: metadata.resource_version,
+        deletion_timestamp: metadata.deletion_timestamp,
+        ..ObjectMeta::default()
+    }
+}
+
+impl Kept for CaasAccount {
+    type Object = Self;
+
+    const LARGEST: usize = 64 << 10;
+
+    fn keep(object: Self) -> Self {
+        Self { metadata: used_metadata(object.metadata), ..object }
+    }
+}
+
+impl<K: Resource> Resource for Watched<K> {
+    type DynamicType = K::DynamicType;
+    type Scope = K::Scope;
+
+    fn kind(dt: &K::DynamicType) -> Cow<'_, str> {
+        K::kind(dt)
+    }
+
+    fn group(dt: &K::DynamicType) -> Cow<'_, str> {
+        K::group(dt)
+    }
+
+    fn version(dt: &K::DynamicType) -> Cow<'_, str> {
+        K::version(dt)
+    }
+
+    fn plural(dt: &K::DynamicType) -> Cow<'_, str> {
+        K::plural(dt)
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        self.0.as_ref().map_or_else(|unusable| &unusable.metadata, K::meta)
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        self.0.as_mut().map_or_else(|unusable| &mut unusable.metadata, K::meta_mut)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::{ObjectList, WatchEvent};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    type Account = Watched<CaasAccount>;
+
+    fn object() -> Value {
+        json!({
+            "apiVersion": "caas-operator.io/v1alpha1",
+            "kind": "CaasAccount",
+            "metadata": {
+                "name": "acme", "namespace": "team-a", "uid": "u", "generation": 3, "resourceVersion": "17",
+                "labels": {"a": "b"}, "annotations": {"a": "b"},
+                "managedFields": [{"manager": "kubectl", "operation": "Apply"}],
+            },
+            "spec": {
+                "provider": {"alauda": {"endpoint": "https://caas.example.com/v1/"}},
+                "credentials": {"secretRef": {"name": "acme-alauda"}},
+            },
+            "status": {"services": 7},
+        })
+    }
+
+    fn large() -> Value {
+        let mut large = object();
+        let labels = (0..10_000).map(|number| (format!("label-{number}"), json!("x")));
+        large["metadata"]["labels"] = Value::Object(labels.collect());
+        large
+    }
+
+    fn read(object: &Value) -> Account {
+        serde_json::from_str(&object.to_string()).unwrap()
+    }
+
+    #[test]
+    fn labels_annotations_and_who_wrote_them_are_not_kept_and_what_is_used_is() {
+        let account = read(&object()).0.unwrap();
+        let kept = json!({
+            "name": "acme", "namespace": "team-a", "uid": "u", "generation": 3, "resourceVersion": "17",
+        });
+        assert_eq!(serde_json::to_value(&account.metadata).unwrap(), kept);
+        assert_eq!(account.status.unwrap().services, Some(7));
+        assert_eq!(account.spec.credentials.secret_ref.name, "acme-alauda");
+    }
+
+    #[test]
+    fn of_an_object_above_the_limit_only_its_name_stays_and_whether_it_was_told() {
+        let mut large = large();
+        for is_told in [false, true] {
+            let unusable = read(&large).0.unwrap_err();
+            let ObjectProblem::TooLarge { is_reported } = unusable.problem else { panic!("{unusable:?}") };
+            assert_eq!(is_reported, is_told);
+            assert_eq!(unusable.metadata, read(&object()).meta().clone());
+            large["status"] = json!({"conditions": [{"type": "Collecting", "reason": "ObjectTooLarge"}]});
+        }
+        large["status"] = json!("of another version");
+        assert!(matches!(
+            read(&large).0.unwrap_err().problem,
+            ObjectProblem::TooLarge { is_reported: false }
+        ));
+    }
+
+    #[test]
+    fn an_object_that_cannot_be_read_costs_itself_only_whether_it_is_listed_or_watched() {
+        let mut broken = object();
+        broken["spec"] = json!({"provider": "x".repeat(10_000)});
+        let list = json!({
+            "apiVersion": "caas-operator.io/v1alpha1", "kind": "CaasAccountList",
+            "metadata": {"resourceVersion": "1"}, "items": [broken, object(), large()],
+        });
+        let list: ObjectList<Account> = serde_json::from_str(&list.to_string()).unwrap();
+        let ObjectProblem::Unreadable(error) = &list.items[0].0.as_ref().unwrap_err().problem else {
+            panic!("{list:?}")
+        };
+        assert!(error.len() <= LONGEST_ERROR, "{error}");
+        assert!(list.items[1].0.is_ok());
+        assert!(list.items.iter().all(|item| item.meta().name.as_deref() == Some("acme")));
+
+        // As the API server writes it: the type comes first.
+        let event = format!(r#"{{"type": "MODIFIED", "object": {}}}"#, large());
+        let WatchEvent::Modified(watched) = serde_json::from_str::<WatchEvent<Account>>(&event).unwrap()
+        else {
+            panic!("{event}")
+        };
+        assert_eq!(watched.meta().resource_version.as_deref(), Some("17"));
+    }
+}
