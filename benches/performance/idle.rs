@@ -44,7 +44,7 @@ struct OwnClients(Arc<Metrics>);
 
 impl Connect for OwnClients {
     fn connect(&self, account: &Account, history: &ClientHistory) -> Result<Arc<dyn Cloud>, CloudError> {
-        let clouds = simulated::clouds(&self.0).map_err(|_| CloudError::from(Unreachable::Tls))?;
+        let clouds = simulated::clouds(&self.0).map_err(|_| CloudError::from(Unreachable::Connect))?;
         clouds.connect(account, history)
     }
 }

@@ -75,9 +75,9 @@ pub enum Unreachable {
     /// No TCP connection.
     #[error("the connection was refused or failed")]
     Connect,
-    /// The TLS handshake failed: certificate or protocol.
-    #[error("its TLS certificate or handshake is not valid")]
-    Tls,
+    /// The TLS handshake failed.
+    #[error(transparent)]
+    Tls(#[from] TlsProblem),
     /// There is no CA certificate to verify the endpoint's with.
     #[error(
         "this system has no CA certificates; mount some at /etc/ssl/certs, set SSL_CERT_FILE or give a CA bundle"
@@ -91,12 +91,51 @@ pub enum Unreachable {
     BrokeOff,
 }
 
+/// Why a TLS handshake failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum TlsProblem {
+    /// No trusted CA signed the certificate.
+    #[error(
+        "the issuer of its TLS certificate is unknown; give the CA's certificate in spec.tls.caBundleSecretRef"
+    )]
+    UnknownIssuer,
+    /// The certificate is for other names.
+    #[error("its TLS certificate is for another name than the endpoint's host")]
+    OtherName,
+    /// The certificate is for no name. Its subject (CN) does not count.
+    #[error("its TLS certificate has no name in it (subjectAltName)")]
+    NoName,
+    /// The certificate is not valid any more.
+    #[error("its TLS certificate has expired")]
+    Expired,
+    /// The certificate will be valid later.
+    #[error("its TLS certificate is not valid yet")]
+    NotValidYet,
+    /// The certificate is a CA's own.
+    #[error(
+        "its TLS certificate is a CA's, which counts for a server only if spec.tls.caBundleSecretRef has this very one"
+    )]
+    CaAsServer,
+    /// The certificate cannot be used for another reason.
+    #[error("its TLS certificate is not valid for a server")]
+    Certificate,
+    /// No common version or cipher, or something that is not TLS.
+    #[error("the TLS handshake failed")]
+    Handshake,
+}
+
 /// Why a response of status 2xx cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum AnswerProblem {
     /// More bytes, after decompression, than the limit.
     #[error("it is larger than the limit")]
     TooLarge,
+    /// A head of more than 64 KiB, or with more than 100 fields.
+    #[error("its head is larger than the limit")]
+    HeadTooLarge,
+    /// More informational (1xx) responses before it than the limit.
+    #[error("too many informational responses (1xx) come before it")]
+    Informational,
     /// JSON nested deeper than the limit.
     #[error("its JSON is nested too deeply")]
     TooDeep,
@@ -163,7 +202,7 @@ impl CloudError {
             Self::EndpointRefused(_) => "endpoint_refused",
             Self::Unreachable(Unreachable::Dns) => "dns",
             Self::Unreachable(Unreachable::Connect) => "connect",
-            Self::Unreachable(Unreachable::Tls) => "tls",
+            Self::Unreachable(Unreachable::Tls(_)) => "tls",
             Self::Unreachable(Unreachable::NoRoots) => "no_roots",
             Self::Unreachable(Unreachable::Timeout) => "timeout",
             Self::Unreachable(Unreachable::BrokeOff) => "broke_off",
@@ -173,6 +212,8 @@ impl CloudError {
             Self::NotVisible(_) => "not_visible",
             Self::Status(_) => "status",
             Self::Answer(AnswerProblem::TooLarge) => "too_large",
+            Self::Answer(AnswerProblem::HeadTooLarge) => "head_too_large",
+            Self::Answer(AnswerProblem::Informational) => "informational",
             Self::Answer(AnswerProblem::TooDeep) => "too_deep",
             Self::Answer(AnswerProblem::NotJson) => "not_json",
             Self::Answer(AnswerProblem::Shape) => "shape",

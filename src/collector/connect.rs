@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::account::{Account, Connection};
-use crate::cloud::error::Unreachable;
+use crate::cloud::error::{TlsProblem, Unreachable};
 use crate::cloud::http::{ClientState, Http, RateShare};
 use crate::cloud::{Cloud, CloudError};
 use crate::telemetry::Metrics;
@@ -66,7 +66,7 @@ impl Connect for HttpClouds {
         let client = self.http.account(&account.id.namespace, *limits, ca_bundle.as_deref(), meter).map_err(
             |problem| {
                 tracing::error!(account = %account.id, %problem, "there is no HTTP client for the account");
-                CloudError::from(Unreachable::Tls)
+                CloudError::from(Unreachable::from(TlsProblem::Handshake))
             },
         )?;
         let memory = self.http.process().memory.holder(&account.id.namespace, &account.id.name);

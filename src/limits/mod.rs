@@ -22,6 +22,8 @@ pub struct ProcessLimits {
     /// How many bytes answers of clouds may have in memory while they arrive and are read. `None`: as much as they have by
     /// default.
     pub answers: Option<usize>,
+    /// How many files, connections included, the process may open. `None`: as many as it wants.
+    pub files: Option<u64>,
     /// CPU work.
     pub workers: Workers,
 }

@@ -119,7 +119,8 @@ async fn instances_that_the_list_leaves_out_are_requested_with_the_application()
 #[tokio::test]
 async fn a_service_with_a_hostile_name_cannot_change_the_path() {
     let fake = Fake::with(|seen| {
-        let page = r#"{"results": [{"service_name": "../../admin?x=#", "instances": [{"uuid": "../../u"}]},
+        let page = r#"{"results": [{"service_name": "a/b?x=#", "instances": [{"uuid": "c/d;e"}]},
+            {"service_name": "../../admin", "instances": [{"uuid": "u"}]}, {"service_name": "..;", "instances": [{"uuid": "u"}]},
             {"service_name": "..", "instances": [{"uuid": "u"}]}, {"service_name": "ok", "instances": [{"uuid": ".."}]}]}"#;
         (seen.path == "/v1/services/acme/").then(|| json(page))
     })
@@ -129,11 +130,11 @@ async fn a_service_with_a_hostile_name_cannot_change_the_path() {
 
     let sample = &fake.seen()[2].path;
     assert!(
-        sample.starts_with("/v1/services/acme/..%2F..%2Fadmin%3Fx%3D%23/instances/..%2F..%2Fu/metrics?start"),
+        sample.starts_with("/v1/services/acme/a%2Fb%3Fx%3D%23/instances/c%2Fd%3Be/metrics?start"),
         "{sample}"
     );
     assert_eq!(fake.seen().len(), 3, "a name that is a step in the path is not requested");
-    assert_eq!(collection.failures(), (2, Some(&CloudError::Answer(AnswerProblem::Shape))));
+    assert_eq!(collection.failures(), (4, Some(&CloudError::Answer(AnswerProblem::Shape))));
 }
 
 #[tokio::test]

@@ -29,10 +29,25 @@ async fn failure(reply: impl Fn() -> Reply + Send + Sync + 'static) -> (Option<C
 
 #[tokio::test]
 async fn gzip_is_read_and_a_broken_or_unknown_encoding_is_an_error() {
-    assert_eq!(failure(|| encoded("gzip", gzip(POINTS.as_bytes()))).await.0, None);
+    let (start, end) = POINTS.as_bytes().split_at(20);
+    let members = [gzip(start), gzip(b""), gzip(end)].concat();
+    for (encoding, body) in [
+        ("gzip", gzip(POINTS.as_bytes())),
+        ("x-gzip", gzip(POINTS.as_bytes())),
+        ("X-GZIP", gzip(POINTS.as_bytes())),
+        ("identity, gzip", gzip(POINTS.as_bytes())),
+        ("identity", POINTS.as_bytes().to_vec()),
+        ("gzip", members.clone()),
+        ("identity", format!("\u{feff}{POINTS}").into_bytes()),
+    ] {
+        assert_eq!(failure(move || encoded(encoding, body.clone())).await.0, None, "{encoding}");
+    }
     for (encoding, body) in [
         ("gzip", b"not gzip at all".to_vec()),
         ("gzip", gzip(POINTS.as_bytes())[..20].to_vec()),
+        ("gzip", members[..members.len() - 4].to_vec()),
+        ("gzip", [gzip(POINTS.as_bytes()), b"rest".to_vec()].concat()),
+        ("gzip, gzip", gzip(&gzip(POINTS.as_bytes()))),
         ("br", POINTS.as_bytes().to_vec()),
         ("zstd, gzip", gzip(POINTS.as_bytes())),
     ] {
@@ -58,6 +73,14 @@ async fn a_bomb_without_an_end_is_not_read_to_its_end() {
     assert_eq!(failed, Some(AnswerProblem::TooLarge.into()));
     let sent = fake.sent.load(Ordering::Relaxed);
     assert!(sent < 16 << 20, "{sent} bytes: the limit of 1 MiB and what sockets hold");
+}
+
+#[tokio::test]
+async fn a_gzip_stream_of_empty_blocks_is_not_read_without_end() {
+    let head = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+    let empty_blocks = [0, 0, 0, 0xff, 0xff].repeat(1_000);
+    let (failed, _) = failure(move || Reply::Endless(head.clone(), empty_blocks.clone())).await;
+    assert_eq!(failed, Some(AnswerProblem::TooLarge.into()));
 }
 
 #[tokio::test]

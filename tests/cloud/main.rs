@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod cloudfoundry;
+mod connections;
 mod faults;
 mod guard;
 mod inventory;

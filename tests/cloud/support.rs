@@ -42,6 +42,8 @@ pub(crate) enum Reply {
     Drip(usize),
     /// This start, then this piece every 50 ms: a head that does not end.
     DripHead(&'static str, &'static str),
+    /// This start, then this piece repeatedly until the client disconnects.
+    Flood(&'static str, Vec<u8>),
     /// The head of a gzip response and this start, then this piece repeatedly until the client disconnects.
     Endless(Vec<u8>, Vec<u8>),
 }
@@ -188,6 +190,13 @@ impl Fake {
         self.connections.load(Ordering::Relaxed)
     }
 
+    /// Connections that are open.
+    pub(crate) fn open(&self) -> usize {
+        // In this order: a connection that closes meanwhile is counted as open, and none twice as closed.
+        let closed = self.closed.load(Ordering::SeqCst);
+        self.connections.load(Ordering::SeqCst).saturating_sub(closed)
+    }
+
     pub(crate) fn endpoint(&self) -> String {
         format!("http://{}/v1/", self.address)
     }
@@ -271,6 +280,13 @@ impl Parts {
                 let mut ticks = tokio::time::interval(Duration::from_millis(50));
                 while stream.write_all(piece.as_bytes()).await.is_ok() && stream.flush().await.is_ok() {
                     ticks.tick().await;
+                }
+                false
+            }
+            Reply::Flood(start, piece) => {
+                let _ = stream.write_all(start.as_bytes()).await;
+                while stream.write_all(&piece).await.is_ok() && stream.flush().await.is_ok() {
+                    self.sent.fetch_add(piece.len(), Ordering::Relaxed);
                 }
                 false
             }

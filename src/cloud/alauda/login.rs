@@ -1,6 +1,6 @@
 //! Obtains the token of an account.
 
-use reqwest::header::HeaderValue;
+use http::header::HeaderValue;
 use secrecy::ExposeSecret;
 use url::Url;
 use url::form_urlencoded::Serializer;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 
 use futures::future::BoxFuture;
-use reqwest::header::AUTHORIZATION;
+use http::header::AUTHORIZATION;
 use tokio::sync::Mutex;
 use url::Url;
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use reqwest::{Response, StatusCode};
+use http::StatusCode;
+use http::response::Parts;
 use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
@@ -33,6 +34,7 @@ const READ_AT_ONCE: usize = 16 << 10;
 /// same.
 pub struct AccountClient {
     pub(super) policy: Arc<Policy>,
+    pub(super) namespace: Arc<str>,
     pub(super) client: Arc<Client>,
     pub(super) quota: AccountQuota,
     pub(super) workers: WorkerShare,
@@ -206,18 +208,24 @@ impl AccountClient {
 
     /// Sends the request and receives its answer; every status but 2xx is a failure.
     async fn receive(&self, request: &ApiRequest) -> Result<Received<'_>, Failed> {
-        let executing = self.client.http.execute(request.to_http());
-        let response = executing.await.map_err(|error| body::failure(&error))?;
-        let status = response.status();
-        if let (Some(rate), Some(limit)) = (&self.rate, reset::limit(response.headers())) {
+        let mut answer = self.client.send(request).await?;
+        let status = answer.head.status;
+        if let (Some(rate), Some(limit)) = (&self.rate, reset::limit(&answer.head.headers)) {
             rate.learn(limit);
         }
-        check_status(&response)?;
-        let mut memory = self.quota.body();
-        match body::receive(response, request.max_bytes, &mut memory).await {
-            Ok(body) => Ok(Received { status, body, _memory: memory }),
-            Err(error) => Err(Failed { status: Some(status), ..error.into() }),
-        }
+        let received = match check_status(&answer.head) {
+            Ok(()) => {
+                let mut memory = self.quota.body();
+                let headers = &answer.head.headers;
+                match body::receive(headers, &mut answer.body, request.max_bytes, &mut memory).await {
+                    Ok(body) => Ok(Received { status, body, _memory: memory }),
+                    Err(error) => Err(Failed { status: Some(status), ..error.into() }),
+                }
+            }
+            Err(failed) => Err(failed),
+        };
+        self.client.finish(answer, &self.namespace).await;
+        received
     }
 
     /// Counts an attempt by its status, or by its error where no complete answer came.
@@ -236,13 +244,13 @@ impl AccountClient {
 }
 
 /// Turns every status but 2xx into a failure. The body of such an answer is not read.
-fn check_status(response: &Response) -> Result<(), Failed> {
-    let status = response.status();
+fn check_status(head: &Parts) -> Result<(), Failed> {
+    let status = head.status;
     if status.is_success() {
         return Ok(());
     }
     let is_limited = status == StatusCode::TOO_MANY_REQUESTS;
-    let requested_wait = reset::requested_wait(is_limited, response.headers(), SystemTime::now());
+    let requested_wait = reset::requested_wait(is_limited, &head.headers, SystemTime::now());
     let error = if status.is_redirection() {
         AnswerProblem::Redirect.into()
     } else if is_limited {

@@ -3,25 +3,31 @@
 //! A client per account would cost more than 100 KB each, and connections of its own to the same host.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
-use rustls::RootCertStore;
+use http::response::Parts;
+use hyper::body::Incoming;
+use hyper::ext::on_informational;
 use thiserror::Error;
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
+use super::body;
+use super::connector::{Connection, Connector};
 use super::guard::Policy;
+use super::pool::{Destination, Pool, Pooled};
+use super::request::ApiRequest;
 use super::resolve::{GuardedResolver, Lookup, Lookups};
-use super::tls::{self, CaBundleProblem};
+use super::tls::{self, CaBundleProblem, Trusted};
+use crate::cloud::CloudError;
+use crate::cloud::error::AnswerProblem;
 
-/// From the first packet to the end of the TLS handshake, over all addresses of a name.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longer than the default interval of 30 s, so that a cycle finds the connections of the one before.
-///
-/// Nothing here bounds the age of a connection that each cycle uses. A cloud whose name moved is found at its new address
-/// once the old one closes the connection or fails, as it does when it is taken out of service; servers and load
-/// balancers also close connections after a number of requests or some minutes.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(45);
+/// The most informational (1xx) answers before an answer.
+const MAX_INFORMATIONAL: usize = 3;
+/// How long an answer that is read may take to set its connection free: a turn of the task that drives it.
+const READY_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Why there is no client.
 #[derive(Debug, Error)]
@@ -32,16 +38,104 @@ pub enum ClientProblem {
     /// The TLS library rejects its own defaults.
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
-    /// The HTTP library rejects its settings.
-    #[error("the HTTP client cannot be set up")]
-    Http(#[source] reqwest::Error),
 }
 
 /// An HTTP client, with its connections and the certificates that it trusts.
 pub(super) struct Client {
-    pub(super) http: reqwest::Client,
+    /// Tells its idle connections from those of other clients.
+    id: u64,
+    connector: Connector,
+    pool: Arc<Pool<Connection>>,
     /// Whether it trusts any certificate. Without one, no https request can succeed.
     pub(super) has_roots: bool,
+}
+
+/// An answer whose head has come.
+pub(super) struct Answer {
+    pub(super) head: Parts,
+    pub(super) body: Incoming,
+    /// What carries it, free again once the body has come.
+    connection: Connection,
+    destination: Destination,
+}
+
+impl Pooled for Connection {
+    fn is_ready(&self) -> bool {
+        self.sender.is_ready()
+    }
+}
+
+impl Client {
+    /// Sends the request over an idle connection or a new one, and waits for the head of the answer. No redirect is
+    /// followed, and no proxy is used.
+    ///
+    /// Dropping the future or the answer closes the connection.
+    pub(super) async fn send(&self, request: &ApiRequest) -> Result<Answer, CloudError> {
+        let destination = Destination { client: self.id, origin: request.url.origin() };
+        loop {
+            let idle = self.pool.take(&destination);
+            let is_new = idle.is_none();
+            let mut connection = match idle {
+                Some(connection) => connection,
+                None => self.connector.connect(&request.url).await?,
+            };
+            let informational = Arc::new(Informational::default());
+            let mut sent = request.to_http()?;
+            let counted = Arc::clone(&informational);
+            on_informational(&mut sent, move |_| counted.count());
+            let answer = tokio::select! {
+                answer = connection.sender.try_send_request(sent) => answer,
+                () = informational.limit.notified() => return Err(AnswerProblem::Informational.into()),
+            };
+            match answer {
+                // They may have come together with the answer.
+                Ok(_) if informational.is_exceeded() => return Err(AnswerProblem::Informational.into()),
+                Ok(answer) => {
+                    let (head, body) = answer.into_parts();
+                    return Ok(Answer { head, body, connection, destination });
+                }
+                // The server closed an idle connection before anything was written to it.
+                Err(failed) if failed.message().is_some() && !is_new => {}
+                Err(failed) => return Err(body::failure(failed.error())),
+            }
+        }
+    }
+
+    /// Ends an exchange: its connection is kept for later requests, unless the answer has not come to its end.
+    pub(super) async fn finish(&self, answer: Answer, namespace: &Arc<str>) {
+        let Answer { body, mut connection, destination, .. } = answer;
+        drop(body);
+        // The task that drives the connection has to see the end of the answer first.
+        if matches!(timeout(READY_TIMEOUT, connection.sender.ready()).await, Ok(Ok(()))) {
+            self.pool.put(destination, Arc::clone(namespace), connection);
+        }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.pool.remove(self.id);
+    }
+}
+
+/// The informational (1xx) answers before an answer: some are usual, a flood of them costs CPU until the deadline.
+#[derive(Default)]
+struct Informational {
+    seen: AtomicUsize,
+    limit: Notify,
+}
+
+impl Informational {
+    fn count(&self) {
+        self.seen.fetch_add(1, Ordering::Relaxed);
+        if self.is_exceeded() {
+            self.limit.notify_one();
+        }
+    }
+
+    fn is_exceeded(&self) -> bool {
+        self.seen.load(Ordering::Relaxed) > MAX_INFORMATIONAL
+    }
 }
 
 /// The CA bundle (PEM) that a client trusts; `None` means the system's certificates.
@@ -51,12 +145,25 @@ type TrustedBundle = Option<Arc<[u8]>>;
 pub(super) struct Clients {
     policy: Arc<Policy>,
     lookups: Arc<Lookups>,
+    pool: Arc<Pool<Connection>>,
     in_use: Mutex<HashMap<TrustedBundle, Weak<Client>>>,
+    made: AtomicU64,
 }
 
 impl Clients {
-    pub(super) fn new(policy: Arc<Policy>, lookup: Arc<dyn Lookup>) -> Self {
-        Self { policy, lookups: Arc::new(Lookups::new(lookup)), in_use: Mutex::default() }
+    /// Clients that keep `max_idle` idle connections between them.
+    pub(super) fn new(policy: Arc<Policy>, lookup: Arc<dyn Lookup>, max_idle: usize) -> Self {
+        Self::sharing(policy, Arc::new(Lookups::new(lookup)), max_idle)
+    }
+
+    /// The same with another number of idle connections, and no client yet.
+    pub(super) fn with_max_idle(&self, max_idle: usize) -> Self {
+        Self::sharing(Arc::clone(&self.policy), Arc::clone(&self.lookups), max_idle)
+    }
+
+    fn sharing(policy: Arc<Policy>, lookups: Arc<Lookups>, max_idle: usize) -> Self {
+        let pool = Arc::new(Pool::new(max_idle));
+        Self { policy, lookups, pool, in_use: Mutex::default(), made: AtomicU64::new(0) }
     }
 
     /// The client that trusts this CA bundle (PEM) or, without one, the system's certificates.
@@ -66,34 +173,20 @@ impl Clients {
         if let Some(client) = in_use.get(&key).and_then(Weak::upgrade) {
             return Ok(client);
         }
-        let roots = ca_bundle.map_or_else(|| Ok(tls::system_roots()), tls::bundled_roots)?;
-        let client = Arc::new(self.build(roots)?);
+        let trusted = ca_bundle.map_or_else(|| Ok(tls::system()), tls::bundle)?;
+        let client = Arc::new(self.build(trusted)?);
         in_use.retain(|_, other| other.strong_count() > 0);
         in_use.insert(key, Arc::downgrade(&client));
         Ok(client)
     }
 
-    fn build(&self, roots: RootCertStore) -> Result<Client, ClientProblem> {
-        let has_roots = !roots.is_empty();
+    fn build(&self, trusted: Trusted) -> Result<Client, ClientProblem> {
+        let has_roots = !trusted.is_empty();
         let resolver =
             GuardedResolver { policy: Arc::clone(&self.policy), lookups: Arc::clone(&self.lookups) };
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls::client_config(roots)?)
-            .dns_resolver(resolver)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .http1_only()
-            .gzip(true)
-            .referer(false)
-            .tcp_nodelay(true)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
-            .default_headers(HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]))
-            .build()
-            .map_err(ClientProblem::Http)?;
-        Ok(Client { http, has_roots })
+        let connector = Connector::new(resolver, tls::client_config(trusted)?);
+        let id = self.made.fetch_add(1, Ordering::Relaxed);
+        Ok(Client { id, connector, pool: Arc::clone(&self.pool), has_roots })
     }
 }
 
@@ -101,15 +194,14 @@ impl Clients {
 mod tests {
     use super::super::global_limits::{Capacity, GlobalLimits};
     use super::super::resolve::SystemLookup;
-    use super::super::{AccountClient, AccountLimits, ApiRequest, ClientState};
+    use super::super::{AccountClient, AccountLimits, ClientState};
     use super::*;
-    use crate::cloud::CloudError;
     use crate::cloud::error::Unreachable;
     use crate::limits::ProcessLimits;
     use crate::telemetry::Metrics;
 
     fn clients() -> Clients {
-        Clients::new(Arc::default(), Arc::new(SystemLookup))
+        Clients::new(Arc::default(), Arc::new(SystemLookup), 1)
     }
 
     fn bundle() -> Vec<u8> {
@@ -135,7 +227,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_system_without_certificates_is_reported_as_such_and_not_as_a_fault_of_the_cloud() {
-        let client = clients().build(RootCertStore::empty()).unwrap();
+        let client = clients().build(Trusted::none()).unwrap();
         let limits = AccountLimits {
             request_timeout: Duration::from_secs(1),
             max_concurrent: 1,
@@ -143,6 +235,7 @@ mod tests {
         };
         let account = AccountClient {
             policy: Arc::default(),
+            namespace: "team-a".into(),
             client: Arc::new(client),
             quota: GlobalLimits::new(Capacity::default()).account("team-a"),
             workers: ProcessLimits::default().workers.of("team-a"),

@@ -16,11 +16,16 @@ const SMALL: usize = 64 << 10;
 /// A larger body is medium up to this size, and large beyond it.
 const MEDIUM: usize = 1 << 20;
 
+/// The fewest requests at once, however few files may be open.
+const LEAST_SOCKETS: usize = 12;
+
 /// How much there is to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capacity {
     /// Requests in flight, each of which is a socket.
     pub requests: usize,
+    /// Connections that are kept open without a request, each of which is a socket as well.
+    pub idle_connections: usize,
     /// Bodies of more than 64 KiB; each may hold 1 MiB.
     pub medium_bodies: usize,
     /// Memory for what bodies hold beyond 1 MiB, in KiB.
@@ -28,8 +33,8 @@ pub struct Capacity {
 }
 
 impl Default for Capacity {
-    /// Requests: fewer than the 1,024 files that a process may usually open, and a share is the 256 that one account may
-    /// have in flight. Bodies: 192 MiB in all, an eighth of what the chart gives, and a share holds the largest answer.
+    /// Requests: a share is the 256 that one account may have in flight. Idle connections: what an account of 256 leaves, for
+    /// two of them. Bodies: 192 MiB in all, an eighth of what the chart gives, and a share holds the largest answer.
     fn default() -> Self {
         Self::of_answers(192 << 20)
     }
@@ -39,7 +44,20 @@ impl Capacity {
     /// Room for answers of so many bytes in all: a third for medium ones, the rest for large ones.
     pub(super) fn of_answers(bytes: usize) -> Self {
         let medium_bodies = (bytes / 3 / MEDIUM).max(1);
-        Self { requests: 768, medium_bodies, large_bodies_kib: (bytes / 3 * 2) >> 10 }
+        let large_bodies_kib = (bytes / 3 * 2) >> 10;
+        Self { requests: 768, idle_connections: 512, medium_bodies, large_bodies_kib }
+    }
+
+    /// The same for a process that may open so many files: requests and idle connections take a quarter each. The rest is
+    /// for scrapes, probes, the API server, DNS, and connections that are tried over IPv4 and IPv6 at once.
+    #[must_use]
+    pub fn within_files(self, files: u64) -> Self {
+        let quarter = usize::try_from(files / 4).unwrap_or(usize::MAX).max(LEAST_SOCKETS);
+        Self {
+            requests: self.requests.min(quarter),
+            idle_connections: self.idle_connections.min(quarter),
+            ..self
+        }
     }
 }
 
@@ -135,7 +153,7 @@ mod tests {
 
     /// Room for as many requests and bodies as a test has, so that only what it names is scarce.
     fn plenty() -> Capacity {
-        Capacity { requests: 1_000, medium_bodies: 1_000, large_bodies_kib: 1 << 20 }
+        Capacity { requests: 1_000, idle_connections: 0, medium_bodies: 1_000, large_bodies_kib: 1 << 20 }
     }
 
     #[test]
@@ -143,6 +161,18 @@ mod tests {
         let limits = GlobalLimits::new(Capacity::default());
         assert!(limits.requests.share() >= 256, "spec.collection.maxConcurrentRequests may be 256");
         assert!(limits.large_bodies_kib.share() >= 2 * (16 << 10), "a page of services may have 16 MiB");
+    }
+
+    #[test]
+    fn requests_and_idle_connections_take_half_of_the_files_that_may_be_open() {
+        let sockets = |files| {
+            let capacity = Capacity::default().within_files(files);
+            (capacity.requests, capacity.idle_connections)
+        };
+        assert_eq!(sockets(u64::MAX), (768, 512));
+        assert_eq!(sockets(4_096), (768, 512));
+        assert_eq!(sockets(1_024), (256, 256));
+        assert_eq!(sockets(0), (12, 12), "a share of it is four requests");
     }
 
     #[tokio::test]
@@ -173,7 +203,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn however_requests_and_bodies_mix_all_of_them_come_to_an_end() {
-        let capacity = Capacity { requests: 6, medium_bodies: 4, large_bodies_kib: 6 << 10 };
+        let capacity =
+            Capacity { requests: 6, idle_connections: 0, medium_bodies: 4, large_bodies_kib: 6 << 10 };
         let limits = limits(capacity);
         let mut dice = fastrand::Rng::with_seed(7);
         let requests = (0..400).map(|number| {

@@ -7,8 +7,11 @@ pub mod body;
 mod budget;
 mod client_state;
 pub mod clients;
+mod connector;
 mod global_limits;
 pub mod guard;
+mod gzip;
+mod pool;
 mod request;
 mod reset;
 pub mod resolve;
@@ -53,23 +56,27 @@ impl Http {
 
     /// As [`Self::new`], with another resolver than the system's.
     pub fn with_lookup(policy: Policy, lookup: Arc<dyn Lookup>) -> Self {
-        let policy = Arc::new(policy);
-        let clients = Arc::new(Clients::new(Arc::clone(&policy), lookup));
-        let limits = Arc::new(GlobalLimits::new(Capacity::default()));
+        let (policy, capacity) = (Arc::new(policy), Capacity::default());
+        let clients = Arc::new(Clients::new(Arc::clone(&policy), lookup, capacity.idle_connections));
+        let limits = Arc::new(GlobalLimits::new(capacity));
         Self { policy, clients, limits, rates: Arc::default(), process: ProcessLimits::default() }
     }
 
     /// The same within the limits of the process.
     #[must_use]
     pub fn within(self, process: ProcessLimits) -> Self {
-        let capacity = process.answers.map_or_else(Capacity::default, Capacity::of_answers);
+        let mut capacity = process.answers.map_or_else(Capacity::default, Capacity::of_answers);
+        if let Some(files) = process.files {
+            capacity = capacity.within_files(files);
+        }
         Self { process, ..self.with_capacity(capacity) }
     }
 
     /// The same with another capacity.
     #[must_use]
     pub fn with_capacity(self, capacity: Capacity) -> Self {
-        Self { limits: Arc::new(GlobalLimits::new(capacity)), ..self }
+        let clients = Arc::new(self.clients.with_max_idle(capacity.idle_connections));
+        Self { clients, limits: Arc::new(GlobalLimits::new(capacity)), ..self }
     }
 
     /// What the administrator allows.
@@ -93,6 +100,7 @@ impl Http {
     ) -> Result<AccountClient, ClientProblem> {
         Ok(AccountClient {
             policy: Arc::clone(&self.policy),
+            namespace: namespace.into(),
             client: self.clients.get(ca_bundle)?,
             quota: self.limits.account(namespace),
             workers: self.process.workers.of(namespace),

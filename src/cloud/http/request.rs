@@ -3,9 +3,14 @@
 use std::fmt;
 
 use bytes::Bytes;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Method, Request};
-use url::Url;
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
+use http::{Method, Request};
+use http_body_util::Full;
+use url::{Position, Url};
+
+use crate::cloud::error::Refusal;
+
+const USER_AGENT_VALUE: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
 
 /// One request: a GET, or with a body a POST. `Debug` shows neither headers nor body, since both may hold credentials.
 #[derive(Clone)]
@@ -43,20 +48,28 @@ impl ApiRequest {
         Self { body: Some(body), ..self }
     }
 
-    /// The same as the HTTP client takes it.
-    pub(super) fn to_http(&self) -> Request {
-        let method = if self.body.is_some() { Method::POST } else { Method::GET };
-        let mut request = Request::new(method, self.url.clone());
-        request.headers_mut().clone_from(&self.headers);
+    /// The same as a connection sends it.
+    pub(super) fn to_http(&self) -> Result<Request<Full<Bytes>>, Refusal> {
+        let mut request = Request::new(Full::default());
+        let target = &self.url[Position::BeforePath..Position::AfterQuery];
+        *request.uri_mut() = target.parse().map_err(|_| Refusal::NotAnEndpoint)?;
+        let host = &self.url[Position::BeforeHost..Position::AfterPort];
+        let headers = request.headers_mut();
+        headers.insert(HOST, HeaderValue::from_str(host).map_err(|_| Refusal::NotAnEndpoint)?);
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        headers.insert(USER_AGENT, HeaderValue::from_static(USER_AGENT_VALUE));
+        headers.extend(self.headers.clone());
         if let Some(body) = &self.body {
             let (content_type, bytes) = match body {
                 RequestBody::Form(bytes) => ("application/x-www-form-urlencoded", bytes),
                 RequestBody::Json(bytes) => ("application/json", bytes),
             };
-            request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-            *request.body_mut() = Some(bytes.clone().into());
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+            *request.method_mut() = Method::POST;
+            *request.body_mut() = Full::new(bytes.clone());
         }
-        request
+        Ok(request)
     }
 }
 
@@ -74,7 +87,8 @@ impl fmt::Debug for ApiRequest {
 
 #[cfg(test)]
 mod tests {
-    use reqwest::header::{AUTHORIZATION, HeaderName};
+    use http::header::{AUTHORIZATION, HeaderName};
+    use http_body_util::BodyExt;
 
     use super::*;
 
@@ -92,25 +106,44 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_body_makes_it_a_post_of_its_type_and_headers_go_along() {
+    #[tokio::test]
+    async fn a_body_makes_it_a_post_of_its_type_and_headers_go_along() {
         let mut get = request();
         let token = HeaderName::from_static("project-access-token");
         get.headers.insert(token.clone(), HeaderValue::from_static("given"));
-        let sent = get.to_http();
-        assert_eq!((sent.method(), sent.body().is_none()), (&Method::GET, true));
-        assert_eq!(sent.headers()[&token], "given");
+        let sent = get.to_http().unwrap();
+        assert_eq!(
+            (sent.method(), &sent.headers()[&token]),
+            (&Method::GET, &HeaderValue::from_static("given"))
+        );
 
         for (body, content_type) in [
             (RequestBody::Form(Bytes::from_static(b"a=1")), "application/x-www-form-urlencoded"),
             (RequestBody::Json(Bytes::from_static(b"{}")), "application/json"),
         ] {
-            let sent = get.clone().with_body(body).to_http();
+            let sent = get.clone().with_body(body.clone()).to_http().unwrap();
             assert_eq!(
-                (sent.method(), &sent.headers()[CONTENT_TYPE]),
-                (&Method::POST, &HeaderValue::from_static(content_type))
+                (sent.method(), &sent.headers()[CONTENT_TYPE], &sent.headers()[&token]),
+                (&Method::POST, &HeaderValue::from_static(content_type), &HeaderValue::from_static("given"))
             );
-            assert_eq!(sent.headers()[&token], "given");
+            let (RequestBody::Form(bytes) | RequestBody::Json(bytes)) = body;
+            assert_eq!(sent.into_body().collect().await.unwrap().to_bytes(), bytes);
+        }
+    }
+
+    #[test]
+    fn a_request_names_its_host_and_its_path_with_the_query() {
+        for (url, host, target) in [
+            ("https://caas.example.com/v1/?a=%26b", "caas.example.com", "/v1/?a=%26b"),
+            ("https://caas.example.com:443/", "caas.example.com", "/"),
+            ("http://caas.example.com:8443/x#f", "caas.example.com:8443", "/x"),
+            ("https://[2606:4700::1111]:8443/", "[2606:4700::1111]:8443", "/"),
+        ] {
+            let sent = ApiRequest::new("login", url.parse().unwrap(), 1).to_http().unwrap();
+            assert_eq!(
+                (sent.headers()[HOST].to_str().unwrap(), sent.uri().to_string().as_str()),
+                (host, target)
+            );
         }
     }
 }

@@ -8,12 +8,14 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use hyper_util::client::legacy::connect::dns::Name;
 use thiserror::Error;
 use tokio::sync::Semaphore;
+use tower::Service;
 
 use super::guard::Policy;
 
@@ -39,10 +41,16 @@ impl Lookup for SystemLookup {
     }
 }
 
-/// The name has addresses, but none that may be dialled.
-#[derive(Debug, Clone, Copy, Error)]
-#[error("no address of the name may be dialled")]
-pub(super) struct AllRefused;
+/// Why there is no address to dial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(super) enum NoAddress {
+    /// The name has addresses, but none that may be dialled.
+    #[error("no address of the name may be dialled")]
+    AllRefused,
+    /// The name has no address, or its name server does not say.
+    #[error("the name has no address")]
+    Unknown,
+}
 
 /// Lookups in progress: one per host, shared by all connections that wait for it. Results are not cached.
 pub(super) struct Lookups {
@@ -86,27 +94,33 @@ impl Lookups {
 }
 
 /// Resolves names to allowed addresses only.
+#[derive(Clone)]
 pub(super) struct GuardedResolver {
     pub(super) policy: Arc<Policy>,
     pub(super) lookups: Arc<Lookups>,
 }
 
-impl Resolve for GuardedResolver {
-    fn resolve(&self, name: Name) -> Resolving {
+impl Service<Name> for GuardedResolver {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = NoAddress;
+    type Future = BoxFuture<'static, Result<Self::Response, NoAddress>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), NoAddress>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
         let found = self.lookups.find(name.as_str());
         let policy = Arc::clone(&self.policy);
         Box::pin(async move {
-            let found = found.await.map_err(io::Error::from)?;
+            let found = found.await.map_err(|_| NoAddress::Unknown)?;
             if found.is_empty() {
-                return Err(io::Error::from(io::ErrorKind::NotFound).into());
+                return Err(NoAddress::Unknown);
             }
-            let addresses: Vec<_> = found.iter().copied().filter(|address| policy.allows(*address)).collect();
-            if addresses.is_empty() {
-                return Err(AllRefused.into());
-            }
+            let allowed = found.iter().copied().filter(|address| policy.allows(*address));
             // Port 0 means the port of the URL.
-            let dialled: Addrs = Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0)));
-            Ok(dialled)
+            let dialled: Vec<_> = allowed.map(|address| SocketAddr::new(address, 0)).collect();
+            if dialled.is_empty() { Err(NoAddress::AllRefused) } else { Ok(dialled.into_iter()) }
         })
     }
 }

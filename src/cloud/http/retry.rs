@@ -65,7 +65,13 @@ fn is_transient(error: &CloudError) -> bool {
             matches!(how, Unreachable::Dns | Unreachable::Connect | Unreachable::BrokeOff)
         }
         // A proxy's HTML page with status 200, or a body that a proxy corrupted.
-        CloudError::Answer(problem) => matches!(problem, AnswerProblem::NotJson | AnswerProblem::Encoding),
+        CloudError::Answer(problem) => matches!(
+            problem,
+            AnswerProblem::NotJson
+                | AnswerProblem::Encoding
+                | AnswerProblem::HeadTooLarge
+                | AnswerProblem::Informational
+        ),
         CloudError::EndpointRefused(_)
         | CloudError::LoginRejected
         | CloudError::ScopeMissing(_)
@@ -85,7 +91,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::cloud::error::Refusal;
+    use crate::cloud::error::{Refusal, TlsProblem};
 
     const PLENTY: Duration = Duration::from_secs(60);
     const LIMITED: CloudError = CloudError::RateLimited { retry_after: None };
@@ -108,7 +114,7 @@ mod tests {
             CloudError::Status(501),
             CloudError::LoginRejected,
             CloudError::EndpointRefused(Refusal::PrivateAddress),
-            CloudError::Unreachable(Unreachable::Tls),
+            CloudError::Unreachable(Unreachable::Tls(TlsProblem::Expired)),
             CloudError::Unreachable(Unreachable::Timeout),
             CloudError::Answer(AnswerProblem::Shape),
             CloudError::Answer(AnswerProblem::TooLarge),

@@ -1,13 +1,23 @@
 //! Trusted certificates: the system's, or those of an account's own bundle and no others.
 //!
+//! A bundle may hold the certificate of the server itself, self-signed or not. That one is then trusted for its names and
+//! its time, as curl and Go do, although it is no CA's, or a CA's that no server should use.
+//!
 //! Names the crypto provider itself, so that nothing depends on the one that the process installed.
 
 use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme,
+};
 use thiserror::Error;
+
+use crate::cloud::error::TlsProblem;
 
 /// Why a bundle of certificates cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -23,14 +33,35 @@ pub enum CaBundleProblem {
     NotACertificate,
 }
 
+/// Certificates that a client trusts.
+pub(super) struct Trusted {
+    /// CAs, and certificates of servers as far as they can be taken for CAs.
+    roots: RootCertStore,
+    /// The certificates of an account's bundle. None of the system's, which holds CAs only.
+    bundled: Vec<CertificateDer<'static>>,
+}
+
+impl Trusted {
+    /// Whether there is none. Then no https request can succeed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.roots.is_empty()
+    }
+
+    /// No certificate.
+    #[cfg(test)]
+    pub(super) fn none() -> Self {
+        Self { roots: RootCertStore::empty(), bundled: Vec::new() }
+    }
+}
+
 /// Checks that the bundle holds one or more certificates in PEM form, and nothing broken.
 pub fn check_ca_bundle(pem: &[u8]) -> Result<(), CaBundleProblem> {
-    bundled_roots(pem).map(|_| ())
+    bundle(pem).map(|_| ())
 }
 
 /// The certificates of a bundle.
-pub(super) fn bundled_roots(pem: &[u8]) -> Result<RootCertStore, CaBundleProblem> {
-    let mut roots = RootCertStore::empty();
+pub(super) fn bundle(pem: &[u8]) -> Result<Trusted, CaBundleProblem> {
+    let (mut roots, mut bundled) = (RootCertStore::empty(), Vec::new());
     // With a byte order mark before it, the first line would not be taken for the beginning of a block.
     let pem = pem.strip_prefix(b"\xef\xbb\xbf").unwrap_or(pem);
     for block in CertificateDer::pem_slice_iter(pem) {
@@ -38,14 +69,15 @@ pub(super) fn bundled_roots(pem: &[u8]) -> Result<RootCertStore, CaBundleProblem
             pem::Error::NoItemsFound => CaBundleProblem::Empty,
             _ => CaBundleProblem::NotPem,
         })?;
-        roots.add(certificate).map_err(|_| CaBundleProblem::NotACertificate)?;
+        roots.add(certificate.clone()).map_err(|_| CaBundleProblem::NotACertificate)?;
+        bundled.push(certificate);
     }
-    if roots.is_empty() { Err(CaBundleProblem::Empty) } else { Ok(roots) }
+    if roots.is_empty() { Err(CaBundleProblem::Empty) } else { Ok(Trusted { roots, bundled }) }
 }
 
 /// The system's certificates: those at `SSL_CERT_FILE` or `SSL_CERT_DIR`, else at the usual paths such as
 /// `/etc/ssl/certs`. Empty in an image without any.
-pub(super) fn system_roots() -> RootCertStore {
+pub(super) fn system() -> Trusted {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     let (_, unusable) = roots.add_parsable_certificates(found.certs);
@@ -62,18 +94,97 @@ pub(super) fn system_roots() -> RootCertStore {
              mount some at /etc/ssl/certs or set SSL_CERT_FILE"
         );
     }
-    roots
+    Trusted { roots, bundled: Vec::new() }
 }
 
-/// TLS settings that trust these roots: rustls' safe defaults, and HTTP/1.1 only.
-pub(super) fn client_config(roots: RootCertStore) -> Result<ClientConfig, rustls::Error> {
+/// TLS settings that trust these certificates: rustls' safe defaults, and HTTP/1.1 only.
+pub(super) fn client_config(trusted: Trusted) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let config =
+        ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+    let Trusted { roots, bundled } = trusted;
+    let config = if bundled.is_empty() {
+        config.with_root_certificates(roots)
+    } else {
+        let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+            .build()
+            .map_err(|problem| rustls::Error::General(problem.to_string()))?;
+        config.dangerous().with_custom_certificate_verifier(Arc::new(BundleVerifier { chains, bundled }))
+    };
+    let mut config = config.with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// Accepts what the CAs of a bundle signed, and servers whose own certificate is in the bundle.
+#[derive(Debug)]
+struct BundleVerifier {
+    chains: Arc<WebPkiServerVerifier>,
+    bundled: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for BundleVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verified =
+            self.chains.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        // Both problems are found after the certificate's time was checked, and before its name.
+        let has_no_chain =
+            |error| matches!(problem(error), TlsProblem::UnknownIssuer | TlsProblem::CaAsServer);
+        if verified.as_ref().err().is_some_and(has_no_chain) && self.bundled.contains(end_entity) {
+            verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+            return Ok(ServerCertVerified::assertion());
+        }
+        verified
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.chains.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.chains.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chains.supported_verify_schemes()
+    }
+}
+
+/// Which of our own problems an error of the TLS library is.
+pub(super) fn problem(error: &rustls::Error) -> TlsProblem {
+    use CertificateError as Cause;
+    let rustls::Error::InvalidCertificate(cause) = error else { return TlsProblem::Handshake };
+    match cause {
+        // A CA that was made anew has the name of the old one, and its signature is not the old one's.
+        Cause::UnknownIssuer | Cause::BadSignature => TlsProblem::UnknownIssuer,
+        Cause::NotValidForNameContext { presented, .. } if presented.is_empty() => TlsProblem::NoName,
+        Cause::NotValidForName | Cause::NotValidForNameContext { .. } => TlsProblem::OtherName,
+        Cause::Expired | Cause::ExpiredContext { .. } => TlsProblem::Expired,
+        Cause::NotValidYet | Cause::NotValidYetContext { .. } => TlsProblem::NotValidYet,
+        Cause::Other(OtherError(cause))
+            if matches!(cause.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity)) =>
+        {
+            TlsProblem::CaAsServer
+        }
+        _ => TlsProblem::Certificate,
+    }
 }
 
 #[cfg(test)]
@@ -87,9 +198,13 @@ mod tests {
     #[test]
     fn all_certificates_of_a_bundle_are_trusted() {
         let bundle = format!("# our CAs\n{}\n{}", certificate(), certificate());
-        assert_eq!(bundled_roots(bundle.as_bytes()).unwrap().len(), 2);
+        assert_eq!(super::bundle(bundle.as_bytes()).unwrap().roots.len(), 2);
         let marked = format!("\u{feff}{}", certificate());
-        assert_eq!(bundled_roots(marked.as_bytes()).unwrap().len(), 1, "a byte order mark is no part of it");
+        assert_eq!(
+            super::bundle(marked.as_bytes()).unwrap().roots.len(),
+            1,
+            "a byte order mark is no part of it"
+        );
     }
 
     #[test]

@@ -61,7 +61,13 @@ fn may_be_outage(error: &CloudError) -> bool {
         // 401: the token was revoked in mid-cycle, and every request that follows is refused as well.
         CloudError::Unreachable(_) | CloudError::Status(401 | 500..) => true,
         // The response is from a proxy in front of the API.
-        CloudError::Answer(problem) => matches!(problem, AnswerProblem::NotJson | AnswerProblem::Encoding),
+        CloudError::Answer(problem) => matches!(
+            problem,
+            AnswerProblem::NotJson
+                | AnswerProblem::Encoding
+                | AnswerProblem::HeadTooLarge
+                | AnswerProblem::Informational
+        ),
         CloudError::EndpointRefused(_)
         | CloudError::LoginRejected
         | CloudError::ScopeMissing(_)

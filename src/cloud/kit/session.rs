@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use reqwest::header::HeaderValue;
+use http::header::HeaderValue;
 use tokio::sync::Mutex;
 
 use crate::cloud::CloudError;

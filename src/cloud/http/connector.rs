@@ -1,0 +1,104 @@
+//! Opens connections to clouds: resolves the host, dials an address that the policy allows, and does the TLS handshake.
+
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Uri;
+use http_body_util::Full;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::rt::{Read, Write};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_util::task::AbortOnDropHandle;
+use tower::Service;
+use url::{Host, Position, Url};
+
+use super::body;
+use super::resolve::{GuardedResolver, NoAddress};
+use super::tls;
+use crate::cloud::CloudError;
+use crate::cloud::error::{Refusal, Unreachable};
+
+/// From the first packet to the end of the TLS handshake, over all addresses of a name.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The largest head of an answer, and the most that is read from a connection at once. Servers of the field send less than
+/// 16 KiB.
+const MAX_HEAD: usize = 64 << 10;
+
+/// Opens connections that trust one set of certificates.
+pub(super) struct Connector {
+    tcp: HttpConnector<GuardedResolver>,
+    tls: TlsConnector,
+}
+
+/// An open HTTP/1.1 connection without a request in flight. Dropping it closes its socket.
+pub(super) struct Connection {
+    pub(super) sender: SendRequest<Full<Bytes>>,
+    _driver: AbortOnDropHandle<()>,
+}
+
+impl Connector {
+    pub(super) fn new(resolver: GuardedResolver, tls: ClientConfig) -> Self {
+        let mut tcp = HttpConnector::new_with_resolver(resolver);
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        Self { tcp, tls: TlsConnector::from(Arc::new(tls)) }
+    }
+
+    /// Connects to the origin of this URL.
+    pub(super) async fn connect(&self, url: &Url) -> Result<Connection, CloudError> {
+        let timed_out = |_| Err(Unreachable::Connect.into());
+        timeout(CONNECT_TIMEOUT, self.open(url)).await.unwrap_or_else(timed_out)
+    }
+
+    async fn open(&self, url: &Url) -> Result<Connection, CloudError> {
+        let origin: Uri = url[..Position::AfterPort].parse().map_err(|_| Refusal::NotAnEndpoint)?;
+        let tcp = self.tcp.clone().call(origin).await.map_err(|error| not_connected(&error))?;
+        if url.scheme() == "http" {
+            return drive(tcp).await;
+        }
+        let host = match url.host() {
+            Some(Host::Domain(name)) => {
+                ServerName::try_from(name.to_owned()).map_err(|_| Refusal::NotAnEndpoint)?
+            }
+            Some(Host::Ipv4(address)) => ServerName::IpAddress(address.into()),
+            Some(Host::Ipv6(address)) => ServerName::IpAddress(address.into()),
+            None => return Err(Refusal::NotAnEndpoint.into()),
+        };
+        let stream = self.tls.connect(host, tcp.into_inner()).await.map_err(|error| not_secure(&error))?;
+        drive(TokioIo::new(stream)).await
+    }
+}
+
+/// Starts the task that reads and writes the connection.
+async fn drive(io: impl Read + Write + Unpin + Send + 'static) -> Result<Connection, CloudError> {
+    let handshake =
+        http1::Builder::new().max_buf_size(MAX_HEAD).max_header_size(MAX_HEAD).handshake(io).await;
+    let (sender, connection) = handshake.map_err(|_| Unreachable::BrokeOff)?;
+    let driver = tokio::spawn(async move {
+        // The request in flight gets the error.
+        let _ = connection.await;
+    });
+    Ok(Connection { sender, _driver: AbortOnDropHandle::new(driver) })
+}
+
+fn not_connected(error: &(dyn Error + 'static)) -> CloudError {
+    match body::cause(error) {
+        Some(NoAddress::AllRefused) => Refusal::PrivateAddress.into(),
+        Some(NoAddress::Unknown) => Unreachable::Dns.into(),
+        None => Unreachable::Connect.into(),
+    }
+}
+
+fn not_secure(error: &io::Error) -> CloudError {
+    let problem = error.get_ref().and_then(|inside| inside.downcast_ref());
+    problem.map_or(Unreachable::Connect, |problem| Unreachable::Tls(tls::problem(problem))).into()
+}
