@@ -10,12 +10,14 @@ use clap::Args as ClapArgs;
 use thiserror::Error;
 use tokio::time::Instant;
 
+use super::files;
 use super::options::PolicyOptions;
 use crate::account::Account;
 use crate::account::admission::Admission;
 use crate::cloud::Providers;
 use crate::cloud::http::Http;
 use crate::collector::{HttpClouds, collect_once};
+use crate::limits::ProcessLimits;
 use crate::schema;
 use crate::standalone::manifests::{self, File};
 use crate::telemetry::Metrics;
@@ -88,7 +90,8 @@ pub(super) async fn run(args: Args) -> Result<(), CheckError> {
     let admission = Admission::new(Providers::ALL);
     let files =
         args.files.iter().map(|file| read(&admission, file)).collect::<Result<Vec<File>, CheckError>>()?;
-    let http = Http::new(args.policy.policy());
+    let limits = ProcessLimits { files: Some(files::limit()), ..ProcessLimits::default() };
+    let http = Http::new(args.policy.policy()).within(limits);
     let desired = manifests::desired(admission.providers(), &files, |url| http.policy().check_endpoint(url));
     if desired.accounts.is_empty() && desired.problems.is_empty() && desired.faults.is_empty() {
         return Err(CheckError::Nothing);

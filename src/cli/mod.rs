@@ -4,6 +4,7 @@ mod check;
 mod crd;
 #[cfg(feature = "simulator")]
 mod demo;
+mod files;
 mod memory;
 mod options;
 mod run;
@@ -88,6 +89,7 @@ pub fn main() -> ExitCode {
     if let Err(error) = logs::start(cli.log_format) {
         return failed(error);
     }
+    files::raise_limit();
     match Runtime::new() {
         Ok(runtime) => complete(runtime, run(cli.command)),
         Err(error) => failed(format!("the async runtime cannot be started: {error}")),

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::files;
 use crate::account::AccountId;
 use crate::cloud::http::{Http, Policy};
 use crate::collector::{HttpClouds, Registry, Supervisor, Transition};
@@ -61,6 +62,7 @@ impl Runtime {
     /// A runtime without accounts, and the transitions that its collectors will report.
     pub(super) fn new(policy: Policy, limits: ProcessLimits) -> (Self, mpsc::Receiver<Transition>) {
         let (registry, metrics) = (Arc::new(Registry::default()), Metrics::new());
+        let limits = ProcessLimits { files: Some(files::limit()), ..limits };
         let clouds = HttpClouds::new(Http::new(policy.clone()).within(limits.clone()), Arc::clone(&metrics));
         let (sender, transitions) = mpsc::channel(TRANSITIONS);
         let supervisor =

@@ -20,6 +20,7 @@ mod demo;
 mod documents;
 mod edits;
 mod faults;
+mod files;
 mod hostile;
 mod outages;
 mod prometheus;

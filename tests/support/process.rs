@@ -140,6 +140,11 @@ impl Process {
         }
     }
 
+    /// The number of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its peak memory so far, in bytes.
     pub(crate) fn peak_memory(&self) -> u64 {
         memory(&self.child.id().to_string(), "VmHWM:")
