@@ -22,7 +22,7 @@ pub(crate) fn page() -> String {
 On `/accounts/{{namespace}}/{{name}}/metrics`. Every series carries `account_namespace` and `account`; those of a service also
 `service_name`, those of an instance also `service_name`, `instance_name` and `instance_id`. Where a cloud groups its services,
 both carry `application` as well: a service's name is unique only within its group.
-What the cloud did not say is absent, never 0, and a family without any value is absent as a whole.
+A value that the cloud does not report is absent, never 0, and a family without values is absent entirely.
 
 {}
 `caas_service_info` and `caas_instance_info` carry {}: empty or absent where the cloud does not say it.

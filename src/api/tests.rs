@@ -1,4 +1,4 @@
-//! The definition itself.
+//! The CRD.
 
 use std::collections::HashSet;
 
