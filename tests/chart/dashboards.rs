@@ -153,7 +153,10 @@ fn every_metric_of_the_operator_and_of_accounts_is_on_a_dashboard() {
         "caas_operator_reconcile_duration_seconds",
     ];
     // A family whose values no provider reads yet gets its panel with the provider.
-    let alauda = fs::read_to_string(project("tests/snapshots/exposition__text_stays_as_it_is.snap")).unwrap();
+    let alauda = fs::read_to_string(project(
+        "tests/exposition/snapshots/exposition__snapshots__text_stays_as_it_is.snap",
+    ))
+    .unwrap();
     let unread: BTreeSet<_> = families()
         .iter()
         .map(|family| family.name)

@@ -22,7 +22,7 @@ mod canaries;
 #[cfg(test)]
 mod collected;
 #[cfg(test)]
-mod definitions;
+mod crd;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]

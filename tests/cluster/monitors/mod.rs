@@ -1,7 +1,7 @@
 //! The ServiceMonitor of an account: what is in it, that it stays so, and what is said where it cannot be.
 
 mod content;
-mod definitions;
+mod crd;
 mod discovery;
 mod owners;
 mod refused;

@@ -11,13 +11,13 @@ use crate::fixture::{DEADLINE, Fixture};
 use crate::harness::{ControlPlane, Operator, OperatorOptions};
 use crate::servers::server;
 
-fn definition() -> PathBuf {
+fn crd_file() -> PathBuf {
     server("prometheus-operator-crds").join("monitoring.coreos.com_servicemonitors.yaml")
 }
 
 /// The CRD of Prometheus Operator before 0.47, without a field that we write.
-fn older_definition() -> anyhow::Result<String> {
-    let mut crd: Value = serde_saphyr::from_str(&std::fs::read_to_string(definition())?)?;
+fn older_crd() -> anyhow::Result<String> {
+    let mut crd: Value = serde_saphyr::from_str(&std::fs::read_to_string(crd_file())?)?;
     let spec = crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties");
     spec.and_then(Value::as_object_mut)
         .context("a schema")?
@@ -27,8 +27,8 @@ fn older_definition() -> anyhow::Result<String> {
 }
 
 /// A CRD that accepts objects that this program cannot read, as one of another version may.
-fn lenient_definition() -> anyhow::Result<String> {
-    let mut crd: Value = serde_saphyr::from_str(&std::fs::read_to_string(definition())?)?;
+fn lenient_crd() -> anyhow::Result<String> {
+    let mut crd: Value = serde_saphyr::from_str(&std::fs::read_to_string(crd_file())?)?;
     let spec = crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties");
     spec.context("a schema")?["keepDroppedTargets"] = json!({"x-kubernetes-int-or-string": true});
     Ok(crd.to_string())
@@ -40,7 +40,7 @@ async fn one_edited_into_what_cannot_be_read_is_put_back_and_is_removed_when_swi
 -> anyhow::Result<()> {
     let plane = ControlPlane::own().await?;
     plane.install_our_crds().await?;
-    plane.apply(&lenient_definition()?).await?;
+    plane.apply(&lenient_crd()?).await?;
     let fixture = Fixture::new(plane.namespace("unreadable").await?).await?;
     let mut operator = fixture.start_operator().await?;
     fixture.account("acme").await?;
@@ -68,7 +68,7 @@ async fn one_edited_into_what_cannot_be_read_is_put_back_and_is_removed_when_swi
 async fn a_crd_that_is_missing_removed_or_too_old_is_reported_until_it_is_fixed() -> anyhow::Result<()> {
     let plane = ControlPlane::own().await?;
     plane.install_our_crds().await?;
-    let fixture = Fixture::new(plane.namespace("definition").await?).await?;
+    let fixture = Fixture::new(plane.namespace("crd").await?).await?;
     // The operator watches the whole cluster.
     let options = OperatorOptions { namespaces: Vec::new(), ..fixture.options() };
     let mut operator = Operator::start(&plane, options).await?;
@@ -91,7 +91,7 @@ async fn a_crd_that_is_missing_removed_or_too_old_is_reported_until_it_is_fixed(
     assert_eq!(operator.health("/readyz").await?.0, 200);
     fixture.until_scraped(&operator, "acme", 200).await;
 
-    plane.apply(&older_definition()?).await?;
+    plane.apply(&older_crd()?).await?;
     let message = fixture.until_reason("acme", "ServiceMonitorReady", "Invalid").await;
     assert!(message.contains("older"), "{message}");
 

@@ -13,8 +13,8 @@ async fn loosen(plane: &ControlPlane) -> anyhow::Result<()> {
     let anything = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
     let schema = "/spec/versions/0/schema/openAPIV3Schema";
     let patch = json!([{"op": "replace", "path": schema, "value": anything}]).to_string();
-    let definition = "caasaccounts.caas-operator.io";
-    plane.kubectl(&["patch", "crd", definition, "--type=json", "--patch", &patch]).await?.expect_ok();
+    let name = "caasaccounts.caas-operator.io";
+    plane.kubectl(&["patch", "crd", name, "--type=json", "--patch", &patch]).await?.expect_ok();
     Ok(())
 }
 
@@ -40,7 +40,7 @@ async fn an_object_that_cannot_be_read_costs_itself_only() -> anyhow::Result<()>
         anything.patch(name, &params, &Patch::Apply(manifest(name, &spec))).await
     };
     let broken = json!({"provider": 7, "credentials": ["a list"]});
-    until(DEADLINE, "the looser definition to take a broken object", async || {
+    until(DEADLINE, "the looser CRD to accept a broken object", async || {
         Ok(write("broken", broken.clone()).await.map(drop)?)
     })
     .await;
@@ -95,8 +95,7 @@ async fn an_object_that_cannot_be_read_costs_itself_only() -> anyhow::Result<()>
 
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
-async fn a_definition_that_is_deleted_takes_all_accounts_and_comes_back_without_a_restart()
--> anyhow::Result<()> {
+async fn a_crd_that_is_deleted_and_installed_again_needs_no_restart() -> anyhow::Result<()> {
     let plane = ControlPlane::own().await?;
     plane.install_our_crds().await?;
     let fixture = Fixture::new(plane.namespace("uninstalled").await?).await?;
@@ -109,7 +108,7 @@ async fn a_definition_that_is_deleted_takes_all_accounts_and_comes_back_without_
     plane.kubectl(&["delete", "crd", "caasaccounts.caas-operator.io", "--timeout=200s"]).await?.expect_ok();
     fixture.until_scraped(&operator, "acme", 404).await;
     assert_eq!(operator.health("/readyz").await?.0, 200);
-    until(DEADLINE, "the watch to meet the missing definition", async || {
+    until(DEADLINE, "the watch to meet the missing CRD", async || {
         ensure!(operator.logs().contains("the watch of CaasAccounts is interrupted"));
         Ok(())
     })
