@@ -21,6 +21,7 @@ mod documents;
 mod edits;
 mod faults;
 mod files;
+mod heads;
 mod hostile;
 mod outages;
 mod prometheus;

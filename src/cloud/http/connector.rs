@@ -21,6 +21,7 @@ use tower::Service;
 use url::{Host, Position, Url};
 
 use super::body;
+use super::global_limits::MAX_HEAD;
 use super::resolve::{GuardedResolver, NoAddress};
 use super::tls;
 use crate::cloud::CloudError;
@@ -28,9 +29,6 @@ use crate::cloud::error::{Refusal, Unreachable};
 
 /// From the first packet to the end of the TLS handshake, over all addresses of a name.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// The largest head of an answer, and the most that is read from a connection at once. Servers of the field send less than
-/// 16 KiB.
-const MAX_HEAD: usize = 64 << 10;
 
 /// Opens connections that trust one set of certificates.
 pub(super) struct Connector {

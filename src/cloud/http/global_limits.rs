@@ -11,6 +11,9 @@ use std::sync::Arc;
 
 use crate::limits::{Share, SharedPermit, Shares};
 
+/// The largest head of an answer, and the most that is read from a connection at once. Servers of the field send less than
+/// 16 KiB.
+pub(super) const MAX_HEAD: usize = 64 << 10;
 /// A body of at most this size needs no permit. Nearly every answer is this small.
 const SMALL: usize = 64 << 10;
 /// A larger body is medium up to this size, and large beyond it.
@@ -41,11 +44,13 @@ impl Default for Capacity {
 }
 
 impl Capacity {
-    /// Room for answers of so many bytes in all: a third for medium ones, the rest for large ones.
+    /// Room for answers of so many bytes in all: a third for medium ones, the rest for large ones. Half as much again is for
+    /// heads and small bodies, of which each request in flight may have one.
     pub(super) fn of_answers(bytes: usize) -> Self {
+        let requests = (bytes / 2 / (MAX_HEAD + SMALL)).clamp(LEAST_SOCKETS, 768);
         let medium_bodies = (bytes / 3 / MEDIUM).max(1);
         let large_bodies_kib = (bytes / 3 * 2) >> 10;
-        Self { requests: 768, idle_connections: 512, medium_bodies, large_bodies_kib }
+        Self { requests, idle_connections: requests.min(512), medium_bodies, large_bodies_kib }
     }
 
     /// The same for a process that may open so many files: requests and idle connections take a quarter each. The rest is
@@ -161,6 +166,13 @@ mod tests {
         let limits = GlobalLimits::new(Capacity::default());
         assert!(limits.requests.share() >= 256, "spec.collection.maxConcurrentRequests may be 256");
         assert!(limits.large_bodies_kib.share() >= 2 * (16 << 10), "a page of services may have 16 MiB");
+    }
+
+    #[test]
+    fn with_little_memory_fewer_requests_are_in_flight() {
+        let requests = |answers: usize| Capacity::of_answers(answers).requests;
+        assert_eq!([requests(1 << 30), requests(192 * MIB), requests(64 * MIB)], [768, 768, 256]);
+        assert_eq!(requests(0), 12);
     }
 
     #[test]
