@@ -201,8 +201,8 @@ mod tests {
 
     #[test]
     fn the_shortest_interval_that_a_limit_allows_is_named_beside_the_one_that_is_set() {
-        let told = allowed(Duration::from_secs(60), 1.49);
-        assert!(told.contains("1m30s (set: 1m)"), "{told}");
+        let message = allowed(Duration::from_secs(60), 1.49);
+        assert!(message.contains("1m30s (set: 1m)"), "{message}");
         assert!(allowed(Duration::from_secs(60), 0.0).contains(" 1s (set: 1m)"));
     }
 

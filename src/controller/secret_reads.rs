@@ -49,8 +49,8 @@ pub(super) struct Population {
 }
 
 impl Population {
-    /// The time between two turns of an account where so many may have theirs in a second: as long as for any other account,
-    /// but no longer than its namespace's part of the rate needs.
+    /// The time between two reads for an account at this rate: as long as for any other account, but no longer than its
+    /// namespace's share of the rate needs.
     pub(super) fn period(self, a_second: u32) -> Duration {
         let namespace = self.neighbors.saturating_mul(self.namespaces);
         let accounts = u32::try_from(self.accounts.min(namespace)).unwrap_or(u32::MAX);
@@ -172,18 +172,18 @@ struct Queue {
     waiting: HashMap<Arc<str>, VecDeque<(AccountId, NonZeroU32)>>,
     /// These namespaces, the next one first.
     namespaces: VecDeque<Arc<str>>,
-    turns: HashMap<AccountId, Turn>,
+    states: HashMap<AccountId, ReadState>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Turn {
-    Waits,
+enum ReadState {
+    Queued,
     Granted,
 }
 
 impl Queue {
     fn push(&mut self, id: &AccountId, secrets: NonZeroU32) {
-        self.turns.insert(id.clone(), Turn::Waits);
+        self.states.insert(id.clone(), ReadState::Queued);
         let waiting = self.waiting.entry(Arc::clone(&id.namespace)).or_default();
         if waiting.is_empty() {
             self.namespaces.push_back(Arc::clone(&id.namespace));
@@ -210,7 +210,7 @@ impl Queue {
     }
 
     fn remove(&mut self, id: &AccountId) {
-        if self.turns.remove(id) != Some(Turn::Waits) {
+        if self.states.remove(id) != Some(ReadState::Queued) {
             return;
         }
         if let Some(waiting) = self.waiting.get_mut(&id.namespace) {
@@ -236,9 +236,9 @@ impl LaterReads {
     /// it may.
     pub(super) fn may_read(&self, id: &AccountId, secrets: NonZeroU32) -> bool {
         let mut queue = self.queue();
-        match queue.turns.get(id) {
-            Some(Turn::Granted) => return queue.turns.remove(id).is_some(),
-            Some(Turn::Waits) => return false,
+        match queue.states.get(id) {
+            Some(ReadState::Granted) => return queue.states.remove(id).is_some(),
+            Some(ReadState::Queued) => return false,
             None => {}
         }
         if queue.waiting.is_empty() && self.take(secrets).is_none() {
@@ -275,7 +275,7 @@ impl LaterReads {
             return Next::After(wait);
         }
         let Some(id) = queue.pop() else { return Next::Empty };
-        queue.turns.insert(id.clone(), Turn::Granted);
+        queue.states.insert(id.clone(), ReadState::Granted);
         Next::Granted(id)
     }
 

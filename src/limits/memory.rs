@@ -2,7 +2,7 @@
 //!
 //! A holder is an account, or something else of a namespace. It charges what it keeps from cycle to cycle before it keeps
 //! it. Where the sum does not fit, the largest holder of the largest namespace is cut: refused if it is the one that asks,
-//! else told to let go of everything ([`Holder::cut`]). What it held counts as free from then on; it is gone within
+//! else ordered to release everything ([`Holder::cut`]). What it held counts as free from then on; it is gone within
 //! moments, and a part of the machine's memory is never lent for such moments.
 //!
 //! A holder that was cut remembers what it needed and is not admitted again before that fits, so two that do not fit
@@ -163,7 +163,7 @@ impl Ledger {
         others.map(|(_, entry)| entry.held.min(own)).fold(own, usize::saturating_add)
     }
 
-    /// Tells a holder to let go of everything, which counts as free from now on.
+    /// Orders a holder to release everything, which counts as free from now on.
     fn cut(&mut self, namespace: &Arc<str>, name: &Arc<str>, budget: usize) {
         let entry = self.entry(namespace, name);
         entry.cut = Some(OverBudget { needed: entry.held, budget });

@@ -1,9 +1,9 @@
 //! Permits of one kind that all namespaces share: a semaphore for the process, and one for each namespace.
 //!
-//! A permit is taken from the namespace first and then from the process. So of all that wait for the process, one namespace
-//! has no more than its share, and a waiter of another namespace comes after these at most. Waiters are served in order.
+//! A permit is taken from the namespace first and then from the process. So one namespace has no more than its share of
+//! those that wait for the process, and a waiter of another namespace comes after these at most. Waiters are served in order.
 //!
-//! No deadlock within one kind: who waits for the process holds no permit of it. A caller of several kinds takes them in one
+//! No deadlock within one kind: a task that waits for the process holds no permit of it. A caller of several kinds takes them in one
 //! order. Dropping a future or a permit gives back what it held.
 
 use std::collections::HashMap;

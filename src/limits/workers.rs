@@ -1,5 +1,5 @@
-//! CPU work that a tenant or a cloud chooses: parsing, filtering, rendering. As much at once as the machine has cores, and in
-//! turn by namespace.
+//! CPU work that a tenant or a cloud chooses: parsing, filtering, rendering. As much at once as the machine has cores, one
+//! namespace after the other.
 //!
 //! It must not run on the threads that serve probes and scrapes as long as it takes: [`WorkerShare::run`] hands the other
 //! tasks of its thread to another thread first. A panic of the work is one of the caller.

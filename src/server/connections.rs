@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug, Clone)]
 pub(super) struct Connections {
     table: Arc<Mutex<Table>>,
-    /// Wakes who waits until one closes.
+    /// Wakes tasks that wait until one closes.
     closed: Arc<Notify>,
     limit: usize,
     protected: Duration,
@@ -62,7 +62,7 @@ impl Connections {
             let closed = self.closed.notified();
             match self.try_open(client, Instant::now()) {
                 Ok(connection) => return connection,
-                // Whether one has closed or the time has come, the next attempt tells.
+                // The next attempt shows whether one has closed or the time is over.
                 Err(until) => drop(timeout_at(until, closed).await),
             }
         }

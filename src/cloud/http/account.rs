@@ -1,5 +1,5 @@
-//! The HTTP client of one account: checks each request, waits for its turn, sends it, bounds the answer, counts it and
-//! retries where that helps. Knows no provider.
+//! The HTTP client of one account: checks each request, waits until the rate allows it, sends it, bounds the answer,
+//! counts it and retries where that helps. Knows no provider.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

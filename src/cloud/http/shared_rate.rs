@@ -76,7 +76,7 @@ impl RateGroup {
 pub struct PublishedLimits {
     /// Who shares them.
     pub group: RateGroup,
-    /// The limits; all of them hold. Empty where only the headers of the answers tell.
+    /// The limits; all of them hold. Empty if only the headers of the answers report them.
     pub limits: Vec<RateLimit>,
     /// The window of the limit that the answers' headers name, where they name one: it takes the place of the published
     /// limit of that window.

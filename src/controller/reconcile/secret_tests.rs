@@ -288,8 +288,11 @@ async fn an_account_that_is_too_large_is_told_so_once_and_collected_no_longer() 
     operator.reconcile(&large).await;
     assert_eq!((operator.interval("acme"), operator.listed("acme").0), (None, "ObjectTooLarge"));
     let path = "/namespaces/team-a/caasaccounts/acme/status";
-    let told = writes(&operator);
-    assert!(told.len() == 2 && told[0].ends_with(path) && told[1].contains("/events"), "{told:?}");
+    let written = writes(&operator);
+    assert!(
+        written.len() == 2 && written[0].ends_with(path) && written[1].contains("/events"),
+        "{written:?}"
+    );
 
     large["status"] = json!({"conditions": [{"type": "Collecting", "reason": "ObjectTooLarge"}]});
     operator.reconcile(&large).await;
