@@ -1,7 +1,10 @@
 # The image: one static binary and CA certificates, nothing else; no shell, no package manager, no root.
 # `docker build .` needs nothing but this folder.
 
-FROM rust:1.95-slim-bookworm AS build
+# Only builds: nothing of it gets into the image but CA certificates. To build from the very bytes that you have checked, give
+# them by digest: docker build --build-arg BUILDER=rust@sha256:... .
+ARG BUILDER=rust:1.95-slim-bookworm
+FROM ${BUILDER} AS build
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates gcc libc6-dev \
     && rm -rf /var/lib/apt/lists/*

@@ -1,5 +1,8 @@
 # Thin names for what people do here; the work is in cargo, go and tests/servers/build.
-.PHONY: help test scale servers static lint format generate check-generated deny bench clean
+.PHONY: help test scale servers static lint format generate check-generated deny advisories cargo-deny bench clean
+
+TOOLS = $(CURDIR)/target/tools/bin
+DENY = env PATH="$(TOOLS):$$PATH" cargo deny
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 20
@@ -32,10 +35,18 @@ generate: ## write all generated files anew
 check-generated: ## fail where a generated file is not current
 	./generate --check
 
-deny: ## licences, bans and sources of dependencies
-	cargo-deny --version >/dev/null 2>&1 || cargo install --locked --debug --root target/tools cargo-deny --version 0.20.2
+deny: cargo-deny ## licences, bans and sources of dependencies
 	cargo fetch --locked
-	PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo deny --offline check licenses bans sources
+	$(DENY) --offline check licenses bans sources
+
+advisories: cargo-deny ## known vulnerabilities of dependencies, where the advisory database can be fetched
+	@if timeout 120 $(DENY) fetch db; \
+	then $(DENY) --offline check advisories; \
+	else echo 'ADVISORIES WERE NOT CHECKED: the advisory database cannot be fetched from here.'; fi
+
+cargo-deny:
+	PATH="$(TOOLS):$$PATH" cargo-deny --version >/dev/null 2>&1 \
+		|| cargo install --locked --debug --root target/tools cargo-deny --version 0.20.2
 
 bench: ## performance against peers in the same run
 	cargo bench --locked
