@@ -13,7 +13,7 @@ const TEXT_PATTERN: &str = r"^[^\x00-\x1f\x7f]+$";
 /// A name in a list of names: the API separates them by commas.
 const NAME_PATTERN: &str = r"^[^,\x00-\x1f\x7f]+$";
 
-/// Cloud Foundry's API, version 3, at any installation, such as SAP BTP, cloud.gov or Tanzu.
+/// Cloud Foundry's API, version 3: SAP BTP, cloud.gov, `VMware` Tanzu and any other installation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct CloudFoundrySpec {
