@@ -71,7 +71,11 @@ fn known() -> BTreeSet<String> {
     let own: String = ["metrics", "account"]
         .map(|file| fs::read_to_string(project(&format!("src/telemetry/{file}.rs"))).unwrap())
         .concat();
-    let own = own.split('"').filter(|word| word.starts_with("caas_operator_")).flat_map(|name| {
+    let is_name = |word: &&str| {
+        let is_letter = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+        word.starts_with("caas_operator_") && word.chars().all(is_letter)
+    };
+    let own = own.split('"').filter(is_name).flat_map(|name| {
         let histogram = name.ends_with("_seconds");
         std::iter::once(name.to_owned()).chain(histogram.then(|| format!("{name}_bucket")))
     });
