@@ -9,6 +9,7 @@ pub mod cost;
 mod credentials;
 mod cycle;
 mod login;
+mod lookup;
 mod provider;
 mod scope;
 mod settings;
