@@ -6,6 +6,7 @@ pub mod derive;
 pub mod facts;
 pub mod measurement;
 pub mod sample;
+pub mod unprintable;
 
 use std::sync::Arc;
 

@@ -189,7 +189,9 @@ impl Cycles<'_> {
             }
         };
         state.values.expire(StalenessPolicy::new(state.stale_after(self.account)), Instant::now());
-        self.meter.cut_label_values(state.values.take_cut_labels());
+        let altered = state.values.take_altered_labels();
+        self.meter.cut_label_values(altered.cut);
+        self.meter.replaced_label_values(altered.replaced);
         health
     }
 

@@ -13,8 +13,8 @@ use tokio::time::Instant;
 
 use crate::account::AccountId;
 use crate::cloud::model::{Collection, Instance, InstanceFacts, Limits, Service, ServiceFacts};
-use crate::exposition::info::{cut_instance_values, cut_service_values};
-use crate::exposition::labels::LabelSet;
+use crate::exposition::info::{altered_instance_values, altered_service_values};
+use crate::exposition::labels::{Altered, LabelSet};
 use crate::exposition::values::{InstanceEntry, ServiceEntry};
 use retained::RetainedSample;
 
@@ -69,7 +69,7 @@ pub(super) struct RetainedValues {
     services: Vec<RetainedService>,
     /// When a cycle last succeeded, even without any service; `None` once that is stale.
     seen: Option<Instant>,
-    cut_labels: u64,
+    altered_labels: Altered,
 }
 
 /// A service as last seen.
@@ -108,7 +108,7 @@ impl RetainedValues {
     /// No values yet.
     pub(super) fn new(id: &AccountId) -> Self {
         let labels = LabelSet::account(&id.namespace, &id.name);
-        Self { labels, services: Vec::new(), seen: None, cut_labels: 0 }
+        Self { labels, services: Vec::new(), seen: None, altered_labels: Altered::default() }
     }
 
     /// The labels of the account's own gauges.
@@ -116,9 +116,9 @@ impl RetainedValues {
         &self.labels
     }
 
-    /// How many label values were cut since the last call.
-    pub(super) fn take_cut_labels(&mut self) -> u64 {
-        std::mem::take(&mut self.cut_labels)
+    /// How many label values were altered since the last call.
+    pub(super) fn take_altered_labels(&mut self) -> Altered {
+        std::mem::take(&mut self.altered_labels)
     }
 
     /// How many services and instances there are.
@@ -161,9 +161,9 @@ impl RetainedValues {
             let key = service_key(&service.facts);
             let index = *known.entry(key).or_insert(self.services.len());
             if index == self.services.len() {
-                let (labels, cut) =
+                let (labels, of_labels) =
                     self.labels.service(service.facts.application.as_deref(), &service.facts.name);
-                self.cut_labels += cut + cut_service_values(&service.facts, None);
+                self.altered_labels += of_labels + altered_service_values(&service.facts, None);
                 self.services.push(RetainedService {
                     facts: Arc::clone(&service.facts),
                     labels,
@@ -172,7 +172,7 @@ impl RetainedValues {
                     instances: Vec::new(),
                 });
             }
-            self.cut_labels += self.services[index].merge(service, now);
+            self.altered_labels += self.services[index].merge(service, now);
         }
         if collection.cut_short.is_none() {
             self.services.retain(|service| service.seen == now);
@@ -231,16 +231,16 @@ impl RetainedService {
         }
     }
 
-    /// Merges what a cycle returned of this service; returns how many label values were cut.
-    fn merge(&mut self, service: &Service, now: Instant) -> u64 {
+    /// Merges what a cycle returned of this service; returns how many label values were altered.
+    fn merge(&mut self, service: &Service, now: Instant) -> Altered {
         self.seen = now;
-        let mut cut_labels = 0;
+        let mut altered = Altered::default();
         if self.facts != service.facts {
-            cut_labels += cut_service_values(&service.facts, Some(&self.facts));
+            altered += altered_service_values(&service.facts, Some(&self.facts));
             self.facts = Arc::clone(&service.facts);
         }
         self.sample.merge(&service.reading, now);
-        let Ok(instances) = &service.instances else { return cut_labels };
+        let Ok(instances) = &service.instances else { return altered };
         let mut known: HashMap<InstanceKey, usize> = HashMap::with_capacity(self.instances.len());
         for (index, instance) in self.instances.iter().enumerate() {
             known.entry(instance_key(&instance.facts)).or_insert(index);
@@ -248,8 +248,8 @@ impl RetainedService {
         for instance in instances {
             let index = *known.entry(instance_key(&instance.facts)).or_insert(self.instances.len());
             if index == self.instances.len() {
-                let (labels, cut) = self.labels.instance(&instance.facts.name, &instance.facts.id);
-                cut_labels += cut + cut_instance_values(&instance.facts, None);
+                let (labels, of_labels) = self.labels.instance(&instance.facts.name, &instance.facts.id);
+                altered += of_labels + altered_instance_values(&instance.facts, None);
                 self.instances.push(RetainedInstance {
                     facts: Arc::clone(&instance.facts),
                     labels,
@@ -257,24 +257,24 @@ impl RetainedService {
                     sample: RetainedSample::default(),
                 });
             }
-            cut_labels += self.instances[index].merge(instance, now);
+            altered += self.instances[index].merge(instance, now);
         }
         self.instances.retain(|instance| instance.seen == now);
-        cut_labels
+        altered
     }
 }
 
 impl RetainedInstance {
-    /// Merges what a cycle returned of this instance; returns how many label values were cut.
-    fn merge(&mut self, instance: &Instance, now: Instant) -> u64 {
+    /// Merges what a cycle returned of this instance; returns how many label values were altered.
+    fn merge(&mut self, instance: &Instance, now: Instant) -> Altered {
         self.seen = now;
         self.sample.merge(&instance.reading, now);
         if self.facts == instance.facts {
-            return 0;
+            return Altered::default();
         }
-        let cut_labels = cut_instance_values(&instance.facts, Some(&self.facts));
+        let altered = altered_instance_values(&instance.facts, Some(&self.facts));
         self.facts = Arc::clone(&instance.facts);
-        cut_labels
+        altered
     }
 }
 

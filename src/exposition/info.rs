@@ -1,6 +1,6 @@
 //! The labels of `caas_service_info` and `caas_instance_info`: facts to join to other series.
 
-use super::labels::{is_cut, push_next};
+use super::labels::{Altered, push_next};
 use super::values::{InstanceEntry, ServiceEntry};
 use crate::cloud::model::{InstanceFacts, Overrides, ServiceFacts};
 
@@ -65,27 +65,26 @@ fn push(joined: &mut String, label: &InfoLabel, value: Option<&str>) {
     }
 }
 
-/// How many of the values that a service's info and status labels show are cut, except those that `before` shows
-/// alike. For counting when the facts are first seen or changed; rendering cuts them anyway.
-pub fn cut_service_values(facts: &ServiceFacts, before: Option<&ServiceFacts>) -> u64 {
+/// How many of the values that a service's info and status labels show are altered, except those that `before` shows
+/// alike. For counting when the facts are first seen or changed; rendering alters them anyway.
+pub fn altered_service_values(facts: &ServiceFacts, before: Option<&ServiceFacts>) -> Altered {
     let status: ReadService = |facts| facts.status.as_deref();
     let shown = INFO_LABELS.iter().map(|label| label.read).chain([status]);
-    let cut = |read: &ReadService| {
-        let value = read(facts);
-        value.is_some_and(is_cut) && before.and_then(read) != value
+    let altered = |read: ReadService| {
+        let value = read(facts)?;
+        (before.and_then(read) != Some(value)).then(|| Altered::of(value))
     };
-    shown.filter(cut).map(|_| 1).sum()
+    shown.filter_map(altered).sum()
 }
 
 /// The same for the values that an instance has of its own.
-pub fn cut_instance_values(facts: &InstanceFacts, before: Option<&InstanceFacts>) -> u64 {
-    let cut = |label: &&InfoLabel| {
-        let read =
-            |facts: &InstanceFacts| facts.overrides.as_deref().and_then(label.read_own).map(str::to_owned);
-        let value = read(facts);
-        value.as_deref().is_some_and(is_cut) && before.and_then(read) != value
+pub fn altered_instance_values(facts: &InstanceFacts, before: Option<&InstanceFacts>) -> Altered {
+    let altered = |label: &InfoLabel| {
+        let value = facts.overrides.as_deref().and_then(label.read_own)?;
+        let known = before.and_then(|before| before.overrides.as_deref()).and_then(label.read_own);
+        (known != Some(value)).then(|| Altered::of(value))
     };
-    INFO_LABELS.iter().filter(cut).map(|_| 1).sum()
+    INFO_LABELS.iter().filter_map(altered).sum()
 }
 
 #[cfg(test)]
@@ -94,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cut_values_are_counted_when_they_are_new() {
+    fn altered_values_are_counted_when_they_are_new() {
         let long = |letter: &str| Some(letter.repeat(MAX_VALUE_BYTES + 1));
         let before = ServiceFacts {
             image: long("x"),
@@ -103,16 +102,16 @@ mod tests {
             region: Some("bj".into()),
             ..Default::default()
         };
-        assert_eq!(cut_service_values(&before, None), 3);
+        assert_eq!(altered_service_values(&before, None).cut, 3);
         let facts = ServiceFacts { size: long("y"), running_instances: Some(3), ..before.clone() };
-        assert_eq!(cut_service_values(&facts, Some(&before)), 1);
+        assert_eq!(altered_service_values(&facts, Some(&before)).cut, 1);
 
         let own = |size| {
             let overrides = Overrides { size, ..Overrides::default() };
             InstanceFacts { overrides: Some(Box::new(overrides)), ..InstanceFacts::default() }
         };
-        assert_eq!(cut_instance_values(&own(long("x")), None), 1);
-        assert_eq!(cut_instance_values(&own(long("x")), Some(&own(long("x")))), 0);
-        assert_eq!(cut_instance_values(&own(long("x")), Some(&own(None))), 1);
+        assert_eq!(altered_instance_values(&own(long("x")), None).cut, 1);
+        assert_eq!(altered_instance_values(&own(long("x")), Some(&own(long("x")))).cut, 0);
+        assert_eq!(altered_instance_values(&own(long("x")), Some(&own(None))).cut, 1);
     }
 }

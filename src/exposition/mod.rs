@@ -14,7 +14,6 @@ pub mod options;
 pub mod render;
 mod selection;
 pub mod text;
-pub mod unprintable;
 pub mod values;
 
 pub use body::{Bodies, Body};

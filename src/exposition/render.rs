@@ -13,6 +13,7 @@ use super::selection::{Selection, select, states, statuses};
 use super::values::{AccountValues, ServiceEntry};
 use super::{info, legacy, openmetrics, text};
 use crate::cloud::model::measurement::Owner;
+use crate::cloud::model::unprintable::is_unprintable;
 use crate::cloud::model::{Measurement, Sample, State};
 
 /// The result of one rendering.
@@ -312,10 +313,10 @@ fn account_series(account: &AccountFacts<'_>) -> usize {
     families().iter().map(has).sum()
 }
 
-/// A name for a sentence: cut, and without control characters.
+/// A name for a sentence: cut, and without characters that are not shown.
 fn printable(name: &str) -> String {
     const LONGEST: usize = 100;
-    cut(name).chars().filter(|letter| !letter.is_control()).take(LONGEST).collect()
+    cut(name).chars().filter(|letter| !is_unprintable(*letter)).take(LONGEST).collect()
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! What of an account is exposed: no series twice, and no more of them than the account may have.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::families::{INSTANCE_FACTS, Reads, SERVICE_FACTS};
-use super::labels::cut;
+use super::labels::exposed;
 use super::options::Options;
 use super::values::{AccountValues, InstanceEntry, ServiceEntry};
 use crate::cloud::model::{Measurement, MeasurementSet, Sample, ServiceFacts, State};
@@ -77,8 +78,8 @@ pub(super) fn select<'a>(
                 selection.duplicates += (modern + legacy) as u64;
                 continue;
             }
-            let first =
-                legacy > 0 && seen.legacy.insert((cut(&service.facts.name), cut(&instance.facts.name)));
+            let first = legacy > 0
+                && seen.legacy.insert((exposed(&service.facts.name), exposed(&instance.facts.name)));
             if legacy > 0 && !first {
                 selection.duplicates += legacy as u64;
             }
@@ -97,7 +98,7 @@ pub(super) fn select<'a>(
 struct Seen<'a> {
     services: HashSet<&'a str>,
     instances: HashSet<&'a str>,
-    legacy: HashSet<(&'a str, &'a str)>,
+    legacy: HashSet<(Cow<'a, str>, Cow<'a, str>)>,
 }
 
 impl Seen<'_> {

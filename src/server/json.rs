@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Serializer;
 use serde_json::ser::{CompactFormatter, Formatter};
 
-use crate::exposition::unprintable::is_unprintable;
+use crate::cloud::model::unprintable::is_unprintable;
 
 /// Appends a value. Characters that a terminal or browser would obey rather than show are escaped.
 pub(super) fn write(chunk: &mut Vec<u8>, value: &impl Serialize) -> serde_json::Result<()> {

@@ -7,8 +7,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::list::Listing;
 use super::views::{Summary, summary};
+use crate::cloud::model::unprintable::written_out;
 use crate::collector::registry::Listed;
-use crate::exposition::unprintable::written_out;
 
 /// Allows a browser to show the page and nothing else: the last line of defence behind the template's escaping.
 pub(super) const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";

@@ -24,10 +24,11 @@ enum Family {
     SkippedCycles,
     DroppedSeries,
     CutLabelValues,
+    ReplacedLabelValues,
 }
 
 /// Name, help and the labels after the account's own, in the order in which [`Family`] lists them.
-const FAMILIES: [(Family, &str, &str, &[&str]); 8] = [
+const FAMILIES: [(Family, &str, &str, &[&str]); 9] = [
     (
         Family::ApiRequests,
         "caas_operator_api_requests_total",
@@ -74,6 +75,12 @@ const FAMILIES: [(Family, &str, &str, &[&str]); 8] = [
         Family::CutLabelValues,
         "caas_operator_cut_label_values_total",
         "Label values that a cloud made longer than is exposed, counted when first seen, by account.",
+        &[],
+    ),
+    (
+        Family::ReplacedLabelValues,
+        "caas_operator_replaced_label_values_total",
+        "Label values with control or direction characters, which are exposed as U+FFFD, counted when first seen, by account.",
         &[],
     ),
 ];
@@ -319,6 +326,13 @@ impl AccountMeter {
         }
     }
 
+    /// Counts label values with characters that were replaced.
+    pub fn replaced_label_values(&self, count: u64) {
+        if count > 0 {
+            self.0.add(Family::ReplacedLabelValues, "", "", count);
+        }
+    }
+
     /// Counts a rendered body and its bytes in each encoding.
     pub fn render(&self, format: &'static str, identity: usize, gzip: usize) {
         self.totals().renders.with_label_values(&[format]).inc();
@@ -389,7 +403,9 @@ mod tests {
         assert!(chunks.len() >= 5, "{}", chunks.len());
         assert!(chunks.iter().all(|chunk| chunk.len() < 40_000), "a chunk is no larger than a page more");
         let text = String::from_utf8(chunks.concat()).unwrap();
-        let series = text.lines().filter(|line| line.starts_with("caas_operator_api_throttled_total{"));
+        let series = text
+            .lines()
+            .filter(|line| line.starts_with("caas_operator_api_throttled_total") && line.contains('{'));
         assert_eq!(series.collect::<std::collections::BTreeSet<_>>().len(), 1000);
         for family in ["caas_operator_api_throttled_total", "caas_operator_api_retries_total"] {
             assert_eq!(text.matches(&format!("# HELP {family} ")).count(), 1, "{family}");

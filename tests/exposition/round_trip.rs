@@ -16,7 +16,9 @@ use crate::{inflated, render};
 
 /// Text as a hostile cloud would have it.
 fn name() -> impl Strategy<Value = String> {
-    let special = prop::sample::select(vec!['"', '\\', '\n', '\r', '\0', '\t', '{', '}', ',', '=', '#', ' ']);
+    let special = prop::sample::select(vec![
+        '"', '\\', '\n', '\r', '\0', '\t', '{', '}', ',', '=', '#', ' ', '\u{9b}', '\u{202e}', '\u{2066}',
+    ]);
     let character = prop_oneof![special, any::<char>(), prop::char::range('a', 'c')];
     prop::collection::vec(character, 0..8).prop_map(String::from_iter)
 }
@@ -122,12 +124,21 @@ impl Expected {
     }
 }
 
+/// A value as it is exposed: without control characters, except for newlines, and without those that set directions.
+fn exposed(value: &str) -> String {
+    let directions =
+        "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}";
+    let replaced = |letter: char| letter != '\n' && (letter.is_control() || directions.contains(letter));
+    value.chars().map(|letter| if replaced(letter) { '\u{fffd}' } else { letter }).collect()
+}
+
 fn and_all(labels: &Labels, more: impl IntoIterator<Item = (&'static str, String)>) -> Labels {
-    labels.clone().into_iter().chain(more.into_iter().map(|(label, value)| (label.into(), value))).collect()
+    let more = more.into_iter().map(|(label, value)| (label.into(), exposed(&value)));
+    labels.clone().into_iter().chain(more).collect()
 }
 
 fn and(labels: &Labels, more: &[(&str, &str)]) -> Labels {
-    let more = more.iter().map(|(label, value)| ((*label).into(), (*value).into()));
+    let more = more.iter().map(|(label, value)| ((*label).into(), exposed(value)));
     labels.clone().into_iter().chain(more).collect()
 }
 

@@ -67,6 +67,10 @@ async fn names_with_newlines_quotes_and_megabytes_are_escaped_cut_and_counted() 
     collected.runtime.cycles("acme", 3).await;
     let cut = collected.runtime.count(&["caas_operator_cut_label_values_total", "acme"]);
     assert!((cut - 3.0).abs() < 0.1, "{cut}");
+    let control = |letter: char| letter.is_control() && letter != '\n';
+    assert!(!values().any(|value| value.contains(control)), "they are replaced");
+    assert!(values().any(|value| value.contains('\u{fffd}')));
+    assert!(collected.runtime.count(&["caas_operator_replaced_label_values_total", "acme"]) > 0.0);
     collected.stop().await;
 }
 

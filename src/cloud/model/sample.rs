@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::measurement::{Measurement, MeasurementSet, Scale};
+use super::unprintable::is_unprintable;
 
 /// A label's value that is longer is dropped with its measurement: status codes and quantiles are short.
 const LONGEST_LABEL: usize = 64;
@@ -230,7 +231,9 @@ impl SampleBuilder {
     fn push(&mut self, value: Measured<'_>) -> &mut Self {
         let Measured { measurement, number, scale, label, time } = value;
         let fits = label.is_some() == measurement.row().label.is_some()
-            && label.is_none_or(|label| !label.is_empty() && label.len() <= LONGEST_LABEL)
+            && label.is_none_or(|label| {
+                !label.is_empty() && label.len() <= LONGEST_LABEL && !label.contains(is_unprintable)
+            })
             && self.labels.len() < usize::from(UNLABELED);
         if !fits || !number.is_finite() {
             return self;

@@ -279,7 +279,7 @@ fn values_that_are_cut_are_counted_when_they_are_first_seen_and_when_they_change
     };
     for (cycle, (image, running, cut)) in [("a", 1, 1), ("a", 2, 0), ("b", 2, 1)].into_iter().enumerate() {
         values.merge(&complete(vec![of(image, running)]), at(start, 30 * cycle as u64));
-        assert_eq!(values.take_cut_labels(), cut, "cycle {cycle}");
+        assert_eq!(values.take_altered_labels().cut, cut, "cycle {cycle}");
     }
 }
 
