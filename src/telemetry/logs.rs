@@ -18,9 +18,7 @@ pub enum LogFormat {
 /// `RUST_LOG` that cannot be read is an error, since a silent default would hide the mistake.
 pub fn start(format: LogFormat) -> Result<(), String> {
     let filter = match std::env::var("RUST_LOG") {
-        Ok(text) if !text.is_empty() => {
-            EnvFilter::try_new(&text).map_err(|error| format!("RUST_LOG={text} cannot be read: {error}"))?
-        }
+        Ok(text) if !text.trim().is_empty() => filter(&text)?,
         _ => EnvFilter::new("info"),
     };
     let logs = tracing_subscriber::fmt()
@@ -34,4 +32,93 @@ pub fn start(format: LogFormat) -> Result<(), String> {
         LogFormat::Json => logs.json().flatten_event(true).try_init(),
     };
     Ok(())
+}
+
+/// The levels, and what else is taken for one.
+const LEVELS: [(&str, &str); 8] = [
+    ("off", "off"),
+    ("error", "error"),
+    ("err", "error"),
+    ("warn", "warn"),
+    ("warning", "warn"),
+    ("info", "info"),
+    ("debug", "debug"),
+    ("trace", "trace"),
+];
+
+/// The filter that `RUST_LOG` asks for.
+fn filter(text: &str) -> Result<EnvFilter, String> {
+    let unreadable = |problem: String| format!("RUST_LOG={text} cannot be read: {problem}");
+    let directives = directives(text).map_err(unreadable)?;
+    EnvFilter::try_new(directives).map_err(|error| unreadable(error.to_string()))
+}
+
+/// The same with levels as the filter knows them, and `warn` for everything that it does not name. A word that is no level
+/// is an error: to the filter it would be the name of a module, and nothing else would be logged.
+fn directives(text: &str) -> Result<String, String> {
+    // A filter that names spans and their fields is left as it is.
+    if text.contains('[') {
+        return Ok(format!("warn,{text}"));
+    }
+    let mut all = Vec::new();
+    let mut everything = false;
+    for directive in text.split(',').map(str::trim).filter(|directive| !directive.is_empty()) {
+        all.push(match directive.split_once('=') {
+            Some((module, word)) => format!("{module}={}", level(word)?),
+            None if directive.starts_with(env!("CARGO_CRATE_NAME")) => directive.to_owned(),
+            None => {
+                everything = true;
+                level(directive)?.to_owned()
+            }
+        });
+    }
+    if !everything {
+        all.push("warn".to_owned());
+    }
+    Ok(all.join(","))
+}
+
+fn level(word: &str) -> Result<&'static str, String> {
+    let named = LEVELS.iter().find(|(name, _)| name.eq_ignore_ascii_case(word.trim()));
+    named.map(|(_, level)| *level).ok_or_else(|| {
+        format!(
+            "{word} is no level; write off, error, warn, info, debug or trace, or a filter such as \
+             info,caas_operator::collector=debug"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_taken_for_what_is_meant_and_modules_that_are_not_named_log_warnings() {
+        for (text, expected) in [
+            ("info", "info"),
+            ("warning", "warn"),
+            ("ERR", "error"),
+            ("off", "off"),
+            (" info , kube=warning, ", "info,kube=warn"),
+            ("caas_operator::collector=debug", "caas_operator::collector=debug,warn"),
+            ("caas_operator", "caas_operator,warn"),
+            ("caas_operator[cycle{account=a}]=trace", "warn,caas_operator[cycle{account=a}]=trace"),
+        ] {
+            assert_eq!(directives(text).as_deref(), Ok(expected), "{text}");
+            assert!(filter(text).is_ok(), "{text}");
+        }
+        assert_eq!(filter("info").unwrap().max_level_hint(), Some(tracing::level_filters::LevelFilter::INFO));
+        assert_eq!(filter("off").unwrap().max_level_hint(), Some(tracing::level_filters::LevelFilter::OFF));
+        let module = filter("kube=off").unwrap();
+        assert_eq!(module.max_level_hint(), Some(tracing::level_filters::LevelFilter::WARN));
+    }
+
+    #[test]
+    fn a_word_that_is_no_level_is_refused_with_the_list() {
+        for text in ["verbose", "inof", "kube=loud", "info,verbose", "kube="] {
+            let error = filter(text).unwrap_err();
+            assert!(error.starts_with(&format!("RUST_LOG={text} cannot be read: ")), "{error}");
+            assert!(error.contains("off, error, warn, info, debug or trace"), "{error}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use crate::chart::{errors, template};
 
 /// What is set, and what the message has to contain.
-const REFUSED: [(&str, &[&str]); 54] = [
+const REFUSED: [(&str, &[&str]); 56] = [
     ("replicaz=2", &["additional properties 'replicaz' not allowed"]),
     ("image.tagg=1", &["at '/image'", "'tagg' not allowed"]),
     ("clouds.allowedEndpoint=x", &["at '/clouds'", "'allowedEndpoint' not allowed"]),
@@ -20,6 +20,8 @@ const REFUSED: [(&str, &[&str]); 54] = [
     ("service.port=80", &["at '/service/port'", "minimum"]),
     ("service.port=8081", &["service.port and health.port: choose two different ports"]),
     ("log.format=yaml", &["at '/log/format'", "'json', 'text'"]),
+    ("log.level=verbose", &["log.level: \"verbose\" is no level; write off, error, warn, info"]),
+    ("log.level=info\\,kube=loud", &["log.level: \"info,kube=loud\" is no level"]),
     ("namespaces[0]=Team_A", &["at '/namespaces/0'", "'Team_A' does not match pattern"]),
     ("namespaces=team-a", &["at '/namespaces'", "want array"]),
     ("commonLabels.cost=true", &["at '/commonLabels/cost'", "want string"]),
@@ -113,7 +115,7 @@ const REFUSED: [(&str, &[&str]); 54] = [
         "serviceMonitor.metricRelabelings[0].target_label=a",
         &["at '/serviceMonitor/metricRelabelings/0'", "'target_label' not allowed"],
     ),
-    ("global.imagePullSecrets[0]=registry", &["at '/global/imagePullSecrets/0'", "want object"]),
+    ("global.imagePullSecrets[0]=1", &["at '/global/imagePullSecrets/0'", "want string or object"]),
     ("listenAddress=::", &["at '/listenAddress'", "does not match pattern"]),
 ];
 

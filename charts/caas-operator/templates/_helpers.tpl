@@ -10,11 +10,13 @@ truth, such as 123 or on. At most 52 characters, so that suffixes and the hashes
 {{- if .Values.fullnameOverride }}
 {{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" }}
 {{- else }}
+{{- /* A release may have dots in its name, a Service may not. */}}
+{{- $release := .Release.Name | replace "." "-" }}
 {{- $name := default .Chart.Name .Values.nameOverride }}
-{{- if contains $name .Release.Name }}
-{{- .Release.Name | trunc 52 | trimSuffix "-" }}
+{{- if contains $name $release }}
+{{- $release | trunc 52 | trimSuffix "-" }}
 {{- else }}
-{{- printf "%s-%s" .Release.Name $name | trunc 52 | trimSuffix "-" }}
+{{- printf "%s-%s" $release $name | trunc 52 | trimSuffix "-" }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -62,11 +64,23 @@ annotations:
 
 {{/* By digest where there is one, and never `latest`. */}}
 {{- define "caas-operator.image" -}}
-{{- $repository := printf "%s/%s" .Values.image.registry .Values.image.repository | trimPrefix "/" -}}
+{{- $registry := default .Values.image.registry (.Values.global).imageRegistry -}}
+{{- $repository := printf "%s/%s" $registry .Values.image.repository | trimPrefix "/" -}}
 {{- if .Values.image.digest -}}
 {{ $repository }}@{{ .Values.image.digest }}
 {{- else -}}
 {{ $repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{- end }}
+{{- end }}
+
+{{/* Pull secrets, each given as {name: …} or by its name alone, as a list. */}}
+{{- define "caas-operator.imagePullSecrets" -}}
+{{- $all := list }}
+{{- range concat ((.Values.global).imagePullSecrets | default list) (.Values.imagePullSecrets | default list) }}
+{{- $all = append $all (kindIs "string" . | ternary (dict "name" .) .) }}
+{{- end }}
+{{- with uniq $all }}
+{{- toYaml . }}
 {{- end }}
 {{- end }}
 
@@ -163,6 +177,11 @@ What the schema cannot say in a sentence: refused here, with one. Rendered with 
 {{- if not (regexMatch `^([0-9]{1,3}(\.[0-9]{1,3}){3}/([0-9]|[12][0-9]|3[0-2])|[0-9a-fA-F:]*:[0-9a-fA-F:.]*/([0-9]|[1-9][0-9]|1[01][0-9]|12[0-8]))$` .) }}
 {{- fail (printf "clouds.allowedCIDRs: %q is no network; write an address and a prefix length, such as 10.20.0.0/16, or 10.20.3.4/32 for one address" .) }}
 {{- end }}
+{{- end }}
+{{- $level := "(?i:off|err|error|warn|warning|info|debug|trace)" }}
+{{- $directive := printf `(%s|[A-Za-z0-9_:]+=%s|caas_operator[A-Za-z0-9_:]*)` $level $level }}
+{{- if not (or (contains "[" .Values.log.level) (regexMatch (printf `^%s(,%s)*$` $directive $directive) .Values.log.level)) }}
+{{- fail (printf "log.level: %q is no level; write off, error, warn, info, debug or trace, or a filter such as info,caas_operator::collector=debug" .Values.log.level) }}
 {{- end }}
 {{- if eq (int .Values.service.port) (int .Values.health.port) }}
 {{- fail "service.port and health.port: choose two different ports" }}
