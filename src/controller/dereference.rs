@@ -302,7 +302,7 @@ impl SecretReader {
         let (outcome, read) = match self.concurrency.run(&id.namespace, || call(api.get_opt(name))).await {
             Ok(Some(secret)) => {
                 let version = secret.resource_version();
-                ("found", Ok((SecretRead::Found(used(self.providers, spec, name, secret)), version)))
+                ("found", Ok((SecretRead::Found(used(self.providers, spec, id, name, secret)), version)))
             }
             Ok(None) => ("not_found", Ok((SecretRead::NotFound, None))),
             Err(error) if error.code() == Some(403) => ("forbidden", Ok((SecretRead::Forbidden, None))),
@@ -330,10 +330,17 @@ fn is_lost(before: &SecretRead, now: &SecretRead) -> bool {
 }
 
 /// What the account uses of a Secret, which may hold a mebibyte of other things.
-fn used(providers: Providers, spec: &CaasAccountSpec, name: &str, secret: Secret) -> SecretData {
+fn used(
+    providers: Providers,
+    spec: &CaasAccountSpec,
+    id: &AccountId,
+    name: &str,
+    secret: Secret,
+) -> SecretData {
     let keys = keys_of(providers, spec, name);
     let data = secret.data.unwrap_or_default().into_iter();
-    data.filter(|(key, _)| keys.contains(&key.as_str())).map(|(key, value)| (key, value.0)).collect()
+    let used = data.filter(|(key, _)| keys.contains(&key.as_str())).map(|(key, value)| (key, value.0));
+    SecretData::new(&id.namespace, used)
 }
 
 #[cfg(test)]
@@ -353,7 +360,8 @@ mod tests {
         .unwrap();
         let keys = ["username", "password", "token", "endpoint", "our-ca", "ca.crt", "backup.tar"];
         let data = keys.map(|key| (key.to_owned(), ByteString(vec![b'x'; 9])));
-        used(Providers::ALL, &spec, name, Secret { data: Some(data.into()), ..Secret::default() })
+        let id = AccountId::new("team-a", "acme");
+        used(Providers::ALL, &spec, &id, name, Secret { data: Some(data.into()), ..Secret::default() })
     }
 
     #[tokio::test(start_paused = true)]

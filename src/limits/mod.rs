@@ -2,16 +2,18 @@
 //!
 //! Tenants, clouds and clients choose how much work and memory they cause. Whatever they cause is taken from a total that
 //! is fixed at start, and no namespace can take it from the others: [`memory`] for what is kept, [`shares`] for what is
-//! waited for, [`workers`] for CPU work.
+//! waited for, [`workers`] for CPU work, [`values`] for large values that many use alike.
 
 pub mod available;
 pub mod memory;
 pub mod shares;
+pub mod values;
 pub mod workers;
 
 pub use available::available_memory;
 pub use memory::{Charge, Holder, MemoryBudget, OverBudget};
 pub use shares::{Share, SharedPermit, Shares};
+pub use values::shared_value;
 pub use workers::{WorkerShare, Workers};
 
 /// The limits that all parts of the process share. Cheap to clone. By default memory has none.

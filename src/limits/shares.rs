@@ -88,6 +88,14 @@ impl Share {
         let process = Arc::clone(&self.shares.process).acquire_many_owned(permits).await.ok();
         SharedPermit { _namespace: namespace, _process: process }
     }
+
+    /// This many permits, if they can be held at once.
+    pub fn try_acquire(&self, permits: usize) -> Option<SharedPermit> {
+        let permits = u32::try_from(permits).ok()?;
+        let namespace = Arc::clone(&self.namespace).try_acquire_many_owned(permits).ok()?;
+        let process = Arc::clone(&self.shares.process).try_acquire_many_owned(permits).ok()?;
+        Some(SharedPermit { _namespace: Some(namespace), _process: Some(process) })
+    }
 }
 
 fn semaphore(permits: usize) -> Semaphore {

@@ -9,7 +9,7 @@ use thiserror::Error;
 use url::Url;
 
 use crate::account::admission::{Admission, FieldError, Refused};
-use crate::account::{self, Account, Problem, SecretRead, Subject};
+use crate::account::{self, Account, Problem, SecretData, SecretRead, Subject};
 use crate::api::{API_VERSION, KIND};
 use crate::cloud::Providers;
 use crate::cloud::error::Refusal;
@@ -89,9 +89,9 @@ pub fn account(
         Admission::new(Providers::ALL).admit(manifest).map_err(|refused| explain_refusal(&refused))?;
     let secret = [("username", environment.username.as_str()), ("password", password)]
         .into_iter()
-        .map(|(key, value)| (key.to_owned(), value.as_bytes().to_vec()))
-        .collect();
-    account::resolve(Providers::ALL, &account, &SecretRead::Found(secret), None, allow)
+        .map(|(key, value)| (key.to_owned(), value.as_bytes().to_vec()));
+    let secret = SecretRead::Found(SecretData::new(NAME, secret));
+    account::resolve(Providers::ALL, &account, &secret, None, allow)
         .map_err(|problem| explain_problem(&problem))
 }
 

@@ -267,7 +267,7 @@ fn secret_data(id: &AccountId, value: &Value) -> Result<SecretData, String> {
             pairs.push((key.clone(), bytes));
         }
     }
-    Ok(pairs.into_iter().collect())
+    Ok(SecretData::new(&id.namespace, pairs))
 }
 
 /// Base64 as an API server reads it: line breaks do not count.

@@ -21,7 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("simulator", &[]),
     ("cloud", &["limits", "schema", "telemetry"]),
     ("api", &["cloud", "schema"]),
-    ("account", &["api", "cloud", "schema"]),
+    ("account", &["api", "cloud", "limits", "schema"]),
     ("exposition", &["cloud"]),
     ("collector", &["account", "api", "exposition", "cloud", "limits", "schema", "telemetry"]),
     ("controller", &["collector", "account", "api", "cloud", "limits", "telemetry"]),

@@ -75,6 +75,11 @@ impl<'a> Keys<'a> {
                 KeyFault::Invalid,
                 "is longer than 512 KiB: store only the certificates of the CAs that vouch for the cloud",
             )),
+            Some(Value::NoRoom) => Err(problem(
+                KeyFault::Invalid,
+                "has no room: the bundles of this namespace take all the memory that they may, so let accounts use the \
+                 same bundle, or a smaller one",
+            )),
             Some(Value::Kept(pem)) if pem.is_empty() => {
                 Err(problem(KeyFault::Empty, "is empty: store CA certificates in PEM form under it"))
             }
@@ -108,7 +113,7 @@ impl<'a> Keys<'a> {
         SecretValues::read(sets, |key| {
             self.data.value(key).map(|value| match value {
                 Value::Kept(value) => Some(&**value),
-                Value::TooLong => None,
+                Value::TooLong | Value::NoRoom => None,
             })
         })
     }

@@ -29,7 +29,8 @@ fn account(spec: &Value) -> CaasAccount {
 }
 
 fn secret(pairs: &[(&str, &[u8])]) -> SecretRead {
-    SecretRead::Found(pairs.iter().map(|(key, value)| ((*key).to_owned(), value.to_vec())).collect())
+    let pairs = pairs.iter().map(|(key, value)| ((*key).to_owned(), value.to_vec()));
+    SecretRead::Found(SecretData::new("team-a", pairs))
 }
 
 fn user() -> SecretRead {

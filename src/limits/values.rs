@@ -1,0 +1,88 @@
+//! Large values that many accounts use alike, such as bundles of certificates: each is kept once, and those of one namespace
+//! have at most a third of the room.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use super::available::available_memory;
+use super::shares::{SharedPermit, Shares};
+
+/// The values of this process have one part in so many of its memory.
+const PART: usize = 16;
+/// The room where the machine does not say how much memory there is, in bytes.
+const UNKNOWN: usize = 64 << 20;
+
+/// The large values of this process. One for all, since equal values come from readers that do not know each other.
+static VALUES: LazyLock<SharedValues> =
+    LazyLock::new(|| SharedValues::new(available_memory().map_or(UNKNOWN, |memory| memory / PART)));
+
+/// Values, each kept once while somebody uses it.
+struct SharedValues {
+    /// The room, in KiB.
+    room: Arc<Shares>,
+    hasher: RandomState,
+    kept: Mutex<HashMap<u64, Kept>>,
+}
+
+/// A value, and its room.
+type Kept = (Arc<[u8]>, SharedPermit);
+
+/// The one copy of this value in the process. `None` where the namespace has no room for another one.
+pub fn shared_value(namespace: &str, value: &[u8]) -> Option<Arc<[u8]>> {
+    VALUES.get(namespace, value)
+}
+
+impl SharedValues {
+    fn new(bytes: usize) -> Self {
+        Self { room: Shares::thirds(bytes >> 10), hasher: RandomState::new(), kept: Mutex::default() }
+    }
+
+    fn get(&self, namespace: &str, value: &[u8]) -> Option<Arc<[u8]>> {
+        let hash = self.hasher.hash_one(value);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, _)) = kept.get(&hash)
+            && **known == *value
+        {
+            return Some(Arc::clone(known));
+        }
+        // Those that only this list still has.
+        kept.retain(|_, (other, _)| Arc::strong_count(other) > 1);
+        let permit = self.room.of(namespace).try_acquire(value.len().div_ceil(1 << 10))?;
+        let value: Arc<[u8]> = value.into();
+        // Of two values with one hash the first stays; it cannot be chosen, as the hash is keyed at random.
+        kept.entry(hash).or_insert_with(|| (Arc::clone(&value), permit));
+        Some(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KIB: usize = 1 << 10;
+
+    #[test]
+    fn equal_values_are_one_whichever_namespace_they_are_of() {
+        let values = SharedValues::new(3 << 20);
+        let first = values.get("team-a", &[7; 500 * KIB]).unwrap();
+        for number in 0..1_000 {
+            let same = values.get(&format!("team-{number}"), &[7; 500 * KIB]).unwrap();
+            assert!(Arc::ptr_eq(&first, &same));
+        }
+        assert!(!Arc::ptr_eq(&first, &values.get("team-b", &[8; 500 * KIB]).unwrap()));
+    }
+
+    #[test]
+    fn a_namespace_has_room_for_a_third_and_gets_it_back_with_the_values() {
+        let values = SharedValues::new(3 << 20);
+        let mut held: Vec<_> =
+            (0..2).map(|number| values.get("tenant", &[number; 500 * KIB]).unwrap()).collect();
+        assert!(values.get("tenant", &[9; 500 * KIB]).is_none(), "1,000 of 1,024 KiB are used");
+        assert!(values.get("tenant", &[0; 500 * KIB]).is_some(), "one that is there costs nothing");
+        let other = values.get("team-a", &[9; 500 * KIB]).expect("the room of another namespace");
+        held.pop();
+        assert!(values.get("tenant", &[8; 500 * KIB]).is_some());
+        drop(other);
+    }
+}
