@@ -24,7 +24,7 @@ use super::wire::{self, Entity, Page};
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::{AccountClient, ApiRequest};
 use crate::cloud::kit::paging::next_url;
-use crate::cloud::kit::{InventoryBudget, Pages, Session, queue};
+use crate::cloud::kit::{Inventory, InventoryBudget, Pages, Session, queue};
 use crate::cloud::model::ServiceFacts;
 use crate::cloud::{Cloud, CloudError, Collection, ServiceFilter};
 
@@ -77,8 +77,15 @@ impl CloudFoundry {
         let processes = wire::processes_url(&settings.endpoint, self.per_page(), &scope);
         let requests = Requests { account: self, token, scope: &scope };
         let max_in_flight = client.limits().max_concurrent;
-        let mut cycle =
-            Cycle::new(&settings.endpoint, (filter, &scope), (&url, page), &processes, max_in_flight);
+        let inventory = Inventory::charged(client.charge());
+        let mut cycle = Cycle::new(
+            &settings.endpoint,
+            (filter, &scope),
+            (&url, page),
+            &processes,
+            inventory,
+            max_in_flight,
+        );
         let ended_by = queue::run(&mut cycle, max_in_flight, |request| requests.send(request)).await;
         let mut start_times = self.start_times.lock().unwrap_or_else(PoisonError::into_inner);
         cycle.finish(ended_by, &mut start_times)

@@ -98,6 +98,7 @@ impl<'a> Cycle<'a> {
         (filter, scope): (&'a ServiceFilter, &'a Scope),
         (first_apps, page): (&Url, Page<ServiceFacts>),
         first_processes: &'a Url,
+        inventory: Inventory,
         max_in_flight: usize,
     ) -> Self {
         let mut cycle = Self {
@@ -115,7 +116,7 @@ impl<'a> Cycle<'a> {
             processes: Vec::new(),
             pending: VecDeque::new(),
             unanswered: 0,
-            inventory: Inventory::new(),
+            inventory,
             breaker: CircuitBreaker::new(max_in_flight),
             is_paging: true,
             has_processes: false,

@@ -57,7 +57,8 @@ fn run(
     let scope = Scope::default();
     let [apps_url, processes_url] =
         [wire::apps_url(&endpoint, 5_000, &scope, None), wire::processes_url(&endpoint, 5_000, &scope)];
-    let mut cycle = Cycle::new(&endpoint, (filter, &scope), (&apps_url, first), &processes_url, 4);
+    let mut cycle =
+        Cycle::new(&endpoint, (filter, &scope), (&apps_url, first), &processes_url, Inventory::new(), 4);
     let (mut listed, mut asked, mut ended) = (Some(listed), Vec::new(), None);
     while let Some(request) = cycle.next_request() {
         let response = match request {
