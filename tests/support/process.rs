@@ -124,7 +124,7 @@ impl Process {
     }
 
     /// How it ended, once it has ended and its output has been read.
-    fn has_ended(&mut self) -> Option<ExitStatus> {
+    pub(crate) fn has_ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap().filter(|_| self.out.is_closed() && self.err.is_closed())
     }
 

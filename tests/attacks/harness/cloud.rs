@@ -1,0 +1,75 @@
+//! An Alauda that answers logins and is healthy, save where an attack replaces its answers.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::CONTENT_ENCODING;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use tokio::task::JoinHandle;
+
+/// A service with one instance and its points.
+const PAGE: &str = r#"{"next": null, "results": [{"service_name": "web", "current_status": "Running",
+    "instances": [{"instance_name": "web.0", "uuid": "w0"}]}]}"#;
+const POINTS: &str = r#"{"columns": ["time", "memory_usage"], "points": [[1433753089, 16]]}"#;
+
+/// What the cloud answers to a request.
+#[derive(Clone)]
+pub(crate) enum Answer {
+    /// What a healthy cloud answers.
+    None,
+    /// This body, compressed with gzip.
+    Gzip(Bytes),
+}
+
+type Answers = Arc<dyn Fn(&str) -> Answer + Send + Sync>;
+
+/// A running cloud; it ends when it is dropped.
+pub(crate) struct HostileCloud {
+    endpoint: String,
+    serving: JoinHandle<()>,
+}
+
+impl HostileCloud {
+    /// A cloud that answers a request for a path and query as the closure says.
+    pub(crate) async fn start(answers: impl Fn(&str) -> Answer + Send + Sync + 'static) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}/v1/", listener.local_addr().unwrap());
+        let answers: Answers = Arc::new(answers);
+        let router = Router::new().fallback(answer).with_state(answers);
+        let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { endpoint, serving }
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        self.endpoint.clone()
+    }
+}
+
+impl Drop for HostileCloud {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+async fn answer(State(answers): State<Answers>, request: Request) -> Response {
+    let path = request.uri().path_and_query().map_or("", |path| path.as_str());
+    match answers(path) {
+        Answer::Gzip(body) => ([(CONTENT_ENCODING, "gzip")], Body::from(body)).into_response(),
+        Answer::None if path == "/v1/generate-api-token/" => {
+            r#"{"token": "0123456789abcdef"}"#.into_response()
+        }
+        Answer::None if path.contains("/metrics") => POINTS.into_response(),
+        Answer::None => PAGE.into_response(),
+    }
+}
+
+/// Compresses a body with gzip.
+pub(crate) fn gzip(body: &[u8]) -> Bytes {
+    use std::io::Write;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(body).unwrap();
+    encoder.finish().unwrap().into()
+}

@@ -1,0 +1,17 @@
+//! Attacks by tenants, clouds and clients on the program as a process, and a bystander that must not notice them.
+//!
+//! Each attack runs `standalone` on manifests, in a control group of 512 MiB where the machine lets a test make one, else
+//! with that much as `--memory-limit`, and measures: the peak of memory, the slowest probe, the slowest scrape of the
+//! bystander's metrics, and the longest time between two of its collections. Builds without optimization are slow, and the
+//! bounds leave room for a busy machine; `CAAS_TEST_PROGRAM` names another build to attack.
+
+// Clippy allows unwrap in tests, but not in the helpers of an integration test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "../support/process.rs"]
+#[allow(dead_code)]
+mod process;
+
+mod by_clouds;
+mod by_tenants;
+mod harness;
