@@ -60,29 +60,31 @@ impl SharedValues {
 mod tests {
     use super::*;
 
-    const KIB: usize = 1 << 10;
+    /// A value of 500 KiB.
+    fn large(byte: u8) -> Vec<u8> {
+        vec![byte; 500 << 10]
+    }
 
     #[test]
     fn equal_values_are_one_whichever_namespace_they_are_of() {
         let values = SharedValues::new(3 << 20);
-        let first = values.get("team-a", &[7; 500 * KIB]).unwrap();
+        let first = values.get("team-a", &large(7)).unwrap();
         for number in 0..1_000 {
-            let same = values.get(&format!("team-{number}"), &[7; 500 * KIB]).unwrap();
+            let same = values.get(&format!("team-{number}"), &large(7)).unwrap();
             assert!(Arc::ptr_eq(&first, &same));
         }
-        assert!(!Arc::ptr_eq(&first, &values.get("team-b", &[8; 500 * KIB]).unwrap()));
+        assert!(!Arc::ptr_eq(&first, &values.get("team-b", &large(8)).unwrap()));
     }
 
     #[test]
     fn a_namespace_has_room_for_a_third_and_gets_it_back_with_the_values() {
         let values = SharedValues::new(3 << 20);
-        let mut held: Vec<_> =
-            (0..2).map(|number| values.get("tenant", &[number; 500 * KIB]).unwrap()).collect();
-        assert!(values.get("tenant", &[9; 500 * KIB]).is_none(), "1,000 of 1,024 KiB are used");
-        assert!(values.get("tenant", &[0; 500 * KIB]).is_some(), "one that is there costs nothing");
-        let other = values.get("team-a", &[9; 500 * KIB]).expect("the room of another namespace");
+        let mut held: Vec<_> = (0..2).map(|number| values.get("tenant", &large(number)).unwrap()).collect();
+        assert!(values.get("tenant", &large(9)).is_none(), "1,000 of 1,024 KiB are used");
+        assert!(values.get("tenant", &large(0)).is_some(), "one that is there costs nothing");
+        let other = values.get("team-a", &large(9)).expect("the room of another namespace");
         held.pop();
-        assert!(values.get("tenant", &[8; 500 * KIB]).is_some());
+        assert!(values.get("tenant", &large(8)).is_some());
         drop(other);
     }
 }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use caas_operator::account::admission::Admission;
-use caas_operator::account::{Account, AccountId, Problem, SecretRead, resolve};
+use caas_operator::account::{Account, AccountId, Problem, SecretData, SecretRead, resolve};
 use caas_operator::api::{self, Reason};
 use caas_operator::cloud::alauda::AlaudaProvider;
 use caas_operator::cloud::http::{Http, Policy};
@@ -45,9 +45,10 @@ fn manifest(name: &str, settings: &Value) -> Value {
 }
 
 fn secret(pairs: &[(&str, &str)]) -> SecretRead {
-    SecretRead::Found(
-        pairs.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec())).collect(),
-    )
+    SecretRead::Found(SecretData::new(
+        "team-a",
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec())),
+    ))
 }
 
 fn account(name: &str, settings: &Value, secret: &SecretRead) -> Result<Account, Problem> {
