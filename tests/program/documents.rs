@@ -28,7 +28,7 @@ fn the_matrix_has_a_row_for_every_fault_and_threat() {
         .filter(|number| number.trim_start_matches(['F', 'T']).parse::<u8>().is_ok())
         .collect();
     let faults = (1..=36).map(|number| format!("F{number}"));
-    let expected = faults.chain((1..=18).map(|number| format!("T{number}")));
+    let expected = faults.chain((1..=20).map(|number| format!("T{number}")));
     let expected: Vec<String> = expected.filter(|number| !PLANNED.contains(&number.as_str())).collect();
     assert_eq!(rows, expected);
 }

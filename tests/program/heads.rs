@@ -95,7 +95,7 @@ async fn heads_without_an_end_take_no_more_than_their_part_of_the_memory_limit()
     for (limit, mebibytes, in_flight) in [("512Mi", 512, 256), ("1536Mi", 1_536, 768)] {
         let taken = taken_by_heads(limit, in_flight).await;
         println!("{limit}: {in_flight} heads take {} MiB", taken >> 20);
-        // Some MiB are the program's own, before its first requests.
-        assert!(taken < ((mebibytes / 16 + 24) << 20), "{limit}: {taken} bytes");
+        // Some MiB are the program's own, before its first requests, and what the allocator holds back for each thread.
+        assert!(taken < ((mebibytes / 16 + 40) << 20), "{limit}: {taken} bytes");
     }
 }
