@@ -8,7 +8,7 @@ use crate::limits::{ProcessLimits, available_memory};
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Memory")]
 pub(super) struct MemoryOptions {
-    /// Memory that the process may use, such as 512Mi. Three eighths of it hold accounts' data; an account that does not fit
+    /// Memory that the process may use, such as 512Mi. A third of it holds accounts' data; an account that does not fit
     /// is not collected. Default: the limit of the process's control group, or the machine's memory
     #[arg(long, value_name = "BYTES", env = "CAAS_OPERATOR_MEMORY_LIMIT", value_parser = bytes)]
     memory_limit: Option<usize>,

@@ -198,7 +198,10 @@ impl Cycles<'_> {
     /// Charges what is kept between cycles, with bodies of so many bytes. `false` where it does not fit.
     fn keep(&self, state: &mut CollectorState, bodies: usize) -> bool {
         let bytes = state.values.bytes() + bodies;
-        state.kept.get_or_insert_with(|| self.memory.charge()).resize(bytes).is_ok()
+        let fits = state.kept.get_or_insert_with(|| self.memory.charge()).resize(bytes).is_ok();
+        let memory = &self.shared.limits.memory;
+        self.shared.metrics.set_memory(memory.held(), memory.bytes());
+        fits
     }
 
     /// Drops what does not fit into the memory.

@@ -33,10 +33,10 @@ pub struct ProcessLimits {
 impl ProcessLimits {
     /// The limits of a process that may use so much memory, in bytes.
     ///
-    /// Three eighths are kept for accounts, an eighth holds answers, and a sixteenth their heads. The rest is for what is not
+    /// A third is kept for accounts, an eighth holds answers, and a sixteenth their heads. The rest is for what is not
     /// counted: the program itself, what is rendered, scrapes under way, the API server's answers, and what the allocator cannot use.
     pub fn within(memory: usize) -> Self {
         let eighth = memory / 8;
-        Self { memory: MemoryBudget::new(3 * eighth), answers: Some(eighth), ..Self::default() }
+        Self { memory: MemoryBudget::new(memory / 3), answers: Some(eighth), ..Self::default() }
     }
 }

@@ -27,6 +27,8 @@ pub struct Metrics {
     pub reconcile_duration: Histogram,
     /// Interruptions of watches, by what is watched.
     pub watch_errors: IntCounterVec,
+    memory_held: IntGauge,
+    memory_budget: IntGauge,
 }
 
 /// Makes a family and registers it.
@@ -70,6 +72,11 @@ fn register_process(registry: &Registrar) {
 /// A family of counters.
 fn counter(registry: &Registrar, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
     register(registry, IntCounterVec::new(Opts::new(name, help), labels))
+}
+
+/// A gauge without labels.
+fn gauge(registry: &Registrar, name: &str, help: &str) -> IntGauge {
+    register(registry, IntGauge::new(name, help))
 }
 
 /// Registers what is counted for accounts; returns what their series are read from.
@@ -135,6 +142,16 @@ impl Metrics {
                 "Interruptions of watches on the API server, by resource.",
                 &["resource"],
             ),
+            memory_held: gauge(
+                &registry,
+                "caas_operator_memory_held_bytes",
+                "Memory that is charged to accounts: their inventories, values and bodies.",
+            ),
+            memory_budget: gauge(
+                &registry,
+                "caas_operator_memory_budget_bytes",
+                "What all accounts may hold together; the largest is cut (TooLarge) where more is needed.",
+            ),
             families: registry.finish(),
         })
     }
@@ -156,6 +173,13 @@ impl Metrics {
         for (state, count) in by_state {
             self.accounts.with_label_values(&[state]).set(*count);
         }
+    }
+
+    /// Sets what all accounts hold in memory and what they may hold, in bytes. Without a limit the second is 0.
+    pub fn set_memory(&self, held: usize, budget: usize) {
+        let number = |bytes: usize| i64::try_from(bytes).unwrap_or(0);
+        self.memory_held.set(number(held));
+        self.memory_budget.set(number(budget));
     }
 
     /// How many bodies of this format were rendered.
