@@ -9,6 +9,9 @@ use super::unprintable::is_unprintable;
 
 /// A label's value that is longer is dropped with its measurement: status codes and quantiles are short.
 const LONGEST_LABEL: usize = 64;
+/// A sample has no more different labels; values with further ones are dropped. HTTP has fewer status codes in use, and a
+/// cloud that invents thousands must not fill the memory with them.
+const MOST_LABELS: usize = 100;
 
 /// Measured values of one instance or service.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -91,6 +94,17 @@ impl Sample {
     /// How many values there are.
     pub fn len(&self) -> usize {
         self.values.len()
+    }
+
+    /// The memory of the values and labels, in bytes; shared by all clones.
+    pub fn heap_bytes(&self) -> usize {
+        // What counts the owners, and what the allocator takes for itself.
+        const OVERHEAD: usize = 32;
+        let labels = self.labels.as_ref().map_or(0, |labels| {
+            let texts = labels.0.iter().map(|text| text.len() + size_of::<Box<str>>() + OVERHEAD / 2);
+            OVERHEAD + texts.sum::<usize>()
+        });
+        OVERHEAD + size_of_val(&*self.values) + labels
     }
 
     /// Whether there are no values; the time may be known all the same.
@@ -234,7 +248,7 @@ impl SampleBuilder {
             && label.is_none_or(|label| {
                 !label.is_empty() && label.len() <= LONGEST_LABEL && !label.contains(is_unprintable)
             })
-            && self.labels.len() < usize::from(UNLABELED);
+            && label.is_none_or(|label| self.labels.len() < MOST_LABELS || self.has_label(label));
         if !fits || !number.is_finite() {
             return self;
         }
@@ -248,6 +262,10 @@ impl SampleBuilder {
         }
         self.newest = self.newest.max(time);
         self
+    }
+
+    fn has_label(&self, label: &str) -> bool {
+        self.labels.iter().any(|known| **known == *label)
     }
 
     fn label(&mut self, label: &str) -> u16 {
@@ -335,6 +353,27 @@ mod tests {
             .add_labeled(Measurement::ServiceHttpRequests, &"x".repeat(65), Scale::Base, 1.0, 1.0)
             .build();
         assert_eq!(sample, Sample::default());
+    }
+
+    #[test]
+    fn a_cloud_that_invents_labels_fills_no_memory_with_them() {
+        let mut builder = Sample::builder();
+        for code in 0..10_000 {
+            builder.add_labeled(
+                Measurement::ServiceHttpRequests,
+                &code.to_string(),
+                Scale::Base,
+                f64::from(code),
+                1.0,
+            );
+        }
+        // One that is known is taken all the same.
+        builder.add_labeled(Measurement::ServiceHttpRequests, "7", Scale::Base, 8.0, 2.0);
+        let sample = builder.build();
+        assert_eq!(sample.len(), MOST_LABELS);
+        let seven = sample.values().find(|value| value.label == Some("7")).unwrap();
+        assert_eq!(seven.base().to_bits(), 8_f64.to_bits());
+        assert!((MOST_LABELS * 32..16 << 10).contains(&sample.heap_bytes()), "{}", sample.heap_bytes());
     }
 
     #[test]

@@ -64,8 +64,7 @@ impl RetainedSample {
 
     /// The memory of the values on the heap, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        // A value has 16 bytes, and so has what counts its owners.
-        self.parts().map(|part| 16 * (part.sample.len() + 2)).sum()
+        self.parts().map(|part| part.sample.heap_bytes()).sum()
     }
 
     fn parts(&self) -> impl Iterator<Item = &Confirmed> {
