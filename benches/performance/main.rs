@@ -34,6 +34,10 @@ const GROUPS: [Group; 7] = [
     ("starting", starting::rows),
 ];
 
+/// The same as the program's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> Result<()> {
     // Clients are made here too, and without a provider the first one would panic.
     let _ = rustls::crypto::ring::default_provider().install_default();
