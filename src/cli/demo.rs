@@ -33,7 +33,8 @@ pub(super) struct Args {
     /// Address to serve metrics, accounts and /sd on; port 0 takes any free port
     #[arg(long, value_name = "ADDRESS", env = "CAAS_OPERATOR_LISTEN", default_value = "127.0.0.1:9104")]
     listen: SocketAddr,
-    /// Address of the simulated cloud; port 0 takes any free port
+    /// Address of the first simulated cloud; each other one listens at the next port, or at any free one where that is
+    /// taken. Port 0 takes any free port
     #[arg(
         long,
         value_name = "ADDRESS",
@@ -106,13 +107,23 @@ pub(super) async fn run(args: Args) -> Result<(), DemoError> {
     Ok(greeted?)
 }
 
-/// Starts a cloud of each provider that has a demo: the first at the given address, the others at the ports after it.
+/// Starts a cloud of each provider that has a demo: the first at the given address, the others at the ports after it, or at
+/// any free port where one of those is taken.
 async fn start_clouds(args: &Args) -> Result<Vec<Cloud>, DemoError> {
     let mut clouds = Vec::new();
     let mut address = args.listen_cloud;
     for provider in providers() {
         let Some(demo) = provider.demo() else { continue };
-        clouds.push(start(provider, demo, address, args).await?);
+        let cloud = match start(&provider, &demo, address, args).await {
+            Err(DemoError::Cloud { error, .. })
+                if error.kind() == io::ErrorKind::AddrInUse && !clouds.is_empty() =>
+            {
+                let free = SocketAddr::new(address.ip(), 0);
+                start(&provider, &demo, free, args).await?
+            }
+            started => started?,
+        };
+        clouds.push(Cloud { running: cloud, demo });
         address = next(address);
     }
     Ok(clouds)
@@ -127,27 +138,26 @@ fn next(mut address: SocketAddr) -> SocketAddr {
 }
 
 async fn start(
-    provider: Arc<dyn SimulatedProvider>,
-    demo: Demo,
+    provider: &Arc<dyn SimulatedProvider>,
+    demo: &Demo,
     address: SocketAddr,
     args: &Args,
-) -> Result<Cloud, DemoError> {
+) -> Result<Running, DemoError> {
     let settings = Settings {
         listen: address,
         accounts: demo.accounts.clone(),
         seed: args.seed,
         churn: args.churn,
-        ..Settings::of(provider)
+        ..Settings::of(Arc::clone(provider))
     };
-    let running = Simulator::start(settings).await.map_err(|error| {
+    Simulator::start(settings).await.map_err(|error| {
         let error = match error {
             StartError::InUse(_) => io::Error::from(io::ErrorKind::AddrInUse),
             StartError::Listen { error, .. } => error,
             StartError::Fault(error) => io::Error::other(error),
         };
         DemoError::Cloud { address, error }
-    })?;
-    Ok(Cloud { running, demo })
+    })
 }
 
 impl Cloud {
@@ -236,7 +246,7 @@ fn greeting(clouds: &[Cloud], folder: &Path, address: SocketAddr, account: Optio
     format!(
         "
 {listening}
-All accounts are collected every 5 s, as the manifests in {folder} say.
+All accounts are collected as often as the manifests in {folder} say.
 Edit them, and see the change picked up.
 
   an account's series     curl -s http://{address}/accounts/{account}/metrics

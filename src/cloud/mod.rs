@@ -6,6 +6,7 @@
 pub mod alauda;
 pub mod cloudfoundry;
 pub mod credentials;
+pub mod digitalocean;
 pub mod error;
 pub mod filter;
 pub mod http;

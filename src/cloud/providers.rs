@@ -2,6 +2,7 @@
 
 use super::alauda::AlaudaProvider;
 use super::cloudfoundry::CloudFoundryProvider;
+use super::digitalocean::DigitalOceanProvider;
 use super::provider::Provider;
 
 /// A list of providers. Everything that depends on the list takes it as an argument, so that a test can pass another.
@@ -10,7 +11,7 @@ pub struct Providers(&'static [&'static dyn Provider]);
 
 impl Providers {
     /// All providers of this program.
-    pub const ALL: Self = Self(&[&AlaudaProvider, &CloudFoundryProvider]);
+    pub const ALL: Self = Self(&[&AlaudaProvider, &CloudFoundryProvider, &DigitalOceanProvider]);
 
     /// A list of these providers.
     pub const fn new(providers: &'static [&'static dyn Provider]) -> Self {

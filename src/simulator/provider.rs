@@ -77,6 +77,11 @@ pub trait SimulatedCloud: Send + Sync {
 
     /// A response to this operation, as JSON, with `nested` in place of its values.
     fn deep_json(&self, operation: &Operation, nested: &str) -> String;
+
+    /// An error that the API reports to this operation inside an answer of status 200; `None` where it has no such form.
+    fn reported_error(&self, _operation: &Operation) -> Option<Value> {
+        None
+    }
 }
 
 /// What a request asks for.

@@ -5,8 +5,12 @@
 
 mod cloudfoundry;
 mod connections;
+mod digitalocean;
 mod faults;
 mod guard;
+#[allow(dead_code)]
+#[path = "../support/http.rs"]
+mod http_support;
 mod inventory;
 mod limits;
 mod logs;

@@ -19,7 +19,7 @@ const GLOB: &str = "write a glob of * (any text), ? (one character) and the name
 const LABELS: &str = "name labels with at most 63 letters, digits and underscores, not starting with a digit";
 const RESERVED: &str = "choose other label names: names starting with __ and account, account_namespace, application, code, \
                         container, endpoint, image, image_tag, instance, instance_id, instance_name, job, kind, namespace, \
-                        node, pod, quantile, region, service, service_id, service_name, size, state, status are set by \
+                        node, pod, provider, quantile, region, service, service_id, service_name, size, state, status are set by \
                         Prometheus and the operator";
 const SECRET_NAME: &str = "write the name of a Secret: lower case letters, digits, - and ., starting and ending with a letter or digit";
 const SECRET_KEY: &str = "write a key of the Secret: letters, digits, -, _ and .";
@@ -211,7 +211,7 @@ async fn each_field_is_explained_with_its_unit_and_default() -> anyhow::Result<(
         ("caas.spec.credentials.secretRef", &["name\t<string> -required-", "in the account's own namespace"]),
         (
             "caas.spec.collection",
-            &["from 5s to 1h", "Default: 30s (alauda).", "from 1 to 1000. Default: 50."],
+            &["from 5s to 1h", "Default: 30s (alauda), ", "from 1 to 1000. Default: 50."],
         ),
         ("caas.spec.services", &["Globs on the service's name", "Default: all services."]),
         ("caas.spec.metrics.maxSeries", &["from 1 to 10000000", "Default: 100000."]),

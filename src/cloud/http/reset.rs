@@ -2,7 +2,7 @@
 //!
 //! `Retry-After` as seconds or as a date (RFC 9110); `RateLimit: limit=…, reset=30` and `RateLimit: "name";r=0;t=30`
 //! (IETF drafts); `ratelimit-reset` and `x-ratelimit-reset` as seconds from now (Render, Northflank) or as seconds
-//! since the epoch (`DigitalOcean`), told apart by their size.
+//! since the epoch (DigitalOcean), told apart by their size.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

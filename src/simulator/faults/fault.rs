@@ -44,6 +44,8 @@ pub enum FaultKind {
     TruncatedBody,
     /// JSON whose values have other types.
     WrongJson,
+    /// Status 200 with an error inside, in the API's form; a right answer where the API has no such form.
+    ReportedError,
     /// JSON whose texts contain bytes that are not UTF-8.
     InvalidUtf8,
     /// Status 200 without a body.
@@ -112,7 +114,7 @@ pub enum Scope {
 pub enum FaultError {
     /// No fault has this name.
     #[error(
-        "there is no fault named {0:?}; the names are: latency, slow-body, 429, 500, 502, 503, 504, status, html, empty-body, truncated-body, wrong-json, invalid-utf8, deep-json, gzip-bomb, revoked-token, reject-login, page-cycle, endless-pages, huge-label, redirect, hang, drop"
+        "there is no fault named {0:?}; the names are: latency, slow-body, 429, 500, 502, 503, 504, status, html, empty-body, truncated-body, wrong-json, reported-error, invalid-utf8, deep-json, gzip-bomb, revoked-token, reject-login, page-cycle, endless-pages, huge-label, redirect, hang, drop"
     )]
     Name(String),
     /// The cloud has no operation of this name.

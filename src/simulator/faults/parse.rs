@@ -27,6 +27,7 @@ const NAMES: &[(Option<Role>, &str)] = &[
     (None, "empty-body              status 200 without a body"),
     (None, "truncated-body          fewer bytes than Content-Length promises"),
     (None, "wrong-json              JSON whose values have other types"),
+    (None, "reported-error          status 200 with an error inside, where the API reports errors so"),
     (None, "invalid-utf8            JSON with broken UTF-8 in its texts"),
     (None, "deep-json               JSON nested 100,000 deep"),
     (None, "gzip-bomb               1 MiB of gzip that unpacks to 1 GiB"),
@@ -116,6 +117,7 @@ fn kind(name: &str, value: Option<&str>) -> Result<FaultKind, FaultError> {
         "html" => plain("html", FaultKind::Html),
         "truncated-body" => plain("truncated-body", FaultKind::TruncatedBody),
         "wrong-json" => plain("wrong-json", FaultKind::WrongJson),
+        "reported-error" => plain("reported-error", FaultKind::ReportedError),
         "invalid-utf8" => plain("invalid-utf8", FaultKind::InvalidUtf8),
         "empty-body" => plain("empty-body", FaultKind::EmptyBody),
         "revoked-token" => match value {
@@ -207,6 +209,7 @@ impl fmt::Display for FaultKind {
             Self::Html => out.write_str("html"),
             Self::TruncatedBody => out.write_str("truncated-body"),
             Self::WrongJson => out.write_str("wrong-json"),
+            Self::ReportedError => out.write_str("reported-error"),
             Self::InvalidUtf8 => out.write_str("invalid-utf8"),
             Self::EmptyBody => out.write_str("empty-body"),
             Self::RevokedToken(Revocation::Before) => out.write_str("revoked-token"),

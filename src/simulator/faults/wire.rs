@@ -48,6 +48,7 @@ pub(in crate::simulator) fn replacement(
         }
         FaultKind::EmptyBody => ApiResponse::empty(StatusCode::OK),
         FaultKind::WrongJson => ApiResponse::json(StatusCode::OK, &cloud.wrong_json(operation)),
+        FaultKind::ReportedError => ApiResponse::json(StatusCode::OK, &cloud.reported_error(operation)?),
         FaultKind::DeepJson => {
             let nested = format!("{}{}", "[".repeat(DEPTH), "]".repeat(DEPTH));
             let body = cloud.deep_json(operation, &nested);

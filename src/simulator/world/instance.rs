@@ -92,6 +92,13 @@ impl Instance {
         restart.max(self.created_at)
     }
 
+    /// How often it was restarted from its creation to `time`.
+    pub fn restarts(&self, time: f64) -> u64 {
+        let phase = between(hash(&[self.key, 2]), 0.0, self.restarts_every).floor();
+        let periods = |until: f64| ((until - phase) / self.restarts_every).floor();
+        whole((periods(time) - periods(self.created_at)).max(0.0))
+    }
+
     /// CPU cores in use at a time: the rate at which its counter grows.
     pub fn cores_in_use(&self, time: f64) -> f64 {
         self.load.at(time)
