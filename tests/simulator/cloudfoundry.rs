@@ -187,6 +187,28 @@ async fn applications_and_processes_look_like_the_documented_ones() {
     let names: Vec<&str> = spaces.iter().filter_map(|space| space["name"].as_str()).collect();
     assert_eq!(names, ["production", "shop", "analytics"]);
 
+    let included = &user.json("v3/apps?include=space.organization").await["included"];
+    assert!(
+        included["spaces"].is_array() && included["organizations"].is_array(),
+        "the one comes with the other"
+    );
+    assert!(user.json("v3/apps").await.get("included").is_none());
+
+    // Clients follow the links of an entry.
+    let app = &page["resources"][0];
+    for link in ["self", "space", "processes"] {
+        let linked = user.json(app["links"][link]["href"].as_str().expect("a link")).await;
+        assert!(
+            linked["links"]["self"]["href"].is_string() || linked["resources"].is_array(),
+            "{link}: {linked}"
+        );
+    }
+    let space = user.json(app["links"]["space"]["href"].as_str().expect("a link")).await;
+    let organization = user.json(space["links"]["organization"]["href"].as_str().expect("a link")).await;
+    assert_eq!((&space["name"], &organization["name"]), (&json!("production"), &json!("corp")));
+    assert_eq!(user.get("v3/spaces/2f35").await.status(), 404);
+    assert_eq!(user.get("v3/organizations/2f35").await.status(), 404);
+
     let page = user.json("v3/processes?per_page=5000").await;
     has_shape(
         &page,

@@ -122,6 +122,20 @@ impl Installation {
                     .collect();
                 self.page(context, spaces.len(), |place, _| spaces[place].clone(), |_| None)
             }
+            Route::Organization(guid) => {
+                let organization = inventory::organization(world);
+                let is_it = organization.guid == *guid;
+                if is_it {
+                    ok(&wire::organization(&organization, base))
+                } else {
+                    Err(Problem::NotFound("Organization"))
+                }
+            }
+            Route::Space(guid) => {
+                let space = spaces(world, *now).into_iter().find(|space| space.guid == *guid);
+                let space = space.ok_or(Problem::NotFound("Space"))?;
+                ok(&wire::space(&space, &inventory::organization(world), base))
+            }
             Route::Apps => {
                 let apps = self.apps(context);
                 let app = |place: usize, suffix: &str| {
@@ -299,7 +313,8 @@ fn included(context: &Context<'_>, apps: &[Service]) -> Option<Value> {
         }
     }
     let mut included = json!({});
-    if wanted.contains(&"space") {
+    // The organization of a space comes with the space.
+    if wanted.contains(&"space") || wanted.contains(&"space.organization") {
         included["spaces"] =
             spaces.iter().map(|space| wire::space(space, &organization, &context.base)).collect();
     }

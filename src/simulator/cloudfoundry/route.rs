@@ -15,11 +15,14 @@ const PROCESS: Operation = Operation { name: "processes", counted_as: "process",
 const STATS: Operation = Operation { name: "stats", counted_as: "stats", role: Role::Other };
 const ORGANIZATIONS: Operation =
     Operation { name: "organizations", counted_as: "organizations_page", role: Role::Other };
+const ORGANIZATION: Operation =
+    Operation { name: "organizations", counted_as: "organization", role: Role::Other };
 const SPACES: Operation = Operation { name: "spaces", counted_as: "spaces_page", role: Role::Other };
+const SPACE: Operation = Operation { name: "spaces", counted_as: "space", role: Role::Other };
 
 /// All operations.
 pub(super) const OPERATIONS: &[Operation] =
-    &[ROOT, LOGIN, APPS, APP, PROCESSES, PROCESS, STATS, ORGANIZATIONS, SPACES];
+    &[ROOT, LOGIN, APPS, APP, PROCESSES, PROCESS, STATS, ORGANIZATIONS, ORGANIZATION, SPACES, SPACE];
 
 /// The resource of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,8 +45,12 @@ pub(super) enum Route {
     Stats(String),
     /// `/v3/organizations`
     Organizations,
+    /// `/v3/organizations/{guid}`
+    Organization(String),
     /// `/v3/spaces`
     Spaces,
+    /// `/v3/spaces/{guid}`
+    Space(String),
     /// Anything else.
     Unknown,
 }
@@ -68,7 +75,9 @@ impl Route {
             ["v3", "processes", guid] => Self::Process(guid.into()),
             ["v3", "processes", guid, "stats"] => Self::Stats(guid.into()),
             ["v3", "organizations"] => Self::Organizations,
+            ["v3", "organizations", guid] => Self::Organization(guid.into()),
             ["v3", "spaces"] => Self::Spaces,
+            ["v3", "spaces", guid] => Self::Space(guid.into()),
             _ => Self::Unknown,
         }
     }
@@ -89,7 +98,9 @@ impl Route {
             Self::Process(_) => PROCESS,
             Self::Stats(_) => STATS,
             Self::Organizations => ORGANIZATIONS,
+            Self::Organization(_) => ORGANIZATION,
             Self::Spaces => SPACES,
+            Self::Space(_) => SPACE,
             Self::Unknown => return None,
         })
     }
@@ -120,7 +131,9 @@ mod tests {
             ("/v3/processes/1cb0", Route::Process(guid())),
             ("/v3/processes/1cb0/stats", Route::Stats(guid())),
             ("/v3/organizations", Route::Organizations),
+            ("/v3/organizations/1cb0", Route::Organization(guid())),
             ("/v3/spaces", Route::Spaces),
+            ("/v3/spaces/1cb0", Route::Space(guid())),
             ("/v2/apps", Route::Unknown),
             ("/v3/apps/%ff", Route::Unknown),
         ] {
