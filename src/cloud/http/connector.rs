@@ -1,13 +1,14 @@
 //! Opens connections to clouds: resolves the host, dials an address that the policy allows, and does the TLS handshake.
+//!
+//! `reqwest` makes the requests, but its client has no bound on the head of an answer, on informational answers, or on the
+//! idle connections of all hosts together, and wraps no connection that could have one. So these are hyper's own.
 
 use std::error::Error;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::Uri;
-use http_body_util::Full;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::rt::{Read, Write};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -38,7 +39,7 @@ pub(super) struct Connector {
 
 /// An open HTTP/1.1 connection without a request in flight. Dropping it closes its socket.
 pub(super) struct Connection {
-    pub(super) sender: SendRequest<Full<Bytes>>,
+    pub(super) sender: SendRequest<reqwest::Body>,
     _driver: AbortOnDropHandle<()>,
 }
 

@@ -4,8 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
-use http::{Method, Request};
-use http_body_util::Full;
+use reqwest::{Body, Method, Request};
 use url::{Position, Url};
 
 use crate::cloud::error::Refusal;
@@ -48,11 +47,10 @@ impl ApiRequest {
         Self { body: Some(body), ..self }
     }
 
-    /// The same as a connection sends it.
-    pub(super) fn to_http(&self) -> Result<Request<Full<Bytes>>, Refusal> {
-        let mut request = Request::new(Full::default());
-        let target = &self.url[Position::BeforePath..Position::AfterQuery];
-        *request.uri_mut() = target.parse().map_err(|_| Refusal::NotAnEndpoint)?;
+    /// The same as a connection sends it: `reqwest` makes the request, and the path alone is its target.
+    pub(super) fn to_http(&self) -> Result<http::Request<Body>, Refusal> {
+        let method = if self.body.is_some() { Method::POST } else { Method::GET };
+        let mut request = Request::new(method, self.url.clone());
         let host = &self.url[Position::BeforeHost..Position::AfterPort];
         let headers = request.headers_mut();
         headers.insert(HOST, HeaderValue::from_str(host).map_err(|_| Refusal::NotAnEndpoint)?);
@@ -66,9 +64,11 @@ impl ApiRequest {
                 RequestBody::Json(bytes) => ("application/json", bytes),
             };
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-            *request.method_mut() = Method::POST;
-            *request.body_mut() = Full::new(bytes.clone());
+            *request.body_mut() = Some(bytes.clone().into());
         }
+        let mut request = http::Request::<Body>::try_from(request).map_err(|_| Refusal::NotAnEndpoint)?;
+        let target = &self.url[Position::BeforePath..Position::AfterQuery];
+        *request.uri_mut() = target.parse().map_err(|_| Refusal::NotAnEndpoint)?;
         Ok(request)
     }
 }
