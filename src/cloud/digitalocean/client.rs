@@ -17,7 +17,7 @@ use super::wire::{self, Page};
 use super::{points, urls};
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::{AccountClient, ApiRequest};
-use crate::cloud::kit::{InventoryBudget, Session, queue, session};
+use crate::cloud::kit::{Inventory, InventoryBudget, Session, queue, session};
 use crate::cloud::model::InstanceFacts;
 use crate::cloud::{Cloud, CloudError, Collection, ServiceFilter};
 
@@ -68,7 +68,8 @@ impl DigitalOcean {
         let max_in_flight = client.limits().max_concurrent;
         let requests = Requests { client, settings, authorization };
         let before = Arc::clone(&kept.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut cycle = Cycle::new(settings, filter, before, page, max_in_flight);
+        let inventory = Inventory::charged(client.charge());
+        let mut cycle = Cycle::new(settings, filter, before, page, inventory, max_in_flight);
         let ended_by = queue::run(&mut cycle, max_in_flight, |request| requests.send(request)).await;
         let (collection, after) = cycle.finish(ended_by);
         *kept.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(after);

@@ -95,6 +95,7 @@ impl<'a> Cycle<'a> {
         filter: &'a ServiceFilter,
         kept: Arc<Kept>,
         first_page: Page,
+        inventory: Inventory,
         max_in_flight: usize,
     ) -> Self {
         let started = Instant::now();
@@ -109,7 +110,7 @@ impl<'a> Cycle<'a> {
             apps: Vec::new(),
             services: Vec::new(),
             sizes: kept.sizes.clone(),
-            inventory: Inventory::new(),
+            inventory,
             breaker: CircuitBreaker::new(max_in_flight),
             is_paging: true,
             cut_short: None,

@@ -58,7 +58,8 @@ fn drained(cycle: &mut Cycle<'_>) -> Vec<(usize, &'static str)> {
 #[test]
 fn no_value_is_given_to_two_instances_that_are_listed_under_one_alias() {
     let (settings, filter) = (settings(), ServiceFilter::default());
-    let mut cycle = Cycle::new(&settings, &filter, Arc::default(), page(&["shop"], None), 4);
+    let mut cycle =
+        Cycle::new(&settings, &filter, Arc::default(), page(&["shop"], None), Inventory::new(), 4);
     let listed =
         [instance("api-old-1", "api-0"), instance("api-new-1", "api-0"), instance("api-new-2", "api-1")];
     let listed = ListedInstances::from([("api".to_owned(), listed.to_vec())]);
@@ -78,13 +79,15 @@ fn no_value_is_given_to_two_instances_that_are_listed_under_one_alias() {
 #[test]
 fn the_restarts_of_an_instance_are_not_given_to_the_next_one_of_its_alias() {
     let (settings, filter) = (settings(), ServiceFilter::default());
-    let mut first = Cycle::new(&settings, &filter, Arc::default(), page(&["shop"], None), 4);
+    let mut first =
+        Cycle::new(&settings, &filter, Arc::default(), page(&["shop"], None), Inventory::new(), 4);
     let listed = |id| ListedInstances::from([("api".to_owned(), vec![instance(id, "api-0")])]);
     first.record(CycleResponse::Instances(0, Ok(listed("api-old")))).unwrap();
     first.record(CycleResponse::Metric(0, Metric::Restarts, Ok(memory(&["api-0"])))).unwrap();
     let (_, kept) = first.finish(None);
 
-    let mut second = Cycle::new(&settings, &filter, Arc::new(kept), page(&["shop"], None), 4);
+    let mut second =
+        Cycle::new(&settings, &filter, Arc::new(kept), page(&["shop"], None), Inventory::new(), 4);
     second.record(CycleResponse::Instances(0, Ok(listed("api-new")))).unwrap();
     assert!(drained(&mut second).contains(&(0, "restart_count")), "they are asked for at once");
     let (collection, _) = second.finish(None);
@@ -94,7 +97,8 @@ fn the_restarts_of_an_instance_are_not_given_to_the_next_one_of_its_alias() {
 #[test]
 fn an_app_without_instances_is_not_asked_for_metrics_and_one_that_a_second_page_repeats_only_once() {
     let (settings, filter) = (settings(), ServiceFilter::default());
-    let mut cycle = Cycle::new(&settings, &filter, Arc::default(), page(&["shop"], Some("?page=2")), 4);
+    let mut cycle =
+        Cycle::new(&settings, &filter, Arc::default(), page(&["shop"], Some("?page=2")), Inventory::new(), 4);
     cycle.record(CycleResponse::Instances(0, Ok(ListedInstances::new()))).unwrap();
     cycle.record(CycleResponse::Page(2, Ok(page(&["shop", "wiki"], None)))).unwrap();
     assert_eq!(drained(&mut cycle), [(0, "page"), (0, "sizes"), (0, "instances"), (1, "instances")]);
@@ -106,7 +110,8 @@ fn an_app_without_instances_is_not_asked_for_metrics_and_one_that_a_second_page_
 fn a_list_of_pages_that_leads_back_or_skips_nothing_new_is_cut() {
     let (settings, filter) = (settings(), ServiceFilter::default());
     for (ids, next) in [(&["shop"][..], "?page=1"), (&["shop"], "https://x/v2/apps"), (&[], "?page=2")] {
-        let mut cycle = Cycle::new(&settings, &filter, Arc::default(), page(ids, Some(next)), 4);
+        let mut cycle =
+            Cycle::new(&settings, &filter, Arc::default(), page(ids, Some(next)), Inventory::new(), 4);
         assert!(!drained(&mut cycle).contains(&(0, "page")), "{next}");
         assert!(cycle.finish(None).0.cut_short.is_some(), "{next}");
     }
@@ -115,7 +120,8 @@ fn a_list_of_pages_that_leads_back_or_skips_nothing_new_is_cut() {
 #[test]
 fn what_a_cycle_that_ends_early_has_not_read_keeps_its_last_values() {
     let (settings, filter) = (settings(), ServiceFilter::default());
-    let mut cycle = Cycle::new(&settings, &filter, Arc::default(), page(&["shop", "wiki"], None), 4);
+    let mut cycle =
+        Cycle::new(&settings, &filter, Arc::default(), page(&["shop", "wiki"], None), Inventory::new(), 4);
     let listed = ListedInstances::from([("api".to_owned(), vec![instance("api-1", "api-0")])]);
     cycle.record(CycleResponse::Instances(0, Ok(listed))).unwrap();
     cycle.record(CycleResponse::Metric(0, Metric::Memory, Ok(memory(&["api-0"])))).unwrap();
