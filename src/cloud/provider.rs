@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::Schema;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use thiserror::Error;
 use url::Url;
@@ -111,6 +112,18 @@ impl<T: PartialEq + Hash + Any> Comparable for T {
         TypeId::of::<T>().hash(&mut state);
         self.hash(&mut state);
     }
+}
+
+/// Reads a provider's settings, which an older schema may have let pass.
+pub fn read_settings<T: DeserializeOwned>(
+    provider: &dyn Provider,
+    settings: &Value,
+) -> Result<T, ResolveProblem> {
+    let name = provider.name();
+    T::deserialize(settings).map_err(|_| ResolveProblem::Setting {
+        field: "",
+        advice: format!("cannot be read: write it as kubectl explain caas.spec.provider.{name} describes it"),
+    })
 }
 
 /// Why settings and Secret are not an account at a provider.

@@ -12,7 +12,7 @@ use super::settings::AlaudaSpec;
 use super::{Alauda, Settings};
 use crate::cloud::error::Refusal;
 use crate::cloud::http::AccountClient;
-use crate::cloud::provider::{Provider, ProviderAccount, ResolveProblem};
+use crate::cloud::provider::{Provider, ProviderAccount, ResolveProblem, read_settings};
 use crate::cloud::secret::{KeyFault, KeyProblem, KeySets, SecretKey, SecretValues};
 use crate::cloud::{Cloud, Credentials};
 use crate::schema::{self, address};
@@ -76,7 +76,7 @@ impl Provider for AlaudaProvider {
         settings: &Value,
         secret: &SecretValues,
     ) -> Result<Arc<dyn ProviderAccount>, ResolveProblem> {
-        let spec: AlaudaSpec = serde_json::from_value(settings.clone()).map_err(|_| unreadable())?;
+        let spec: AlaudaSpec = read_settings(self, settings)?;
         let credentials = credentials(secret)?;
         let settings = Settings {
             endpoint: address::base_url(spec.address()).ok_or(Refusal::NotAnEndpoint)?,
@@ -104,11 +104,6 @@ impl ProviderAccount for AlaudaAccount {
     fn connect(&self, client: AccountClient) -> Arc<dyn Cloud> {
         Arc::new(Alauda::new(self.settings.clone(), self.credentials.clone(), client))
     }
-}
-
-fn unreadable() -> ResolveProblem {
-    let advice = "cannot be read: write it as kubectl explain caas.spec.provider.alauda describes it";
-    ResolveProblem::Setting { field: "", advice: advice.to_owned() }
 }
 
 fn credentials(secret: &SecretValues) -> Result<Credentials, KeyProblem> {

@@ -15,7 +15,7 @@ use super::{CloudFoundry, Settings};
 use crate::cloud::Cloud;
 use crate::cloud::error::Refusal;
 use crate::cloud::http::AccountClient;
-use crate::cloud::provider::{Provider, ProviderAccount, ResolveProblem};
+use crate::cloud::provider::{Provider, ProviderAccount, ResolveProblem, read_settings};
 use crate::cloud::secret::{KeyProblem, KeySets, SecretKey, SecretValues};
 use crate::schema::{self, address};
 
@@ -66,7 +66,7 @@ impl Provider for CloudFoundryProvider {
         settings: &Value,
         secret: &SecretValues,
     ) -> Result<Arc<dyn ProviderAccount>, ResolveProblem> {
-        let spec: CloudFoundrySpec = serde_json::from_value(settings.clone()).map_err(|_| unreadable())?;
+        let spec: CloudFoundrySpec = read_settings(self, settings)?;
         let login_endpoint = spec.login_endpoint.as_deref().map(login_endpoint).transpose()?;
         let settings = Settings {
             endpoint: address::base_url(&spec.endpoint).ok_or(Refusal::NotAnEndpoint)?,
@@ -106,11 +106,6 @@ impl ProviderAccount for CloudFoundryAccount {
     }
 }
 
-fn unreadable() -> ResolveProblem {
-    let advice = "cannot be read: write it as kubectl explain caas.spec.provider.cloudfoundry describes it";
-    ResolveProblem::Setting { field: "", advice: advice.to_owned() }
-}
-
 fn login_endpoint(text: &str) -> Result<Url, ResolveProblem> {
     address::base_url(text).ok_or_else(|| ResolveProblem::Setting {
         field: "loginEndpoint",
@@ -130,16 +125,16 @@ fn names(field: &'static str, names: Vec<EntityName>) -> Result<Vec<String>, Res
     Ok(names)
 }
 
-/// The first pair of keys that is complete; else what is missing of the first that is begun.
+/// The pair of keys that the Secret has; a user's where it has none.
 fn credentials(secret: &SecretValues) -> Result<CloudFoundryCredentials, KeyProblem> {
-    let sets = [(Grant::Password, USERNAME, PASSWORD), (Grant::ClientCredentials, CLIENT_ID, CLIENT_SECRET)];
-    let has = |key: SecretKey| !matches!(secret.get(key.name), Ok(None));
-    let complete = sets.iter().find(|(_, name, secret)| has(*name) && has(*secret));
-    let (grant, name, password) = complete
-        .or_else(|| sets.iter().find(|(_, name, secret)| has(*name) || has(*secret)))
-        .unwrap_or(&sets[0]);
+    let is_client = secret.set().iter().any(|key| key.name == CLIENT_ID.name);
+    let (grant, name, password) = if is_client {
+        (Grant::ClientCredentials, CLIENT_ID, CLIENT_SECRET)
+    } else {
+        (Grant::Password, USERNAME, PASSWORD)
+    };
     Ok(CloudFoundryCredentials {
-        grant: *grant,
+        grant,
         name: secret.require(name.name)?.expose_secret().to_owned(),
         secret: secret.require(password.name)?.clone(),
     })

@@ -13,7 +13,7 @@ use super::status::PHASES;
 use super::{DigitalOcean, Settings};
 use crate::cloud::error::Refusal;
 use crate::cloud::http::{AccountClient, PublishedLimits, RateGroup, RateLimit};
-use crate::cloud::provider::{Provider, ProviderAccount, ResolveProblem};
+use crate::cloud::provider::{Provider, ProviderAccount, ResolveProblem, read_settings};
 use crate::cloud::secret::{KeySets, SecretKey, SecretValues, fingerprint};
 use crate::cloud::{Cloud, Credentials};
 use crate::schema::{self, address};
@@ -76,7 +76,7 @@ impl Provider for DigitalOceanProvider {
         settings: &Value,
         secret: &SecretValues,
     ) -> Result<Arc<dyn ProviderAccount>, ResolveProblem> {
-        let spec: DigitalOceanSpec = serde_json::from_value(settings.clone()).map_err(|_| unreadable())?;
+        let spec: DigitalOceanSpec = read_settings(self, settings)?;
         let settings = Settings {
             endpoint: address::base_url(&spec.endpoint).ok_or(Refusal::NotAnEndpoint)?,
             projects: spec.projects,
@@ -116,11 +116,6 @@ impl ProviderAccount for DigitalOceanAccount {
     fn connect(&self, client: AccountClient) -> Arc<dyn Cloud> {
         Arc::new(DigitalOcean::new(self.settings.clone(), self.token().clone(), client))
     }
-}
-
-fn unreadable() -> ResolveProblem {
-    let advice = "cannot be read: write it as kubectl explain caas.spec.provider.digitalocean describes it";
-    ResolveProblem::Setting { field: "", advice: advice.to_owned() }
 }
 
 #[cfg(test)]
