@@ -165,6 +165,14 @@ pub enum AnswerProblem {
     TooManyPages,
 }
 
+impl AnswerProblem {
+    /// Whether the API may answer well in a moment: a proxy in front of it answered, such as with an HTML page of status 200,
+    /// or corrupted the answer.
+    pub fn may_pass(self) -> bool {
+        matches!(self, Self::NotJson | Self::Encoding | Self::HeadTooLarge | Self::Informational)
+    }
+}
+
 impl CloudError {
     /// The error for conditions and events: without the number of a status, which may differ each cycle.
     pub fn summary(&self) -> String {

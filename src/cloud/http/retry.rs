@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::cloud::CloudError;
-use crate::cloud::error::{AnswerProblem, Unreachable};
+use crate::cloud::error::Unreachable;
 
 /// The most attempts of one request while the cloud or its network fails, so that a cloud that is down gets no storm.
 /// After a 429 the deadline and the requested wait decide instead.
@@ -64,14 +64,7 @@ fn is_transient(error: &CloudError) -> bool {
         CloudError::Unreachable(how) => {
             matches!(how, Unreachable::Dns | Unreachable::Connect | Unreachable::BrokeOff)
         }
-        // A proxy's HTML page with status 200, or a body that a proxy corrupted.
-        CloudError::Answer(problem) => matches!(
-            problem,
-            AnswerProblem::NotJson
-                | AnswerProblem::Encoding
-                | AnswerProblem::HeadTooLarge
-                | AnswerProblem::Informational
-        ),
+        CloudError::Answer(problem) => problem.may_pass(),
         CloudError::EndpointRefused(_)
         | CloudError::LoginRejected
         | CloudError::ScopeMissing(_)
@@ -91,7 +84,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::cloud::error::{Refusal, TlsProblem};
+    use crate::cloud::error::{AnswerProblem, Refusal, TlsProblem};
 
     const PLENTY: Duration = Duration::from_secs(60);
     const LIMITED: CloudError = CloudError::RateLimited { retry_after: None };

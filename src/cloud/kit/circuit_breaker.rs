@@ -5,7 +5,6 @@
 use std::collections::HashSet;
 
 use crate::cloud::CloudError;
-use crate::cloud::error::AnswerProblem;
 
 /// Failures of so many services in a row are the cloud's; those of fewer services may be their own.
 const SERVICES_TO_OPEN: usize = 4;
@@ -60,14 +59,7 @@ fn may_be_outage(error: &CloudError) -> bool {
     match error {
         // 401: the token was revoked in mid-cycle, and every request that follows is refused as well.
         CloudError::Unreachable(_) | CloudError::Status(401 | 500..) => true,
-        // The response is from a proxy in front of the API.
-        CloudError::Answer(problem) => matches!(
-            problem,
-            AnswerProblem::NotJson
-                | AnswerProblem::Encoding
-                | AnswerProblem::HeadTooLarge
-                | AnswerProblem::Informational
-        ),
+        CloudError::Answer(problem) => problem.may_pass(),
         CloudError::EndpointRefused(_)
         | CloudError::LoginRejected
         | CloudError::ScopeMissing(_)
@@ -80,7 +72,7 @@ fn may_be_outage(error: &CloudError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cloud::error::Unreachable;
+    use crate::cloud::error::{AnswerProblem, Unreachable};
 
     /// How many of `failures` (service and error, in this order) are recorded until the breaker opens.
     fn failures_to_open(
