@@ -43,7 +43,7 @@ impl Pace {
 
     /// The interval to keep.
     pub(super) fn interval(&self, wanted: Duration) -> Duration {
-        self.stretched.filter(|stretched| *stretched > wanted).unwrap_or(wanted)
+        self.stretched(wanted).unwrap_or(wanted)
     }
 
     /// The interval to keep, where it is longer than wanted.
