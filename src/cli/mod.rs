@@ -12,6 +12,7 @@ mod runtime;
 mod signals;
 #[cfg(feature = "simulator")]
 mod simulate;
+mod single_account;
 mod standalone;
 mod variables;
 
@@ -60,7 +61,7 @@ struct Cli {
 enum Command {
     /// Run the operator, in a pod or with a kubeconfig
     Run(run::Args),
-    /// Collect without a cluster, from a folder of manifests or for a single Alauda account
+    /// Collect without a cluster, from a folder of manifests or for a single account
     Standalone(standalone::Args),
     /// Try everything on this machine with a simulated cloud
     #[cfg(feature = "simulator")]

@@ -1,7 +1,7 @@
-//! `caas-operator standalone`: collects without a cluster, from a folder of manifests or for a single Alauda account.
+//! `caas-operator standalone`: collects without a cluster, from a folder of manifests or for a single account.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,18 +10,19 @@ use secrecy::SecretString;
 use thiserror::Error;
 use tokio::sync::watch::channel as watch_channel;
 use tokio_util::sync::CancellationToken;
-use url::{Host, Url};
 
 use super::memory::MemoryOptions;
 use super::options::{HostOptions, PolicyOptions};
 use super::runtime::{Listeners, Runtime, alongside};
 use super::signals::stop_token;
+use super::single_account::{self, SingleAccount};
 use crate::account::Account;
 use crate::account::admission::Admission;
 use crate::cloud::Providers;
 use crate::cloud::http::Policy;
 use crate::server::ListenError;
 use crate::standalone::environment::{self, Environment, EnvironmentError};
+use crate::standalone::variables::VariablesError;
 use crate::standalone::{Desired, watch};
 
 /// Arguments of `standalone`.
@@ -43,6 +44,8 @@ pub(super) struct Args {
     /// Password of the Alauda account. Prefer the environment: other users of the machine can see command lines
     #[arg(long, value_name = "PASSWORD", env = "ALAUDA_PASSWORD", hide_env_values = true)]
     alauda_password: Option<SecretString>,
+    #[command(flatten)]
+    single: SingleAccount,
     /// Address to serve metrics, accounts and /sd on
     #[arg(long, value_name = "ADDRESS", env = "CAAS_OPERATOR_LISTEN", default_value = "0.0.0.0:9104")]
     listen: SocketAddr,
@@ -59,22 +62,28 @@ pub(super) struct Args {
 
 const EXAMPLES: &str = "Examples:
   ALAUDA_USERNAME=acme ALAUDA_PASSWORD=... caas-operator standalone --alauda-endpoint https://caas.example.com/v1/
+  DIGITALOCEAN_TOKEN=... caas-operator standalone --digitalocean
   caas-operator standalone --manifests ./accounts --allow-cidr 10.20.0.0/16
 
-With --alauda-endpoint, /metrics serves the program's own metrics and those of the account, under modern
-and legacy names. That endpoint is always allowed, even with a private address or plain HTTP.";
+With a single account, /metrics serves the program's own metrics and those of the account; with
+--alauda-endpoint under modern and legacy names. An endpoint that is given so is always allowed, even with
+a private address or plain HTTP.";
 
 /// Why the program does not run.
 #[derive(Debug, Error)]
 pub(super) enum StandaloneError {
     /// Neither a folder nor an endpoint.
     #[error(
-        "nothing to collect: set --manifests DIR, or --alauda-endpoint URL with ALAUDA_USERNAME and ALAUDA_PASSWORD in the environment"
+        "nothing to collect: set --manifests DIR, --alauda-endpoint URL with ALAUDA_USERNAME and ALAUDA_PASSWORD in the environment, or one of {}",
+        single_account::switches()
     )]
     Nothing,
     /// The variables do not describe an account.
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
+    /// The variables do not describe an account of the provider.
+    #[error(transparent)]
+    Variables(#[from] VariablesError),
     /// An address cannot be bound.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -96,8 +105,10 @@ pub(super) async fn run(args: Args) -> Result<(), StandaloneError> {
     let stop = stop_token().map_err(StandaloneError::Signals)?;
     let policy = args.policy.clone().policy();
     let allowed_hosts = args.hosts.clone().allowed(None);
-    if let Some(environment) = args.environment() {
-        let (account, policy) = single_account(&environment, policy)?;
+    let alauda = args.environment().map(|environment| single_account(&environment, &policy));
+    let other = || Some(args.single.account(&policy)?.map_err(StandaloneError::from));
+    if let Some(single) = alauda.or_else(other) {
+        let (account, policy) = single?;
         let listeners = Listeners::bind(args.listen, args.listen_health, allowed_hosts).await?;
         let (runtime, _) = Runtime::new(policy, args.memory.limits());
         run_single_account(&runtime, account, listeners, stop).await;
@@ -122,32 +133,12 @@ impl Args {
 }
 
 /// The account, and a policy that allows its endpoint and no other: the person who starts the program chose it.
-fn single_account(
-    environment: &Environment,
-    mut policy: Policy,
-) -> Result<(Account, Policy), StandaloneError> {
+fn single_account(environment: &Environment, policy: &Policy) -> Result<(Account, Policy), StandaloneError> {
     let account = environment::account(environment, |_| Ok(()))?;
     let endpoint = account.connection.provider.endpoint();
-    if endpoint.scheme() == "http" {
-        if !is_local(endpoint) {
-            tracing::warn!(%endpoint, "the password is sent over plain HTTP and can be intercepted; use https");
-        }
-        policy.allow_http = true;
-    }
-    // Any address, but only for this endpoint.
-    policy.allow_cidrs = ["0.0.0.0/0", "::/0"].iter().filter_map(|all| all.parse().ok()).collect();
-    policy.allow_endpoints = endpoint.as_str().parse().into_iter().collect();
+    let allow_endpoints = endpoint.as_str().parse().into_iter().collect();
+    let policy = Policy { allow_endpoints, ..single_account::chosen(policy, endpoint) };
     Ok((account, policy))
-}
-
-/// Whether the URL's host is this machine.
-fn is_local(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
-        Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
-        None => false,
-    }
 }
 
 async fn run_single_account(
@@ -219,12 +210,12 @@ mod tests {
     #[test]
     fn only_the_endpoint_of_the_command_line_is_allowed() {
         let (_, policy) =
-            single_account(&environment("http://127.0.0.1:8500/v1/"), Policy::default()).unwrap();
+            single_account(&environment("http://127.0.0.1:8500/v1/"), &Policy::default()).unwrap();
         assert_eq!(policy.check_endpoint(&"http://127.0.0.1:8500/v1/".parse().unwrap()), Ok(()));
         assert!(policy.check_endpoint(&"http://127.0.0.1:9999/v1/".parse().unwrap()).is_err());
 
         let (_, policy) =
-            single_account(&environment("https://caas.example.com/v1/"), Policy::default()).unwrap();
+            single_account(&environment("https://caas.example.com/v1/"), &Policy::default()).unwrap();
         assert!(policy.check_endpoint(&"http://caas.example.com/v1/".parse().unwrap()).is_err());
     }
 }

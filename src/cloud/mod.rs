@@ -15,6 +15,7 @@ pub mod model;
 pub mod provider;
 pub mod providers;
 pub mod secret;
+pub mod variables;
 
 use futures::future::BoxFuture;
 
@@ -24,6 +25,7 @@ pub use filter::ServiceFilter;
 pub use model::Collection;
 pub use provider::{Provider, ProviderAccount};
 pub use providers::Providers;
+pub use variables::{Part, Variable};
 
 /// A client for one account at one provider.
 ///

@@ -18,6 +18,7 @@ use super::Cloud;
 use super::error::Refusal;
 use super::http::{AccountClient, PublishedLimits};
 use super::secret::{KeyProblem, KeySets, SecretValues};
+use super::variables::Variable;
 
 /// A provider: a cloud, or many that speak one API.
 pub trait Provider: Send + Sync {
@@ -32,6 +33,12 @@ pub trait Provider: Send + Sync {
 
     /// Which keys of the Secret it takes.
     fn secret_keys(&self) -> KeySets;
+
+    /// The variables of the environment that describe one account, as the cloud's own tools call them; none where an account
+    /// needs a manifest.
+    fn variables(&self) -> &'static [Variable] {
+        &[]
+    }
 
     /// How often an account is collected that does not say so itself.
     fn default_interval(&self) -> Duration;

@@ -29,3 +29,4 @@ mod secrets;
 mod standalone;
 mod starts;
 mod support;
+mod switches;

@@ -12,11 +12,11 @@ use super::credentials::{CloudFoundryCredentials, Grant};
 use super::login::may_log_in_at;
 use super::settings::{CloudFoundrySpec, EntityName, is_name};
 use super::{CloudFoundry, Settings};
-use crate::cloud::Cloud;
 use crate::cloud::error::Refusal;
 use crate::cloud::http::AccountClient;
 use crate::cloud::provider::{Provider, ProviderAccount, ResolveProblem, read_settings};
 use crate::cloud::secret::{KeyProblem, KeySets, SecretKey, SecretValues};
+use crate::cloud::{Cloud, Variable};
 use crate::schema::{self, address};
 
 const USERNAME: SecretKey = SecretKey::line("username");
@@ -51,6 +51,18 @@ impl Provider for CloudFoundryProvider {
 
     fn secret_keys(&self) -> KeySets {
         &[&[USERNAME, PASSWORD], &[CLIENT_ID, CLIENT_SECRET]]
+    }
+
+    fn variables(&self) -> &'static [Variable] {
+        const {
+            &[
+                Variable::setting("endpoint", &["CF_API_URL"]),
+                Variable::key(USERNAME.name, &["CF_USERNAME", "CF_USER"]),
+                Variable::key(PASSWORD.name, &["CF_PASSWORD"]),
+                Variable::key(CLIENT_ID.name, &["CF_CLIENT_ID"]),
+                Variable::key(CLIENT_SECRET.name, &["CF_CLIENT_SECRET"]),
+            ]
+        }
     }
 
     fn default_interval(&self) -> Duration {

@@ -15,7 +15,7 @@ use crate::cloud::error::Refusal;
 use crate::cloud::http::{AccountClient, PublishedLimits, RateGroup, RateLimit};
 use crate::cloud::provider::{Provider, ProviderAccount, ResolveProblem, read_settings};
 use crate::cloud::secret::{KeySets, SecretKey, SecretValues, fingerprint};
-use crate::cloud::{Cloud, Credentials};
+use crate::cloud::{Cloud, Credentials, Variable};
 use crate::schema::{self, address};
 
 const TOKEN: SecretKey = SecretKey::word("token");
@@ -60,6 +60,15 @@ impl Provider for DigitalOceanProvider {
 
     fn secret_keys(&self) -> KeySets {
         &[&[TOKEN]]
+    }
+
+    fn variables(&self) -> &'static [Variable] {
+        const {
+            &[
+                Variable::key(TOKEN.name, &["DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN"]),
+                Variable::setting("endpoint", &["DIGITALOCEAN_API_URL"]),
+            ]
+        }
     }
 
     fn default_interval(&self) -> Duration {
