@@ -114,6 +114,19 @@ fn each_process_is_a_service_and_those_without_instances_are_not_asked() {
 }
 
 #[test]
+fn a_stopped_application_is_not_asked_for_instances_and_has_none() {
+    let mut page = apps(&["shop"], None);
+    page.entries[0].status = Some("STOPPED".to_owned());
+    let listed = Ok(processes(&[("a", "shop", "web", 3)]));
+    let (collection, asked) = run(page, listed, &ServiceFilter::default(), running);
+    let collection = collection.unwrap();
+    assert_eq!((asked.len(), collection.failures()), (0, (0, None)));
+    let service = &collection.services[0];
+    assert_eq!((service.facts.state, service.instances.as_deref()), (Some(State::Stopped), Ok(&[][..])));
+    assert_eq!((service.facts.desired_instances, service.facts.running_instances), (Some(3), Some(0)));
+}
+
+#[test]
 fn the_filter_sees_the_names_of_services_and_saves_their_requests() {
     let listed = || Ok(processes(&[("a", "shop", "web", 1), ("b", "shop", "worker", 1)]));
     let filter = ServiceFilter::new(&["*/worker"], &[]);

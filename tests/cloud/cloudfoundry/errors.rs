@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use caas_operator::cloud::CloudError;
 use caas_operator::cloud::error::AnswerProblem;
-use caas_operator::simulator::CloudFoundry;
+use caas_operator::cloud::http::Http;
+use caas_operator::simulator::{AccountSettings, CloudFoundry, Settings};
 use futures::future::join_all;
 
 use super::{Account, Installation};
@@ -88,18 +89,21 @@ async fn whatever_a_server_answers_the_cycle_ends_with_an_error_and_heals() {
     let operations = ["root", "login", "apps", "processes", "stats"];
     // At once, since some take until their timeout.
     let all = operations.iter().flat_map(|operation| faults.map(|fault| format!("{operation}:{fault}")));
-    join_all(all.map(fails_and_heals)).await;
+    let http = lenient();
+    join_all(all.map(|fault| fails_and_heals(&http, fault))).await;
 }
 
-async fn fails_and_heals(fault: String) {
-    let installation = Installation::start(CloudFoundry::default()).await;
-    let account = Account::new(&lenient(), installation.settings(), installation.user(), timeout_of(500));
+async fn fails_and_heals(http: &Http, fault: String) {
+    let account = AccountSettings { services: 3, instances: 2, ..AccountSettings::new("acme") };
+    let settings = Settings { accounts: vec![account], ..CloudFoundry::default().into() };
+    let installation = Installation::with(settings).await;
+    let account = |limits| Account::new(http, installation.settings(), installation.user(), limits);
     installation.cloud.set_fault(fault.parse().unwrap()).unwrap();
-    let failed = account.collect().await.map_or(true, |collection| collection.failures().0 > 0);
+    let failed =
+        account(timeout_of(500)).collect().await.map_or(true, |collected| collected.failures().0 > 0);
     assert!(failed, "{fault}");
     installation.cloud.clear_faults();
-    let account = Account::new(&lenient(), installation.settings(), installation.user(), limits());
-    assert_eq!(account.collect().await.unwrap().failures(), (0, None), "{fault}");
+    assert_eq!(account(limits()).collect().await.unwrap().failures(), (0, None), "{fault}");
 }
 
 #[tokio::test]
