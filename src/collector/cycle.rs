@@ -35,7 +35,8 @@ use crate::telemetry::{AccountMeter, Metrics};
 /// start together, which takes 60 % more memory for 1,000 accounts. At 200 ms a cycle 10,000 accounts take 42 s.
 const FIRST_CYCLES: usize = 48;
 
-/// So many services and instances are merged on the thread that received them: it takes less than a millisecond.
+/// So many services and instances are small work: they are merged on the thread that received them, within a millisecond,
+/// and rendered before large ones.
 const AT_ONCE: usize = 256;
 
 /// How long a first cycle keeps others waiting: clouds that hang must not delay those that respond.
@@ -264,10 +265,11 @@ impl Cycles<'_> {
 
     /// Renders what is known now and puts it into the registry; returns what is published then.
     async fn publish(&self, state: &mut CollectorState) -> Option<(Health, (usize, usize))> {
-        let permit = self.shared.renders.permit(&self.account.id.namespace).await;
+        let is_small = state.values.len() <= AT_ONCE;
+        let permit = self.shared.renders.permit(&self.account.id.namespace, is_small).await;
         let exposition = self.desired.borrow().exposition;
         let values = || catch_unwind(AssertUnwindSafe(|| state.account_values(self.account)));
-        let values = if state.values.len() > AT_ONCE { aside(values) } else { values() };
+        let values = if is_small { values() } else { aside(values) };
         let mut rendered = match values {
             Ok(values) => permit.render(values, options(&exposition)).await,
             Err(_) => Err(RenderFailed),
@@ -283,7 +285,7 @@ impl Cycles<'_> {
             rendered = self
                 .shared
                 .renders
-                .permit(&self.account.id.namespace)
+                .permit(&self.account.id.namespace, true)
                 .await
                 .render(own, options(&exposition))
                 .await;
@@ -335,7 +337,7 @@ impl Cycles<'_> {
             let rendered = self
                 .shared
                 .renders
-                .permit(&self.account.id.namespace)
+                .permit(&self.account.id.namespace, false)
                 .await
                 .render(values, options(&state.exposition))
                 .await;
@@ -345,7 +347,7 @@ impl Cycles<'_> {
         }
         self.shared
             .renders
-            .permit(&self.account.id.namespace)
+            .permit(&self.account.id.namespace, true)
             .await
             .render(own, options(&state.exposition))
             .await

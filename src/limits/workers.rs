@@ -3,6 +3,9 @@
 //!
 //! It must not run on the threads that serve probes and scrapes as long as it takes: [`WorkerShare::run`] hands the other
 //! tasks of its thread to another thread first. A panic of the work is one of the caller.
+//!
+//! Small work, which takes less than some milliseconds, has permits of its own: it never waits for another namespace's work
+//! that takes seconds.
 
 use std::num::NonZero;
 use std::sync::Arc;
@@ -14,11 +17,17 @@ use super::shares::{Share, SharedPermit, Shares};
 
 /// How much work runs at once. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Workers(Arc<Shares>);
+pub struct Workers {
+    large: Arc<Shares>,
+    small: Arc<Shares>,
+}
 
 /// The workers as one namespace sees them.
 #[derive(Debug, Clone)]
-pub struct WorkerShare(Share);
+pub struct WorkerShare {
+    large: Share,
+    small: Share,
+}
 
 impl Default for Workers {
     /// As many as the machine has cores.
@@ -28,26 +37,26 @@ impl Default for Workers {
 }
 
 impl Workers {
-    /// So much work at once.
+    /// So much large work at once, and as much small work.
     pub fn new(at_once: usize) -> Self {
-        Self(Shares::in_turn(at_once))
+        Self { large: Shares::in_turn(at_once), small: Shares::in_turn(at_once) }
     }
 
     /// The workers as this namespace sees them.
     pub fn of(&self, namespace: &str) -> WorkerShare {
-        WorkerShare(self.0.of(namespace))
+        WorkerShare { large: self.large.of(namespace), small: self.small.of(namespace) }
     }
 }
 
 impl WorkerShare {
     /// Waits until more work may run. For work on a thread of its own, which holds the permit until it ends.
-    pub async fn permit(&self) -> SharedPermit {
-        self.0.acquire(1).await
+    pub async fn permit(&self, is_small: bool) -> SharedPermit {
+        if is_small { self.small.acquire(1).await } else { self.large.acquire(1).await }
     }
 
-    /// Waits until more work may run and runs this to its end, while other tasks go on.
+    /// Waits until more large work may run and runs this to its end, while other tasks go on.
     pub async fn run<T>(&self, work: impl FnOnce() -> T) -> T {
-        let _permit = self.permit().await;
+        let _permit = self.permit(false).await;
         aside(work)
     }
 }
@@ -65,6 +74,8 @@ pub fn aside<T>(work: impl FnOnce() -> T) -> T {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::{Duration, Instant};
+
+    use futures::FutureExt;
 
     use super::*;
 
@@ -88,6 +99,17 @@ mod tests {
         let other = tokio::spawn(async { Instant::now() }).await.unwrap();
         assert!(other - start < work, "the other task waited for the work: {:?}", other - start);
         busy_task.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn small_work_does_not_wait_for_large_work() {
+        let workers = Workers::new(1);
+        let _large = workers.of("tenant").permit(false).await;
+        let other = workers.of("team-a");
+        assert!(other.permit(false).now_or_never().is_none());
+        let small = other.permit(true).now_or_never().expect("a permit for small work");
+        assert!(other.permit(true).now_or_never().is_none(), "which is bounded as well");
+        drop(small);
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
