@@ -2,7 +2,6 @@
 //!
 //! Knows clients and time, but neither sockets nor HTTP.
 
-use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,6 +24,8 @@ pub(super) struct Connections {
 #[derive(Debug, Default)]
 struct Table {
     open: HashMap<u64, Entry>,
+    /// How many of them each client has.
+    by_client: HashMap<IpAddr, usize>,
     next: u64,
 }
 
@@ -48,8 +49,8 @@ enum State {
 }
 
 impl Connections {
-    /// At most `limit` connections. One is not evicted for as long as `protected` after its response began or ended, nor for
-    /// a tenth of it after it was opened.
+    /// At most `limit` connections. One is not evicted for as long as `protected` after it was opened, and after its response
+    /// began or ended.
     pub(super) fn new(limit: usize, protected: Duration) -> Self {
         Self { table: Arc::default(), closed: Arc::default(), limit: limit.max(1), protected }
     }
@@ -78,6 +79,7 @@ impl Connections {
         table.next += 1;
         let entry = Entry { client, state: State::New, since: now, evicted: evicted.clone() };
         table.open.insert(id, entry);
+        *table.by_client.entry(client).or_default() += 1;
         Ok(OpenConnection { connections: self.clone(), id, evicted })
     }
 
@@ -98,15 +100,24 @@ impl Connections {
 }
 
 impl Table {
+    /// Takes a connection out, unless it has been evicted.
+    fn remove(&mut self, id: u64) -> Option<Entry> {
+        let entry = self.open.remove(&id)?;
+        if let Some(count) = self.by_client.get_mut(&entry.client) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_client.remove(&entry.client);
+            }
+        }
+        Some(entry)
+    }
+
     /// Evicts a connection, or returns when the first of the protected ones can be evicted.
     fn evict(&mut self, now: Instant, protected: Duration) -> Result<(), Instant> {
-        let mut by_client: HashMap<IpAddr, usize> = HashMap::new();
-        for entry in self.open.values() {
-            *by_client.entry(entry.client).or_default() += 1;
-        }
+        let largest = self.by_client.iter().max_by_key(|(_, count)| **count).map(|(client, _)| *client);
         let evictable = self.open.iter().filter(|(_, entry)| entry.evictable_at(protected) <= now);
         let first = evictable.min_by_key(|(_, entry)| {
-            (entry.state == State::Responding, Reverse(by_client.get(&entry.client)), entry.since)
+            (entry.state == State::Responding, Some(entry.client) != largest, entry.since)
         });
         // A response is not cut off where one that has requested nothing can be evicted soon.
         let fresh = self.open.values().filter(|entry| entry.state == State::New);
@@ -115,7 +126,7 @@ impl Table {
             (Some((_, entry)), Some(soon)) if entry.state == State::Responding => Err(soon),
             (Some((id, _)), _) => {
                 let id = *id;
-                if let Some(entry) = self.open.remove(&id) {
+                if let Some(entry) = self.remove(id) {
                     entry.evicted.cancel();
                 }
                 Ok(())
@@ -130,8 +141,7 @@ impl Table {
 
 impl Entry {
     fn evictable_at(&self, protected: Duration) -> Instant {
-        // A request that is on its way is there much sooner than a response has been read.
-        self.since + if self.state == State::New { protected / 10 } else { protected }
+        self.since + protected
     }
 }
 
@@ -173,7 +183,7 @@ impl Connections {
 
 impl Drop for OpenConnection {
     fn drop(&mut self) {
-        self.connections.table().open.remove(&self.id);
+        self.connections.table().remove(self.id);
         self.connections.closed.notify_one();
     }
 }
@@ -195,7 +205,7 @@ impl Drop for Responding {
 mod tests {
     use super::*;
 
-    const PROTECTED: Duration = Duration::from_millis(500);
+    const PROTECTED: Duration = Duration::from_millis(50);
 
     fn client(number: u8) -> IpAddr {
         [10, 0, 0, number].into()
@@ -237,7 +247,7 @@ mod tests {
         let first = connections.open(client(1)).await;
         let begun = Instant::now();
         connections.open(client(2)).await;
-        assert_eq!((is_evicted(&first), begun.elapsed()), (true, PROTECTED / 10));
+        assert_eq!((is_evicted(&first), begun.elapsed()), (true, PROTECTED));
     }
 
     #[tokio::test(start_paused = true)]
@@ -262,7 +272,7 @@ mod tests {
         let _last_response = last.respond();
         let begun = Instant::now();
         connections.open(client(1)).await;
-        assert_eq!((is_evicted(&other), begun.elapsed()), (true, Duration::from_millis(490)));
+        assert_eq!((is_evicted(&other), begun.elapsed()), (true, Duration::from_millis(40)));
         drop(response);
     }
 
@@ -288,6 +298,9 @@ mod tests {
         }
         assert!(!is_evicted(&scraper), "although it is idle for longest");
         assert_eq!(crowd.iter().filter(|connection| !is_evicted(connection)).count(), 3);
+        drop((scraper, crowd));
+        let table = connections.table();
+        assert!(table.open.is_empty() && table.by_client.is_empty());
     }
 
     #[tokio::test(start_paused = true)]

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use serde::Serialize;
 
-use super::scrape::{CHUNK_BYTES, as_read};
+use super::scrape::{CHUNK_BYTES, LISTS, as_read};
 use super::{json, views};
 use crate::account::AccountId;
 use crate::collector::registry::{Listed, Registry, Snapshot};
@@ -23,7 +23,7 @@ use crate::exposition::values::{InstanceEntry, ServiceEntry};
 /// The account at `now`.
 pub(super) fn answer(registry: Arc<Registry>, id: AccountId, now: SystemTime) -> Response {
     let stream = Stream { registry, id, now, next: Some(Piece::Account), read: None };
-    let body = Body::from_stream(as_read(stream, |stream| stream.next_chunk(CHUNK_BYTES)));
+    let body = Body::from_stream(as_read(&LISTS, stream, |stream| stream.next_chunk(CHUNK_BYTES)));
     ([(CONTENT_TYPE, "application/json")], body).into_response()
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use bytes::Bytes;
 
-use super::scrape::{CHUNK_BYTES, as_read};
+use super::scrape::{CHUNK_BYTES, LISTS, as_read};
 use crate::account::AccountId;
 use crate::collector::registry::{Listed, Registry};
 
@@ -30,7 +30,7 @@ pub(super) trait Listing: Send + 'static {
 /// The list as a body.
 pub(super) fn body(registry: Arc<Registry>, listing: impl Listing) -> Body {
     let list = List { registry, listing, position: Position::Begin };
-    Body::from_stream(as_read(list, List::next_chunk))
+    Body::from_stream(as_read(&LISTS, list, List::next_chunk))
 }
 
 struct List<L> {

@@ -40,8 +40,8 @@ use super::response_body::ResponseBody;
 pub struct Limits {
     /// Connections at once. One more closes another one: one without a response under way first.
     pub connections: usize,
-    /// How long a response, and then its end, is safe from being cut off for a new connection. Scrapes usually take a few
-    /// milliseconds.
+    /// How long a connection is safe from being evicted: for its request to arrive, its response to be read, and the end of
+    /// that to be sent. These take a few milliseconds; and as long may a scrape wait for a connection.
     pub protected: Duration,
     /// How long a connection may be open or idle before a whole request head has arrived. Below 10 s, the usual scrape
     /// timeout: a scrape that waits for idle clients to time out is late but does not fail.
@@ -56,7 +56,7 @@ pub struct Limits {
 impl Limits {
     /// The limits of the health port, which serves a kubelet and the odd person.
     pub fn health() -> Self {
-        Self { connections: 256, response: Duration::from_secs(10), ..Self::default() }
+        Self { response: Duration::from_secs(10), ..Self::default() }
     }
 }
 
@@ -64,7 +64,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 512,
-            protected: Duration::from_millis(500),
+            protected: Duration::from_millis(50),
             head: Duration::from_secs(8),
             response: Duration::from_secs(60),
             grace: Duration::from_secs(10),

@@ -11,7 +11,7 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use super::connections::Responding;
 
 /// The most bytes that are handed over at once. A slice is a part of its chunk and costs no copy.
-const SLICE_BYTES: usize = 128 << 10;
+const SLICE_BYTES: usize = 32 << 10;
 
 /// A body; its response counts as under way until it is dropped.
 pub(super) struct ResponseBody {

@@ -143,7 +143,7 @@ async fn targets(State(context): State<Context>, host: Option<Extension<Authorit
 
 async fn own_metrics(State(context): State<Context>) -> Response {
     let appended = context.append_account.as_ref().and_then(|id| context.registry.get(id)?.snapshot);
-    let own = scrape::as_read((context, None), |(context, pages)| {
+    let own = scrape::as_read(&scrape::SCRAPES, (context, None), |(context, pages)| {
         let pages = pages.get_or_insert_with(|| {
             context.metrics.set_accounts(&context.registry.states());
             context.metrics.pages()

@@ -22,8 +22,16 @@ pub(super) const CHUNK_BYTES: usize = 32 << 10;
 
 /// Limits how many chunks are produced at once, in the order of asking: it is CPU work, and more at once than there are
 /// cores would only slow down everything else.
-static PRODUCERS: LazyLock<Semaphore> =
-    LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(1, NonZero::get)));
+pub(super) type Producers = LazyLock<Semaphore>;
+
+/// Scrapes: each waits for other scrapes only.
+pub(super) static SCRAPES: Producers = LazyLock::new(as_many_as_cores);
+/// Lists and JSON, for people and discovery.
+pub(super) static LISTS: Producers = LazyLock::new(as_many_as_cores);
+
+fn as_many_as_cores() -> Semaphore {
+    Semaphore::new(std::thread::available_parallelism().map_or(1, NonZero::get))
+}
 
 /// The response to a scrape; `vary` names the request headers that it depends on.
 pub(super) fn response(body: &Body, content_type: &'static str, gzip: bool, vary: &'static str) -> Response {
@@ -47,16 +55,17 @@ pub(super) type Chunks = BoxStream<'static, io::Result<Bytes>>;
 
 /// Decompresses a body as fast as the client reads it.
 fn inflated(gzip: Bytes) -> Chunks {
-    as_read(Inflate::new(gzip), |inflate| inflate.next_chunk(CHUNK_BYTES))
+    as_read(&SCRAPES, Inflate::new(gzip), |inflate| inflate.next_chunk(CHUNK_BYTES))
 }
 
 /// Produces a body chunk by chunk on blocking threads, as fast as the client reads it; `next` returns `None` at the end.
 pub(super) fn as_read<M: Send + 'static>(
+    producers: &'static Producers,
     producer: M,
     next: impl Fn(&mut M) -> io::Result<Option<Bytes>> + Copy + Send + 'static,
 ) -> Chunks {
     let next = move |mut producer: M| async move {
-        let permit = PRODUCERS.acquire().await.map_err(io::Error::other)?;
+        let permit = producers.acquire().await.map_err(io::Error::other)?;
         let work = move || {
             // Held until the work has ended, even if the client has left.
             let _permit = permit;

@@ -47,6 +47,7 @@ pub(crate) struct Target {
     process: Process,
     group: Option<ControlGroup>,
     base: String,
+    health: String,
     _folder: tempfile::TempDir,
     _healthy: HostileCloud,
     damage: Arc<Mutex<Damage>>,
@@ -71,12 +72,17 @@ impl Target {
         until("the bystander's first collection", async || collected_at(&metrics).await).await;
         let damage = Arc::<Mutex<Damage>>::default();
         let watching = tokio::spawn(watch(format!("{health}/livez"), metrics, Arc::clone(&damage)));
-        Self { process, group, base, _folder: folder, _healthy: healthy, damage, watching }
+        Self { process, group, base, health, _folder: folder, _healthy: healthy, damage, watching }
     }
 
     /// The URL of a path at the main port.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
+    }
+
+    /// The URL of a path at the health port.
+    pub(crate) fn health_url(&self, path: &str) -> String {
+        format!("{}{path}", self.health)
     }
 
     /// Waits until the account has one of these reasons.

@@ -12,6 +12,7 @@
 #[allow(dead_code)]
 mod process;
 
+mod by_clients;
 mod by_clouds;
 mod by_tenants;
 mod harness;

@@ -1,13 +1,7 @@
 //! `standalone`: a single account, and a folder of manifests with changes.
 
-use std::collections::VecDeque;
-use std::io::{Read, Write};
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
-
-use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpStream;
 
 use crate::process::{Process, finished, program, until};
 use crate::support::{
@@ -191,71 +185,6 @@ async fn health_is_served_at_the_requested_address() {
     }
     process.signal("TERM");
     assert_eq!(process.ended().await.code(), Some(0));
-}
-
-/// Opens connections that send half a head, some 600 a second, and keeps the newest few hundred.
-async fn open_halfway(address: String) {
-    let mut open = VecDeque::new();
-    let mut ticks = tokio::time::interval(Duration::from_millis(10));
-    loop {
-        ticks.tick().await;
-        for _ in 0..6 {
-            let Ok(mut connection) = TcpStream::connect(&address).await else { continue };
-            // The program may have closed it already.
-            let _ = connection.write_all(b"GET / HTTP/1.1\r\nhost: ").await;
-            open.push_back(connection);
-        }
-        open.drain(..open.len().saturating_sub(300));
-    }
-}
-
-/// A response and how long it took, from connecting to its end.
-fn ask_once(base: &str, path: &str) -> (String, Duration) {
-    let begun = Instant::now();
-    let mut connection = std::net::TcpStream::connect(base.strip_prefix("http://").unwrap()).unwrap();
-    connection.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    let head = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
-    connection.write_all(head.as_bytes()).unwrap();
-    let mut response = String::new();
-    connection.read_to_string(&mut response).unwrap();
-    (response, begun.elapsed())
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn half_open_connections_to_both_ports_delay_neither_probes_nor_scrapes() {
-    /// They take some milliseconds; those of a port that waits for half-open connections to end take seconds.
-    const SLOWEST: Duration = Duration::from_millis(500);
-    let folder = tempfile::tempdir().unwrap();
-    let arguments = [&standalone(folder.path())[..], &["--listen-health", "127.0.0.1:0"]].concat();
-    let mut process = Process::start(program(&arguments));
-    let (metrics, health) = (served(&mut process).await, logged(&mut process, "/livez").await);
-    let attacks = [&metrics, &health].map(|base| {
-        let address = base.strip_prefix("http://").unwrap().to_owned();
-        tokio::spawn(open_halfway(address))
-    });
-    let asked = [(health.clone(), "/livez"), (metrics.clone(), "/metrics")];
-    // On a thread of its own, and without a client's own work: only the program's delay counts.
-    let measured = tokio::task::spawn_blocking(move || {
-        let begun = Instant::now();
-        let mut times = Vec::new();
-        // Longer than it takes to fill both ports.
-        while begun.elapsed() < Duration::from_secs(4) {
-            for (base, path) in &asked {
-                let (response, took) = ask_once(base, path);
-                assert!(response.starts_with("HTTP/1.1 200"), "{path}: {response}");
-                times.push(took);
-            }
-        }
-        times.sort();
-        times
-    });
-    // A busy machine may hold up some.
-    let times = measured.await.unwrap();
-    let slow = times[times.len() * 9 / 10];
-    assert!(slow < SLOWEST, "{slow:?} of {} answers", times.len());
-    for attack in attacks {
-        attack.abort();
-    }
 }
 
 #[tokio::test]
