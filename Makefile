@@ -1,5 +1,5 @@
 # Thin names for what people do here; the work is in cargo, go and tests/servers/build.
-.PHONY: help test scale servers static lint format generate check-generated deny advisories cargo-deny bench clean
+.PHONY: help test scale attacks servers static lint format generate check-generated deny advisories cargo-deny bench clean
 
 TOOLS = $(CURDIR)/target/tools/bin
 DENY = env PATH="$(TOOLS):$$PATH" cargo deny
@@ -13,6 +13,11 @@ test: servers static ## every test, those on real servers included
 
 scale: servers ## 10,000 accounts on a real API server, with times and memory (10 minutes)
 	CAAS_TEST_ACCOUNTS=10000 cargo test --locked --release --test cluster -- --include-ignored --nocapture all_accounts_are_collected_soon
+
+attacks: servers ## attacks on the optimized program in 512 MiB, one after another, with a table (15 minutes)
+	cargo build --locked --release --bin caas-operator
+	CAAS_TEST_PROGRAM="$(CURDIR)/target/release/caas-operator" \
+		cargo test --locked --test attacks -- --include-ignored --nocapture --test-threads=1
 
 servers: ## the real servers that tests run, into target/servers (first time: about 15 minutes)
 	tests/servers/build

@@ -1,13 +1,13 @@
-//! Clients of the ports: half-open connections, and readers that do not read.
+//! Clients of the ports: half-open connections, readers that do not read, and hosts that are none.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpSocket;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::MissedTickBehavior;
 
-use crate::harness::{Target, account};
+use crate::harness::{Target, account, scaled};
 
 /// Opens connections from an address of its own, so many each 10 ms, that send this text and read nothing; keeps the newest
 /// `kept`.
@@ -45,17 +45,16 @@ async fn half_open_connections_to_both_ports_delay_neither_probes_nor_scrapes() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn readers_that_do_not_read_cost_little_memory_and_delay_neither_probes_nor_scrapes() {
-    /// With these labels, `/sd` takes a megabyte.
-    const ACCOUNTS: usize = 100;
-    /// Half of what as many whole lists as there are connections would take.
-    const MOST_MEMORY: u64 = 192 << 20;
     let labels: Vec<String> = (0..32).map(|number| format!("l{number}: {}", "x".repeat(250))).collect();
     let more = format!("  metrics: {{labels: {{{}}}}}", labels.join(", "));
+    let accounts = scaled(1_000);
     // Their Secret does not exist.
-    let accounts =
-        (0..ACCOUNTS).map(|number| account("tenant", &format!("a{number}"), "http://127.0.0.1:9/", &more));
-    let target = Target::start(&accounts.collect::<String>()).await;
-    target.until_reason("tenant", "a99", &["SecretNotFound"]).await;
+    let manifests =
+        (0..accounts).map(|number| account("tenant", &format!("a{number}"), "http://127.0.0.1:9/", &more));
+    let target = Target::start(&manifests.collect::<String>()).await;
+    target.until_reason("tenant", &format!("a{}", accounts - 1), &["SecretNotFound"]).await;
+    let kilobytes = target.body("/sd").await.len() / 1_000;
+    assert!(kilobytes >= 8 * accounts, "{kilobytes} KB");
     // In the end, more of them than there are connections.
     let request = "GET /sd HTTP/1.1\r\nhost: x\r\n\r\n";
     let attack = tokio::spawn(open_and_leave(target.url(""), request, 1, 600));
@@ -63,6 +62,28 @@ async fn readers_that_do_not_read_cost_little_memory_and_delay_neither_probes_no
     let damage = target.damage_after(Duration::from_secs(20)).await;
 
     attack.abort();
-    damage.assert_bounded("600 readers of a list of a megabyte that do not read");
-    assert!(damage.peak_memory < MOST_MEMORY, "{damage:?}");
+    damage.assert_bounded(&format!("600 readers of a list of {kilobytes} KB that do not read"));
+    // As many whole lists as there are connections would take a multiple.
+    let most = (160 << 20) + (accounts as u64 * (200 << 10));
+    assert!(damage.peak_memory < most, "{damage:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_is_none_is_refused_and_echoed_nowhere() {
+    let target = Target::start("").await;
+    let address = target.url("").strip_prefix("http://").unwrap().to_owned();
+    for host in ["host: a b/{{x}}", "host: a\r\nhost: b", "x: y"] {
+        for path in ["/sd", "/", "/accounts"] {
+            let mut connection = TcpStream::connect(&address).await.unwrap();
+            let head = format!("GET {path} HTTP/1.1\r\n{host}\r\nconnection: close\r\n\r\n");
+            connection.write_all(head.as_bytes()).await.unwrap();
+            let mut response = String::new();
+            connection.read_to_string(&mut response).await.unwrap();
+            assert!(response.starts_with("HTTP/1.1 400"), "{path} {host}: {response}");
+            assert!(!response.contains("{{x}}"), "{response}");
+        }
+    }
+    let damage = target.damage_after(Duration::from_secs(6)).await;
+
+    damage.assert_bounded("hosts that are none");
 }

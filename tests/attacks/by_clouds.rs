@@ -1,8 +1,8 @@
-//! Clouds that list more than fits.
+//! Clouds that list more than fits, answer late, or answer what no cloud should.
 
 use std::time::Duration;
 
-use crate::harness::{Answer, HostileCloud, Target, account, gzip, secret};
+use crate::harness::{Answer, HostileCloud, RawCloud, Reply, Target, account, gzip, secret};
 
 /// A page of so many services, stopped, so that nothing else is asked for.
 fn page(services: usize, offset: usize) -> String {
@@ -41,4 +41,110 @@ async fn clouds_of_110_000_services_are_cut_and_everybody_else_is_collected() {
     let damage = target.damage_after(Duration::from_secs(40)).await;
 
     damage.assert_bounded("six accounts of 110,000 services");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clouds_at_eight_ports_leave_files_for_probes_scrapes_and_others() {
+    let page = {
+        let service = |number: usize| {
+            let instance = |id: usize| format!(r#"{{"instance_name":"i{id}","uuid":"{number}-{id}"}}"#);
+            let instances: Vec<_> = (0..10).map(instance).collect();
+            format!(
+                r#"{{"service_name":"s{number}","current_status":"Running","instances":[{}]}}"#,
+                instances.join(",")
+            )
+        };
+        let services: Vec<_> = (0..30).map(service).collect();
+        format!(r#"{{"next":null,"results":[{}]}}"#, services.join(","))
+    };
+    let (mut clouds, mut manifests) = (Vec::new(), String::new());
+    for number in 0..8 {
+        let page = page.clone();
+        let cloud = HostileCloud::start(move |path| match path {
+            _ if path.contains("/metrics") => Answer::Late(Duration::from_millis(1_500)),
+            _ if path.starts_with("/v1/services/") => Answer::Body(page.clone()),
+            _ => Answer::None,
+        });
+        let cloud = cloud.await;
+        let limits = "  collection: {interval: 5s, maxConcurrentRequests: 256, requestsPerSecond: 1000}";
+        // Each in a namespace of its own, so that no share of a namespace bounds them.
+        let namespace = format!("tenant-{number}");
+        manifests += &(secret(&namespace) + &account(&namespace, "late", &cloud.endpoint(), limits));
+        clouds.push(cloud);
+    }
+
+    let target = Target::with_files(&manifests, Some(256)).await;
+    target.until_reason("tenant-0", "late", &["Collected", "PartiallyCollected"]).await;
+    let damage = target.damage_after(Duration::from_secs(20)).await;
+
+    damage.assert_bounded("eight accounts at eight slow ports, 256 files");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn heads_without_an_end_leave_memory_and_requests_to_others() {
+    let page = {
+        let instances: Vec<_> = (0..300).map(|id| format!(r#"{{"uuid": "i{id}"}}"#)).collect();
+        format!(r#"{{"results": [{{"service_name": "web", "instances": [{}]}}]}}"#, instances.join(","))
+    };
+    let cloud = RawCloud::start(move |path| {
+        if path.contains("/metrics") { Reply::HeadWithoutEnd(400 << 10) } else { Reply::Body(page.clone()) }
+    })
+    .await;
+    let limits = "  collection: {interval: 10s, staleAfter: 1m, requestTimeout: 10s, maxConcurrentRequests: 256, requestsPerSecond: 1000}";
+    // Two namespaces: a third of everything is left.
+    let accounts = ["tenant-0", "tenant-1"].into_iter().flat_map(|namespace| {
+        let accounts = (0..2).map(move |number| format!("heads-{number}"));
+        let accounts = accounts.map(move |name| (namespace, name));
+        accounts
+            .map(|(namespace, name)| account(namespace, &name, &cloud.endpoint(), limits))
+            .collect::<Vec<_>>()
+    });
+    let manifests = secret("tenant-0") + &secret("tenant-1") + &accounts.collect::<String>();
+
+    let target = Target::start(&manifests).await;
+    let reasons = ["PartiallyCollected", "CloudError", "CloudUnreachable"];
+    target.until_reason("tenant-0", "heads-0", &reasons).await;
+    let damage = target.damage_after(Duration::from_secs(20)).await;
+
+    damage.assert_bounded("four accounts of 300 heads of 400 KiB");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn informational_answers_without_end_cost_their_own_account_only() {
+    let cloud = RawCloud::start(|_| Reply::Informational).await;
+    let accounts: String =
+        (0..8).map(|number| account("tenant", &format!("hints-{number}"), &cloud.endpoint(), "")).collect();
+
+    let target = Target::start(&[secret("tenant"), accounts].concat()).await;
+    target.until_reason("tenant", "hints-0", &["CloudError"]).await;
+    let damage = target.damage_after(Duration::from_secs(15)).await;
+
+    damage.assert_bounded("eight accounts of endless 103 answers");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn control_and_direction_characters_of_a_cloud_are_written_nowhere() {
+    let page = r#"{"next": null, "results": [{"service_name": "we\u202eb\u0000\u0085", "current_status": "Run\u2066ning",
+        "instances": [{"instance_name": "i\u200f\u001b[31m", "uuid": "w0"}]}]}"#;
+    let cloud = HostileCloud::start(move |path| match path {
+        _ if path.contains("/metrics") => Answer::None,
+        _ if path.starts_with("/v1/services/") => Answer::Body(page.to_owned()),
+        _ => Answer::None,
+    })
+    .await;
+    let manifests = secret("tenant") + &account("tenant", "names", &cloud.endpoint(), "");
+
+    let target = Target::start(&manifests).await;
+    target.until_reason("tenant", "names", &["Collected", "PartiallyCollected"]).await;
+    for path in ["/accounts/tenant/names/metrics", "/accounts/tenant/names", "/accounts", "/sd", "/"] {
+        let body = target.body(path).await;
+        let bad = |letter: char| {
+            letter.is_control() && letter != '\n' || "\u{202e}\u{2066}\u{200f}".contains(letter)
+        };
+        assert_eq!(body.chars().find(|letter| bad(*letter)), None, "{path}: {body}");
+    }
+    assert!(target.body("/accounts/tenant/names/metrics").await.contains("we\u{fffd}b"));
+    let damage = target.damage_after(Duration::from_secs(6)).await;
+
+    damage.assert_bounded("names of control and direction characters");
 }

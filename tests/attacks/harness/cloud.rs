@@ -1,6 +1,7 @@
 //! An Alauda that answers logins and is healthy, save where an attack replaces its answers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -11,9 +12,9 @@ use bytes::Bytes;
 use tokio::task::JoinHandle;
 
 /// A service with one instance and its points.
-const PAGE: &str = r#"{"next": null, "results": [{"service_name": "web", "current_status": "Running",
+pub(super) const PAGE: &str = r#"{"next": null, "results": [{"service_name": "web", "current_status": "Running",
     "instances": [{"instance_name": "web.0", "uuid": "w0"}]}]}"#;
-const POINTS: &str = r#"{"columns": ["time", "memory_usage"], "points": [[1433753089, 16]]}"#;
+pub(super) const POINTS: &str = r#"{"columns": ["time", "memory_usage"], "points": [[1433753089, 16]]}"#;
 
 /// What the cloud answers to a request.
 #[derive(Clone)]
@@ -22,6 +23,10 @@ pub(crate) enum Answer {
     None,
     /// This body, compressed with gzip.
     Gzip(Bytes),
+    /// This body.
+    Body(String),
+    /// What a healthy cloud answers, after so long.
+    Late(Duration),
 }
 
 type Answers = Arc<dyn Fn(&str) -> Answer + Send + Sync>;
@@ -56,13 +61,19 @@ impl Drop for HostileCloud {
 
 async fn answer(State(answers): State<Answers>, request: Request) -> Response {
     let path = request.uri().path_and_query().map_or("", |path| path.as_str());
-    match answers(path) {
-        Answer::Gzip(body) => ([(CONTENT_ENCODING, "gzip")], Body::from(body)).into_response(),
-        Answer::None if path == "/v1/generate-api-token/" => {
-            r#"{"token": "0123456789abcdef"}"#.into_response()
+    let answer = match answers(path) {
+        Answer::Late(time) => {
+            tokio::time::sleep(time).await;
+            Answer::None
         }
-        Answer::None if path.contains("/metrics") => POINTS.into_response(),
-        Answer::None => PAGE.into_response(),
+        answer => answer,
+    };
+    match answer {
+        Answer::Body(body) => body.into_response(),
+        Answer::Gzip(body) => ([(CONTENT_ENCODING, "gzip")], Body::from(body)).into_response(),
+        _ if path == "/v1/generate-api-token/" => r#"{"token": "0123456789abcdef"}"#.into_response(),
+        _ if path.contains("/metrics") => POINTS.into_response(),
+        _ => PAGE.into_response(),
     }
 }
 
