@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
+pub(crate) use cgroup::ControlGroup;
 pub(crate) use cloud::{Answer, HostileCloud, gzip};
 use damage::client;
 pub(crate) use damage::{Damage, Watch, collected_at};
 pub(crate) use raw::{RawCloud, Reply};
 
 use crate::process::{Process, until};
-use cgroup::ControlGroup;
 
 /// What the process may use, in bytes.
 pub(crate) const MEMORY: u64 = 512 << 20;

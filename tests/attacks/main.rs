@@ -1,9 +1,10 @@
 //! Attacks by tenants, clouds and clients on the program as a process, and a bystander that must not notice them.
 //!
-//! Each attack runs `standalone` on manifests, in a control group of 512 MiB where the machine lets a test make one, else
-//! with that much as `--memory-limit`, and measures: the peak of memory, the slowest probe, the slowest scrape of the
-//! bystander's metrics, and the longest time between two of its collections. Builds without optimization are slow, and the
-//! bounds leave room for a busy machine; `CAAS_TEST_PROGRAM` names another build to attack.
+//! Each attack runs `standalone` on manifests, or the operator on a real API server, in a control group of 512 MiB where
+//! the machine lets a test make one, else with that much as `--memory-limit`. It measures the peak of memory, the slowest
+//! probe, the slowest scrape of the bystander's metrics, and the longest time between two of its collections. Builds
+//! without optimization are slow, and the bounds leave room for a busy machine; `CAAS_TEST_PROGRAM` names another build to
+//! attack, as `make attacks` does.
 
 // Clippy allows unwrap in tests, but not in the helpers of an integration test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -12,7 +13,13 @@
 #[allow(dead_code)]
 mod process;
 
+#[path = "../cluster/harness/mod.rs"]
+mod kubernetes;
+#[path = "../support/servers.rs"]
+mod servers;
+
 mod by_clients;
 mod by_clouds;
+mod by_objects;
 mod by_tenants;
 mod harness;

@@ -26,6 +26,11 @@ impl ControlGroup {
         })
     }
 
+    /// Moves a process into this group. What it has allocated before stays charged to its former one.
+    pub(crate) fn take(&self, pid: u32) {
+        fs::write(self.0.join("cgroup.procs"), pid.to_string()).unwrap();
+    }
+
     /// Runs a program in this group.
     pub(crate) fn command(&self, program: &OsStr) -> Command {
         let mut command = Command::new("sh");

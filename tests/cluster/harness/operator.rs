@@ -64,7 +64,9 @@ impl Operator {
             ("RUST_LOG".to_owned(), "info,caas_operator=debug".to_owned()),
         ];
         env.extend(options.env);
-        let path = PathBuf::from(env!("CARGO_BIN_EXE_caas-operator"));
+        // Names another build to test: an optimized one.
+        let path = std::env::var_os("CAAS_TEST_PROGRAM")
+            .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_caas-operator")), PathBuf::from);
         let program = Program { name: cluster.unique("operator"), path, args, env };
         let process = Process::start(cluster.scratch(), &program)?;
         let http = reqwest::Client::builder().no_proxy().timeout(READY_WITHIN).build()?;
@@ -101,6 +103,11 @@ impl Operator {
         format!("http://{}:{}", Ipv4Addr::LOCALHOST, self.port)
     }
 
+    /// The URL of a path at the port for probes.
+    pub(crate) fn health_url(&self, path: &str) -> String {
+        format!("http://{}:{}{path}", Ipv4Addr::LOCALHOST, self.health_port)
+    }
+
     /// `GET` on the port for scrapes, such as `/accounts/team-a/acme/metrics`: code and body.
     pub(crate) async fn scrape(&self, path: &str) -> anyhow::Result<(u16, String)> {
         self.get(self.port, path).await
@@ -119,6 +126,11 @@ impl Operator {
     /// Everything it has logged.
     pub(crate) fn logs(&self) -> String {
         self.process.log()
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> anyhow::Result<u32> {
+        self.process.pid()
     }
 
     /// Resident memory in KiB.

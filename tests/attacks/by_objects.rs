@@ -1,0 +1,193 @@
+//! Objects in a real cluster: what a tenant writes there must cost no other tenant.
+//!
+//! These carry `#[ignore]`, since they need the real servers: `make attacks` builds those and runs these too.
+
+use std::time::{Duration, Instant};
+
+use caas_operator::api::CaasAccount;
+use caas_operator::simulator::{AccountSettings, Running, Settings, Simulator};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{ListParams, PostParams};
+use serde_json::{Value, json};
+
+use crate::harness::{ControlGroup, Damage, MEMORY, Watch, collected_at};
+use crate::kubernetes::{ControlPlane, Namespace, Operator, OperatorOptions, SOON};
+use crate::process::until;
+
+/// A control plane of its own, a healthy cloud, and the bystander's namespace and the tenant's.
+struct Cluster {
+    plane: ControlPlane,
+    cloud: Running,
+    bystander: Namespace,
+    tenant: Namespace,
+}
+
+impl Cluster {
+    /// With the bystander's account; the operator does not run yet.
+    async fn start() -> anyhow::Result<Self> {
+        let plane = ControlPlane::own().await?;
+        plane.install_our_crds().await?;
+        let accounts = vec![AccountSettings { services: 2, instances: 2, ..AccountSettings::new("acme") }];
+        let cloud = Simulator::start(Settings { accounts, ..Settings::default() }).await?;
+        let (bystander, tenant) = (plane.namespace("bystander").await?, plane.namespace("tenant").await?);
+        let cluster = Self { plane, cloud, bystander, tenant };
+        let login = cluster.cloud.credentials().remove(0);
+        create_secret(&cluster.bystander, &login.username, &login.password).await?;
+        create(&cluster.bystander, "bystander", &cluster.spec(), Value::Null).await?;
+        Ok(cluster)
+    }
+
+    /// The spec of an account at the cloud, with the Secret `acme`.
+    fn spec(&self) -> Value {
+        json!({
+            "provider": {"alauda": {"endpoint": self.cloud.url(), "namespace": "acme"}},
+            "credentials": {"secretRef": {"name": "acme"}},
+            "collection": {"interval": "5s"},
+            "serviceMonitor": {"enabled": false},
+        })
+    }
+
+    /// Starts the operator and times the bystander from its first collection on.
+    async fn operator(&self) -> anyhow::Result<Attacked> {
+        let args = vec![format!("--memory-limit={MEMORY}"), "--relist-seconds=20".to_owned()];
+        let options = OperatorOptions { args, ..OperatorOptions::default() };
+        // It is ready only after a minute where thousands of accounts fail: it is not waited for.
+        let operator = Operator::spawn(&self.plane, options)?;
+        let group = ControlGroup::with_memory(MEMORY);
+        if let Some(group) = &group {
+            group.take(until("the operator's process", async || operator.pid().ok()).await);
+        }
+        let metrics = format!("{}/accounts/{}/bystander/metrics", operator.url(), self.bystander.name());
+        until("the bystander's first collection", async || collected_at(&metrics).await).await;
+        let watch = Watch::start(operator.health_url("/livez"), metrics);
+        Ok(Attacked { operator, watch, _group: group })
+    }
+}
+
+/// The operator under attack.
+struct Attacked {
+    operator: Operator,
+    watch: Watch,
+    _group: Option<ControlGroup>,
+}
+
+impl Attacked {
+    /// What the attack did once it has gone on for so long.
+    async fn damage_after(mut self, time: Duration) -> anyhow::Result<Damage> {
+        tokio::time::sleep(time).await;
+        let damage = self.watch.damage(self.operator.peak_resident_kib()? << 10);
+        assert_eq!(self.operator.stop(SOON).await?, 0, "SIGTERM is heard under the attack");
+        Ok(damage)
+    }
+}
+
+async fn create(namespace: &Namespace, name: &str, spec: &Value, labels: Value) -> anyhow::Result<()> {
+    let account = json!({
+        "apiVersion": "caas-operator.io/v1alpha1", "kind": "CaasAccount",
+        "metadata": {"name": name, "labels": labels}, "spec": spec,
+    });
+    let path = format!("/apis/caas-operator.io/v1alpha1/namespaces/{}/caasaccounts", namespace.name());
+    let request = http::Request::post(path).body(serde_json::to_vec(&account)?)?;
+    namespace.client().request::<Value>(request).await?;
+    Ok(())
+}
+
+async fn create_secret(namespace: &Namespace, username: &str, password: &str) -> anyhow::Result<()> {
+    let secret: Secret = serde_json::from_value(json!({
+        "metadata": {"name": "acme"}, "stringData": {"username": username, "password": password},
+    }))?;
+    namespace.api::<Secret>().create(&PostParams::default(), &secret).await?;
+    Ok(())
+}
+
+/// The reason of an account's condition, once it has one.
+async fn reason(namespace: &Namespace, name: &str, condition: &str) -> Option<String> {
+    let account = namespace.api::<CaasAccount>().get(name).await.ok()?;
+    let status = account.status?;
+    Some(status.conditions.iter().find(|found| found.type_ == condition)?.reason.clone())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the real servers: run make attacks"]
+async fn accounts_of_28_000_labels_each_are_not_kept() -> anyhow::Result<()> {
+    const ACCOUNTS: usize = 150;
+    let begun = Instant::now();
+    let cluster = Cluster::start().await?;
+    let labels: Value = (0..28_000).map(|n| (format!("label-{n:05}"), json!("xxxx"))).collect();
+    let mut spec = cluster.spec();
+    spec["suspend"] = json!(true);
+    let tenant = &cluster.tenant;
+    let objects = stream::iter((0..ACCOUNTS).map(|n| format!("large-{n}")));
+    objects
+        .map(Ok)
+        .try_for_each_concurrent(8, async |name| create(tenant, &name, &spec, labels.clone()).await)
+        .await?;
+    println!("created after {:?}", begun.elapsed());
+
+    let attacked = cluster.operator().await?;
+    until("all of them to be told", async || {
+        let told = attacked.operator.scrape("/accounts").await.ok()?.1.matches("ObjectTooLarge").count();
+        (told == ACCOUNTS).then_some(())
+    })
+    .await;
+    attacked
+        .damage_after(Duration::from_secs(30))
+        .await?
+        .assert_bounded("150 accounts with 28,000 labels each");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the real servers: run make attacks"]
+async fn failing_accounts_by_the_thousand_delay_no_new_account_of_another() -> anyhow::Result<()> {
+    let cluster = Cluster::start().await?;
+    let (tenant, spec) = (&cluster.tenant, cluster.spec());
+    let objects = stream::iter((0..1_200).map(|n| format!("failing-{n}")));
+    objects
+        .map(Ok)
+        .try_for_each_concurrent(8, async |name| create(tenant, &name, &spec, Value::Null).await)
+        .await?;
+
+    let attacked = cluster.operator().await?;
+    let begun = Instant::now();
+    create(&cluster.bystander, "new", &spec, Value::Null).await?;
+    until("the new account to be ready", async || {
+        let reason = reason(&cluster.bystander, "new", "Ready").await?;
+        (reason == "Collected").then_some(())
+    })
+    .await;
+    let waited = begun.elapsed();
+    println!("a new account of another namespace is ready after {waited:?}");
+    assert!(waited < Duration::from_secs(20), "{waited:?}");
+    attacked
+        .damage_after(Duration::from_secs(30))
+        .await?
+        .assert_bounded("1,200 accounts without their Secret");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the real servers: run make attacks"]
+async fn invented_credentials_at_anothers_cloud_account_name_nobody() -> anyhow::Result<()> {
+    let cluster = Cluster::start().await?;
+    create_secret(&cluster.tenant, "acme", "invented").await?;
+    create(&cluster.tenant, "spy", &cluster.spec(), Value::Null).await?;
+
+    let attacked = cluster.operator().await?;
+    until("the login to be rejected", async || {
+        let reason = reason(&cluster.tenant, "spy", "CredentialsReady").await?;
+        (reason == "LoginRejected").then_some(())
+    })
+    .await;
+    let damage = attacked.damage_after(Duration::from_secs(15)).await?;
+    let account = cluster.tenant.api::<CaasAccount>().get("spy").await?;
+    let events = cluster.tenant.api::<Event>().list(&ListParams::default()).await?.items;
+    assert!(!events.is_empty(), "its own rejection is an event");
+    for told in [serde_json::to_string(&account)?, serde_json::to_string(&events)?] {
+        assert!(!told.contains("bystander") && !told.contains("SharedCloudAccount"), "{told}");
+    }
+    damage.assert_bounded("an account with invented credentials at another's cloud account");
+    Ok(())
+}
