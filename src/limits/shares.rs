@@ -1,40 +1,61 @@
-//! Permits of one kind that all namespaces share: a semaphore for the process, and one for each namespace.
+//! Permits of one kind that all namespaces share. A permit that becomes free goes to the waiting namespace that holds the
+//! fewest; those that hold as many are served in turn, and the waiters of one namespace in order. So a namespace that holds
+//! nothing waits for one permit of each other at most, however many wait there.
 //!
-//! A permit is taken from the namespace first and then from the process. So one namespace has no more than its share of
-//! those that wait for the process, and a waiter of another namespace comes after these at most. Waiters are served in order.
-//!
-//! No deadlock within one kind: a task that waits for the process holds no permit of it. A caller of several kinds takes them in one
-//! order. Dropping a future or a permit gives back what it held.
+//! No deadlock within one kind: a task that waits holds no permit of it. A caller of several kinds takes them in one order.
+//! Dropping a future or a permit gives back what it held.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::oneshot;
 
 /// With [`Shares::thirds`] one namespace may hold one part in so many.
 const PARTS: usize = 3;
 
-/// The permits of the process, and each namespace's share of them.
+/// The permits of the process, and what each namespace holds of them.
 #[derive(Debug)]
 pub struct Shares {
     share: usize,
-    process: Arc<Semaphore>,
-    namespaces: Mutex<HashMap<String, Weak<Semaphore>>>,
+    table: Mutex<Table>,
 }
 
-/// The permits as one namespace sees them. While a value of a namespace exists, all of that namespace use one share.
+#[derive(Debug, Default)]
+struct Table {
+    available: usize,
+    /// Namespaces that hold permits or wait for some.
+    namespaces: HashMap<Arc<str>, Entry>,
+    /// The number that was given last, to a waiter or a turn.
+    last: u64,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    held: usize,
+    waiting: VecDeque<Waiter>,
+    /// Grows with each time it is served. Of namespaces that hold as many, the least is next.
+    turn: u64,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    permits: usize,
+    number: u64,
+    granted: oneshot::Sender<SharedPermit>,
+}
+
+/// The permits as one namespace sees them.
 #[derive(Debug, Clone)]
 pub struct Share {
     shares: Arc<Shares>,
-    namespace: Arc<Semaphore>,
+    namespace: Arc<str>,
 }
 
-/// Permits that are held until this is dropped: of a namespace, and the same of the process.
+/// Permits that a namespace holds until this is dropped.
 #[derive(Debug)]
 pub struct SharedPermit {
-    // `None` only for a closed semaphore, and none is ever closed.
-    _namespace: Option<OwnedSemaphorePermit>,
-    _process: Option<OwnedSemaphorePermit>,
+    share: Share,
+    permits: usize,
 }
 
 impl Shares {
@@ -43,14 +64,13 @@ impl Shares {
         Self::new(total, total.div_ceil(PARTS))
     }
 
-    /// For short work: a namespace may hold all while no other waits, and another waits for as many as there are in all.
+    /// For short work: a namespace may hold all while no other waits.
     pub fn in_turn(total: usize) -> Arc<Self> {
         Self::new(total, total)
     }
 
     fn new(total: usize, share: usize) -> Arc<Self> {
-        let process = Arc::new(semaphore(total));
-        Arc::new(Self { share: share.min(Semaphore::MAX_PERMITS), process, namespaces: Mutex::default() })
+        Arc::new(Self { share, table: Mutex::new(Table { available: total, ..Table::default() }) })
     }
 
     /// How many permits one namespace may hold.
@@ -60,22 +80,84 @@ impl Shares {
 
     /// How many permits nobody holds.
     pub fn available(&self) -> usize {
-        self.process.available_permits()
+        self.table().available
     }
 
     /// The permits as this namespace sees them.
     pub fn of(self: &Arc<Self>, namespace: &str) -> Share {
-        let mut namespaces = self.namespaces.lock().unwrap_or_else(PoisonError::into_inner);
-        let semaphore = namespaces.get(namespace).and_then(Weak::upgrade).unwrap_or_else(|| {
-            // Before the map would grow: namespaces that nobody uses go.
-            if namespaces.len() == namespaces.capacity() {
-                namespaces.retain(|_, semaphore| semaphore.strong_count() > 0);
-            }
-            let semaphore = Arc::new(semaphore(self.share));
-            namespaces.insert(namespace.to_owned(), Arc::downgrade(&semaphore));
-            semaphore
-        });
-        Share { shares: Arc::clone(self), namespace: semaphore }
+        Share { shares: Arc::clone(self), namespace: namespace.into() }
+    }
+
+    /// Hands free permits to those that wait.
+    fn serve(self: &Arc<Self>, mut table: MutexGuard<'_, Table>) {
+        let mut unwanted = Vec::new();
+        while let Some((namespace, waiter)) = table.next(self.share) {
+            let share = Share { shares: Arc::clone(self), namespace };
+            unwanted.extend(waiter.granted.send(SharedPermit { share, permits: waiter.permits }).err());
+        }
+        // Not under the lock: dropping them takes it.
+        drop(table);
+        drop(unwanted);
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    /// Takes permits for a namespace if it may hold them now and nobody waits for them.
+    fn take(&mut self, namespace: &Arc<str>, permits: usize, share: usize) -> bool {
+        let own = self.namespaces.get(namespace);
+        let fits = own.is_none_or(|own| own.waiting.is_empty() && own.held + permits <= share);
+        let is_awaited = || self.namespaces.values().any(|entry| entry.may_have_next(share));
+        if permits > self.available.min(share) || !fits || is_awaited() {
+            return false;
+        }
+        self.available -= permits;
+        self.namespaces.entry(Arc::clone(namespace)).or_default().held += permits;
+        true
+    }
+
+    /// Puts a waiter of a namespace into the queue, and returns its number.
+    fn wait(&mut self, namespace: &Arc<str>, permits: usize, granted: oneshot::Sender<SharedPermit>) -> u64 {
+        self.last += 1;
+        let entry = self.namespaces.entry(Arc::clone(namespace)).or_default();
+        if entry.waiting.is_empty() {
+            entry.turn = self.last;
+        }
+        entry.waiting.push_back(Waiter { permits, number: self.last, granted });
+        self.last
+    }
+
+    /// Who is served next, with its permits taken: the namespace that holds the fewest of those that may hold more. `None`
+    /// while fewer are free than it waits for, so that others which want less do not keep it waiting for ever.
+    fn next(&mut self, share: usize) -> Option<(Arc<str>, Waiter)> {
+        let waiting = self.namespaces.iter().filter(|(_, entry)| entry.may_have_next(share));
+        let namespace = Arc::clone(waiting.min_by_key(|(_, entry)| (entry.held, entry.turn))?.0);
+        let entry = self.namespaces.get_mut(&namespace)?;
+        if entry.waiting.front()?.permits > self.available {
+            return None;
+        }
+        let waiter = entry.waiting.pop_front()?;
+        self.last += 1;
+        (entry.held, entry.turn) = (entry.held + waiter.permits, self.last);
+        self.available -= waiter.permits;
+        Some((namespace, waiter))
+    }
+
+    /// Forgets a namespace that holds nothing and waits for nothing.
+    fn forget(&mut self, namespace: &Arc<str>) {
+        if self.namespaces.get(namespace).is_some_and(|entry| entry.held == 0 && entry.waiting.is_empty()) {
+            self.namespaces.remove(namespace);
+        }
+    }
+}
+
+impl Entry {
+    /// Whether its first waiter may hold what it waits for.
+    fn may_have_next(&self, share: usize) -> bool {
+        self.waiting.front().is_some_and(|waiter| self.held + waiter.permits <= share)
     }
 }
 
@@ -83,23 +165,64 @@ impl Share {
     /// Waits until this many permits can be held. More than the share is taken as all of the share, since it would wait
     /// for ever.
     pub async fn acquire(&self, permits: usize) -> SharedPermit {
-        let permits = u32::try_from(permits.min(self.shares.share)).unwrap_or(u32::MAX);
-        let namespace = Arc::clone(&self.namespace).acquire_many_owned(permits).await.ok();
-        let process = Arc::clone(&self.shares.process).acquire_many_owned(permits).await.ok();
-        SharedPermit { _namespace: namespace, _process: process }
+        let Self { shares, namespace } = self;
+        let permits = permits.min(shares.share);
+        let (granted, number) = {
+            let mut table = shares.table();
+            if table.take(namespace, permits, shares.share) {
+                return self.permit(permits);
+            }
+            let (sender, granted) = oneshot::channel();
+            (granted, table.wait(namespace, permits, sender))
+        };
+        // Dropped before the receiver: permits that are granted meanwhile come back with that.
+        let _waiting = Waiting { share: self, number };
+        // Nobody else drops the sender.
+        granted.await.unwrap_or_else(|_| self.permit(0))
     }
 
     /// This many permits, if they can be held at once.
     pub fn try_acquire(&self, permits: usize) -> Option<SharedPermit> {
-        let permits = u32::try_from(permits).ok()?;
-        let namespace = Arc::clone(&self.namespace).try_acquire_many_owned(permits).ok()?;
-        let process = Arc::clone(&self.shares.process).try_acquire_many_owned(permits).ok()?;
-        Some(SharedPermit { _namespace: Some(namespace), _process: Some(process) })
+        let is_taken = self.shares.table().take(&self.namespace, permits, self.shares.share);
+        is_taken.then(|| self.permit(permits))
+    }
+
+    /// Permits that are taken from the table.
+    fn permit(&self, permits: usize) -> SharedPermit {
+        SharedPermit { share: self.clone(), permits }
     }
 }
 
-fn semaphore(permits: usize) -> Semaphore {
-    Semaphore::new(permits.min(Semaphore::MAX_PERMITS))
+impl Drop for SharedPermit {
+    fn drop(&mut self) {
+        let Share { shares, namespace } = &self.share;
+        let mut table = shares.table();
+        table.available += self.permits;
+        if let Some(entry) = table.namespaces.get_mut(namespace) {
+            entry.held -= self.permits;
+        }
+        table.forget(namespace);
+        shares.serve(table);
+    }
+}
+
+/// One that waits; dropping it takes it out of the queue.
+struct Waiting<'a> {
+    share: &'a Share,
+    number: u64,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let Share { shares, namespace } = self.share;
+        let mut table = shares.table();
+        if let Some(entry) = table.namespaces.get_mut(namespace) {
+            entry.waiting.retain(|waiter| waiter.number != self.number);
+        }
+        table.forget(namespace);
+        // Others may have waited behind it.
+        shares.serve(table);
+    }
 }
 
 #[cfg(test)]
@@ -107,6 +230,7 @@ mod tests {
     use std::time::Duration;
 
     use futures::FutureExt;
+    use futures::future::BoxFuture;
     use tokio::time::timeout;
 
     use super::*;
@@ -142,7 +266,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_namespace_alone_may_hold_all_in_turn_and_another_waits_for_one_round_of_it() {
+    async fn a_namespace_alone_may_hold_all_in_turn_and_another_waits_for_the_next_permit() {
         let shares = Shares::in_turn(2);
         let tenant = shares.of("tenant");
         let held = [tenant.acquire(1).await, tenant.acquire(1).await];
@@ -157,8 +281,63 @@ mod tests {
         tokio::task::yield_now().await;
         let other = shares.of("team-a");
         drop(held);
-        let waited = timeout(2 * work, other.acquire(1)).await;
-        assert!(waited.is_ok(), "a hundred of the tenant's wait, two of them for the process");
+        // Permits that are handed over already are not taken back.
+        let waited = timeout(work + Duration::from_millis(1), other.acquire(1)).await;
+        assert!(waited.is_ok(), "a hundred of the tenant's wait");
+    }
+
+    /// As many permits as this namespace can hold at once, and the futures of 100 that wait for more.
+    fn exhaust(share: &Share) -> (Vec<SharedPermit>, Vec<BoxFuture<'_, SharedPermit>>) {
+        let held = std::iter::from_fn(|| share.try_acquire(1)).collect();
+        let mut waiting: Vec<_> = (0..100).map(|_| share.acquire(1).boxed()).collect();
+        assert!(waiting.iter_mut().all(|one| one.now_or_never().is_none()));
+        (held, waiting)
+    }
+
+    #[tokio::test]
+    async fn a_namespace_that_holds_nothing_comes_before_all_that_wait_in_others() {
+        let shares = Shares::thirds(6);
+        let tenants = ["tenant-0", "tenant-1", "tenant-2"].map(|name| shares.of(name));
+        let [(mut first, _a), (_second, _b), (_third, _c)] =
+            [exhaust(&tenants[0]), exhaust(&tenants[1]), exhaust(&tenants[2])];
+        assert_eq!(shares.available(), 0);
+        let other = shares.of("team-a");
+        let mut permit = other.acquire(1).boxed();
+        assert!((&mut permit).now_or_never().is_none());
+        first.pop();
+        assert!(permit.now_or_never().is_some(), "the next permit is its");
+    }
+
+    #[tokio::test]
+    async fn namespaces_that_hold_as_many_are_served_in_turn() {
+        let shares = Shares::in_turn(1);
+        let (tenant, other) = (shares.of("tenant"), shares.of("team-a"));
+        let (held, mut waiting) = exhaust(&tenant);
+        let mut permit = other.acquire(1).boxed();
+        assert!((&mut permit).now_or_never().is_none());
+        drop(held);
+        let one_more = (&mut waiting[0]).now_or_never();
+        assert!(one_more.is_some() && (&mut permit).now_or_never().is_none());
+        drop(one_more);
+        assert!(permit.now_or_never().is_some(), "99 of the tenant's wait");
+    }
+
+    #[tokio::test]
+    async fn one_that_stops_waiting_leaves_its_turn_and_what_it_was_granted() {
+        let shares = Shares::thirds(9);
+        let (tenant, other) = (shares.of("tenant"), shares.of("team-a"));
+        let all = [tenant.acquire(3).await, other.acquire(3).await, shares.of("team-b").acquire(2).await];
+        let (third, fourth) = (shares.of("team-c"), shares.of("team-d"));
+        let (mut large, mut small) = (third.acquire(3).boxed(), fourth.acquire(1).boxed());
+        assert!((&mut large).now_or_never().is_none() && (&mut small).now_or_never().is_none());
+        drop(large);
+        let small = small.now_or_never().expect("the one permit that is free");
+
+        let mut granted = tenant.acquire(1).boxed();
+        assert!((&mut granted).now_or_never().is_none());
+        drop((all, small));
+        drop(granted);
+        assert_eq!((shares.available(), shares.table().namespaces.len()), (9, 0));
     }
 
     #[tokio::test]
@@ -171,9 +350,10 @@ mod tests {
     #[test]
     fn namespaces_that_nobody_uses_are_forgotten() {
         let shares = Shares::thirds(9);
+        let held = shares.of("held").try_acquire(9).is_none();
         for number in 0..1_000 {
-            drop(shares.of(&format!("namespace-{number}")));
+            drop(shares.of(&format!("namespace-{number}")).try_acquire(3).expect("nobody holds any"));
         }
-        assert!(shares.namespaces.lock().unwrap().len() < 10);
+        assert!(held && shares.table().namespaces.is_empty());
     }
 }

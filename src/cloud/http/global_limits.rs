@@ -1,7 +1,8 @@
 //! What the process may hold for requests to clouds, and who holds it: sockets, and memory for answers.
 //!
 //! A cloud that hangs or drips keeps what its requests hold until their deadline. A namespace can hold only a third, so one
-//! namespace can delay its own accounts and not those of others. Three together can delay all, until their deadlines.
+//! namespace can delay its own accounts and not those of others. Where several together hold all, what is given back first
+//! goes to a namespace that holds nothing.
 //! Knows no cloud and sends nothing.
 //!
 //! No deadlock: a request takes permits in one order (request, medium body, large body), and one that holds the last waits
