@@ -1,6 +1,6 @@
 //! The open connections of a listener: bounded in number, and which one is closed when one more arrives.
 //!
-//! Knows clients and time, but neither sockets nor HTTP.
+//! Knows clients, time, and what responses keep in memory, but neither sockets nor HTTP.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -11,6 +11,8 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use super::kept_body::{KeptBody, replaced_bytes};
+
 /// The open connections of one listener; clones share them.
 #[derive(Debug, Clone)]
 pub(super) struct Connections {
@@ -19,6 +21,8 @@ pub(super) struct Connections {
     closed: Arc<Notify>,
     limit: usize,
     protected: Duration,
+    /// See [`OpenConnection::keep`].
+    replaced: usize,
 }
 
 #[derive(Debug, Default)]
@@ -35,6 +39,8 @@ struct Entry {
     state: State,
     /// When the state began.
     since: Instant,
+    /// What its response keeps in memory.
+    body: Option<KeptBody>,
     evicted: CancellationToken,
 }
 
@@ -50,9 +56,9 @@ enum State {
 
 impl Connections {
     /// At most `limit` connections. One is not evicted for as long as `protected` after it was opened, and after its response
-    /// began or ended.
-    pub(super) fn new(limit: usize, protected: Duration) -> Self {
-        Self { table: Arc::default(), closed: Arc::default(), limit: limit.max(1), protected }
+    /// began or ended. Responses keep at most `replaced` bytes of bodies that have been replaced.
+    pub(super) fn new(limit: usize, protected: Duration, replaced: usize) -> Self {
+        Self { table: Arc::default(), closed: Arc::default(), limit: limit.max(1), protected, replaced }
     }
 
     /// Adds a connection of this client. If there are too many, another one is evicted: one without a response under way,
@@ -77,7 +83,7 @@ impl Connections {
         }
         let (id, evicted) = (table.next, CancellationToken::new());
         table.next += 1;
-        let entry = Entry { client, state: State::New, since: now, evicted: evicted.clone() };
+        let entry = Entry { client, state: State::New, since: now, body: None, evicted: evicted.clone() };
         table.open.insert(id, entry);
         *table.by_client.entry(client).or_default() += 1;
         Ok(OpenConnection { connections: self.clone(), id, evicted })
@@ -139,6 +145,20 @@ impl Table {
     }
 }
 
+impl Table {
+    /// Evicts those that have read replaced bodies for longest, until the rest keep at most so many bytes of such.
+    fn evict_readers(&mut self, most: usize) {
+        while replaced_bytes(self.open.values().filter_map(|entry| entry.body.as_ref())) > most {
+            let is_replaced = |entry: &Entry| entry.body.as_ref().is_some_and(KeptBody::is_replaced);
+            let readers = self.open.iter().filter(|(_, entry)| is_replaced(entry));
+            let Some((&id, _)) = readers.min_by_key(|(_, entry)| entry.since) else { return };
+            if let Some(entry) = self.remove(id) {
+                entry.evicted.cancel();
+            }
+        }
+    }
+}
+
 impl Entry {
     fn evictable_at(&self, protected: Duration) -> Instant {
         self.since + protected
@@ -165,6 +185,16 @@ impl OpenConnection {
         table.open.get(&self.id).filter(|entry| entry.state == State::Responding).map(|entry| entry.since)
     }
 
+    /// Its response under way keeps this body in memory. Where responses keep too much of what has been replaced, those
+    /// that have read it for longest are closed.
+    pub(super) fn keep(&self, body: KeptBody) {
+        let mut table = self.connections.table();
+        if let Some(entry) = table.open.get_mut(&self.id) {
+            entry.body = Some(body);
+        }
+        table.evict_readers(self.connections.replaced);
+    }
+
     /// A request has arrived; its response is under way until the value is dropped.
     pub(super) fn respond(&self) -> Responding {
         self.connections.change(self.id, State::Responding);
@@ -176,7 +206,7 @@ impl Connections {
     fn change(&self, id: u64, state: State) {
         // One that was evicted is not there any more.
         if let Some(entry) = self.table().open.get_mut(&id) {
-            (entry.state, entry.since) = (state, Instant::now());
+            (entry.state, entry.since, entry.body) = (state, Instant::now(), None);
         }
     }
 }
@@ -203,16 +233,19 @@ impl Drop for Responding {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     const PROTECTED: Duration = Duration::from_millis(50);
+    const REPLACED: usize = 100;
 
     fn client(number: u8) -> IpAddr {
         [10, 0, 0, number].into()
     }
 
     fn connections(limit: usize) -> Connections {
-        Connections::new(limit, PROTECTED)
+        Connections::new(limit, PROTECTED, REPLACED)
     }
 
     async fn later() {
@@ -301,6 +334,37 @@ mod tests {
         drop((scraper, crowd));
         let table = connections.table();
         assert!(table.open.is_empty() && table.by_client.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn readers_of_replaced_bodies_are_evicted_where_these_take_too_much() {
+        let connections = connections(10);
+        let snapshots = [0, 1].map(|number| Arc::new(Bytes::from(vec![number; 60])));
+        let mut readers = Vec::new();
+        // Two of them read the same.
+        for snapshot in [&snapshots[0], &snapshots[1], &snapshots[1]] {
+            later().await;
+            let reader = connections.open(client(1)).await;
+            let response = reader.respond();
+            reader.keep(KeptBody::new(snapshot, snapshot));
+            readers.push((reader, response));
+        }
+        let evicted = |readers: &[(OpenConnection, Responding)]| {
+            readers.iter().map(|(reader, _)| is_evicted(reader)).collect::<Vec<_>>()
+        };
+        assert_eq!(evicted(&readers), [false; 3], "what is current costs nothing");
+
+        drop(snapshots);
+        let newest = connections.open(client(1)).await;
+        let response = newest.respond();
+        let current = Arc::new(Bytes::from(vec![2; 60]));
+        newest.keep(KeptBody::new(&current, &current));
+        readers.push((newest, response));
+        assert_eq!(
+            evicted(&readers),
+            [true, false, false, false],
+            "60 bytes are left, and 60 that are current"
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -31,6 +31,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::connections::{Connections, OpenConnection};
+use super::kept_body::KeptBody;
 use super::response_body::ResponseBody;
 
 /// The limits of one listener. Listeners share nothing, so a full metrics port does not slow down the health port.
@@ -47,8 +48,11 @@ pub struct Limits {
     /// timeout: a scrape that waits for idle clients to time out is late but does not fail.
     pub head: Duration,
     /// How long a response may take, and the age at which a connection accepts no further request. The longest scrape
-    /// timeout, which is a minute. Bounds how many replaced snapshots slow readers keep in memory: a minute's.
+    /// timeout, which is a minute.
     pub response: Duration,
+    /// How many bytes of bodies responses may keep in memory that have been replaced by newer ones. Beyond that, those that
+    /// have read such for longest are closed.
+    pub replaced: usize,
     /// How long responses under way may take to finish after a stop.
     pub grace: Duration,
 }
@@ -67,6 +71,8 @@ impl Default for Limits {
             protected: Duration::from_millis(50),
             head: Duration::from_secs(8),
             response: Duration::from_secs(60),
+            // A sixteenth of what the chart's limit may be at least, 512 MiB.
+            replaced: 32 << 20,
             grace: Duration::from_secs(10),
         }
     }
@@ -147,7 +153,7 @@ impl Bound {
                 return;
             }
         };
-        let open = Connections::new(limits.connections, limits.protected);
+        let open = Connections::new(limits.connections, limits.protected, limits.replaced);
         let router = router
             .layer(CatchPanicLayer::custom(internal_error))
             .layer(SetResponseHeaderLayer::if_not_present(CONNECTION, close_when_busy(open.clone())));
@@ -210,7 +216,12 @@ async fn connection(
     let service = service_fn(|request: Request<Incoming>| {
         let responding = slot.respond();
         let response = router.clone().oneshot(request.map(Body::new));
-        let sent = |response: Response| response.map(|body| ResponseBody::new(body, responding));
+        let sent = |response: Response| {
+            if let Some(body) = response.extensions().get::<KeptBody>() {
+                slot.keep(body.clone());
+            }
+            response.map(|body| ResponseBody::new(body, responding))
+        };
         response.map(|response: Result<_, Infallible>| response.map(sent))
     });
     let mut connection = pin!(

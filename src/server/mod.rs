@@ -8,6 +8,7 @@ mod discovery;
 mod health;
 mod host;
 mod json;
+mod kept_body;
 mod lines;
 mod list;
 mod listen;

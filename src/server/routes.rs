@@ -13,12 +13,13 @@ use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, StatusCode};
 
 use super::host::{self, AllowedHosts, Authority};
+use super::kept_body::KeptBody;
 use super::lines::{line, with_fallbacks};
 use super::negotiate::{Format, accepts_gzip, format};
 use super::{detail, discovery, list, page, scrape, views};
 use crate::account::{AccountId, Uncollected};
-use crate::collector::registry::{Listed, Registry};
-use crate::exposition::{openmetrics, text};
+use crate::collector::registry::{Listed, Registry, Snapshot};
+use crate::exposition::{Body, openmetrics, text};
 use crate::telemetry::Metrics;
 
 /// What the handlers read.
@@ -103,7 +104,8 @@ async fn account_metrics(
         Format::Text => (&snapshot.bodies.text, text::CONTENT_TYPE),
         Format::OpenMetrics => (&snapshot.bodies.openmetrics, openmetrics::CONTENT_TYPE),
     };
-    scrape::response(body, content_type, accepts_gzip(&headers), "Accept, Accept-Encoding")
+    let response = scrape::response(body, content_type, accepts_gzip(&headers), "Accept, Accept-Encoding");
+    kept(response, &snapshot, body)
 }
 
 async fn legacy_metrics(
@@ -120,13 +122,19 @@ async fn legacy_metrics(
             "this account does not serve legacy names: set spec.metrics.names to legacy or both",
         );
     }
-    if let Listed::Uncollected(account) = &account {
-        return uncollected(account);
-    }
-    match account.snapshot().and_then(|snapshot| snapshot.bodies.legacy.as_ref()) {
-        Some(body) => scrape::response(body, text::CONTENT_TYPE, accepts_gzip(&headers), "Accept-Encoding"),
-        None => not_collected_yet(),
-    }
+    let snapshot = match account {
+        Listed::Collected(entry) => entry.snapshot,
+        Listed::Uncollected(account) => return uncollected(&account),
+    };
+    let Some(snapshot) = snapshot else { return not_collected_yet() };
+    let Some(body) = &snapshot.bodies.legacy else { return not_collected_yet() };
+    let response = scrape::response(body, text::CONTENT_TYPE, accepts_gzip(&headers), "Accept-Encoding");
+    kept(response, &snapshot, body)
+}
+
+/// A response that keeps this body of a snapshot in memory.
+fn kept(response: Response, snapshot: &Arc<Snapshot>, body: &Body) -> Response {
+    (Extension(KeptBody::new(snapshot, &body.gzip)), response).into_response()
 }
 
 async fn targets(State(context): State<Context>, host: Option<Extension<Authority>>) -> Response {
@@ -152,5 +160,9 @@ async fn own_metrics(State(context): State<Context>) -> Response {
     });
     // Own families begin with caas_operator_ or process_, those of an account do not: none is duplicated.
     let bodies = appended.iter().flat_map(|it| std::iter::once(&it.bodies.text).chain(&it.bodies.legacy));
-    ([(CONTENT_TYPE, text::CONTENT_TYPE)], scrape::plain_after(own, bodies)).into_response()
+    let response = ([(CONTENT_TYPE, text::CONTENT_TYPE)], scrape::plain_after(own, bodies)).into_response();
+    match &appended {
+        Some(snapshot) => kept(response, snapshot, &snapshot.bodies.text),
+        None => response,
+    }
 }

@@ -83,6 +83,10 @@ fn resting() -> Problem {
 }
 
 async fn started(append_account: Option<AccountId>) -> (Served, Arc<Registry>) {
+    started_within(Limits::default(), append_account).await
+}
+
+async fn started_within(limits: Limits, append_account: Option<AccountId>) -> (Served, Arc<Registry>) {
     let registry = registry();
     let context = Context {
         registry: Arc::clone(&registry),
@@ -90,7 +94,7 @@ async fn started(append_account: Option<AccountId>) -> (Served, Arc<Registry>) {
         append_account,
         allowed_hosts: AllowedHosts::default(),
     };
-    (serve(router(context), Limits::default()).await, registry)
+    (serve(router(context), limits).await, registry)
 }
 
 /// The body that a client without gzip gets.
