@@ -17,7 +17,7 @@ use super::build::account_name;
 use super::relist::Relist;
 use super::scope::Scope;
 use super::service_monitor::{MANAGED_BY, ServiceMonitor, WatchedMonitor};
-use super::watch::watch;
+use super::watch::{Lists, watch};
 use crate::account::AccountId;
 
 /// How often discovery is queried for the CRD.
@@ -108,8 +108,8 @@ pub(super) struct Follower {
     pub(super) discovery: Arc<CrdDiscovery>,
     /// Where to watch.
     pub(super) scope: Scope,
-    /// How often the watch lists anew.
-    pub(super) relist: Duration,
+    /// How its watch lists.
+    pub(super) lists: Lists,
     /// Receives what is known.
     pub(super) state: watch::Sender<Monitors>,
     /// Receives the accounts whose ServiceMonitor changed.
@@ -152,7 +152,7 @@ impl Follower {
         let api = self.scope.api::<WatchedMonitor>(self.discovery.client.clone());
         let config = watcher::Config::default().labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1));
         let before = writer.as_reader();
-        let mut events = watch(api, config, self.relist).default_backoff().reflect(writer).boxed();
+        let mut events = watch(api, config, self.lists.clone()).default_backoff().reflect(writer).boxed();
         let follow = async {
             let mut list = Relist::default();
             loop {

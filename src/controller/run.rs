@@ -23,6 +23,7 @@ use super::reconcile::{Ownership, Reconciler, Retries, ScopedReconciler, WRITERS
 use super::scope::{Scope, WatchedAccount};
 use super::status::StatusWriter;
 use super::triggers;
+use super::watch::Lists;
 use crate::account::AccountId;
 use crate::cloud::Providers;
 use crate::cloud::http::Policy;
@@ -101,6 +102,7 @@ pub async fn run(settings: Settings, startup: watch::Sender<Startup>, cancel: Ca
         metrics,
     });
 
+    let [account_lists, monitor_lists, secret_lists] = [(); 3].map(|()| Lists::every(relist));
     let (mut names, mut queues) = (Vec::new(), Vec::new());
     for scope in scopes {
         let (sender, receiver) = mpsc::channel(NAMES);
@@ -110,8 +112,9 @@ pub async fn run(settings: Settings, startup: watch::Sender<Startup>, cancel: Ca
             reconciler: Arc::clone(&reconciler),
             discovery: Arc::clone(&discovery),
             scope,
-            watch_secrets,
-            relist,
+            account_lists: account_lists.clone(),
+            monitor_lists: monitor_lists.clone(),
+            secret_lists: watch_secrets.then(|| secret_lists.clone()),
             cancel: cancel.clone(),
         };
         queues.push(running.run(sender, receiver));
@@ -147,20 +150,28 @@ struct RunningScope {
     reconciler: Arc<Reconciler>,
     discovery: Arc<CrdDiscovery>,
     scope: Scope,
-    watch_secrets: bool,
-    relist: Duration,
+    account_lists: Lists,
+    monitor_lists: Lists,
+    /// Where Secrets are watched.
+    secret_lists: Option<Lists>,
     cancel: CancellationToken,
 }
 
 impl RunningScope {
     async fn run(self, names: mpsc::Sender<AccountId>, requested: mpsc::Receiver<AccountId>) {
-        let Self { client, reconciler, discovery, scope, watch_secrets, relist, cancel } = self;
+        let Self { client, reconciler, discovery, scope, cancel, .. } = self;
         let (monitors, monitors_now) = watch::channel(Monitors::Unknown);
-        let follower =
-            Follower { discovery, scope: scope.clone(), relist, state: monitors, reconcile: names.clone() };
+        let follower = Follower {
+            discovery,
+            scope: scope.clone(),
+            lists: self.monitor_lists,
+            state: monitors,
+            reconcile: names.clone(),
+        };
         let (store, writer) = reflector::store::<WatchedAccount>();
+        let lists = self.account_lists;
         let accounts =
-            triggers::accounts(Arc::clone(&reconciler), client.clone(), scope.clone(), writer, relist);
+            triggers::accounts(Arc::clone(&reconciler), client.clone(), scope.clone(), writer, lists);
         let queue = stream::select_all([
             accounts.boxed(),
             triggers::named(requested).boxed(),
@@ -184,8 +195,8 @@ impl RunningScope {
         .for_each(|_| std::future::ready(()));
         let follow = cancel.run_until_cancelled(follower.follow());
         let secrets = async {
-            if watch_secrets {
-                let watch = triggers::secrets(reconciler, client, scope, relist, names);
+            if let Some(lists) = self.secret_lists {
+                let watch = triggers::secrets(reconciler, client, scope, lists, names);
                 cancel.run_until_cancelled(watch).await;
             }
         };

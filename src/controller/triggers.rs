@@ -5,7 +5,6 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
@@ -21,7 +20,7 @@ use super::monitors::Monitors;
 use super::reconcile::Reconciler;
 use super::relist::Relist;
 use super::scope::{Scope, WatchedAccount};
-use super::watch::watch;
+use super::watch::{Lists, watch};
 use crate::account::AccountId;
 
 /// A request to reconcile. The queue itself never fails: a watch that is interrupted begins again.
@@ -33,10 +32,10 @@ pub(super) fn accounts(
     client: Client,
     scope: Scope,
     writer: Writer<WatchedAccount>,
-    relist: Duration,
+    lists: Lists,
 ) -> impl Stream<Item = Request> + Send {
     let store = writer.as_reader();
-    let events = watch(scope.api::<WatchedAccount>(client), watcher::Config::default(), relist);
+    let events = watch(scope.api::<WatchedAccount>(client), watcher::Config::default(), lists);
     let (mut is_first_list, mut list) = (true, Relist::default());
     events.default_backoff().reflect(writer).flat_map(move |event| {
         let requests: Vec<ObjectRef<WatchedAccount>> = match event {
@@ -110,11 +109,11 @@ pub(super) async fn secrets(
     reconciler: Arc<Reconciler>,
     client: Client,
     scope: Scope,
-    relist: Duration,
+    lists: Lists,
     reconcile: mpsc::Sender<AccountId>,
 ) {
     let api = scope.api::<PartialObjectMeta<Secret>>(client);
-    let mut events = watch(api, watcher::Config::default(), relist).default_backoff().boxed();
+    let mut events = watch(api, watcher::Config::default(), lists).default_backoff().boxed();
     while let Some(event) = events.next().await {
         let (secret, version) = match event {
             Ok(watcher::Event::Apply(secret) | watcher::Event::InitApply(secret)) => {

@@ -1,10 +1,12 @@
 //! A watch that recovers by itself: it begins anew with a list after 410 Gone, and every few minutes in any case.
 //!
-//! Lists come in small pages: kube holds a page as a whole, more than once, and each of its objects may have 1.5 MiB.
+//! Lists come in small pages: kube holds a page as a whole, more than once, and each of its objects may have 1.5 MiB. Watches
+//! of one kind in several namespaces list one after the other.
 //!
 //! The regular list finds what no event reports. After a restore of etcd the API server accepts the lost version of a
 //! watch and sends nothing until the versions have caught up.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{self, Stream, StreamExt};
@@ -12,6 +14,7 @@ use kube::Resource;
 use kube::api::Api;
 use kube::runtime::watcher;
 use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::client::{WATCH_SECONDS, retry_after};
@@ -23,37 +26,66 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// etcd takes. 10,000 accounts are 500 requests, which take the API server some seconds.
 const PAGE: u32 = 20;
 
-/// Watches a kind, with a new list every `relist`, a tenth more or less.
+/// How all watches of one kind list. Clones share it.
+#[derive(Debug, Clone)]
+pub(super) struct Lists {
+    every: Duration,
+    /// Held while a list is received.
+    turn: Arc<Semaphore>,
+}
+
+impl Lists {
+    /// A new list every so often, a tenth more or less, and one at a time.
+    pub(super) fn every(time: Duration) -> Self {
+        Self { every: time, turn: Arc::new(Semaphore::new(1)) }
+    }
+}
+
+/// Watches a kind.
 pub(super) fn watch<K>(
     api: Api<K>,
     config: watcher::Config,
-    relist: Duration,
+    lists: Lists,
 ) -> impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send
 where
     K: Resource + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
 {
     // Each watch ends soon, so the client's read timeout can be short and notices one that stalls.
     let config = config.timeout(WATCH_SECONDS).page_size(PAGE);
+    let Lists { every, turn } = lists;
     let begin = move || {
-        let at = Instant::now() + relist.mul_f64(0.9 + 0.2 * fastrand::f64());
+        let at = Instant::now() + every.mul_f64(0.9 + 0.2 * fastrand::f64());
         (at, watcher(api.clone(), config.clone()).boxed())
     };
-    stream::unfold((begin(), begin), |((mut relist, mut events), begin)| async move {
-        loop {
-            tokio::select! {
-                () = sleep_until(relist) => (relist, events) = begin(),
-                event = events.next() => {
-                    let event = event?;
-                    if let Some(wait) = wait(&event) {
-                        sleep(wait).await;
+    stream::unfold(
+        (begin(), begin, turn, None),
+        |((mut relist, mut events), begin, turn, mut listing)| async move {
+            loop {
+                tokio::select! {
+                    () = sleep_until(relist) => (relist, events) = begin(),
+                    event = events.next() => {
+                        let event = event?;
+                        match &event {
+                            // Nothing is requested before the next event is asked for.
+                            Ok(watcher::Event::Init) => {
+                                // That of a list that did not come to its end.
+                                drop(listing.take());
+                                listing = Arc::clone(&turn).acquire_owned().await.ok();
+                            }
+                            Ok(watcher::Event::InitDone) | Err(_) => listing = None,
+                            Ok(_) => {}
+                        }
+                        if let Some(wait) = wait(&event) {
+                            sleep(wait).await;
+                        }
+                        // The watcher would ask for the same version for ever.
+                        let next = if is_gone(&event) { begin() } else { (relist, events) };
+                        return Some((event, (next, begin, turn, listing)));
                     }
-                    // The watcher would ask for the same version for ever.
-                    let next = if is_gone(&event) { begin() } else { (relist, events) };
-                    return Some((event, (next, begin)));
                 }
             }
-        }
-    })
+        },
+    )
 }
 
 /// How long the API server asks to wait, where it turned a watch away.
@@ -69,4 +101,56 @@ fn wait<T>(event: &watcher::Result<T>) -> Option<Duration> {
 fn is_gone<T>(event: &watcher::Result<T>) -> bool {
     let Err(watcher::Error::WatchStartFailed(kube::Error::Api(status))) = event else { return false };
     status.code == 410
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use http::{Request, Response};
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::Client;
+    use kube::client::Body;
+    use tower::service_fn;
+
+    use super::*;
+
+    /// How long a list takes to arrive.
+    const LIST: Duration = Duration::from_secs(1);
+
+    /// An API server whose lists are empty; `most` is how many were under way at once.
+    fn api_server(most: Arc<AtomicUsize>) -> Client {
+        let under_way = Arc::new(AtomicUsize::new(0));
+        let answer = move |request: Request<Body>| {
+            let (most, under_way) = (Arc::clone(&most), Arc::clone(&under_way));
+            async move {
+                if request.uri().query().is_some_and(|query| query.contains("watch=true")) {
+                    std::future::pending::<()>().await;
+                }
+                most.fetch_max(under_way.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                sleep(LIST).await;
+                under_way.fetch_sub(1, Ordering::SeqCst);
+                let list = r#"{"apiVersion": "v1", "kind": "ConfigMapList", "metadata": {"resourceVersion": "1"}, "items": []}"#;
+                Ok::<_, std::convert::Infallible>(Response::new(Body::from(list.as_bytes().to_vec())))
+            }
+        };
+        Client::new(service_fn(answer), "default")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn watches_of_one_kind_list_one_after_the_other() {
+        let most = Arc::new(AtomicUsize::new(0));
+        let (client, lists) = (api_server(Arc::clone(&most)), Lists::every(Duration::from_secs(300)));
+        let begun = Instant::now();
+        let listed = ["team-a", "team-b", "team-c"].map(|namespace| {
+            let api = Api::<ConfigMap>::namespaced(client.clone(), namespace);
+            let events = watch(api, watcher::Config::default(), lists.clone());
+            events.take_while(|event| {
+                let is_end = matches!(event, Ok(watcher::Event::InitDone));
+                std::future::ready(!is_end)
+            })
+        });
+        futures::future::join_all(listed.map(|events| events.collect::<Vec<_>>())).await;
+        assert_eq!((most.load(Ordering::SeqCst), begun.elapsed()), (1, 3 * LIST));
+    }
 }
