@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::limits::{ProcessLimits, available_memory};
+use crate::limits::{ProcessLimits, available_memory, keep_values_within};
 
 /// How much memory the process may use.
 #[derive(Debug, Clone, Default, Args)]
@@ -22,6 +22,7 @@ impl MemoryOptions {
             return ProcessLimits::default();
         };
         let limits = ProcessLimits::within(memory);
+        keep_values_within(memory);
         tracing::info!(
             memory_mib = memory >> 20,
             accounts_mib = limits.memory.bytes() >> 20,

@@ -13,7 +13,7 @@ pub mod workers;
 pub use available::available_memory;
 pub use memory::{Charge, Holder, MemoryBudget, OverBudget};
 pub use shares::{Share, SharedPermit, Shares};
-pub use values::shared_value;
+pub use values::{keep_values_within, shared_value};
 pub use workers::{WorkerShare, Workers};
 
 /// The limits that all parts of the process share. Cheap to clone. By default memory has none.

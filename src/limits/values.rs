@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use super::available::available_memory;
 use super::shares::{SharedPermit, Shares};
@@ -13,9 +13,14 @@ const PART: usize = 16;
 /// The room where the machine does not say how much memory there is, in bytes.
 const UNKNOWN: usize = 64 << 20;
 
+/// The memory that the administrator allows, in bytes.
+static ALLOWED: OnceLock<usize> = OnceLock::new();
+
 /// The large values of this process. One for all, since equal values come from readers that do not know each other.
-static VALUES: LazyLock<SharedValues> =
-    LazyLock::new(|| SharedValues::new(available_memory().map_or(UNKNOWN, |memory| memory / PART)));
+static VALUES: LazyLock<SharedValues> = LazyLock::new(|| {
+    let memory = ALLOWED.get().copied().or_else(available_memory);
+    SharedValues::new(memory.map_or(UNKNOWN, |memory| memory / PART))
+});
 
 /// Values, each kept once while somebody uses it.
 struct SharedValues {
@@ -27,6 +32,13 @@ struct SharedValues {
 
 /// A value, and its room.
 type Kept = (Arc<[u8]>, SharedPermit);
+
+/// Takes the room from this memory, in bytes, and not from what the machine says. For the start of the process: later, once
+/// there are values, it changes nothing.
+pub fn keep_values_within(memory: usize) {
+    // An error means that it was set before.
+    let _ = ALLOWED.set(memory);
+}
 
 /// The one copy of this value in the process. `None` where the namespace has no room for another one.
 pub fn shared_value(namespace: &str, value: &[u8]) -> Option<Arc<[u8]>> {
