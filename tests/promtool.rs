@@ -75,6 +75,7 @@ fn promtool_finds_no_fault_in_the_operators_own_metrics() {
     meter.dropped_series("duplicate", 1);
     meter.cut_label_values(1);
     meter.replaced_label_values(1);
+    meter.unknown_units(1);
     meter.render("text", 100, 10);
     metrics.secret_reads.with_label_values(&["found"]).inc();
     metrics.set_accounts(&std::collections::BTreeMap::from([("Collected", 1)]));

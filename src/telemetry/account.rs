@@ -25,10 +25,11 @@ enum Family {
     DroppedSeries,
     CutLabelValues,
     ReplacedLabelValues,
+    UnknownUnits,
 }
 
 /// Name, help and the labels after the account's own, in the order in which [`Family`] lists them.
-const FAMILIES: [(Family, &str, &str, &[&str]); 9] = [
+const FAMILIES: [(Family, &str, &str, &[&str]); 10] = [
     (
         Family::ApiRequests,
         "caas_operator_api_requests_total",
@@ -81,6 +82,12 @@ const FAMILIES: [(Family, &str, &str, &[&str]); 9] = [
         Family::ReplacedLabelValues,
         "caas_operator_replaced_label_values_total",
         "Label values with control or direction characters, which are exposed as U+FFFD, counted when first seen, by account.",
+        &[],
+    ),
+    (
+        Family::UnknownUnits,
+        "caas_operator_unknown_units_total",
+        "Values that a cloud gave in a unit that this program does not know, and which are not exposed, by account.",
         &[],
     ),
 ];
@@ -330,6 +337,13 @@ impl AccountMeter {
     pub fn replaced_label_values(&self, count: u64) {
         if count > 0 {
             self.0.add(Family::ReplacedLabelValues, "", "", count);
+        }
+    }
+
+    /// Counts values in units that are not known.
+    pub fn unknown_units(&self, count: u64) {
+        if count > 0 {
+            self.0.add(Family::UnknownUnits, "", "", count);
         }
     }
 

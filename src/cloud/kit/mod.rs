@@ -1,4 +1,4 @@
-//! What providers share above the wire: paging, the requests of a cycle, sessions, bounds, and readers of loose JSON.
+//! What providers share above the wire: paging, the requests of a cycle, sessions, bounds, and readers of loose JSON and of units.
 //!
 //! Uses `cloud::http` and the model and names no provider. A provider combines these parts with what only its own API
 //! knows: paths, the shape of responses, and how to log in. How long a cloud asks a client to wait is read one layer
@@ -12,6 +12,7 @@ pub mod paging;
 pub mod path;
 pub mod queue;
 pub mod session;
+pub mod unit;
 
 pub use circuit_breaker::CircuitBreaker;
 pub use inventory::{Inventory, InventoryBudget};
