@@ -28,4 +28,24 @@ mod tests {
         assert_eq!(requests(0, 0, 0), 2);
         assert_eq!(requests(5_000, 5_001, 300), 1 + 2 + 300);
     }
+
+    #[test]
+    fn the_documented_numbers_of_processes_cost_what_is_documented_and_fit_the_documented_limit() {
+        let page = include_str!("../../../docs/providers/cloudfoundry.md");
+        let number = |text: &str| text.replace(',', "").parse::<usize>().ok();
+        let row = |line: &str| {
+            let cells: Vec<usize> = line.split('|').filter_map(|cell| number(cell.trim())).collect();
+            <[usize; 3]>::try_from(cells).ok()
+        };
+        let rows: Vec<[usize; 3]> = page.lines().filter_map(row).collect();
+        for [processes, by_minute, by_five_minutes] in &rows {
+            let cycle = requests(*processes, *processes, *processes);
+            assert_eq!((cycle * 60, cycle * 12), (*by_minute, *by_five_minutes), "{processes}");
+        }
+        // A login each ten minutes comes on top of what the rows say. 85 % of the limit are spent evenly.
+        let fits = |requests: usize| (requests + 6) as f64 <= 0.85 * 20_000.0;
+        assert_eq!(rows.len(), 3);
+        assert!(fits(rows[1][1]) && fits(rows[2][2]), "{rows:?}");
+        assert!(!fits(rows[2][1]), "the last row is about the longer interval");
+    }
 }

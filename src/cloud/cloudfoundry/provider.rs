@@ -13,7 +13,7 @@ use super::login::may_log_in_at;
 use super::settings::{CloudFoundrySpec, EntityName, is_name};
 use super::{CloudFoundry, Settings};
 use crate::cloud::error::Refusal;
-use crate::cloud::http::AccountClient;
+use crate::cloud::http::{AccountClient, PublishedLimits, RateGroup};
 use crate::cloud::provider::{Provider, ProviderAccount, ResolveProblem, read_settings};
 use crate::cloud::secret::{KeyProblem, KeySets, SecretKey, SecretValues};
 use crate::cloud::{Cloud, Variable};
@@ -23,6 +23,9 @@ const USERNAME: SecretKey = SecretKey::line("username");
 const PASSWORD: SecretKey = SecretKey::text("password");
 const CLIENT_ID: SecretKey = SecretKey::line("clientId");
 const CLIENT_SECRET: SecretKey = SecretKey::text("clientSecret");
+
+/// The window of a limit on requests, where an installation has one: its server's default, which no answer tells.
+const LIMIT_WINDOW: Duration = Duration::from_secs(60 * 60);
 
 /// Cloud Foundry's API, version 3.
 pub struct CloudFoundryProvider;
@@ -111,6 +114,19 @@ impl ProviderAccount for CloudFoundryAccount {
         // Another user may see other spaces.
         let name = &self.credentials.name;
         format!("cloudfoundry {endpoint} {name:?} {organizations:?} {spaces:?} {label_selector:?}")
+    }
+
+    fn published_limits(&self) -> Option<PublishedLimits> {
+        // The API counts the requests of a user or client, whatever they are for. One name may be that of two users, at two
+        // identity providers.
+        let (CloudFoundryCredentials { grant, name, .. }, settings) = (&self.credentials, &self.settings);
+        let user = format!("{grant:?} {name:?} {:?}", settings.login_origin);
+        Some(PublishedLimits {
+            group: RateGroup::new(&settings.endpoint, &user),
+            // No installation has one by default. Where there is one, `X-RateLimit-Limit` of each answer names it.
+            limits: Vec::new(),
+            header_window: Some(LIMIT_WINDOW),
+        })
     }
 
     fn connect(&self, client: AccountClient) -> Arc<dyn Cloud> {
@@ -222,5 +238,28 @@ mod tests {
         assert_ne!(of(json!(["a"]), &USER), of(json!(["a"]), &[("username", "x"), ("password", "y")]));
         assert_ne!(of(json!([]), &USER), of(json!([]), &[("username", "other"), ("password", "canary")]));
         assert!(!of(json!([]), &USER).contains("canary"));
+    }
+
+    #[test]
+    fn accounts_of_one_user_share_a_limit_that_only_answers_name() {
+        let of = |settings: Value, keys: &[(&str, &str)]| {
+            let mut all = json!({"endpoint": "https://api.sys.example.com"});
+            all.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+            resolve(&all, keys).unwrap().published_limits().unwrap()
+        };
+        let one = of(json!({}), &USER);
+        assert!(one.limits.is_empty() && one.header_window == Some(Duration::from_secs(3600)));
+        // Another password is the same user.
+        let rotated = [("username", "ops"), ("password", "another")];
+        assert_eq!(one.group, of(json!({"spaces": ["prod"]}), &rotated).group);
+        let client = [("clientId", "ops"), ("clientSecret", "canary")];
+        for other in [
+            of(json!({}), &[("username", "dev"), ("password", "canary")]),
+            of(json!({}), &client),
+            of(json!({"loginOrigin": "corp"}), &USER),
+            of(json!({"endpoint": "https://api.other.example.com"}), &USER),
+        ] {
+            assert_ne!(one.group, other.group);
+        }
     }
 }

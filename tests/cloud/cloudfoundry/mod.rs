@@ -1,7 +1,9 @@
 //! The client of Cloud Foundry against the simulated installation, and against servers that misbehave.
 
+mod budget;
 mod cycle;
 mod errors;
+mod logs;
 mod session;
 
 use std::sync::Arc;

@@ -1,8 +1,10 @@
 //! DigitalOcean's client against its simulated cloud over real HTTP.
 
+mod budget;
 mod cost;
 mod errors;
 mod inventory;
+mod logs;
 mod traps;
 
 use std::time::Duration;
