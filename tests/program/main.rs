@@ -7,11 +7,15 @@
 
 #[path = "../support/exposition.rs"]
 mod exposition;
+#[allow(dead_code)]
+#[path = "../support/grafana.rs"]
+mod grafana;
 #[path = "../support/process.rs"]
 mod process;
 #[path = "../support/servers.rs"]
 mod servers;
 
+mod all_clouds;
 mod check;
 mod churn;
 mod collected;

@@ -23,7 +23,7 @@ const GAUGES: [(&str, &str, &str, f64); 4] = [
 
 /// A Prometheus that finds the accounts through `/sd`. The article's gauges have labels `service` and `instance` of
 /// their own, which only `honor_labels` leaves as they are; no other target needs it, so they are a job of their own.
-fn through_discovery(base: &str) -> String {
+pub(crate) fn through_discovery(base: &str) -> String {
     let targets = format!("    http_sd_configs:\n      - url: {base}/sd\n        refresh_interval: 5s\n");
     let only = |action: &str| {
         format!(
@@ -48,14 +48,15 @@ fn static_target(base: &str) -> String {
 }
 
 /// A running Prometheus with its folder.
-struct Prometheus {
+pub(crate) struct Prometheus {
     base: String,
     process: Process,
     _folder: TempDir,
 }
 
 impl Prometheus {
-    async fn start(configuration: &str, targets: usize) -> Self {
+    /// Starts one, and waits until it has scraped so many targets.
+    pub(crate) async fn start(configuration: &str, targets: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("prometheus.yml");
         std::fs::write(&file, configuration).unwrap();
@@ -87,7 +88,7 @@ impl Prometheus {
     }
 
     /// The series that a query finds at a time: labels and value.
-    async fn query(&self, promql: &str, time: f64) -> Vec<(BTreeMap<String, String>, f64)> {
+    pub(crate) async fn query(&self, promql: &str, time: f64) -> Vec<(BTreeMap<String, String>, f64)> {
         let query = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("query", promql)
             .append_pair("time", &time.to_string())
@@ -102,13 +103,15 @@ impl Prometheus {
             .collect()
     }
 
-    async fn stop(mut self) {
+    /// Ends it, and asserts that it ends well.
+    pub(crate) async fn stop(mut self) {
         self.process.signal("TERM");
         assert!(self.process.ended().await.success(), "{}", self.process.err());
     }
 }
 
-fn now() -> f64 {
+/// Seconds since the epoch.
+pub(crate) fn now() -> f64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64()
 }
 
@@ -182,7 +185,7 @@ async fn answers(prometheus: &Prometheus, simulated: &str, account: &str, instan
 }
 
 /// The demo without churn, and the addresses of its server and its cloud.
-async fn demo() -> (Demo, String, String) {
+pub(crate) async fn demo() -> (Demo, String, String) {
     let mut demo = Demo::with(&["--listen-cloud", "127.0.0.1:0", "--churn", "0"]);
     let all = addresses(&demo.greeting().await);
     let base = all.iter().find_map(|address| address.strip_suffix("/sd")).unwrap().to_owned();
