@@ -42,6 +42,8 @@ mod own_ca;
 #[cfg(test)]
 mod permissions;
 #[cfg(test)]
+mod providers;
+#[cfg(test)]
 mod reasons;
 #[cfg(test)]
 mod replaced_secrets;
