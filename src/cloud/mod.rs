@@ -14,6 +14,7 @@ pub mod kit;
 pub mod model;
 pub mod provider;
 pub mod providers;
+pub mod railway;
 pub mod secret;
 pub mod variables;
 

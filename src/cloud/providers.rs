@@ -4,6 +4,7 @@ use super::alauda::AlaudaProvider;
 use super::cloudfoundry::CloudFoundryProvider;
 use super::digitalocean::DigitalOceanProvider;
 use super::provider::Provider;
+use super::railway::RailwayProvider;
 
 /// A list of providers. Everything that depends on the list takes it as an argument, so that a test can pass another.
 #[derive(Clone, Copy)]
@@ -11,7 +12,8 @@ pub struct Providers(&'static [&'static dyn Provider]);
 
 impl Providers {
     /// All providers of this program.
-    pub const ALL: Self = Self(&[&AlaudaProvider, &CloudFoundryProvider, &DigitalOceanProvider]);
+    pub const ALL: Self =
+        Self(&[&AlaudaProvider, &CloudFoundryProvider, &DigitalOceanProvider, &RailwayProvider]);
 
     /// A list of these providers.
     pub const fn new(providers: &'static [&'static dyn Provider]) -> Self {

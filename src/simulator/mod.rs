@@ -34,6 +34,7 @@ mod numbers;
 mod operation;
 mod provider;
 mod providers;
+mod railway;
 mod rate_limit;
 mod request;
 mod response;
@@ -54,6 +55,7 @@ pub use faults::{ContentFaults, Fault, FaultError, FaultKind, RetryAfter, Revoca
 pub use operation::{Operation, Role};
 pub use provider::{Demo, SimulatedCloud, SimulatedProvider, Target};
 pub use providers::providers;
+pub use railway::{Gigabyte, Railway, ReplicaCount, ResetFormat, TokenRefusal, TrafficValue};
 pub use request::{ApiRequest, Query};
 pub use response::ApiResponse;
 pub use server::{Running, Simulator, StartError};

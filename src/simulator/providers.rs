@@ -6,11 +6,17 @@ use super::alauda::Alauda;
 use super::cloudfoundry::CloudFoundry;
 use super::digitalocean::DigitalOcean;
 use super::provider::SimulatedProvider;
+use super::railway::Railway;
 use super::settings::Settings;
 
 /// Every provider whose cloud can be simulated, in the order in which commands list them.
 pub fn providers() -> Vec<Arc<dyn SimulatedProvider>> {
-    vec![Arc::new(Alauda::default()), Arc::new(CloudFoundry::default()), Arc::new(DigitalOcean::default())]
+    vec![
+        Arc::new(Alauda::default()),
+        Arc::new(CloudFoundry::default()),
+        Arc::new(DigitalOcean::default()),
+        Arc::new(Railway::default()),
+    ]
 }
 
 impl Default for Settings {

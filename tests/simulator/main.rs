@@ -10,6 +10,7 @@ mod cloudfoundry;
 mod drift;
 mod faults;
 mod official;
+mod railway;
 mod running;
 
 use std::sync::Once;

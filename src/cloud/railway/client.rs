@@ -1,0 +1,207 @@
+//! The client of one account: keeps its session and the instances of its last cycle, and sends the requests of its cycles.
+//!
+//! The first page of projects, or what a project token says of itself, judges the token. All other requests share one queue.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures::future::BoxFuture;
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::answer::{self, Answer};
+use super::cycle::Cycle;
+use super::environment::KeptInstances;
+use super::facts::ListedService;
+use super::http_traffic::{self, Steps};
+use super::page::Page;
+use super::queries::{self, Selection};
+use super::requests::{CycleRequest, CycleResponse, ServicesRequest};
+use super::target::{Settings, TokenKind};
+use super::usage;
+use super::wire::{self, Project};
+use crate::cloud::error::AnswerProblem;
+use crate::cloud::http::{AccountClient, ApiRequest, RequestBody};
+use crate::cloud::kit::path::below;
+use crate::cloud::kit::{Inventory, InventoryBudget, Session, queue, session};
+use crate::cloud::{Cloud, CloudError, Collection, ServiceFilter};
+
+/// The path of all requests.
+const PATH: &str = "graphql/v2";
+
+/// The header of a token of one environment.
+const PROJECT_ACCESS_TOKEN: HeaderName = HeaderName::from_static("project-access-token");
+
+/// The most bytes of a page of projects or environments.
+const MAX_PROJECTS_BYTES: usize = 8 << 20;
+/// The most bytes of a page of services, and of what was measured of the instances of an environment.
+const MAX_ENVIRONMENT_BYTES: usize = 16 << 20;
+/// The most bytes of the HTTP traffic of ten services.
+const MAX_HTTP_BYTES: usize = 4 << 20;
+
+/// One account at Railway. Other settings or another token need another value.
+pub struct Railway {
+    settings: Settings,
+    kind: TokenKind,
+    token: SecretString,
+    /// Its token is the header of every request.
+    session: Session<HeaderValue>,
+    client: AccountClient,
+    /// Replaced when a cycle ends; a cancelled one leaves it as it was.
+    instances: Mutex<Arc<KeptInstances>>,
+}
+
+impl Railway {
+    /// An account that sends its requests through this client. Sends nothing yet.
+    pub fn new(settings: Settings, kind: TokenKind, token: SecretString, client: AccountClient) -> Self {
+        let session = Session::new(Arc::clone(client.state()));
+        Self { settings, kind, token, session, client, instances: Mutex::default() }
+    }
+
+    async fn run_cycle(&self, filter: &ServiceFilter) -> Result<Collection, CloudError> {
+        let Self { settings, kind, token, session, client, instances } = self;
+        client.policy().check_endpoint(&settings.endpoint)?;
+
+        // A given token needs no login; one that is refused is not tried again for a while.
+        let log_in = async || Ok(header(*kind, token)?);
+        let first_page = |token| {
+            let requests = Requests { client, settings, filter, kind: *kind, token };
+            async move { requests.first_page().await }
+        };
+        let (token, page) = session.start(client.meter(), log_in, first_page).await?;
+
+        let max_in_flight = client.limits().max_concurrent;
+        let requests = Requests { client, settings, filter, kind: *kind, token };
+        let before = Arc::clone(&instances.lock().unwrap_or_else(PoisonError::into_inner));
+        let inventory = Inventory::charged(client.charge());
+        let mut cycle = Cycle::new(settings, *kind, before, page, inventory, max_in_flight);
+        let ended_by = queue::run(&mut cycle, max_in_flight, |request| requests.send(request)).await;
+        let (collection, after) = cycle.finish(ended_by)?;
+        *instances.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(after);
+        Ok(collection)
+    }
+}
+
+impl Cloud for Railway {
+    fn collect<'a>(&'a self, filter: &'a ServiceFilter) -> BoxFuture<'a, Result<Collection, CloudError>> {
+        Box::pin(self.run_cycle(filter))
+    }
+}
+
+/// The value of the header that carries the token, marked sensitive.
+fn header(kind: TokenKind, token: &SecretString) -> Result<HeaderValue, AnswerProblem> {
+    let token = token.expose_secret();
+    match kind {
+        TokenKind::Account => session::authorization("Bearer", token),
+        TokenKind::Project => {
+            let mut header = HeaderValue::from_str(token).map_err(|_| AnswerProblem::Shape)?;
+            header.set_sensitive(true);
+            Ok(header)
+        }
+    }
+}
+
+/// The requests that carry one token.
+struct Requests<'a> {
+    client: &'a AccountClient,
+    settings: &'a Settings,
+    filter: &'a ServiceFilter,
+    kind: TokenKind,
+    token: HeaderValue,
+}
+
+impl Requests<'_> {
+    async fn send(&self, request: CycleRequest) -> CycleResponse {
+        match request {
+            CycleRequest::Projects(after) => {
+                let workspace = self.settings.workspace.as_deref();
+                CycleResponse::Projects(self.projects(workspace, Some(&after)).await)
+            }
+            CycleRequest::Environments(place, project, after) => {
+                let query = queries::environments(&project, self.selection(Some(&after)));
+                let answer = self.post("projects", query, MAX_PROJECTS_BYTES, wire::environments).await;
+                CycleResponse::Environments(place, answer)
+            }
+            CycleRequest::Services(place, request, budget) => {
+                CycleResponse::Services(place, self.services(&request, budget).await)
+            }
+            CycleRequest::Usage(place, environment) => {
+                let start = now().saturating_sub(self.settings.metrics_max_age);
+                let read = |data: &str| usage::newest(data, start.as_secs_f64().floor());
+                let query = queries::metrics(&environment, start);
+                CycleResponse::Usage(place, self.post("metrics", query, MAX_ENVIRONMENT_BYTES, read).await)
+            }
+            CycleRequest::Http(place, environment, places, services) => {
+                let asked = now();
+                let start = asked.saturating_sub(self.settings.metrics_max_age);
+                let steps = Steps { oldest: start.as_secs_f64().floor(), asked: asked.as_secs_f64() };
+                let read = |data: &str| http_traffic::samples(data, services.len(), steps);
+                let query = queries::http(&environment, &services, start, asked);
+                CycleResponse::Http(place, places, self.post("http", query, MAX_HTTP_BYTES, read).await)
+            }
+        }
+    }
+
+    /// The request that judges the token. `NotVisible` where the token is accepted and the workspace of the settings is not:
+    /// the API refuses both with the same words, so one more request without the workspace tells them apart.
+    async fn first_page(&self) -> Result<Answer<Page<Project>>, CloudError> {
+        if self.kind == TokenKind::Project {
+            let query = queries::project_token();
+            return self.post("projects", query, MAX_PROJECTS_BYTES, wire::project_token).await;
+        }
+        let workspace = self.settings.workspace.as_deref();
+        match (self.projects(workspace, None).await, workspace) {
+            (Err(CloudError::Status(404)), Some(_)) => Err(CloudError::NotVisible("workspace")),
+            (Err(CloudError::Status(401)), Some(_)) => {
+                self.projects(None, None).await?;
+                Err(CloudError::NotVisible("workspace"))
+            }
+            (answer, _) => answer,
+        }
+    }
+
+    async fn projects(
+        &self,
+        workspace: Option<&str>,
+        after: Option<&str>,
+    ) -> Result<Answer<Page<Project>>, CloudError> {
+        let query = queries::projects(workspace, self.selection(after));
+        self.post("projects", query, MAX_PROJECTS_BYTES, wire::projects).await
+    }
+
+    fn selection<'a>(&self, after: Option<&'a str>) -> Selection<'a> {
+        Selection { after, preview_environments: self.settings.preview_environments }
+    }
+
+    async fn services(
+        &self,
+        request: &ServicesRequest,
+        budget: InventoryBudget,
+    ) -> Result<Answer<Page<ListedService>>, CloudError> {
+        let ServicesRequest { environment, project, application, after } = request;
+        let read = |data: &str| wire::services(data, application, self.filter, budget);
+        let query = queries::environment(environment, project, after.as_deref());
+        self.post("environment", query, MAX_ENVIRONMENT_BYTES, read).await
+    }
+
+    async fn post<T>(
+        &self,
+        operation: &'static str,
+        query: RequestBody,
+        max_bytes: usize,
+        read: impl Fn(&str) -> Result<T, AnswerProblem>,
+    ) -> Result<Answer<T>, CloudError> {
+        let url = below(&self.settings.endpoint, PATH);
+        let mut request = ApiRequest::new(operation, url, max_bytes).with_body(query);
+        let name = match self.kind {
+            TokenKind::Account => AUTHORIZATION,
+            TokenKind::Project => PROJECT_ACCESS_TOKEN,
+        };
+        request.headers.insert(name, self.token.clone());
+        self.client.fetch(&request, |body: &[u8]| answer::read(body, &read)).await
+    }
+}
+
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
