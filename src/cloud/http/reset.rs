@@ -14,13 +14,30 @@ const EPOCH_FROM: f64 = 1e9;
 /// Headers with the seconds until the limit is lifted, or the second at which it is.
 const RESETS: [&str; 3] = ["ratelimit-reset", "x-ratelimit-reset", "x-rate-limit-reset"];
 
-/// Headers with the number of requests that a window allows.
-const LIMITS: [&str; 3] = ["x-ratelimit-limit", "ratelimit-limit", "x-rate-limit-limit"];
+/// Headers with the number of requests that a window allows, and with how many of them are left.
+const LIMITS: [(&str, &str); 3] = [
+    ("x-ratelimit-limit", "x-ratelimit-remaining"),
+    ("ratelimit-limit", "ratelimit-remaining"),
+    ("x-rate-limit-limit", "x-rate-limit-remaining"),
+];
 
-/// How many requests a window allows, where an answer's headers say so.
-pub(super) fn limit(headers: &HeaderMap) -> Option<u32> {
-    let number = |name: &&str| headers.get(*name)?.to_str().ok()?.trim().parse().ok();
-    LIMITS.iter().find_map(number).filter(|limit| *limit > 0)
+/// What an answer's headers say of a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NamedLimit {
+    /// How many requests a window allows.
+    pub(super) requests: u32,
+    /// How many of them are left; 0 where the answer does not say it.
+    pub(super) remaining: u32,
+}
+
+/// The limit that an answer's headers name.
+pub(super) fn limit(headers: &HeaderMap) -> Option<NamedLimit> {
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u32>().ok();
+    let named = |(limit, remaining): &(&str, &str)| {
+        let requests = number(limit).filter(|limit| *limit > 0)?;
+        Some(NamedLimit { requests, remaining: number(remaining).unwrap_or(0).min(requests) })
+    };
+    LIMITS.iter().find_map(named)
 }
 
 /// The wait that an answer with these headers requests, where it has a header that we know.
@@ -97,17 +114,31 @@ mod tests {
     #[test]
     fn the_limit_of_a_window_is_read_where_it_is_a_positive_whole_number() {
         let limit = |name, value: &str| {
-            limit(&HeaderMap::from_iter([(
-                HeaderName::from_static(name),
-                HeaderValue::from_str(value).unwrap(),
-            )]))
+            let headers = [(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())];
+            limit(&HeaderMap::from_iter(headers)).map(|limit| limit.requests)
         };
         assert_eq!(limit("x-ratelimit-limit", "20000"), Some(20_000));
         assert_eq!(limit("ratelimit-limit", " 400 "), Some(400));
+        assert_eq!(limit("x-rate-limit-limit", "7"), Some(7));
         for nonsense in ["0", "-1", "many", "1e3", "99999999999"] {
             assert_eq!(limit("ratelimit-limit", nonsense), None, "{nonsense}");
         }
         assert_eq!(limit("retry-after", "7"), None);
+    }
+
+    #[test]
+    fn what_is_left_of_a_limit_is_read_beside_it_and_nothing_where_it_is_not_said() {
+        for (name, value, remaining) in [
+            ("x-ratelimit-remaining", "1800", 1_800),
+            ("x-ratelimit-remaining", "3000", 2_000),
+            ("x-ratelimit-remaining", "soon", 0),
+            ("ratelimit-remaining", "1800", 0),
+        ] {
+            let headers = [("x-ratelimit-limit", "2000"), (name, value)]
+                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()));
+            let named = limit(&HeaderMap::from_iter(headers));
+            assert_eq!(named, Some(NamedLimit { requests: 2_000, remaining }), "{name}: {value}");
+        }
     }
 
     #[test]

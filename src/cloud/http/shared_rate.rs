@@ -14,6 +14,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 use url::Url;
 
+use super::reset::NamedLimit;
 use crate::cloud::CloudError;
 
 /// The part of a limit that may be spent at once.
@@ -186,8 +187,8 @@ impl RateShare {
         self.0.rate.state().silence(Instant::now()).is_some()
     }
 
-    /// Takes the limit that an answer's headers name.
-    pub(super) fn learn(&self, requests: u32) {
+    /// Takes the limit that an answer's headers name, of which so many requests are left.
+    pub(super) fn learn(&self, NamedLimit { requests, remaining }: NamedLimit) {
         let Some(window) = self.0.rate.header_window else { return };
         let limit = RateLimit { requests, window };
         let mut state = self.0.rate.state();
@@ -197,8 +198,12 @@ impl RateShare {
                 bucket.tokens = bucket.tokens.min(limit.burst());
                 bucket.limit = limit;
             }
-            // What was spent before is not known, so there is no burst.
-            None => state.buckets.push(Bucket { limit, tokens: 0.0, filled_at: Instant::now() }),
+            // There is a burst if enough is left for it and for all that is spent evenly, whoever spent the rest.
+            None => {
+                let evenly = limit.steady() * window.as_secs_f64();
+                let tokens = (f64::from(remaining) - evenly).clamp(0.0, limit.burst());
+                state.buckets.push(Bucket { limit, tokens, filled_at: Instant::now() });
+            }
         }
     }
 }
@@ -375,15 +380,30 @@ mod tests {
         let rates = SharedRates::default();
         let share = rates.share(&published(&[RateLimit::per_hour(1_000)], Some(HOUR)));
         assert!(share.demand(85.0, Duration::from_secs(360)).unwrap() < 1.001);
-        share.learn(10_000);
+        share.learn(NamedLimit { requests: 10_000, remaining: 0 });
         assert!(share.demand(85.0, Duration::from_secs(360)).unwrap() < 0.101);
 
         let unknown = PublishedLimits { group: RateGroup(7), ..published(&[], Some(HOUR)) };
         let share = rates.share(&unknown);
         assert_eq!(share.demand(1e9, HOUR), None, "no limit is known yet");
         share.admit(PATIENCE).await.unwrap();
-        share.learn(2_000);
+        share.learn(NamedLimit { requests: 2_000, remaining: 0 });
         assert!(share.demand(1_700.0, HOUR).unwrap() > 0.999);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_that_is_learned_has_a_burst_only_if_nearly_all_of_it_is_left() {
+        for (remaining, burst) in [(2_000, 100), (1_800, 100), (1_750, 50), (1_700, 0), (0, 0)] {
+            let share = SharedRates::default().share(&published(&[], Some(HOUR)));
+            share.learn(NamedLimit { requests: 2_000, remaining });
+            let start = Instant::now();
+            for _ in 0..burst {
+                share.admit(PATIENCE).await.unwrap();
+            }
+            assert_eq!(start.elapsed(), Duration::ZERO, "{remaining}");
+            share.admit(PATIENCE).await.unwrap();
+            assert!(start.elapsed() > Duration::from_secs(1), "{remaining}: one more than {burst}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
