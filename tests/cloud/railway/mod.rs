@@ -1,6 +1,7 @@
 //! Railway's client against its simulated cloud over real HTTP.
 
 mod budget;
+mod churn;
 mod cost;
 mod errors;
 mod http;
