@@ -12,6 +12,7 @@ pub mod filter;
 pub mod http;
 pub mod kit;
 pub mod model;
+pub mod northflank;
 pub mod provider;
 pub mod providers;
 pub mod railway;

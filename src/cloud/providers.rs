@@ -3,6 +3,7 @@
 use super::alauda::AlaudaProvider;
 use super::cloudfoundry::CloudFoundryProvider;
 use super::digitalocean::DigitalOceanProvider;
+use super::northflank::NorthflankProvider;
 use super::provider::Provider;
 use super::railway::RailwayProvider;
 
@@ -12,8 +13,13 @@ pub struct Providers(&'static [&'static dyn Provider]);
 
 impl Providers {
     /// All providers of this program.
-    pub const ALL: Self =
-        Self(&[&AlaudaProvider, &CloudFoundryProvider, &DigitalOceanProvider, &RailwayProvider]);
+    pub const ALL: Self = Self(&[
+        &AlaudaProvider,
+        &CloudFoundryProvider,
+        &DigitalOceanProvider,
+        &RailwayProvider,
+        &NorthflankProvider,
+    ]);
 
     /// A list of these providers.
     pub const fn new(providers: &'static [&'static dyn Provider]) -> Self {

@@ -30,6 +30,7 @@ mod digitalocean;
 mod duration;
 mod faults;
 mod handler;
+mod northflank;
 mod numbers;
 mod operation;
 mod provider;
@@ -52,6 +53,9 @@ pub use cloudfoundry::CloudFoundry;
 pub use counts::Counts;
 pub use digitalocean::{DigitalOcean, NoData, RestartCount};
 pub use faults::{ContentFaults, Fault, FaultError, FaultKind, RetryAfter, Revocation, Scope};
+pub use northflank::{
+    CpuPercentOf, CpuUnit, HttpSeries, Kilo, Megabyte, MemoryUnit, NoValues, Northflank, Permission, Reset,
+};
 pub use operation::{Operation, Role};
 pub use provider::{Demo, SimulatedCloud, SimulatedProvider, Target};
 pub use providers::providers;

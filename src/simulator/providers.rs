@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::alauda::Alauda;
 use super::cloudfoundry::CloudFoundry;
 use super::digitalocean::DigitalOcean;
+use super::northflank::Northflank;
 use super::provider::SimulatedProvider;
 use super::railway::Railway;
 use super::settings::Settings;
@@ -16,6 +17,7 @@ pub fn providers() -> Vec<Arc<dyn SimulatedProvider>> {
         Arc::new(CloudFoundry::default()),
         Arc::new(DigitalOcean::default()),
         Arc::new(Railway::default()),
+        Arc::new(Northflank::default()),
     ]
 }
 

@@ -14,6 +14,7 @@ mod http_support;
 mod inventory;
 mod limits;
 mod logs;
+mod northflank;
 mod railway;
 mod rate;
 mod session;

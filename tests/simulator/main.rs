@@ -9,6 +9,7 @@ mod api;
 mod cloudfoundry;
 mod drift;
 mod faults;
+mod northflank;
 mod official;
 mod railway;
 mod running;

@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 use super::target::Kind;
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::body::{json_text, parse};
-use crate::cloud::kit::list::for_each;
-use crate::cloud::kit::loose::Scalar;
+use crate::cloud::kit::list::{each, for_each};
+use crate::cloud::kit::loose::{Scalar, part};
 use crate::cloud::model::Limits;
 
 /// The size of a component that names none: the API's documented default.
@@ -318,22 +318,6 @@ pub(super) fn sizes(body: &[u8]) -> Result<Sizes, AnswerProblem> {
         }
     })?;
     Ok(sizes)
-}
-
-/// Calls `take` with each entry of a list. One that is missing has none.
-fn each<'a, T: Deserialize<'a>>(
-    list: Option<&'a RawValue>,
-    mut take: impl FnMut(T),
-) -> Result<(), AnswerProblem> {
-    for_each(list.map_or("[]", RawValue::get), |entry| {
-        take(entry);
-        true
-    })
-}
-
-/// An object that may be missing or of another shape, which costs nothing but itself.
-fn part<'a, T: Deserialize<'a> + Default>(json: Option<&'a RawValue>) -> T {
-    json.and_then(|json| serde_json::from_str(json.get()).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::body::json_problem;
@@ -16,6 +17,17 @@ pub fn for_each<'a, T: Deserialize<'a>>(
     let mut deserializer = serde_json::Deserializer::from_str(json);
     let read = ForEach { take, entry: PhantomData }.deserialize(&mut deserializer);
     read.and_then(|()| deserializer.end()).map_err(|error| json_problem(&error))
+}
+
+/// Calls `take` with each entry of a list that may be left out where it is empty.
+pub fn each<'a, T: Deserialize<'a>>(
+    list: Option<&'a RawValue>,
+    mut take: impl FnMut(T),
+) -> Result<(), AnswerProblem> {
+    for_each(list.map_or("[]", RawValue::get), |entry| {
+        take(entry);
+        true
+    })
 }
 
 struct ForEach<T, F> {

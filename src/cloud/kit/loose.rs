@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::cloud::model::LONGEST_TEXT;
 
@@ -53,6 +54,11 @@ impl Scalar<'_> {
         let time: jiff::Timestamp = text.parse().ok()?;
         Some(time.as_duration().as_secs_f64()).filter(|seconds| *seconds > 0.0)
     }
+}
+
+/// An object that may be missing or of another shape, which costs nothing but itself.
+pub fn part<'a, T: Deserialize<'a> + Default>(json: Option<&'a RawValue>) -> T {
+    json.and_then(|json| serde_json::from_str(json.get()).ok()).unwrap_or_default()
 }
 
 /// Whether a text is certainly whole. One that was cut has at least [`LONGEST_TEXT`] bytes.
