@@ -59,7 +59,7 @@ pub(crate) fn render_way(way: Option<&Path>) -> Vec<Value> {
 }
 
 /// The objects of a text of several YAML documents.
-fn objects(manifests: &str) -> Vec<Value> {
+pub(crate) fn objects(manifests: &str) -> Vec<Value> {
     let documents = manifests.split("\n---").map(|document| document.trim_start_matches("---"));
     documents
         .map(|document| {

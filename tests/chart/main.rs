@@ -9,6 +9,7 @@ mod dashboards;
 #[path = "../support/grafana.rs"]
 mod grafana;
 mod manifests;
+mod nulls;
 mod refusals;
 #[path = "../support/servers.rs"]
 mod servers;

@@ -1,3 +1,43 @@
+{{/*
+Values as if lines with nothing behind them, and --set KEY=null, were not there. Helm takes a key away whose value is null,
+its default included: it is put back from files/defaults.yaml, a copy of values.yaml, which templates cannot read. Every
+template starts with this, because each may be rendered alone.
+*/}}
+{{- define "caas-operator.complete" -}}
+{{- $defaults := .Files.Get "files/defaults.yaml" | fromYaml -}}
+{{- include "caas-operator.fill" (dict "values" .Values "defaults" $defaults "path" "") -}}
+{{- include "caas-operator.prune" .Values -}}
+{{- end }}
+
+{{/*
+Fills values, a map, from defaults. What Kubernetes gets as it stands is not filled: `startupProbe: null` is no probe, and
+`resources: {limits: null}` no limits.
+*/}}
+{{- define "caas-operator.fill" -}}
+{{- $asTheyStand := list "podSecurityContext" "securityContext" "resources" "livenessProbe" "readinessProbe" "startupProbe" "strategy.rollingUpdate" "dashboards.labels" -}}
+{{- range $key, $default := .defaults -}}
+{{- $path := printf "%s%s" $.path $key -}}
+{{- if not (has $path $asTheyStand) -}}
+{{- if kindIs "invalid" (index $.values $key) -}}
+{{- $_ := set $.values $key (deepCopy (dict "default" $default)).default -}}
+{{- else if and (kindIs "map" $default) (kindIs "map" (index $.values $key)) -}}
+{{- include "caas-operator.fill" (dict "values" (index $.values $key) "defaults" $default "path" (printf "%s." $path)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* Takes nulls out of a map, at any depth. */}}
+{{- define "caas-operator.prune" -}}
+{{- range $key, $value := . -}}
+{{- if kindIs "invalid" $value -}}
+{{- $_ := unset $ $key -}}
+{{- else if kindIs "map" $value -}}
+{{- include "caas-operator.prune" $value -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
 {{- define "caas-operator.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
