@@ -10,6 +10,9 @@ mod harness;
 #[cfg(test)]
 #[path = "../support/servers.rs"]
 mod servers;
+#[cfg(test)]
+#[path = "../support/ways.rs"]
+mod ways;
 
 #[cfg(test)]
 mod accounts_at_scale;
@@ -17,6 +20,8 @@ mod accounts_at_scale;
 mod admission;
 #[cfg(test)]
 mod api_faults;
+#[cfg(test)]
+mod applied_again;
 #[cfg(test)]
 mod canaries;
 #[cfg(test)]

@@ -38,6 +38,74 @@ Fills values, a map, from defaults. What Kubernetes gets as it stands is not fil
 {{- end -}}
 {{- end }}
 
+{{/*
+The API server writes its defaults into what it stores. Inside a list or a map that it compares as a whole, a default that
+the manifest lacks is a difference for ever: a conflict for another field manager, never in sync for Argo CD and Flux. So
+is a quantity that it writes in another way. These do the same to what people hand over: "pod" to parts of a pod, "rules" to
+those of a NetworkPolicy, "relabelings" to those of a ServiceMonitor.
+*/}}
+{{- define "caas-operator.stored.pod" -}}
+{{- $defaults := dict "fieldRef" (dict "apiVersion" "v1") "resourceFieldRef" (dict "divisor" "0") "serviceAccountToken" (dict "expirationSeconds" 3600) -}}
+{{- if kindIs "map" . -}}
+{{- range $key, $value := . -}}
+{{- if kindIs "map" $value -}}
+{{- if has $key (list "requests" "limits") -}}
+{{- range $resource, $quantity := $value -}}
+{{- $_ := set $value $resource (include "caas-operator.stored.quantity" $quantity) -}}
+{{- end -}}
+{{- end -}}
+{{- range $name, $default := index $defaults $key -}}
+{{- if not (hasKey $value $name) -}}
+{{- $_ := set $value $name $default -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- include "caas-operator.stored.pod" $value -}}
+{{- end -}}
+{{- else if kindIs "slice" . -}}
+{{- range . -}}
+{{- include "caas-operator.stored.pod" . -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* A quantity as the API server writes it: 2 cores as "2", 0.5 as "500m", 1024Mi as "1Gi". */}}
+{{- define "caas-operator.stored.quantity" -}}
+{{- $text := toString . -}}
+{{- if and (kindIs "float64" .) (eq (floor .) (float64 .)) -}}
+{{- $text = printf "%.0f" . -}}
+{{- else if regexMatch `^[0-9]*\.[0-9]+$` $text -}}
+{{- $text = printf "%.0fm" (mulf (float64 $text) 1000.0) -}}
+{{- end -}}
+{{- range list (list "m" "" 1000) (list "Ki" "Mi" 1024) (list "Mi" "Gi" 1024) (list "Gi" "Ti" 1024) -}}
+{{- if regexMatch (printf "^[0-9]+%s$" (index . 0)) $text -}}
+{{- $count := trimSuffix (index . 0) $text | int64 -}}
+{{- if eq (mod $count (index . 2)) 0 -}}
+{{- $text = printf "%d%s" (div $count (index . 2)) (index . 1) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $text -}}
+{{- end }}
+
+{{- define "caas-operator.stored.relabelings" -}}
+{{- range . -}}
+{{- if not (hasKey . "action") -}}
+{{- $_ := set . "action" "replace" -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{- define "caas-operator.stored.rules" -}}
+{{- range . -}}
+{{- range .ports -}}
+{{- if not (hasKey . "protocol") -}}
+{{- $_ := set . "protocol" "TCP" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
 {{- define "caas-operator.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}

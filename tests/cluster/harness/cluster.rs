@@ -140,6 +140,11 @@ impl Cluster {
         crds::install(&self.client().await?, &crds::service_monitors()).await
     }
 
+    /// Installs Prometheus Operator's `PrometheusRule` CRD and waits until it is served.
+    pub(crate) async fn install_prometheus_rules(&self) -> anyhow::Result<()> {
+        crds::install(&self.client().await?, &crds::prometheus_rules()).await
+    }
+
     /// Removes it, and with it all ServiceMonitors; waits until it is gone from discovery.
     pub(crate) async fn remove_service_monitors(&self) -> anyhow::Result<()> {
         crds::remove(&self.client().await?, &crds::service_monitors()).await

@@ -16,6 +16,11 @@ pub(crate) fn service_monitors() -> PathBuf {
     server("prometheus-operator-crds").join("monitoring.coreos.com_servicemonitors.yaml")
 }
 
+/// Prometheus Operator's `PrometheusRule`.
+pub(crate) fn prometheus_rules() -> PathBuf {
+    server("prometheus-operator-crds").join("monitoring.coreos.com_prometheusrules.yaml")
+}
+
 /// The project's own.
 pub(crate) fn ours() -> anyhow::Result<Vec<PathBuf>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");

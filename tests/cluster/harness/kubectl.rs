@@ -65,6 +65,8 @@ async fn run(kubeconfig: &Kubeconfig, args: &[&str], input: &str) -> anyhow::Res
         // Its discovery cache goes with the control plane's folder, and nobody's own settings come in.
         .env_clear()
         .env("HOME", home)
+        // `kubectl diff` runs diff.
+        .env("PATH", "/usr/bin:/bin")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
