@@ -3,7 +3,7 @@
 use crate::chart::{errors, template};
 
 /// What is set, and what the message has to contain.
-const REFUSED: [(&str, &[&str]); 56] = [
+const REFUSED: [(&str, &[&str]); 60] = [
     ("replicaz=2", &["additional properties 'replicaz' not allowed"]),
     ("image.tagg=1", &["at '/image'", "'tagg' not allowed"]),
     ("clouds.allowedEndpoint=x", &["at '/clouds'", "'allowedEndpoint' not allowed"]),
@@ -16,7 +16,14 @@ const REFUSED: [(&str, &[&str]); 56] = [
     ("resources.limit.cpu=1", &["at '/resources'", "'limit' not allowed"]),
     ("livenessProbe.period=1", &["at '/livenessProbe'", "'period' not allowed"]),
     ("networkPolicy.scrapers[0].namespace=x", &["at '/networkPolicy/scrapers/0'", "'namespace' not allowed"]),
-    ("replicas=3", &["at '/replicas'", "want 1"]),
+    ("replicas=2", &["replicas: one pod collects all accounts; each of 2 would collect them all", "Set 1"]),
+    ("replicas=-1", &["at '/replicas'", "want 0"]),
+    (
+        "global.compatibility.openshift.adaptSecurityContext=yes",
+        &["at '/global/compatibility/openshift/adaptSecurityContext'", "'auto', 'force', 'disabled'"],
+    ),
+    ("extraContainers[0].image=a", &["at '/extraContainers/0'", "missing property 'name'"]),
+    ("initContainers[0].image=a", &["at '/initContainers/0'", "missing property 'name'"]),
     ("service.port=80", &["at '/service/port'", "minimum"]),
     ("service.port=8081", &["service.port and health.port: choose two different ports"]),
     ("log.format=yaml", &["at '/log/format'", "'json', 'text'"]),
@@ -24,7 +31,7 @@ const REFUSED: [(&str, &[&str]); 56] = [
     ("log.level=info\\,kube=loud", &["log.level: \"info,kube=loud\" is no level"]),
     ("namespaces[0]=Team_A", &["at '/namespaces/0'", "'Team_A' does not match pattern"]),
     ("namespaces=team-a", &["at '/namespaces'", "want array"]),
-    ("commonLabels.cost=true", &["at '/commonLabels/cost'", "want string"]),
+    ("commonLabels.cost=true", &["at '/commonLabels/cost'", "want null or string"]),
     ("extraEnv[0].value=x", &["at '/extraEnv/0'", "missing property 'name'"]),
     ("image.tag=latest", &["image.tag: name a version, not latest"]),
     ("image.digest=0123", &["image.digest: \"0123\" is no digest; write sha256:"]),

@@ -106,6 +106,19 @@ those of a NetworkPolicy, "relabelings" to those of a ServiceMonitor.
 {{- end -}}
 {{- end }}
 
+{{/*
+A security context without the users and groups that OpenShift chooses itself, where the cluster is one or people say so. Its
+security context constraint restricted-v2 refuses others. Takes a dict: root, context.
+*/}}
+{{- define "caas-operator.securityContext" -}}
+{{- $adapt := .root.Values.global.compatibility.openshift.adaptSecurityContext -}}
+{{- if or (eq $adapt "force") (and (eq $adapt "auto") (.root.Capabilities.APIVersions.Has "security.openshift.io/v1")) -}}
+{{- toYaml (omit .context "runAsUser" "runAsGroup" "fsGroup") -}}
+{{- else -}}
+{{- toYaml .context -}}
+{{- end -}}
+{{- end }}
+
 {{- define "caas-operator.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
@@ -259,6 +272,9 @@ job="{{ include "caas-operator.fullname" . }}",namespace="{{ include "caas-opera
 What the schema cannot say in a sentence: refused here, with one. Rendered with the Deployment, which every release has.
 */}}
 {{- define "caas-operator.validate" -}}
+{{- if gt (int .Values.replicas) 1 }}
+{{- fail (printf "replicas: one pod collects all accounts; each of %d would collect them all, so that clouds get every request and Prometheus every series more than once. Set 1, or 0 to stop the operator. An update starts the new pod before the old one ends" (int .Values.replicas)) }}
+{{- end }}
 {{- if eq .Values.image.tag "latest" }}
 {{- fail "image.tag: name a version, not latest, so that every pod runs the same program; leave it empty for the chart's own version" }}
 {{- end }}
