@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -232,21 +231,5 @@ fn every_value_has_a_comment_in_the_readme() {
         serde_saphyr::from_str(&fs::read_to_string(folder().join("values.yaml")).unwrap()).unwrap();
     for name in values.as_object().unwrap().keys() {
         assert!(readme.contains(&format!("| {name} |")) || readme.contains(&format!("| {name}.")), "{name}");
-    }
-}
-
-#[test]
-fn links_between_pages_resolve() {
-    let mut pages: Vec<_> =
-        ["docs", "docs/runbooks"].iter().flat_map(|folder| crate::chart::files(&project(folder))).collect();
-    pages.push(folder().join("README.md"));
-    for page in pages.iter().filter(|page| page.extension().is_some_and(|extension| extension == "md")) {
-        let text = fs::read_to_string(page).unwrap();
-        for link in text.split("](").skip(1).map(|rest| rest.split([')', '#']).next().unwrap()) {
-            let missing = !link.is_empty()
-                && !link.contains("://")
-                && !page.parent().unwrap_or(Path::new("")).join(link).exists();
-            assert!(!missing, "{} links to {link}", page.display());
-        }
     }
 }
