@@ -8,7 +8,7 @@ use caas_operator::exposition::families::families;
 use serde_json::{Value, json};
 
 use crate::chart::{errors, files, folder, of_kind, project, render, run};
-use crate::grafana::{self, asked, panels, query, targets, variables};
+use crate::grafana::{self, asked, listed, panels, query, targets, variables};
 
 /// Metrics that come from Prometheus itself or from the process.
 const OTHERS: [&str; 7] = [
@@ -31,17 +31,38 @@ fn dashboards() -> Vec<(String, Value)> {
     all
 }
 
-/// Queries of panels, and the series that variables ask for.
-fn queries(dashboard: &Value) -> Vec<String> {
-    let of_panels = targets(dashboard).map(|(_, target)| query(target));
-    let of_variables = variables(dashboard).iter().filter_map(asked).map(|(series, _label)| series);
-    of_panels.chain(of_variables).map(str::to_owned).collect()
+/// The annotations: what is drawn into every panel that shows time.
+fn annotations(dashboard: &Value) -> &[Value] {
+    dashboard["annotations"]["list"].as_array().unwrap()
 }
 
-/// A query with every variable replaced by a word.
+/// Queries of panels and annotations, and the series that variables ask for.
+fn queries(dashboard: &Value) -> Vec<String> {
+    let of_panels = targets(dashboard).map(|(_, target)| query(target));
+    let of_annotations = annotations(dashboard).iter().map(query);
+    let of_variables = variables(dashboard).iter().filter_map(asked).map(|(series, _label)| series);
+    of_panels.chain(of_annotations).chain(of_variables).map(str::to_owned).collect()
+}
+
+/// A query with every variable replaced by the value it opens with, or a word.
 fn filled(query: &str, dashboard: &Value) -> String {
-    let names = variables(dashboard).iter().map(|variable| variable["name"].as_str().unwrap());
-    grafana::filled(query, names.map(|name| (name, "x")))
+    let values = variables(dashboard)
+        .iter()
+        .map(|variable| (variable["name"].as_str().unwrap(), listed(variable).unwrap_or("x")));
+    grafana::filled(query, values)
+}
+
+/// All links of a panel, in its defaults and of its columns, as text.
+fn links(panel: &Value) -> Vec<&str> {
+    let config = &panel["fieldConfig"];
+    let overrides = config["overrides"].as_array().unwrap().iter();
+    let properties = overrides.flat_map(|column| column["properties"].as_array().unwrap());
+    let of_columns = properties.filter(|property| property["id"] == "links").map(|links| &links["value"]);
+    std::iter::once(&config["defaults"]["links"])
+        .chain(of_columns)
+        .flat_map(|links| links.as_array().into_iter().flatten())
+        .map(|link| link["url"].as_str().unwrap())
+        .collect()
 }
 
 /// The names of metrics in a query: words before a brace, or that only metrics are called.
@@ -181,6 +202,87 @@ fn every_metric_of_the_operator_and_of_accounts_is_on_a_dashboard() {
         })
         .collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn no_panel_draws_every_instance() {
+    // A panel of time costs a line for each series, in Prometheus and in the browser.
+    let one_each = ["caas_instance_", "caas_service_"];
+    for (name, dashboard) in dashboards() {
+        let open =
+            dashboard["panels"].as_array().unwrap().iter().filter(|panel| panel["type"] == "timeseries");
+        let mut bounded = 0;
+        for panel in open {
+            for target in panel["targets"].as_array().unwrap() {
+                let query = query(target);
+                let of_each = one_each.iter().any(|prefix| query.contains(prefix));
+                let summed = query.starts_with("sum by (state)");
+                assert!(!of_each || summed || query.starts_with("topk($top, "), "{name}: {query}");
+                bounded += usize::from(query.starts_with("topk($top, "));
+            }
+        }
+        let top = variables(&dashboard).iter().find(|variable| variable["name"] == "top").and_then(listed);
+        assert_eq!(bounded > 0, top.is_some(), "{name}");
+    }
+}
+
+#[test]
+fn every_query_keeps_to_the_clusters_that_are_chosen_and_works_without_any() {
+    for (name, dashboard) in dashboards() {
+        let cluster = variables(&dashboard).iter().find(|variable| variable["name"] == "cluster").unwrap();
+        // Series without the label match too.
+        assert_eq!((cluster["includeAll"].as_bool(), cluster["allValue"].as_str()), (Some(true), Some(".*")));
+        for query in queries(&dashboard) {
+            let selectors = query.matches('{').count();
+            let chosen = query.matches("{cluster=~\"$cluster\"").count();
+            let asks_for_clusters = asked(cluster).is_some_and(|(series, _)| series == query);
+            assert!(asks_for_clusters || selectors == chosen && chosen > 0, "{name}: {query}");
+        }
+    }
+}
+
+#[test]
+fn every_table_of_accounts_or_services_leads_on() {
+    let linked = [("Firing alerts", 2), ("Services with missing instances", 2), ("Accounts", 1)];
+    let within = [("Services", 1), ("Youngest instances", 2)];
+    for (name, dashboard) in dashboards() {
+        let tables: Vec<_> = panels(&dashboard)
+            .filter(|panel| panel["type"] == "table")
+            .map(|panel| (panel["title"].as_str().unwrap(), links(panel).len()))
+            .collect();
+        match name.as_str() {
+            "clouds.json" => assert_eq!(tables, linked),
+            "account.json" => assert_eq!(tables, within),
+            _ => assert_eq!(tables, []),
+        }
+        // The columns that links take values from are there under these names.
+        for panel in panels(&dashboard) {
+            for link in links(panel) {
+                assert!(link.starts_with("/d/caas-account?${datasource:queryparam}&"), "{name}: {link}");
+                let columns =
+                    link.split("${__data.fields.").skip(1).map(|rest| rest.split('}').next().unwrap());
+                let renamed = panel["transformations"].to_string();
+                for column in columns {
+                    assert!(renamed.contains(&format!(":\"{column}\"")), "{name}: {column}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn deploys_and_firing_alerts_are_annotations() {
+    for (name, dashboard) in dashboards() {
+        let all = annotations(&dashboard);
+        let names: Vec<_> = all.iter().map(|it| it["name"].as_str().unwrap()).collect();
+        let expected: &[&str] = match name.as_str() {
+            "account.json" => &["Firing alerts", "New images"],
+            "clouds.json" => &["Firing alerts"],
+            _ => &["Firing alerts", "New versions"],
+        };
+        assert_eq!(names, expected, "{name}");
+        assert!(all.iter().all(|it| it["enable"] == true && it["datasource"]["uid"] == "${datasource}"));
+    }
 }
 
 #[test]

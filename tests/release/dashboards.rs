@@ -6,7 +6,7 @@ use caas_operator::simulator::{Clock, Settings};
 use serde_json::{Value, json};
 
 use crate::control::until;
-use crate::grafana::{self, asked, filled, query, targets};
+use crate::grafana::{self, asked, filled, listed, query, targets};
 use crate::harness::PATIENCE;
 use crate::harness::cloud::{Cloud, user};
 use crate::harness::hosts::Hosts;
@@ -76,14 +76,24 @@ async fn variables(
 ) -> Vec<(String, String)> {
     let mut known: Vec<(String, String)> = Vec::new();
     for variable in grafana::variables(dashboard) {
+        let name = variable["name"].as_str().unwrap();
+        if let Some(value) = listed(variable) {
+            known.push((name.to_owned(), value.to_owned()));
+        }
         let Some((selector, label)) = asked(variable) else { continue };
-        let name = variable["name"].as_str().unwrap().to_owned();
+        let name = name.to_owned();
         let selector = filled(selector, pairs(&known));
         let ours = match name.as_str() {
             "namespace" => Some(namespace),
             "account" => Some("acme"),
             _ => None,
         };
+        let stands_for_all = variable["allValue"].as_str().filter(|_| variable["includeAll"] == true);
+        if let ("cluster", Some(all)) = (name.as_str(), stands_for_all) {
+            // No series here has that label: Grafana offers nothing but all.
+            known.push((name, all.to_owned()));
+            continue;
+        }
         let one = until(PATIENCE, &format!("{label} of {selector}"), async || {
             let path = format!("label/{label}/values");
             let values: Vec<String> = prometheus.get(&path, &[("match[]", &selector)]).await?;
@@ -91,7 +101,6 @@ async fn variables(
             one.cloned().with_context(|| format!("{values:?}"))
         })
         .await;
-        let stands_for_all = variable["allValue"].as_str().filter(|_| variable["includeAll"] == true);
         let value = match (chosen, stands_for_all) {
             (Chosen::All, Some(all)) => all.to_owned(),
             _ => one,

@@ -2,9 +2,11 @@
 
 use serde_json::Value;
 
-/// The panels, without rows.
+/// The panels, those of collapsed rows included, without the rows.
 pub(crate) fn panels(dashboard: &Value) -> impl Iterator<Item = &Value> {
-    dashboard["panels"].as_array().unwrap().iter().filter(|panel| panel["type"] != "row")
+    let inside = dashboard["panels"].as_array().unwrap().iter().filter_map(|row| row["panels"].as_array());
+    let outside = dashboard["panels"].as_array().unwrap().iter();
+    outside.chain(inside.flatten()).filter(|panel| panel["type"] != "row")
 }
 
 /// The targets of the panels, each with its panel's title.
@@ -30,6 +32,11 @@ pub(crate) fn asked(variable: &Value) -> Option<(&str, &str)> {
     let query = variable["query"]["query"].as_str().filter(|_| variable["type"] == "query")?;
     let inside = query.strip_prefix("label_values(").and_then(|rest| rest.strip_suffix(')')).unwrap();
     inside.rsplit_once(", ")
+}
+
+/// The value with which a dashboard opens of a variable that has a list of its own.
+pub(crate) fn listed(variable: &Value) -> Option<&str> {
+    variable["current"]["value"].as_str().filter(|_| variable["type"] == "custom")
 }
 
 /// A query as Grafana sends it, its variables filled in. The minimal step of our rates makes four minutes of it.
