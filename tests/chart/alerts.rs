@@ -151,6 +151,41 @@ fn thresholds_labels_and_selectors_come_from_values() {
 
 #[test]
 #[ignore = "needs the real servers: run make test"]
+fn every_alert_leads_to_its_dashboard_where_grafana_is_known() {
+    let objects =
+        render(&[&ENABLED[..], &["--set=prometheusRule.grafanaUrl=https://grafana.example.com/"]].concat());
+    let uid = |name: &str| {
+        let file = project(&format!("charts/caas-operator/dashboards/{name}.json"));
+        let dashboard: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+        format!("https://grafana.example.com/d/{}", dashboard["uid"].as_str().unwrap())
+    };
+    let account =
+        uid("account") + "?var-namespace={{ $labels.account_namespace }}&var-account={{ $labels.account }}";
+    let service = account.clone() + "&var-service={{ $labels.service_name | urlquery }}";
+    let instance = service.clone() + "&var-instance={{ $labels.instance_name | urlquery }}";
+    for alert in alerts(only(&objects, "PrometheusRule")) {
+        let name = text(alert, "/alert");
+        let expected = match name {
+            "CaasOperatorDown" => uid("operator"),
+            _ if name.starts_with("CaasInstance") => instance.clone(),
+            "CaasServiceInstancesMissing" => service.clone(),
+            _ => account.clone(),
+        };
+        assert_eq!(text(alert, "/annotations/dashboard_url"), expected, "{name}");
+    }
+    let without = render(&ENABLED);
+    assert!(!only(&without, "PrometheusRule").to_string().contains("dashboard_url"));
+}
+
+#[test]
+#[ignore = "needs the real servers: run make test"]
+fn links_to_dashboards_take_names_as_they_are() {
+    let file = project("tests/chart/dashboard_url.yaml");
+    promtool_passes(&["--set=prometheusRule.grafanaUrl=https://grafana.example.com"], &[file]);
+}
+
+#[test]
+#[ignore = "needs the real servers: run make test"]
 fn a_release_for_some_namespaces_alerts_only_on_their_accounts() {
     let objects = render(&[&ENABLED[..], &["--set=namespaces={team-a,team-b}"]].concat());
     let rule = only(&objects, "PrometheusRule");

@@ -3,7 +3,7 @@
 use crate::chart::{errors, template};
 
 /// What is set, and what the message has to contain.
-const REFUSED: [(&str, &[&str]); 60] = [
+const REFUSED: [(&str, &[&str]); 61] = [
     ("replicaz=2", &["additional properties 'replicaz' not allowed"]),
     ("image.tagg=1", &["at '/image'", "'tagg' not allowed"]),
     ("clouds.allowedEndpoint=x", &["at '/clouds'", "'allowedEndpoint' not allowed"]),
@@ -57,6 +57,7 @@ const REFUSED: [(&str, &[&str]); 60] = [
         &["CaasOperatorDown/for'", "does not match pattern"],
     ),
     ("prometheusRule.accountSelector={job=\"caas\"}", &["at '/prometheusRule/accountSelector'"]),
+    ("prometheusRule.grafanaUrl=grafana.example.com", &["at '/prometheusRule/grafanaUrl'"]),
     ("prometheusRule.enabled=true", &["prometheusRule.enabled", "serviceMonitor.enabled=true"]),
     (
         "networkPolicy.enabled=true,clouds.allowedEndpoints[0]=https://caas.example.com:8443/v1/",
