@@ -1,4 +1,4 @@
-//! `caas-operator crd`: prints the CRD, to be installed with `kubectl apply -f -`.
+//! `caas-operator crd`: prints the CRD, to be installed with `kubectl apply --server-side -f -`.
 
 use std::io::{self, Write};
 
@@ -9,7 +9,7 @@ use crate::cloud::Providers;
 
 /// What `--help` shows below the options.
 pub(super) const EXAMPLES: &str = "Examples:
-  caas-operator crd | kubectl apply -f -
+  caas-operator crd | kubectl apply --server-side -f -
   caas-operator crd > caasaccounts.yaml";
 
 /// Why the CRD could not be printed.

@@ -29,14 +29,14 @@ use crate::telemetry::logs::{self, LogFormat};
 const EXAMPLES: &str = "Examples:
   caas-operator demo
   caas-operator check account.yaml
-  caas-operator crd | kubectl apply -f -
+  caas-operator crd | kubectl apply --server-side -f -
 
 More examples: caas-operator COMMAND --help";
 
 #[cfg(not(feature = "simulator"))]
 const EXAMPLES: &str = "Examples:
   caas-operator check account.yaml
-  caas-operator crd | kubectl apply -f -
+  caas-operator crd | kubectl apply --server-side -f -
 
 Each command has more: caas-operator check --help";
 

@@ -78,3 +78,21 @@ fn the_chart_says_what_registries_of_charts_show() {
     assert_eq!(parsed("crdsExamples")[0]["apiVersion"], format!("{group}/{version}"));
     assert!(parsed("changes").as_array().is_some_and(|changes| !changes.is_empty()));
 }
+
+#[test]
+fn everything_is_applied_by_the_server() {
+    // One way throughout: what kubectl applied itself and what the server applied are two owners of one field.
+    let programs =
+        ["src/cli/crd.rs", "src/cli/mod.rs", "charts/caas-operator/templates/NOTES.txt"].map(project);
+    let mut applies = 0;
+    for page in pages().into_iter().chain(programs) {
+        let text = fs::read_to_string(&page).unwrap();
+        for line in text.lines().filter(|line| line.contains("kubectl") && line.contains("apply ")) {
+            if line.contains(" -f ") || line.contains(" -k ") {
+                assert!(line.contains("--server-side"), "{}: {line}", page.display());
+                applies += 1;
+            }
+        }
+    }
+    assert!(applies > 10, "{applies}");
+}

@@ -29,6 +29,8 @@ mod collected;
 #[cfg(test)]
 mod crd;
 #[cfg(test)]
+mod documented;
+#[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod harness_tests;
