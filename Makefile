@@ -30,6 +30,8 @@ lint: ## what CI denies
 	cargo clippy --locked --all-targets -- -D warnings
 	# The operator without its simulated clouds: nothing but the commands that run them may name them.
 	cargo clippy --locked --no-default-features --lib --bins -- -D warnings
+	# Pages, words, manifests and rules.
+	tests/lint/run
 
 format: ## format the code
 	cargo fmt --all
