@@ -160,7 +160,8 @@ async fn failing_accounts_by_the_thousand_delay_no_new_account_of_another() -> a
     .await;
     let waited = begun.elapsed();
     println!("a new account of another namespace is ready after {waited:?}");
-    assert!(waited < Duration::from_secs(20), "{waited:?}");
+    // Some 2 s; 12 s where all namespaces are read in one queue.
+    assert!(waited < Duration::from_secs(8), "{waited:?}");
     attacked
         .damage_after(Duration::from_secs(30))
         .await?
@@ -172,10 +173,10 @@ async fn failing_accounts_by_the_thousand_delay_no_new_account_of_another() -> a
 #[ignore = "needs the real servers: run make attacks"]
 async fn invented_credentials_at_anothers_cloud_account_name_nobody() -> anyhow::Result<()> {
     let cluster = Cluster::start().await?;
+    let attacked = cluster.operator().await?;
+    // After the cloud has accepted the bystander's credentials: before that, there is nothing to learn.
     create_secret(&cluster.tenant, "acme", "invented").await?;
     create(&cluster.tenant, "spy", &cluster.spec(), Value::Null).await?;
-
-    let attacked = cluster.operator().await?;
     until("the login to be rejected", async || {
         let reason = reason(&cluster.tenant, "spy", "CredentialsReady").await?;
         (reason == "LoginRejected").then_some(())
