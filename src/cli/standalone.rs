@@ -65,9 +65,9 @@ const EXAMPLES: &str = "Examples:
   DIGITALOCEAN_TOKEN=... caas-operator standalone --digitalocean
   caas-operator standalone --manifests ./accounts --allow-cidr 10.20.0.0/16
 
-With a single account, /metrics serves the program's own metrics and those of the account; with
---alauda-endpoint under modern and legacy names. An endpoint that is given so is always allowed, even with
-a private address or plain HTTP.";
+With a single account, /metrics serves the program's own metrics and those of the account; those of
+an account of --alauda-endpoint have modern and legacy names. An endpoint that is given so is
+always allowed, even with a private address or plain HTTP.";
 
 /// Why the program does not run.
 #[derive(Debug, Error)]
