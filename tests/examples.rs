@@ -9,7 +9,7 @@ use caas_operator::standalone::{folder, manifests};
 #[test]
 fn every_example_makes_accounts_without_a_complaint() {
     let admission = Admission::new(Providers::ALL);
-    for (path, accounts) in [("examples", 6), ("examples/several-accounts", 2)] {
+    for (path, accounts) in [("examples", 7), ("examples/several-accounts", 2)] {
         let texts = folder::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
         assert!(!texts.is_empty());
         let parse = |(name, text): (&String, &Result<String, String>)| {

@@ -16,6 +16,7 @@ pub mod northflank;
 pub mod provider;
 pub mod providers;
 pub mod railway;
+pub mod render;
 pub mod secret;
 pub mod variables;
 

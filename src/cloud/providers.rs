@@ -6,6 +6,7 @@ use super::digitalocean::DigitalOceanProvider;
 use super::northflank::NorthflankProvider;
 use super::provider::Provider;
 use super::railway::RailwayProvider;
+use super::render::RenderProvider;
 
 /// A list of providers. Everything that depends on the list takes it as an argument, so that a test can pass another.
 #[derive(Clone, Copy)]
@@ -19,6 +20,7 @@ impl Providers {
         &DigitalOceanProvider,
         &RailwayProvider,
         &NorthflankProvider,
+        &RenderProvider,
     ]);
 
     /// A list of these providers.

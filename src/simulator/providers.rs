@@ -8,6 +8,7 @@ use super::digitalocean::DigitalOcean;
 use super::northflank::Northflank;
 use super::provider::SimulatedProvider;
 use super::railway::Railway;
+use super::render::Render;
 use super::settings::Settings;
 
 /// Every provider whose cloud can be simulated, in the order in which commands list them.
@@ -18,6 +19,7 @@ pub fn providers() -> Vec<Arc<dyn SimulatedProvider>> {
         Arc::new(DigitalOcean::default()),
         Arc::new(Railway::default()),
         Arc::new(Northflank::default()),
+        Arc::new(Render::default()),
     ]
 }
 

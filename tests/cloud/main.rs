@@ -17,6 +17,7 @@ mod logs;
 mod northflank;
 mod railway;
 mod rate;
+mod render;
 mod session;
 mod shares;
 mod support;

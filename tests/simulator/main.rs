@@ -12,6 +12,7 @@ mod faults;
 mod northflank;
 mod official;
 mod railway;
+mod render;
 mod running;
 
 use std::sync::Once;

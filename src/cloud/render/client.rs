@@ -1,0 +1,227 @@
+//! The client of one account: keeps its session and what cycles hand on, and sends the requests of its cycles.
+//!
+//! The first page of services judges the key. Pages follow one another, since each names the next; what the metrics cost
+//! depends on how many services there are, so they are asked for once all are listed.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use futures::future::BoxFuture;
+use http::header::{AUTHORIZATION, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
+use url::Url;
+
+use super::cycle::{Cycle, CycleRequest, CycleResponse};
+use super::instances::InstanceList;
+use super::kept::Kept;
+use super::listing::Listing;
+use super::names::{NameList, Names};
+use super::target::Settings;
+use super::wire::{self, Entity, ListedService, Page};
+use super::{series, urls};
+use crate::cloud::error::AnswerProblem;
+use crate::cloud::http::{AccountClient, ApiRequest};
+use crate::cloud::kit::{Inventory, Pages, Session, queue, session};
+use crate::cloud::{Cloud, CloudError, Collection, ServiceFilter};
+
+/// The most bytes of a page of services.
+const MAX_PAGE_BYTES: usize = 8 << 20;
+/// The most bytes of a page of projects, environments or workspaces.
+const MAX_NAMES_BYTES: usize = 4 << 20;
+/// The most bytes of a metric of a batch of services.
+const MAX_METRIC_BYTES: usize = 16 << 20;
+/// The most bytes of a service's instances.
+const MAX_LIST_BYTES: usize = 4 << 20;
+/// More workspaces, projects or environments are not read.
+const MOST_NAMES: usize = 10_000;
+
+/// What requests need that a key may lack.
+const READ_SERVICES: &str = "access to the workspace's services";
+const READ_PROJECTS: &str = "access to the workspace's projects and environments";
+const READ_METRICS: &str = "access to the workspace's metrics";
+
+/// One account at Render. Other settings or another key need another value.
+pub struct Render {
+    settings: Settings,
+    key: SecretString,
+    /// Its token is the `Authorization` header of every request.
+    session: Session<HeaderValue>,
+    client: AccountClient,
+    /// Replaced when a cycle ends; a cancelled one leaves both as they were.
+    kept: Mutex<Arc<Kept>>,
+    names: Mutex<Arc<Names>>,
+}
+
+/// The services of a cycle.
+struct Listed<'a> {
+    listing: Listing<'a>,
+    /// Why names could not be read, or that some of what the settings name does not exist.
+    names_problem: Option<CloudError>,
+    /// Why nothing more can be requested.
+    ended_by: Option<CloudError>,
+}
+
+impl Render {
+    /// An account that sends its requests through this client. Sends nothing yet.
+    pub fn new(settings: Settings, key: SecretString, client: AccountClient) -> Self {
+        let session = Session::new(Arc::clone(client.state()));
+        Self { settings, key, session, client, kept: Mutex::default(), names: Mutex::default() }
+    }
+
+    async fn run_cycle(&self, filter: &ServiceFilter) -> Result<Collection, CloudError> {
+        let Self { settings, key, session, client, kept, .. } = self;
+        client.policy().check_endpoint(&settings.endpoint)?;
+
+        // A given key needs no login; one that is refused is not tried again for a while.
+        let log_in = async || Ok(session::authorization("Bearer", key.expose_secret())?);
+        let first_page = |authorization| {
+            let requests = Requests { client, settings, authorization };
+            async move { requests.services(None).await }
+        };
+        let (authorization, page) = session.start(client.meter(), log_in, first_page).await?;
+        let requests = Requests { client, settings, authorization };
+
+        let Listed { listing, names_problem, ended_by } = self.list(&requests, filter, page).await?;
+        let before = Arc::clone(&kept.lock().unwrap_or_else(PoisonError::into_inner));
+        let max_in_flight = client.limits().max_concurrent;
+        let mut cycle = Cycle::new(settings, before, listing, SystemTime::now(), max_in_flight);
+        let ended_by = match ended_by {
+            Some(error) => Some(error),
+            None => queue::run(&mut cycle, max_in_flight, |request| requests.send(request)).await,
+        };
+        let (mut collection, after) = cycle.finish(ended_by);
+        collection.batch_errors.extend(names_problem);
+        *kept.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(after);
+        Ok(collection)
+    }
+
+    /// Lists all services, with the names of their environments.
+    ///
+    /// The error is that names are needed and none was ever read, or that nothing exists of what the settings name.
+    async fn list<'a>(
+        &'a self,
+        requests: &Requests<'_>,
+        filter: &'a ServiceFilter,
+        first_page: Page<ListedService>,
+    ) -> Result<Listed<'a>, CloudError> {
+        let mut names = Arc::clone(&self.names.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut listing = Listing::new(&self.settings, filter, Inventory::charged(self.client.charge()));
+        let (mut page, mut looked_up, mut unnamed, mut ended_by) = (first_page, false, None, None);
+        loop {
+            let environments = || page.entries.iter().filter_map(|service| service.environment.as_deref());
+            if !looked_up && names.are_due(&self.settings, environments(), Instant::now()) {
+                looked_up = true;
+                match Names::look_up(&self.settings, |list| requests.names(list), environments()).await {
+                    Ok(read) => {
+                        names = Arc::new(read);
+                        *self.names.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&names);
+                    }
+                    // Without names that were read before, nothing could be told apart or chosen.
+                    Err(error) if names.are_unknown() || error.concerns_account() => return Err(error),
+                    Err(error) => unnamed = Some(error),
+                }
+            }
+            let Some(cursor) = listing.add(page, &names, unnamed.as_ref()) else { break };
+            page = match requests.services(Some(&cursor)).await {
+                Ok(page) => page,
+                Err(error) => {
+                    ended_by = error.concerns_account().then(|| error.clone());
+                    listing.cut_short = Some(error);
+                    break;
+                }
+            };
+        }
+        let names_problem = unnamed.or(names.missing.map(CloudError::NotVisible));
+        Ok(Listed { listing, names_problem, ended_by })
+    }
+}
+
+impl Cloud for Render {
+    fn collect<'a>(&'a self, filter: &'a ServiceFilter) -> BoxFuture<'a, Result<Collection, CloudError>> {
+        Box::pin(self.run_cycle(filter))
+    }
+}
+
+/// The requests that carry one key.
+struct Requests<'a> {
+    client: &'a AccountClient,
+    settings: &'a Settings,
+    authorization: HeaderValue,
+}
+
+impl Requests<'_> {
+    async fn send(&self, request: CycleRequest) -> CycleResponse {
+        match request {
+            CycleRequest::Metric(batch, metric, window, url) => {
+                let (oldest, latest) = (window.start, window.complete(metric));
+                let read = |body: &[u8]| series::newest(body, metric, oldest, latest);
+                let answer = self.get("metrics", url, MAX_METRIC_BYTES, READ_METRICS, read).await;
+                if let Ok(answer) = &answer {
+                    self.client.meter().unknown_units(answer.unknown_units);
+                }
+                CycleResponse::Metric(batch, metric, answer)
+            }
+            CycleRequest::Instances(service, url) => {
+                let at = urls::seconds(SystemTime::now()) as f64;
+                let read = |body: &[u8]| Ok(InstanceList { at, created: wire::instances(body)? });
+                let list = self.get("instances", url, MAX_LIST_BYTES, READ_SERVICES, read).await;
+                CycleResponse::Instances(service, list)
+            }
+        }
+    }
+
+    /// A page of services behind this cursor.
+    async fn services(&self, cursor: Option<&str>) -> Result<Page<ListedService>, CloudError> {
+        let url = urls::services(self.settings, cursor);
+        self.get("services", url, MAX_PAGE_BYTES, READ_SERVICES, wire::services).await
+    }
+
+    /// All entries of a list of names.
+    async fn names(&self, list: NameList) -> Result<Vec<Entity>, CloudError> {
+        let (operation, key) = match &list {
+            NameList::Workspaces => ("workspaces", "owner"),
+            NameList::Projects => ("projects", "project"),
+            NameList::Environments(_) => ("environments", "environment"),
+        };
+        let url = |cursor: Option<&str>| match &list {
+            NameList::Workspaces => urls::workspaces(self.settings, cursor),
+            NameList::Projects => urls::projects(self.settings, cursor),
+            NameList::Environments(projects) => urls::environments(self.settings, projects, cursor),
+        };
+        let (mut entities, mut ids) = (Vec::new(), HashSet::new());
+        let (mut pages, mut cursor) = (Pages::starting_at(String::new()), None);
+        loop {
+            let read = |body: &[u8]| wire::entities(body, key);
+            let page =
+                self.get(operation, url(cursor.as_deref()), MAX_NAMES_BYTES, READ_PROJECTS, read).await?;
+            if page.unreadable > 0 {
+                return Err(AnswerProblem::Shape.into());
+            }
+            let known_before = ids.len();
+            entities.extend(page.entries.into_iter().filter(|one| ids.insert(one.id.clone())));
+            if entities.len() > MOST_NAMES {
+                return Err(AnswerProblem::TooLarge.into());
+            }
+            let Some(next) = page.next else { return Ok(entities) };
+            cursor = Some(pages.follow(next, ids.len() == known_before)?);
+        }
+    }
+
+    async fn get<T>(
+        &self,
+        operation: &'static str,
+        url: Url,
+        max_bytes: usize,
+        needs: &'static str,
+        read: impl Fn(&[u8]) -> Result<T, AnswerProblem>,
+    ) -> Result<T, CloudError> {
+        let mut request = ApiRequest::new(operation, url, max_bytes);
+        request.headers.insert(AUTHORIZATION, self.authorization.clone());
+        match self.client.fetch(&request, read).await {
+            Err(CloudError::Status(403)) => Err(CloudError::ScopeMissing(needs)),
+            answered => answered,
+        }
+    }
+}

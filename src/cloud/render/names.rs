@@ -1,0 +1,148 @@
+//! The names of projects and environments, which services refer to by id. Looked up seldom.
+
+use std::collections::{HashMap, HashSet};
+
+use tokio::time::Instant;
+
+use super::cost::SLOW_FACTS_EVERY;
+use super::target::Settings;
+use super::wire::Entity;
+use crate::cloud::CloudError;
+
+/// What is known of environments.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Names {
+    /// When they were looked up.
+    at: Option<Instant>,
+    /// By id. `None` for one that was not found.
+    environments: HashMap<String, Option<Environment>>,
+    /// What the settings name and was not found beside others: a workspace, a project or an environment.
+    pub(super) missing: Option<&'static str>,
+}
+
+/// An environment.
+#[derive(Debug, Clone, PartialEq)]
+struct Environment {
+    name: String,
+    project_id: String,
+    project: String,
+}
+
+/// The lists that a lookup reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum NameList {
+    /// All workspaces.
+    Workspaces,
+    /// The projects of the settings' workspaces, or all.
+    Projects,
+    /// The environments of these projects.
+    Environments(Vec<String>),
+}
+
+/// A request names at most so many projects, or a proxy might refuse its length.
+const MOST_PROJECTS: usize = 50;
+
+impl Names {
+    /// Whether they were never looked up.
+    pub(super) fn are_unknown(&self) -> bool {
+        self.at.is_none()
+    }
+
+    /// Whether they are to be looked up for services in these environments.
+    pub(super) fn are_due<'a>(
+        &self,
+        settings: &Settings,
+        mut environments: impl Iterator<Item = &'a str>,
+        now: Instant,
+    ) -> bool {
+        let is_old = self.at.is_none_or(|at| now.duration_since(at) >= SLOW_FACTS_EVERY);
+        let settings_need_them = settings.names_environments() || !settings.workspaces.is_empty();
+        // What no service and no setting refers to is not asked for.
+        (is_old && settings_need_them) || environments.any(|one| is_old || !self.know(one))
+    }
+
+    /// Looks all of them up by `list`, which requests all pages of a list. Environments that services refer to and that are
+    /// not found are remembered as such.
+    ///
+    /// `NotVisible` where the settings name workspaces, projects or environments and none of them exists.
+    pub(super) async fn look_up<L>(
+        settings: &Settings,
+        list: impl Fn(NameList) -> L,
+        referred: impl Iterator<Item = &str>,
+    ) -> Result<Self, CloudError>
+    where
+        L: Future<Output = Result<Vec<Entity>, CloudError>>,
+    {
+        let mut names = Self { at: Some(Instant::now()), ..Self::default() };
+        if !settings.workspaces.is_empty() {
+            let workspaces = list(NameList::Workspaces).await?;
+            names.expect("workspace", &settings.workspaces, &workspaces)?;
+        }
+        let projects = list(NameList::Projects).await?;
+        names.expect("project", &settings.projects, &projects)?;
+        let ids: Vec<String> = projects.iter().map(|project| project.id.clone()).collect();
+        let by_id: HashMap<&str, &Entity> =
+            projects.iter().map(|project| (project.id.as_str(), project)).collect();
+        let mut environments = Vec::new();
+        for some in ids.chunks(MOST_PROJECTS) {
+            environments.append(&mut list(NameList::Environments(some.to_vec())).await?);
+        }
+        names.expect("environment", &settings.environments, &environments)?;
+        for Entity { id, name, project } in environments {
+            let environment = project.as_deref().and_then(|project| by_id.get(project)).map(|project| {
+                Environment { name, project_id: project.id.clone(), project: project.name.clone() }
+            });
+            names.environments.insert(id, environment);
+        }
+        for id in referred {
+            names.environments.entry(id.to_owned()).or_insert(None);
+        }
+        Ok(names)
+    }
+
+    /// Some of what the settings name may be missing, but not all.
+    fn expect(&mut self, what: &'static str, wanted: &[String], found: &[Entity]) -> Result<(), CloudError> {
+        let found: HashSet<&str> = found.iter().flat_map(|one| [one.id.as_str(), &one.name]).collect();
+        let missing = wanted.iter().filter(|name| !found.contains(name.as_str())).count();
+        if missing == 0 {
+            return Ok(());
+        }
+        if missing == wanted.len() {
+            return Err(CloudError::NotVisible(what));
+        }
+        self.missing = self.missing.or(Some(what));
+        Ok(())
+    }
+
+    /// Whether anything was looked up of this environment.
+    pub(super) fn know(&self, environment: &str) -> bool {
+        self.environments.contains_key(environment)
+    }
+
+    /// The application of services in this environment, `project/environment`: a service's name is unique within it. The id
+    /// of an environment that was not found.
+    pub(super) fn application(&self, environment: &str) -> String {
+        match self.environments.get(environment) {
+            Some(Some(one)) => format!("{}/{}", one.project, one.name),
+            Some(None) | None => environment.to_owned(),
+        }
+    }
+
+    /// Whether services in this environment, or in none, are collected.
+    pub(super) fn are_wanted(&self, settings: &Settings, environment: Option<&str>) -> bool {
+        if !settings.names_environments() {
+            return true;
+        }
+        let Some(id) = environment else { return false };
+        let Some(Some(one)) = self.environments.get(id) else { return false };
+        let named = |wanted: &[String], id: &str, name: &str| {
+            wanted.is_empty() || wanted.iter().any(|wanted| wanted == id || wanted == name)
+        };
+        named(&settings.projects, &one.project_id, &one.project)
+            && named(&settings.environments, id, &one.name)
+    }
+}
+
+#[cfg(test)]
+#[path = "names_tests.rs"]
+mod tests;

@@ -1,0 +1,107 @@
+//! When names are looked up, and what they decide.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use super::*;
+use crate::cloud::render::target::Kind;
+
+fn settings(projects: &[&str], environments: &[&str]) -> Settings {
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    Settings {
+        endpoint: "https://api.render.com/v1/".parse().unwrap(),
+        workspaces: Vec::new(),
+        projects: owned(projects),
+        environments: owned(environments),
+        kinds: vec![Kind::WebService],
+        previews: false,
+        http: true,
+        services_per_request: 30,
+        metrics_max_age: Duration::from_secs(600),
+    }
+}
+
+fn entity(id: &str, name: &str, project: Option<&str>) -> Entity {
+    Entity { id: id.to_owned(), name: name.to_owned(), project: project.map(str::to_owned) }
+}
+
+/// Looks names up at a cloud with two projects, of which one has two environments; also returns what was listed.
+async fn look_up(settings: &Settings, referred: &[&str]) -> (Result<Names, CloudError>, Vec<NameList>) {
+    let listed = RefCell::new(Vec::new());
+    let list = |listing: NameList| {
+        let entities = match &listing {
+            NameList::Workspaces => vec![entity("tea-1", "acme", None)],
+            NameList::Projects => vec![entity("prj-1", "shop", None), entity("prj-2", "wiki", None)],
+            NameList::Environments(_) => vec![
+                entity("evm-1", "production", Some("prj-1")),
+                entity("evm-2", "staging", Some("prj-1")),
+                entity("evm-3", "production", Some("prj-2")),
+            ],
+        };
+        listed.borrow_mut().push(listing);
+        async move { Ok(entities) }
+    };
+    let names = Names::look_up(settings, list, referred.iter().copied()).await;
+    (names, listed.into_inner())
+}
+
+#[tokio::test]
+async fn an_application_is_a_project_and_its_environment() {
+    let (names, listed) = look_up(&settings(&[], &[]), &["evm-1", "evm-9"]).await;
+    let names = names.unwrap();
+    let projects = ["prj-1", "prj-2"].map(str::to_owned).to_vec();
+    assert_eq!(listed, [NameList::Projects, NameList::Environments(projects)]);
+    assert_eq!(names.application("evm-2"), "shop/staging");
+    assert_eq!(names.application("evm-9"), "evm-9", "one that was not found keeps its id");
+    assert!(names.know("evm-9") && !names.know("evm-10"));
+}
+
+#[tokio::test]
+async fn projects_and_environments_are_chosen_by_name_or_id() {
+    for (projects, environments, wanted) in [
+        (&[][..], &[][..], &["evm-1", "evm-2", "evm-3", "none"][..]),
+        (&["shop"], &[], &["evm-1", "evm-2"]),
+        (&["prj-2"], &[], &["evm-3"]),
+        (&[], &["production"], &["evm-1", "evm-3"]),
+        (&["shop"], &["production"], &["evm-1"]),
+        (&[], &["evm-2"], &["evm-2"]),
+    ] {
+        let settings = settings(projects, environments);
+        let names = look_up(&settings, &[]).await.0.unwrap();
+        let all = [Some("evm-1"), Some("evm-2"), Some("evm-3"), None];
+        let chosen: Vec<&str> = all
+            .into_iter()
+            .filter(|one| names.are_wanted(&settings, *one))
+            .map(|one| one.unwrap_or("none"))
+            .collect();
+        assert_eq!(chosen, wanted, "{projects:?} {environments:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_reported() {
+    let missing = |what| Err(CloudError::NotVisible(what));
+    assert_eq!(look_up(&settings(&["none"], &[]), &[]).await.0, missing("project"));
+    assert_eq!(look_up(&settings(&["shop"], &["test"]), &[]).await.0, missing("environment"));
+    let elsewhere = Settings { workspaces: vec!["tea-9".to_owned()], ..settings(&[], &[]) };
+    assert_eq!(look_up(&elsewhere, &[]).await.0, missing("workspace"));
+    let some = look_up(&settings(&["shop", "none"], &[]), &[]).await.0.unwrap();
+    assert_eq!(some.missing, Some("project"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_are_looked_up_every_ten_minutes_and_for_an_environment_that_is_new() {
+    let all = settings(&[], &[]);
+    let nothing = Names::default();
+    let now = Instant::now();
+    assert!(!nothing.are_due(&all, [].into_iter(), now), "no service is in an environment");
+    assert!(nothing.are_due(&settings(&["shop"], &[]), [].into_iter(), now));
+    assert!(nothing.are_due(&all, ["evm-1"].into_iter(), now));
+
+    let names = look_up(&all, &["evm-9"]).await.0.unwrap();
+    let due =
+        |ids: &[&str], seconds| names.are_due(&all, ids.iter().copied(), now + Duration::from_secs(seconds));
+    assert!(!due(&["evm-1", "evm-9"], 599), "also one that was not found");
+    assert!(due(&["evm-1"], 600));
+    assert!(due(&["evm-10"], 1));
+}

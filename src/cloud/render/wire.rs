@@ -1,0 +1,214 @@
+//! Services, projects, environments, workspaces and instances as the API sends them. Pure.
+//!
+//! Reads only what is used; every other field may change its type.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::cost::PER_PAGE;
+use super::target::Kind;
+use crate::cloud::error::AnswerProblem;
+use crate::cloud::http::body::{json_text, parse};
+use crate::cloud::kit::list::for_each;
+use crate::cloud::kit::loose::{Scalar, is_complete};
+
+/// A page of a list.
+#[derive(Debug, PartialEq)]
+pub(super) struct Page<T> {
+    /// Its entries that could be read; a service of a kind that has no instances is none.
+    pub(super) entries: Vec<T>,
+    /// Entries that could not be read. The list is not complete without them.
+    pub(super) unreadable: usize,
+    /// What the next page is asked for with, unless this one is the last: one that is not full.
+    pub(super) next: Option<String>,
+}
+
+/// A service as a page lists it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct ListedService {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) kind: Kind,
+    pub(super) workspace: Option<String>,
+    pub(super) environment: Option<String>,
+    /// The API's word for whether it is suspended.
+    pub(super) suspended: Option<String>,
+    pub(super) plan: Option<String>,
+    pub(super) region: Option<String>,
+    /// How many instances it should have; `None` where that is scaled automatically.
+    pub(super) instances: Option<i64>,
+    pub(super) image: Option<String>,
+    pub(super) image_tag: Option<String>,
+}
+
+/// A workspace, project or environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entity {
+    pub(super) id: String,
+    pub(super) name: String,
+    /// The project of an environment.
+    pub(super) project: Option<String>,
+}
+
+/// An object of a list.
+enum Entry<T> {
+    /// One that matters.
+    Relevant(T),
+    /// A service without instances.
+    Irrelevant,
+}
+
+/// Reads a page of services.
+pub(super) fn services(body: &[u8]) -> Result<Page<ListedService>, AnswerProblem> {
+    page(body, "service", service)
+}
+
+/// Reads a page of workspaces (`owner`), projects (`project`) or environments (`environment`).
+pub(super) fn entities(body: &[u8], key: &str) -> Result<Page<Entity>, AnswerProblem> {
+    page(body, key, |json| entity(json).map(Entry::Relevant))
+}
+
+/// Reads a page: a bare list whose entries have a cursor beside the object of this key. `read` returns `None` for an object
+/// that cannot be read.
+fn page<T>(
+    body: &[u8],
+    key: &str,
+    read: impl Fn(&str) -> Option<Entry<T>>,
+) -> Result<Page<T>, AnswerProblem> {
+    let mut page = Page { entries: Vec::new(), unreadable: 0, next: None };
+    let (mut listed, mut cursor) = (0, None);
+    for_each(json_text(body)?, |entry: &RawValue| {
+        listed += 1;
+        let fields: HashMap<Cow<'_, str>, &RawValue> = serde_json::from_str(entry.get()).unwrap_or_default();
+        let text = |field: &&RawValue| serde_json::from_str::<Scalar<'_>>(field.get()).ok()?.into_text();
+        cursor = fields.get("cursor").and_then(text).filter(|cursor| is_complete(cursor));
+        match fields.get(key).and_then(|object| read(object.get())) {
+            Some(Entry::Relevant(entry)) => page.entries.push(entry),
+            Some(Entry::Irrelevant) => {}
+            None => page.unreadable += 1,
+        }
+        true
+    })?;
+    page.next = cursor.filter(|_| listed >= PER_PAGE);
+    Ok(page)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireService<'a> {
+    #[serde(borrow, default)]
+    id: Scalar<'a>,
+    #[serde(borrow, default)]
+    name: Scalar<'a>,
+    #[serde(borrow, default, rename = "type")]
+    kind: Scalar<'a>,
+    #[serde(borrow, default)]
+    owner_id: Scalar<'a>,
+    #[serde(borrow, default)]
+    environment_id: Scalar<'a>,
+    #[serde(borrow, default)]
+    suspended: Scalar<'a>,
+    #[serde(borrow, default)]
+    image_path: Scalar<'a>,
+    #[serde(borrow)]
+    service_details: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct WireDetails<'a> {
+    #[serde(borrow, default)]
+    plan: Scalar<'a>,
+    #[serde(borrow, default)]
+    region: Scalar<'a>,
+    #[serde(borrow, default)]
+    num_instances: Scalar<'a>,
+    #[serde(borrow)]
+    autoscaling: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize, Default)]
+struct WireAutoscaling {
+    #[serde(default)]
+    enabled: bool,
+}
+
+fn service(json: &str) -> Option<Entry<ListedService>> {
+    let wire: WireService<'_> = serde_json::from_str(json).ok()?;
+    let id = wire.id.into_text().filter(|id| is_complete(id))?;
+    let Some(kind) = Kind::of(&wire.kind.into_text()?) else { return Some(Entry::Irrelevant) };
+    let details: WireDetails<'_> = part(wire.service_details);
+    // Under autoscaling the number says nothing.
+    let is_scaled = part::<WireAutoscaling>(details.autoscaling).enabled;
+    let (image, image_tag) = wire.image_path.into_text().map(split_image).unzip();
+    Some(Entry::Relevant(ListedService {
+        name: wire.name.into_text().unwrap_or_else(|| id.clone()),
+        id,
+        kind,
+        workspace: wire.owner_id.into_text(),
+        environment: wire.environment_id.into_text(),
+        suspended: wire.suspended.into_text(),
+        plan: details.plan.into_text(),
+        region: details.region.into_text(),
+        instances: details.num_instances.count().filter(|_| !is_scaled),
+        image,
+        image_tag: image_tag.flatten(),
+    }))
+}
+
+/// An image's name, and its tag or digest. A colon in front of a slash belongs to the registry's port.
+fn split_image(path: String) -> (String, Option<String>) {
+    let at = path.find('@').or_else(|| path.rfind(':').filter(|colon| !path[*colon..].contains('/')));
+    match at {
+        Some(at) => (path[..at].to_owned(), Some(path[at + 1..].to_owned()).filter(|tag| !tag.is_empty())),
+        None => (path, None),
+    }
+}
+
+fn entity(json: &str) -> Option<Entity> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct WireEntity<'a> {
+        #[serde(borrow, default)]
+        id: Scalar<'a>,
+        #[serde(borrow, default)]
+        name: Scalar<'a>,
+        #[serde(borrow, default)]
+        project_id: Scalar<'a>,
+    }
+    let wire: WireEntity<'_> = serde_json::from_str(json).ok()?;
+    let id = wire.id.into_text().filter(|id| is_complete(id))?;
+    Some(Entity {
+        name: wire.name.into_text().unwrap_or_else(|| id.clone()),
+        id,
+        project: wire.project_id.into_text(),
+    })
+}
+
+/// Reads when the instances of a service were created, in seconds since the epoch, by their ids; all of them are listed,
+/// also those of which that is not said.
+pub(super) fn instances(body: &[u8]) -> Result<HashMap<String, Option<f64>>, AnswerProblem> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct WireInstance<'a> {
+        #[serde(borrow, default)]
+        id: Scalar<'a>,
+        #[serde(borrow, default)]
+        created_at: Scalar<'a>,
+    }
+    let list: Vec<WireInstance<'_>> = parse(json_text(body)?)?;
+    let instance = |wire: WireInstance<'_>| Some((wire.id.into_text()?, wire.created_at.epoch_seconds()));
+    list.into_iter().map(|wire| instance(wire).ok_or(AnswerProblem::Shape)).collect()
+}
+
+/// An object that may be missing or of another shape, which costs nothing but itself.
+fn part<'a, T: Deserialize<'a> + Default>(json: Option<&'a RawValue>) -> T {
+    json.and_then(|json| serde_json::from_str(json.get()).ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+#[path = "wire_tests.rs"]
+mod tests;
