@@ -112,6 +112,8 @@ impl<'a> Cycle<'a> {
             now: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
             inventory_interval: self.settings.inventory_interval,
         };
+        // Projects are listed side by side, so services come in another order each time.
+        self.services.sort_by(|one, other| one.key.cmp(&other.key));
         let inventory = &mut self.listing.inventory;
         let lists: Vec<_> = self.services.iter().map(|service| service.instances(&end, inventory)).collect();
         // It refers to the facts of all services, which change now.

@@ -291,6 +291,25 @@ async fn what_a_cycle_that_ends_early_has_not_read_keeps_its_last_values() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn services_are_in_the_same_order_whichever_project_answers_first() {
+    let (settings, filter) = (settings(), ServiceFilter::default());
+    let projects =
+        || wire::projects(&last_page("projects", &json!([{"id": "shop"}, {"id": "wiki"}]))).unwrap();
+    let collected = |first| {
+        let mut cycle = Cycle::new(&settings, &filter, Arc::default(), projects(), Inventory::new(), 4);
+        for project in [first, 1 - first] {
+            cycle.record(CycleResponse::Services(project, None, Ok(services(&["web", "db"], "1")))).unwrap();
+        }
+        let facts =
+            |service: Service| (service.facts.application.clone().unwrap(), service.facts.name.clone());
+        cycle.finish(None).0.services.into_iter().map(facts).collect::<Vec<_>>()
+    };
+    let expected = [("shop", "db"), ("shop", "web"), ("wiki", "db"), ("wiki", "web")];
+    let expected = expected.map(|(project, name)| (project.to_owned(), name.to_owned()));
+    assert_eq!((collected(0), collected(1)), (expected.to_vec(), expected.to_vec()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_list_that_ends_early_does_not_have_is_still_known_in_the_next_cycle() {
     let (settings, filter) = (settings(), ServiceFilter::default());
     let mut cycle =
