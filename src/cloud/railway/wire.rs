@@ -12,7 +12,7 @@ use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::body::parse;
 use crate::cloud::kit::InventoryBudget;
 use crate::cloud::kit::list::for_each;
-use crate::cloud::kit::loose::Scalar;
+use crate::cloud::kit::loose::{Scalar, part};
 
 /// A project with the first of its environments.
 #[derive(Debug, Clone, PartialEq)]
@@ -234,11 +234,6 @@ fn instances(deployments: &str, add: &mut dyn FnMut(String, &str, Option<f64>)) 
         outcome.is_ok()
     })?;
     outcome
-}
-
-/// An object that may be missing or of another shape, which costs nothing but itself.
-fn part<'a, T: Deserialize<'a> + Default>(json: Option<&'a RawValue>) -> T {
-    json.and_then(|json| serde_json::from_str(json.get()).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::target::Kind;
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::body::{json_text, parse};
 use crate::cloud::kit::list::for_each;
-use crate::cloud::kit::loose::{Scalar, is_complete};
+use crate::cloud::kit::loose::{Scalar, is_complete, part};
 
 /// A page of a list.
 #[derive(Debug, PartialEq)]
@@ -202,11 +202,6 @@ pub(super) fn instances(body: &[u8]) -> Result<HashMap<String, Option<f64>>, Ans
     let list: Vec<WireInstance<'_>> = parse(json_text(body)?)?;
     let instance = |wire: WireInstance<'_>| Some((wire.id.into_text()?, wire.created_at.epoch_seconds()));
     list.into_iter().map(|wire| instance(wire).ok_or(AnswerProblem::Shape)).collect()
-}
-
-/// An object that may be missing or of another shape, which costs nothing but itself.
-fn part<'a, T: Deserialize<'a> + Default>(json: Option<&'a RawValue>) -> T {
-    json.and_then(|json| serde_json::from_str(json.get()).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]
