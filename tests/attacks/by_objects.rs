@@ -139,6 +139,55 @@ async fn accounts_of_28_000_labels_each_are_not_kept() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Certificates of so many bytes in all, at most.
+fn bundle(bytes: usize) -> String {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut bundle = String::new();
+    for number in 0.. {
+        let certificate = rcgen::CertificateParams::new(vec![format!("ca-{number}.example.com")]).unwrap();
+        let pem = certificate.self_signed(&key).unwrap().pem();
+        if bundle.len() + pem.len() > bytes {
+            break;
+        }
+        bundle += &pem;
+    }
+    bundle
+}
+
+// In a cluster, each account reads the Secret for itself; a folder of manifests has it once.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the real servers: run make attacks"]
+async fn a_bundle_that_a_thousand_accounts_name_is_in_memory_once() -> anyhow::Result<()> {
+    let cluster = Cluster::start().await?;
+    let tenant = &cluster.tenant;
+    create_secret(tenant, "acme", "secret").await?;
+    let secret: Secret = serde_json::from_value(json!({
+        "metadata": {"name": "ca"}, "stringData": {"ca.crt": bundle(521_000)},
+    }))?;
+    tenant.api::<Secret>().create(&PostParams::default(), &secret).await?;
+    let mut spec = cluster.spec();
+    // Plain HTTP behind it: each account makes a client with the bundle, and its handshake fails.
+    spec["provider"]["alauda"]["endpoint"] = json!(cluster.cloud.url().replace("http://", "https://"));
+    spec["tls"] = json!({"caBundleSecretRef": {"name": "ca", "key": "ca.crt"}});
+    let objects = stream::iter((0..1_000).map(|n| format!("bundle-{n}")));
+    objects
+        .map(Ok)
+        .try_for_each_concurrent(8, async |name| create(tenant, &name, &spec, Value::Null).await)
+        .await?;
+
+    let attacked = cluster.operator().await?;
+    until("each of them to be tried", async || {
+        let tried = attacked.operator.scrape("/accounts").await.ok()?.1.matches("CloudUnreachable").count();
+        (tried >= 1_000).then_some(())
+    })
+    .await;
+    attacked
+        .damage_after(Duration::from_secs(30))
+        .await?
+        .assert_bounded("1,000 accounts that name one bundle of 521 KB");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the real servers: run make attacks"]
 async fn failing_accounts_by_the_thousand_delay_no_new_account_of_another() -> anyhow::Result<()> {

@@ -1,6 +1,5 @@
-//! Tenants whose manifests cost CPU time, memory, or requests to somewhere else.
+//! Tenants whose manifests cost CPU time, or requests to somewhere else.
 
-use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -35,42 +34,6 @@ async fn globs_that_take_long_to_match_delay_nobody() {
     let damage = target.damage_after(Duration::from_secs(20)).await;
 
     damage.assert_bounded(&format!("four accounts of {count} globs at 1,000 names of 900 characters"));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_bundle_that_a_thousand_accounts_name_is_in_memory_once() {
-    const SIZE: usize = 521_000;
-    let cloud = HostileCloud::start(|_| Answer::None).await;
-    let mut bundle = String::new();
-    let key = rcgen::KeyPair::generate().unwrap();
-    for number in 0.. {
-        let certificate = rcgen::CertificateParams::new(vec![format!("ca-{number}.example.com")]).unwrap();
-        let pem = certificate.self_signed(&key).unwrap().pem();
-        if bundle.len() + pem.len() > SIZE {
-            break;
-        }
-        bundle += &pem;
-    }
-    let mut manifests = secret("tenant");
-    manifests +=
-        "apiVersion: v1\nkind: Secret\nmetadata: {name: ca, namespace: tenant}\nstringData:\n  ca.crt: |\n";
-    for line in bundle.lines() {
-        writeln!(manifests, "    {line}").unwrap();
-    }
-    manifests += "---\n";
-    // Plain HTTP behind it: each account builds a client with the bundle, and its handshake fails.
-    let endpoint = cloud.endpoint().replace("http://", "https://");
-    let more = "  collection: {interval: 30s}\n  tls: {caBundleSecretRef: {name: ca, key: ca.crt}}";
-    for number in 0..scaled(1_000) {
-        manifests += &account("tenant", &format!("bundle-{number}"), &endpoint, more);
-    }
-
-    let target = Target::start(&manifests).await;
-    target.until_reason("tenant", "bundle-0", &["CloudUnreachable", "CloudError"]).await;
-    let damage = target.damage_after(Duration::from_secs(30)).await;
-
-    let accounts = scaled(1_000);
-    damage.assert_bounded(&format!("{accounts} accounts that name one bundle of 521 KB"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
