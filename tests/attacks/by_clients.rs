@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::MissedTickBehavior;
 
-use crate::harness::{Damage, Target, account, scaled};
+use crate::harness::{Target, account, scaled};
 
 /// Opens connections from an address of its own, so many each 10 ms, that send this text and read nothing; keeps the newest
 /// `kept`.
@@ -45,11 +45,9 @@ async fn half_open_connections_to_both_ports_delay_neither_probes_nor_scrapes() 
 
     let damage = target.damage_after(Duration::from_secs(20)).await;
 
+    assert!(attacks.iter().all(|attack| !attack.is_finished()), "an attack ended by itself");
     attacks.iter().for_each(tokio::task::JoinHandle::abort);
     damage.assert_bounded("1,000 half-open connections a second to each port");
-    // A connection that finds the backlog full is tried again after a second.
-    let Damage { slowest_probe, slowest_scrape, .. } = damage;
-    assert!(slowest_probe.max(slowest_scrape) < Duration::from_secs(1), "{damage:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,6 +68,7 @@ async fn readers_that_do_not_read_cost_little_memory_and_delay_neither_probes_no
 
     let damage = target.damage_after(Duration::from_secs(20)).await;
 
+    assert!(!attack.is_finished(), "the attack ended by itself");
     attack.abort();
     damage.assert_bounded(&format!("600 readers of a list of {kilobytes} KB that do not read"));
     // As many whole lists as there are connections would take a multiple.

@@ -12,7 +12,7 @@ use k8s_openapi::api::events::v1::Event;
 use kube::api::{ListParams, PostParams};
 use serde_json::{Value, json};
 
-use crate::harness::{ControlGroup, Damage, MEMORY, Watch, collected_at};
+use crate::harness::{ControlGroup, Damage, MEMORY, Watch, collected_at, is_optimized, scaled};
 use crate::kubernetes::{ControlPlane, Namespace, Operator, OperatorOptions, SOON};
 use crate::process::until;
 
@@ -193,7 +193,7 @@ async fn a_bundle_that_a_thousand_accounts_name_is_in_memory_once() -> anyhow::R
 async fn failing_accounts_by_the_thousand_delay_no_new_account_of_another() -> anyhow::Result<()> {
     let cluster = Cluster::start().await?;
     let (tenant, spec) = (&cluster.tenant, cluster.spec());
-    let objects = stream::iter((0..1_200).map(|n| format!("failing-{n}")));
+    let objects = stream::iter((0..scaled(1_200)).map(|n| format!("failing-{n}")));
     objects
         .map(Ok)
         .try_for_each_concurrent(8, async |name| create(tenant, &name, &spec, Value::Null).await)
@@ -210,7 +210,7 @@ async fn failing_accounts_by_the_thousand_delay_no_new_account_of_another() -> a
     let waited = begun.elapsed();
     println!("a new account of another namespace is ready after {waited:?}");
     // Some 2 s; 12 s where all namespaces are read in one queue.
-    assert!(waited < Duration::from_secs(8), "{waited:?}");
+    assert!(!is_optimized() || waited < Duration::from_secs(8), "{waited:?}");
     attacked
         .damage_after(Duration::from_secs(30))
         .await?

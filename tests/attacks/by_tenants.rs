@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::harness::{Answer, HostileCloud, Target, account, gzip, scaled, secret};
+use crate::process::until;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn globs_that_take_long_to_match_delay_nobody() {
@@ -50,9 +51,23 @@ async fn an_endpoint_that_a_proxy_reads_as_another_one_is_sent_nothing() {
     let accounts = paths.iter().enumerate().map(|(number, path)| {
         account("tenant", &format!("path-{number}"), &format!("{}{path}", cloud.endpoint()), "")
     });
-    let manifests = secret("tenant") + &accounts.collect::<String>();
+    // An account beside them shows that the manifests are read and clouds asked.
+    let control_asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&control_asked);
+    let control = HostileCloud::start(move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
+        Answer::None
+    })
+    .await;
+    let manifests = secret("tenant")
+        + &accounts.collect::<String>()
+        + &account("tenant", "control", &control.endpoint(), "");
 
     let target = Target::start(&manifests).await;
+    until("the control account's cloud to be asked", async || {
+        (control_asked.load(Ordering::SeqCst) > 0).then_some(())
+    })
+    .await;
     let damage = target.damage_after(Duration::from_secs(12)).await;
 
     assert_eq!(asked.load(Ordering::SeqCst), 0, "requests");

@@ -106,7 +106,7 @@ impl Target {
 }
 
 /// Whether another build is attacked, which is taken for an optimized one.
-fn is_optimized() -> bool {
+pub(crate) fn is_optimized() -> bool {
     std::env::var_os(PROGRAM).is_some()
 }
 

@@ -14,8 +14,8 @@ const BOUND: Duration = Duration::from_millis(100);
 const UNOPTIMIZED: Duration = Duration::from_secs(2);
 /// How often probes and scrapes are sent.
 const PERIOD: Duration = Duration::from_millis(250);
-/// A probe or scrape that takes longer counts as so long.
-const LONGEST: Duration = Duration::from_secs(30);
+/// A probe or scrape that takes longer counts as so long. Longer than all bounds.
+const LONGEST: Duration = Duration::from_secs(3);
 
 /// What one attack did to everybody else.
 #[derive(Debug, Clone, Copy, Default)]
@@ -47,43 +47,79 @@ impl Damage {
 /// Probes and scrapes that are timed until it is dropped, on a thread of their own: what the attack itself costs the test
 /// does not count.
 pub(crate) struct Watch {
-    damage: Arc<Mutex<Damage>>,
+    seen: Arc<Mutex<Seen>>,
     _stop: DropGuard,
+}
+
+/// What has been measured, and what still waits.
+struct Seen {
+    damage: Damage,
+    /// When the bystander was last seen collected anew.
+    collected_since: Instant,
+    /// Since when a probe, or else a scrape, has been waiting for its answer.
+    probing: Option<Instant>,
+    scraping: Option<Instant>,
+}
+
+impl Seen {
+    /// The damage with what has not ended yet: a program that hangs ends no probe.
+    fn damage(&self) -> Damage {
+        let waited = |since: Option<Instant>| since.map_or(Duration::ZERO, |since| since.elapsed());
+        let damage = self.damage;
+        Damage {
+            slowest_probe: damage.slowest_probe.max(waited(self.probing)),
+            slowest_scrape: damage.slowest_scrape.max(waited(self.scraping)),
+            longest_gap: damage.longest_gap.max(self.collected_since.elapsed()),
+            ..damage
+        }
+    }
 }
 
 impl Watch {
     /// Times probes of the first URL and scrapes of the bystander's metrics at the second.
     pub(crate) fn start(livez: String, metrics: String) -> Self {
-        let (damage, stop) = (Arc::<Mutex<Damage>>::default(), CancellationToken::new());
-        let (shared, stopped) = (Arc::clone(&damage), stop.clone());
+        let seen = Seen {
+            damage: Damage::default(),
+            collected_since: Instant::now(),
+            probing: None,
+            scraping: None,
+        };
+        let (seen, stop) = (Arc::new(Mutex::new(seen)), CancellationToken::new());
+        let (shared, stopped) = (Arc::clone(&seen), stop.clone());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         std::thread::spawn(move || {
             runtime.block_on(stopped.run_until_cancelled(watch(livez, metrics, shared)))
         });
-        Self { damage, _stop: stop.drop_guard() }
+        Self { seen, _stop: stop.drop_guard() }
     }
 
     /// The damage so far, with this peak of memory.
     pub(crate) fn damage(&self, peak_memory: u64) -> Damage {
-        Damage { peak_memory, ..*self.damage.lock().unwrap() }
+        Damage { peak_memory, ..self.seen.lock().unwrap().damage() }
     }
 }
 
 /// Probes and scrapes for ever.
-async fn watch(livez: String, metrics: String, damage: Arc<Mutex<Damage>>) {
-    let (mut newest, mut since) = (0.0, Instant::now());
+async fn watch(livez: String, metrics: String, seen: Arc<Mutex<Seen>>) {
+    let mut newest = 0.0;
     loop {
+        seen.lock().unwrap().probing = Some(Instant::now());
         let probe = timed(&livez).await.0;
-        let (scrape, body) = timed(&metrics).await;
-        let collected = body.as_deref().and_then(last_collection).unwrap_or(newest);
-        if collected > newest {
-            (newest, since) = (collected, Instant::now());
-        }
         {
-            let mut damage = damage.lock().unwrap();
-            damage.slowest_probe = damage.slowest_probe.max(probe);
-            damage.slowest_scrape = damage.slowest_scrape.max(scrape);
-            damage.longest_gap = damage.longest_gap.max(since.elapsed());
+            let mut seen = seen.lock().unwrap();
+            seen.damage.slowest_probe = seen.damage.slowest_probe.max(probe);
+            (seen.probing, seen.scraping) = (None, Some(Instant::now()));
+        }
+        let (scrape, body) = timed(&metrics).await;
+        {
+            let mut seen = seen.lock().unwrap();
+            seen.scraping = None;
+            seen.damage.slowest_scrape = seen.damage.slowest_scrape.max(scrape);
+            seen.damage.longest_gap = seen.damage().longest_gap;
+            let collected = body.as_deref().and_then(last_collection).unwrap_or(newest);
+            if collected > newest {
+                (newest, seen.collected_since) = (collected, Instant::now());
+            }
         }
         sleep(PERIOD).await;
     }
