@@ -83,6 +83,17 @@ pub struct Collection {
 }
 
 impl Collection {
+    /// How many services and instances there are.
+    pub fn len(&self) -> usize {
+        let instances = |service: &Service| service.instances.as_ref().map_or(0, Vec::len);
+        self.services.iter().map(|service| 1 + instances(service)).sum()
+    }
+
+    /// Whether there is no service.
+    pub fn is_empty(&self) -> bool {
+        self.services.is_empty()
+    }
+
     /// All failures inside a collection that as a whole succeeded, in the order of the inventory.
     pub fn errors(&self) -> impl Iterator<Item = &CloudError> {
         self.cut_short.iter().chain(&self.batch_errors).chain(self.services.iter().flat_map(Service::errors))

@@ -173,7 +173,7 @@ impl Cycles<'_> {
                 let (failures, first) = collection.failures();
                 let health = Health::of_collection(failures, first);
                 let mut merge = || state.values.merge(&collection, Instant::now());
-                if collection.services.len() > AT_ONCE {
+                if collection.len() > AT_ONCE {
                     self.shared.limits.workers.of(&self.account.id.namespace).run(merge).await;
                 } else {
                     merge();

@@ -2,6 +2,7 @@
 //!
 //! Knows clients, time, and what responses keep in memory, but neither sockets nor HTTP.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -120,10 +121,10 @@ impl Table {
 
     /// Evicts a connection, or returns when the first of the protected ones can be evicted.
     fn evict(&mut self, now: Instant, protected: Duration) -> Result<(), Instant> {
-        let largest = self.by_client.iter().max_by_key(|(_, count)| **count).map(|(client, _)| *client);
         let evictable = self.open.iter().filter(|(_, entry)| entry.evictable_at(protected) <= now);
         let first = evictable.min_by_key(|(_, entry)| {
-            (entry.state == State::Responding, Some(entry.client) != largest, entry.since)
+            let of_its_client = self.by_client.get(&entry.client);
+            (entry.state == State::Responding, Reverse(of_its_client), entry.since)
         });
         // A response is not cut off where one that has requested nothing can be evicted soon.
         let fresh = self.open.values().filter(|entry| entry.state == State::New);
@@ -143,9 +144,7 @@ impl Table {
             }
         }
     }
-}
 
-impl Table {
     /// Evicts those that have read replaced bodies for longest, until the rest keep at most so many bytes of such.
     fn evict_readers(&mut self, most: usize) {
         while replaced_bytes(self.open.values().filter_map(|entry| entry.body.as_ref())) > most {
@@ -317,6 +316,21 @@ mod tests {
         let begun = Instant::now();
         connections.open(client(2)).await;
         assert_eq!((is_evicted(&first), begun.elapsed()), (true, PROTECTED));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn among_clients_with_as_many_connections_the_oldest_one_is_evicted() {
+        let connections = connections(20);
+        let mut open = Vec::new();
+        for number in 0..20 {
+            open.push(connections.open(client(number)).await);
+            later().await;
+        }
+        tokio::time::advance(PROTECTED).await;
+
+        let _new = connections.open(client(100)).await;
+
+        assert_eq!(open.iter().map(is_evicted).collect::<Vec<_>>(), [vec![true], vec![false; 19]].concat());
     }
 
     #[tokio::test(start_paused = true)]

@@ -71,7 +71,7 @@ impl Default for Limits {
             protected: Duration::from_millis(50),
             head: Duration::from_secs(8),
             response: Duration::from_secs(60),
-            // A sixteenth of what the chart's limit may be at least, 512 MiB.
+            // A sixteenth of the 512 MiB in which the tests attack the program.
             replaced: 32 << 20,
             grace: Duration::from_secs(10),
         }
