@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 use url::Url;
 
-use super::kept::Kept;
+use super::kept::{Kept, KeptService};
 use super::listing::{ListPage, Listing};
 use super::metrics::Metrics;
 use super::service::{ContainerList, CycleEnd, PartialService, Question};
@@ -118,11 +118,16 @@ impl<'a> Cycle<'a> {
         let lists: Vec<_> = self.services.iter().map(|service| service.instances(&end, inventory)).collect();
         // It refers to the facts of all services, which change now.
         drop(self.listing);
-        // What a list that ends early does not have may still exist.
+        // What a list that ends early does not have may still exist, for a while: a list may end early in each cycle.
+        let is_recent = |service: &KeptService| {
+            service.was_read_within(self.started, 2 * self.settings.inventory_interval)
+        };
+        let unlisted =
+            self.kept.services.iter().filter(|(_, service)| cut_short.is_some() && is_recent(service));
         let mut kept = Kept {
             cycles: self.kept.cycles.wrapping_add(1),
             plans: self.plans.clone(),
-            services: cut_short.as_ref().map(|_| self.kept.services.clone()).unwrap_or_default(),
+            services: unlisted.map(|(key, service)| (key.clone(), service.clone())).collect(),
         };
         let plans = self.plans.as_ref().map(|(_, plans)| &**plans);
         let mut services = Vec::with_capacity(self.services.len());
@@ -141,7 +146,8 @@ impl<'a> Cycle<'a> {
             let listed = &self.listing.services[number];
             let application = listed.facts.application.clone().unwrap_or_default();
             let key = (application, listed.facts.name.clone());
-            let kept = self.kept.services.get(&key).cloned().unwrap_or_default();
+            let mut kept = self.kept.services.get(&key).cloned().unwrap_or_default();
+            kept.cycles_since_listed = kept.cycles_since_listed.saturating_add(1);
             let (facts, deployment) = (Arc::clone(&listed.facts), listed.deployment.clone());
             self.services.push(PartialService::new(key, facts, deployment, kept));
             if number == 0 {

@@ -199,7 +199,7 @@ async fn without_a_list_of_containers_those_that_were_measured_lately_are_taken(
 async fn a_list_of_containers_that_fails_leaves_the_one_before_for_a_while() {
     let (settings, filter) = (settings(), ServiceFilter::default());
     let kept = on_turn(after_first_cycle(1), true);
-    for (seconds, expected) in [(899, Ok(1)), (900, Err(CloudError::Status(500)))] {
+    for (seconds, expected) in [(899, Ok(1)), (1, Err(CloudError::Status(500)))] {
         let kept = kept.clone();
         tokio::time::advance(Duration::from_secs(seconds)).await;
         let mut cycle = listed(&settings, &filter, kept, services(&["web"], "1"));
@@ -208,19 +208,53 @@ async fn a_list_of_containers_that_fails_leaves_the_one_before_for_a_while() {
         cycle.record(CycleResponse::Containers(0, Err(CloudError::Status(500)))).unwrap();
         let (collection, _) = cycle.finish(None);
         assert_eq!(collection.failures().0, 2);
-        assert_eq!(only(collection).instances.map(|list| list.len()), expected, "{seconds} s");
+        assert_eq!(only(collection).instances.map(|list| list.len()), expected, "{seconds} s later");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_cores_follow_from_a_share_of_nobody_knows_what() {
+async fn containers_are_known_between_two_turns_however_long_the_interval_is() {
+    let (settings, filter) = (settings(), ServiceFilter::default());
+    let kept = on_turn(after_first_cycle(1), false);
+    tokio::time::advance(Duration::from_secs(3_600)).await;
+    let mut cycle = listed(&settings, &filter, kept, services(&["web"], "1"));
+    let asked = drained(&mut cycle);
+    assert!(!asked.contains(&(0, "containers")), "{asked:?}");
+    cycle.record(CycleResponse::Metrics(0, Err(CloudError::Status(500)))).unwrap();
+    assert_eq!(only(cycle.finish(None).0).instances.map(|list| list.len()), Ok(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_lists_that_end_early_no_longer_have_is_forgotten_in_time() {
+    let (settings, filter) = (settings(), ServiceFilter::default());
+    let mut kept = Kept::default();
+    for number in 0..12 {
+        let id = format!("web-{number}");
+        let page = Page { unreadable: 1, ..services(&[&id], "1") };
+        let mut cycle = listed(&settings, &filter, kept, page);
+        drained(&mut cycle);
+        cycle.record(CycleResponse::Details(0, Ok(details(1)))).unwrap();
+        kept = cycle.finish(None).1;
+        tokio::time::advance(Duration::from_secs(300)).await;
+    }
+    // Half an hour of them, twice the interval of details.
+    assert!((2..=7).contains(&kept.services.len()), "{}", kept.services.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_cores_are_computed_from_a_share_whose_whole_is_unknown() {
     let (settings, filter) = (settings(), ServiceFilter::default());
     let mut cycle = listed(&settings, &filter, on_turn(after_first_cycle(1), false), services(&["web"], "1"));
     drained(&mut cycle);
     cycle.record(CycleResponse::Metrics(0, Ok(cpu(&["a"], "pct")))).unwrap();
-    let service = only(cycle.finish(None).0);
+    let (collection, after) = cycle.finish(None);
+    let service = only(collection);
     let sample = service.instances.as_ref().unwrap()[0].reading.sample.as_ref().unwrap();
     assert_eq!(sample.value(Measurement::CpuLimitUtilization), Some(0.005));
+    let mut failed = listed(&settings, &filter, after, services(&["web"], "1"));
+    drained(&mut failed);
+    failed.record(CycleResponse::Metrics(0, Err(CloudError::Status(500)))).unwrap();
+    assert_eq!(only(failed.finish(None).0).facts.limits.cpu_cores, None, "also without metrics");
     assert_eq!(
         (service.facts.limits.cpu_cores, service.facts.limits.memory_bytes),
         (None, Some(536_870_912.0))

@@ -35,6 +35,10 @@ pub(super) struct KeptService {
     pub(super) details: Option<(Instant, Arc<Details>)>,
     /// Its containers that have not ended, and when they were listed.
     pub(super) containers: Option<(Instant, Containers)>,
+    /// How many cycles ago that was.
+    pub(super) cycles_since_listed: u32,
+    /// Whether its newest metrics had CPU as a share of a whole that is not known.
+    pub(super) cpu_is_share: bool,
     /// The containers that its newest metrics were of.
     pub(super) measured: HashSet<String>,
 }
@@ -72,7 +76,7 @@ impl KeptService {
     /// Whether containers came or went since the last cycle, as far as the containers of the newest metrics tell.
     ///
     /// One that was measured before without being listed has ended, and one that is listed without being measured has not
-    /// been measured yet: neither is news.
+    /// been measured yet: neither is a change.
     pub(super) fn has_changed(&self, measured: &HashSet<&str>) -> bool {
         let Some((_, listed)) = &self.containers else { return true };
         let listed: HashSet<&str> = listed.iter().map(|container| container.name.as_str()).collect();
@@ -81,10 +85,24 @@ impl KeptService {
         came || went
     }
 
-    /// Its containers, unless they were listed too long ago.
-    pub(super) fn containers(&self, now: Instant, max_age: Duration) -> Option<&Containers> {
-        let (_, containers) = self.containers.as_ref().filter(|(at, _)| now.duration_since(*at) < max_age)?;
-        Some(containers)
+    /// Its containers, unless they were listed too long ago. Between two turns they are taken as they are, however long
+    /// the interval is.
+    pub(super) fn containers(
+        &self,
+        now: Instant,
+        max_age: Duration,
+        is_between_turns: bool,
+    ) -> Option<&Containers> {
+        let (at, containers) = self.containers.as_ref()?;
+        let is_recent = is_between_turns && self.cycles_since_listed < CYCLES_PER_CONTAINERS;
+        (is_recent || now.duration_since(*at) < max_age).then_some(containers)
+    }
+
+    /// Whether any of it was read within that time.
+    pub(super) fn was_read_within(&self, now: Instant, time: Duration) -> bool {
+        let details = self.details.as_ref().map(|(at, _)| *at);
+        let containers = self.containers.as_ref().map(|(at, _)| *at);
+        details.max(containers).is_some_and(|at| now.duration_since(at) < time)
     }
 
     /// Whether its details are asked for, and how urgently: the greater, the more. Those of a service that has none or another deployment
@@ -179,8 +197,11 @@ mod tests {
         assert!(!all.plans_are_due(later(86_399)) && all.plans_are_due(later(86_400)));
         let service = kept(&["a"], &[]);
         assert!(
-            service.containers(later(899), EVERY).is_some()
-                && service.containers(later(900), EVERY).is_none()
+            service.containers(later(899), EVERY, false).is_some()
+                && service.containers(later(900), EVERY, false).is_none()
         );
+        assert!(service.containers(later(9_000), EVERY, true).is_some(), "the interval is longer");
+        let missed = KeptService { cycles_since_listed: CYCLES_PER_CONTAINERS, ..service };
+        assert!(missed.containers(later(9_000), EVERY, true).is_none(), "a turn was missed");
     }
 }

@@ -141,6 +141,8 @@ impl<'a> Listing<'a> {
                 self.cut_short = Some(problem.into());
                 // The memory is full for the services of other projects too.
                 self.open -= self.waiting.len();
+                let is_of_projects = |page: &ListPage| matches!(page, ListPage::Projects(_));
+                self.are_projects_cut |= self.waiting.iter().any(is_of_projects);
                 self.waiting.clear();
                 return;
             }

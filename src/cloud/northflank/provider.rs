@@ -86,7 +86,8 @@ impl Provider for NorthflankProvider {
         secret: &SecretValues,
     ) -> Result<Arc<dyn ProviderAccount>, ResolveProblem> {
         let spec: NorthflankSpec = read_settings(self, settings)?;
-        let is_id = |team: &String| team.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        let is_id = |team: &String| !team.is_empty() && team.bytes().all(is_part);
         if !spec.team.as_ref().is_none_or(is_id) {
             let advice = "is no id: write letters, digits and hyphens, such as my-team".to_owned();
             return Err(ResolveProblem::Setting { field: "team", advice });
@@ -179,7 +180,7 @@ mod tests {
 
     #[test]
     fn settings_that_no_schema_let_pass_are_refused() {
-        for team in ["a/b", "..", "a%2fb", "?"] {
+        for team in ["", "a/b", "..", "a%2fb", "?"] {
             let refused = account(&json!({"team": team}), b"a");
             assert!(matches!(refused, Err(ResolveProblem::Setting { field: "team", .. })), "{team}");
         }

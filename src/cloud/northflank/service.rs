@@ -98,6 +98,7 @@ impl PartialService {
         let measured: HashSet<&str> = metrics.containers.keys().map(String::as_str).collect();
         let has_changed = self.kept.has_changed(&measured);
         self.kept.measured = measured.into_iter().map(str::to_owned).collect();
+        self.kept.cpu_is_share = metrics.cpu_is_share;
         self.metrics = Some(Ok(metrics));
         has_changed
     }
@@ -127,7 +128,10 @@ impl PartialService {
             .and_then(|next| next.map(|next| list.cursors.follow(next, only_known)).transpose());
         match next {
             Ok(Some(cursor)) => return Some(cursor),
-            Ok(None) => self.kept.containers = Some((started, std::mem::take(&mut list.listed))),
+            Ok(None) => {
+                self.kept.containers = Some((started, std::mem::take(&mut list.listed)));
+                self.kept.cycles_since_listed = 0;
+            }
             Err(problem) => list.error = Some(problem.into()),
         }
         None
@@ -146,7 +150,9 @@ impl PartialService {
         if let Some(error @ CloudError::Answer(AnswerProblem::TooLarge)) = list_error {
             return Err(error.clone());
         }
-        if let Some(listed) = self.kept.containers(end.started, end.inventory_interval) {
+        if let Some(listed) =
+            self.kept.containers(end.started, end.inventory_interval, self.containers.is_none())
+        {
             if !self.was_listed(end.started) {
                 inventory.add_instances(listed)?;
             }
@@ -184,9 +190,8 @@ impl PartialService {
         };
         let runs = |instance: &&Arc<InstanceFacts>| instance.state == Some(State::Running);
         let running = list.as_ref().ok().map(|list| list.iter().filter(runs).count());
-        let cpu_is_share = metrics.as_ref().is_some_and(|metrics| metrics.cpu_is_share);
         let details = kept.details.as_ref().map(|(_, details)| &**details);
-        facts::complete(Arc::make_mut(&mut facts), details, plans, running, cpu_is_share);
+        facts::complete(Arc::make_mut(&mut facts), details, plans, running, kept.cpu_is_share);
         let unread =
             |unread| if is_idle { Reading::not_running() } else { Reading { unread, ..Reading::default() } };
         let of_container = |name: &str| match &metrics {

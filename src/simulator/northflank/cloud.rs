@@ -194,12 +194,12 @@ impl Context<'_> {
         let page = number("page", 1).ok_or(Problem::BadRequest("page is no number above 0"))?;
         let first = match self.query.get("cursor") {
             Some(cursor) => place(cursor).ok_or(Problem::BadRequest("cursor is not one of a page before"))?,
-            None => (page - 1) * per_page,
+            None => (page - 1).saturating_mul(per_page),
         };
         // With endless pages, those after the last repeat.
         let shown = if self.faults.endless_pages && first >= entries { 0 } else { first };
-        let list: Vec<Value> = (shown..entries.min(shown + per_page)).map(object).collect();
-        let next = match first + per_page {
+        let list: Vec<Value> = (shown..entries.min(shown.saturating_add(per_page))).map(object).collect();
+        let next = match first.saturating_add(per_page) {
             next if next < entries || self.faults.endless_pages => Some(next),
             _ if self.faults.page_cycle => Some(0),
             _ => None,
