@@ -98,13 +98,17 @@ impl Batch {
         instances: impl Iterator<Item = &'a str>,
     ) -> Option<HashMap<String, Limits>> {
         let (cpu, memory) = (self.answer(Metric::CpuLimit)?, self.answer(Metric::MemoryLimit)?);
-        let of = |answer: &Answer, id: &str| {
-            let newest = answer.of(service).iter().find(|newest| newest.name == id)?;
-            // Clouds use 0 for "none".
-            Some(newest.point.value).filter(|limit| *limit > 0.0)
+        // Clouds use 0 for "none".
+        let by_id = |answer: &'_ Answer| -> HashMap<String, f64> {
+            let limits = answer.of(service).iter().filter(|newest| newest.point.value > 0.0);
+            limits.map(|newest| (newest.name.clone(), newest.point.value)).collect()
         };
-        let limits =
-            |id: &str| Limits { cpu_cores: of(cpu, id), memory_bytes: of(memory, id), disk_bytes: None };
+        let (cpu, memory) = (by_id(cpu), by_id(memory));
+        let limits = |id: &str| Limits {
+            cpu_cores: cpu.get(id).copied(),
+            memory_bytes: memory.get(id).copied(),
+            disk_bytes: None,
+        };
         Some(instances.map(|id| (id.to_owned(), limits(id))).collect())
     }
 }

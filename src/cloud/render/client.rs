@@ -17,7 +17,7 @@ use super::cycle::{Cycle, CycleRequest, CycleResponse};
 use super::instances::InstanceList;
 use super::kept::Kept;
 use super::listing::Listing;
-use super::names::{NameList, Names};
+use super::names::{MOST_NAMES, NameList, Names};
 use super::target::Settings;
 use super::wire::{self, Entity, ListedService, Page};
 use super::{series, urls};
@@ -34,8 +34,6 @@ const MAX_NAMES_BYTES: usize = 4 << 20;
 const MAX_METRIC_BYTES: usize = 16 << 20;
 /// The most bytes of a service's instances.
 const MAX_LIST_BYTES: usize = 4 << 20;
-/// More workspaces, projects or environments are not read.
-const MOST_NAMES: usize = 10_000;
 
 /// What requests need that a key may lack.
 const READ_SERVICES: &str = "access to the workspace's services";
@@ -113,7 +111,9 @@ impl Render {
             let environments = || page.entries.iter().filter_map(|service| service.environment.as_deref());
             if !looked_up && names.are_due(&self.settings, environments(), Instant::now()) {
                 looked_up = true;
-                match Names::look_up(&self.settings, |list| requests.names(list), environments()).await {
+                match Names::look_up(&self.settings, |list| requests.names(list), &names, environments())
+                    .await
+                {
                     Ok(read) => {
                         names = Arc::new(read);
                         *self.names.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&names);

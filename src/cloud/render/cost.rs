@@ -17,7 +17,7 @@ pub(super) const LISTS_PER_CYCLE: usize = 20;
 ///
 /// The pages of the list; for each batch CPU and memory; for each batch with web services requests and latency. Besides, a
 /// batch costs two requests for limits where it has new instances, and three every ten minutes (limits, bandwidth), names
-/// cost two every ten minutes, and a service with new instances one.
+/// of up to 50 projects cost two every ten minutes, and a service with new instances one.
 pub const fn requests_per_cycle(
     listed: usize,
     measured: usize,

@@ -3,7 +3,7 @@
 //! Services are asked for in batches: each metric of a batch comes in one answer. Which instances there are follows from
 //! the answers, and so does what else is asked for: their limits, and when they were created.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -53,6 +53,8 @@ struct PartialService {
     batch: Option<usize>,
     /// Its instances as this cycle or an earlier one listed them.
     list: Option<Arc<InstanceList>>,
+    /// The instances that this cycle asks a list for.
+    asked: Option<Arc<HashSet<String>>>,
 }
 
 /// The instances of a service that are present, and their points.
@@ -105,7 +107,7 @@ impl<'a> Cycle<'a> {
         let Listing { services, inventory, cut_short, .. } = listing;
         let partial = |collected: CollectedService| {
             let list = kept.service(&collected.id).list.clone();
-            PartialService { collected, batch: None, list }
+            PartialService { collected, batch: None, list, asked: None }
         };
         let mut cycle = Self {
             settings,
@@ -187,8 +189,10 @@ impl<'a> Cycle<'a> {
             let ids = || present.iter().map(|(id, _)| id.as_str());
             let kept = self.kept(service);
             needs_limits |= kept.limits_are_due(self.started, ids());
-            let needs_list = kept.list_is_due(ids());
+            let needs_list = kept.list_is_due(self.started, ids());
             if needs_list && self.lists_left > 0 {
+                let asked = ids().map(str::to_owned).collect();
+                self.services[service].asked = Some(Arc::new(asked));
                 self.lists_left -= 1;
                 self.pending_lists += 1;
                 self.pending.push_back(PendingRequest::Instances(service));
@@ -258,6 +262,9 @@ impl<'a> Cycle<'a> {
             return FoundInstances { instances: Ok(Vec::new()), running: Some(0), kept };
         };
         let mut kept = KeptService { list: service.list.clone(), ..self.kept(number).clone() };
+        if let Some(asked) = &service.asked {
+            kept.asked = Some((self.started, Arc::clone(asked)));
+        }
         if let Some(bandwidth) = batch.answer(Metric::Bandwidth) {
             let point = bandwidth.of(&service.collected.id).first().map(|newest| newest.point);
             kept.bandwidth = Some(KnownBandwidth { read_at: self.started, point });

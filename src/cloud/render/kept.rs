@@ -1,7 +1,7 @@
 //! What is kept of an account from one cycle to the next, because it is not asked for in each: limits, bandwidth, when
 //! instances were created, and the instances themselves while their metrics cannot be read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -24,7 +24,7 @@ impl Kept {
     /// What is kept of the service of this id; nothing where it is new.
     pub(super) fn service(&self, id: &str) -> &KeptService {
         static NOTHING: KeptService =
-            KeptService { instances: None, limits: None, list: None, bandwidth: None };
+            KeptService { instances: None, limits: None, list: None, asked: None, bandwidth: None };
         self.services.get(id).unwrap_or(&NOTHING)
     }
 }
@@ -38,6 +38,8 @@ pub(super) struct KeptService {
     pub(super) limits: Option<(Instant, Arc<HashMap<String, Limits>>)>,
     /// When its instances were created.
     pub(super) list: Option<Arc<InstanceList>>,
+    /// The instances that a list was asked for, and when: one that no list has is not asked for in each cycle.
+    pub(super) asked: Option<(Instant, Arc<HashSet<String>>)>,
     /// Its bandwidth, once that was read.
     pub(super) bandwidth: Option<KnownBandwidth>,
 }
@@ -64,9 +66,13 @@ impl KeptService {
         }
     }
 
-    /// Whether the instances are to be listed: one of them is not in the last list.
-    pub(super) fn list_is_due<'a>(&self, mut instances: impl Iterator<Item = &'a str>) -> bool {
-        instances.any(|id| !self.list.as_ref().is_some_and(|list| list.created.contains_key(id)))
+    /// Whether the instances are to be listed: one of them is not in the last list, and was not asked for lately.
+    pub(super) fn list_is_due<'a>(&self, now: Instant, mut instances: impl Iterator<Item = &'a str>) -> bool {
+        let asked = self.asked.as_ref().filter(|(at, _)| !is_old(*at, now)).map(|(_, ids)| ids);
+        instances.any(|id| {
+            !self.list.as_ref().is_some_and(|list| list.created.contains_key(id))
+                && !asked.is_some_and(|asked| asked.contains(id))
+        })
     }
 
     /// Whether the bandwidth is to be asked for.
@@ -105,13 +111,18 @@ mod tests {
         assert!(kept.limits_are_due(later(600), ids(&["a"])) && kept.bandwidth_is_due(later(600)));
     }
 
-    #[test]
-    fn instances_are_listed_again_when_one_is_new() {
+    #[tokio::test(start_paused = true)]
+    async fn instances_are_listed_again_when_one_is_new_and_seldom_for_one_that_no_list_has() {
+        let start = Instant::now();
+        let later = |seconds| start + Duration::from_secs(seconds);
         let mut kept = KeptService::default();
-        assert!(kept.list_is_due(ids(&["a"])) && !kept.list_is_due(ids(&[])));
+        assert!(kept.list_is_due(start, ids(&["a"])) && !kept.list_is_due(start, ids(&[])));
         let created = [("a".to_owned(), None), ("b".to_owned(), None)].into();
         kept.list = Some(Arc::new(InstanceList { at: 1.0, created }));
-        assert!(!kept.list_is_due(ids(&["a"])), "that one is gone is no reason");
-        assert!(kept.list_is_due(ids(&["a", "c"])));
+        assert!(!kept.list_is_due(start, ids(&["a"])), "that one is gone is no reason");
+        assert!(kept.list_is_due(start, ids(&["a", "c"])));
+        kept.asked = Some((start, Arc::new(["c".to_owned()].into())));
+        assert!(!kept.list_is_due(later(599), ids(&["a", "c"])) && kept.list_is_due(later(1), ids(&["d"])));
+        assert!(kept.list_is_due(later(600), ids(&["a", "c"])));
     }
 }

@@ -8,6 +8,7 @@ use super::cost::SLOW_FACTS_EVERY;
 use super::target::Settings;
 use super::wire::Entity;
 use crate::cloud::CloudError;
+use crate::cloud::error::AnswerProblem;
 
 /// What is known of environments.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -41,6 +42,10 @@ pub(super) enum NameList {
 
 /// A request names at most so many projects, or a proxy might refuse its length.
 const MOST_PROJECTS: usize = 50;
+/// So many environments that were not found are remembered; then again those of the newest page.
+const MOST_NOT_FOUND: usize = 10_000;
+/// The most entries of a list of names, and of all environments together.
+pub(super) const MOST_NAMES: usize = 10_000;
 
 impl Names {
     /// Whether they were never looked up.
@@ -62,12 +67,13 @@ impl Names {
     }
 
     /// Looks all of them up by `list`, which requests all pages of a list. Environments that services refer to and that are
-    /// not found are remembered as such.
+    /// not found are remembered as such, also those that were not found `before`.
     ///
     /// `NotVisible` where the settings name workspaces, projects or environments and none of them exists.
     pub(super) async fn look_up<L>(
         settings: &Settings,
         list: impl Fn(NameList) -> L,
+        before: &Self,
         referred: impl Iterator<Item = &str>,
     ) -> Result<Self, CloudError>
     where
@@ -86,6 +92,9 @@ impl Names {
         let mut environments = Vec::new();
         for some in ids.chunks(MOST_PROJECTS) {
             environments.append(&mut list(NameList::Environments(some.to_vec())).await?);
+            if environments.len() > MOST_NAMES {
+                return Err(AnswerProblem::TooLarge.into());
+            }
         }
         names.expect("environment", &settings.environments, &environments)?;
         for Entity { id, name, project } in environments {
@@ -94,8 +103,11 @@ impl Names {
             });
             names.environments.insert(id, environment);
         }
-        for id in referred {
-            names.environments.entry(id.to_owned()).or_insert(None);
+        // Pages of services are looked up one by one: what one refers to is still known at the next one's.
+        let not_found = before.environments.iter().filter(|(_, one)| one.is_none()).take(MOST_NOT_FOUND);
+        let not_found = not_found.map(|(id, _)| id.clone()).collect::<Vec<_>>();
+        for id in not_found.into_iter().chain(referred.map(str::to_owned)) {
+            names.environments.entry(id).or_insert(None);
         }
         Ok(names)
     }

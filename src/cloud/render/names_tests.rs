@@ -41,8 +41,18 @@ async fn look_up(settings: &Settings, referred: &[&str]) -> (Result<Names, Cloud
         listed.borrow_mut().push(listing);
         async move { Ok(entities) }
     };
-    let names = Names::look_up(settings, list, referred.iter().copied()).await;
+    let names = Names::look_up(settings, list, &Names::default(), referred.iter().copied()).await;
     (names, listed.into_inner())
+}
+
+#[tokio::test]
+async fn environments_that_were_not_found_at_another_page_are_not_looked_up_again() {
+    let before = look_up(&settings(&[], &[]), &["evm-8"]).await.0.unwrap();
+    let list = |_| async { Ok(Vec::new()) };
+    let all = settings(&[], &[]);
+    let names = Names::look_up(&all, list, &before, ["evm-9"].into_iter()).await.unwrap();
+    assert!(!names.are_due(&all, ["evm-8", "evm-9"].into_iter(), Instant::now()));
+    assert!(!names.know("evm-1"), "what was found and is gone is looked up again");
 }
 
 #[tokio::test]

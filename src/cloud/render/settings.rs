@@ -69,7 +69,7 @@ pub(super) enum ServiceKind {
     WebService,
     /// Serves others in the private network.
     PrivateService,
-    /// Serves nobody.
+    /// Receives no requests.
     BackgroundWorker,
     /// Runs on a schedule.
     CronJob,

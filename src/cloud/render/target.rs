@@ -41,7 +41,7 @@ pub enum Kind {
     WebService,
     /// Serves others in the private network.
     PrivateService,
-    /// Serves nobody.
+    /// Receives no requests.
     BackgroundWorker,
     /// Runs on a schedule, and has an instance while it does.
     CronJob,
