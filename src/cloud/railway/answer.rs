@@ -9,7 +9,8 @@ use crate::cloud::http::body::{json_text, parse};
 use crate::cloud::kit::list::for_each;
 use crate::cloud::kit::loose::Scalar;
 
-/// What an answer holds, and the error beside it: a field that failed is `null`, and the others are there all the same.
+/// What an answer holds, and the error beside it: a nested field that failed is `null`, and the others are there all the
+/// same. A field at the top that failed leaves no data.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Answer<T> {
     pub(super) data: T,
