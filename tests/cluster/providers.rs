@@ -15,7 +15,18 @@ use crate::harness::kubectl::Ran;
 use crate::harness::{ControlPlane, Namespace};
 
 /// Texts that some rule on a text forbids.
-const TEXTS: [&str; 9] = ["ftp://caas.example.com/", "a/b", "a,b", "a\nb", "a b", "..", "30", "0s", "25h"];
+const TEXTS: [&str; 10] = [
+    "https://api.render.com",
+    "ftp://caas.example.com/",
+    "a/b",
+    "a,b",
+    "a\nb",
+    "a b",
+    "..",
+    "30",
+    "0s",
+    "25h",
+];
 /// What the base URL of an API must not end in where its version is not a part of it.
 const SUFFIXES: [&str; 4] = ["/v1", "/v2", "/v3", "/graphql/v2"];
 

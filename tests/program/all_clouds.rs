@@ -103,7 +103,8 @@ async fn the_dashboard_of_all_clouds_has_an_answer_for_each_cloud_of_the_demo() 
     let mut answered = 0;
     for (provider, namespaces) in namespaces(&prometheus).await {
         for (panel, target) in targets(&dashboard) {
-            let promql = filled(query(target), [("namespace", namespaces[0].as_str())]);
+            let values = [("namespace", namespaces[0].as_str()), ("cluster", ".*"), ("top", "10")];
+            let promql = filled(query(target), values);
             let ask = async || prometheus.query(&promql, now()).await;
             if EMPTY_WHERE_ALL_IS_WELL.contains(&panel) {
                 ask().await;
