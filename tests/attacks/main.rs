@@ -15,6 +15,8 @@ mod process;
 
 #[path = "../cluster/harness/mod.rs"]
 mod kubernetes;
+#[path = "../support/raw_http.rs"]
+mod raw_http;
 #[path = "../support/servers.rs"]
 mod servers;
 

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::process::{Process, memory, program, until};
+use crate::raw_http::read_request;
 use crate::support::{LOCAL, account, secret, served};
 
 /// A cloud of one service with 300 instances, whose samples begin with 60 KiB of a head that does not end.
@@ -26,23 +27,7 @@ async fn cloud(waiting: Arc<AtomicUsize>) -> SocketAddr {
 async fn answer(stream: TcpStream, waiting: Arc<AtomicUsize>) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     loop {
-        let (mut path, mut length) = (String::new(), 0);
-        loop {
-            let mut line = String::new();
-            if stream.read_line(&mut line).await? == 0 {
-                return Ok(());
-            }
-            if path.is_empty() {
-                path = line.split(' ').nth(1).unwrap_or_default().to_owned();
-            }
-            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap();
-            }
-            if line == "\r\n" {
-                break;
-            }
-        }
-        stream.read_exact(&mut vec![0; length]).await?;
+        let Some(path) = read_request(&mut stream).await? else { return Ok(()) };
         if path.contains("/metrics") {
             stream
                 .write_all(format!("HTTP/1.1 200 X\r\nx-more: {}", "x".repeat(60 << 10)).as_bytes())

@@ -12,6 +12,8 @@ mod exposition;
 mod grafana;
 #[path = "../support/process.rs"]
 mod process;
+#[path = "../support/raw_http.rs"]
+mod raw_http;
 #[path = "../support/servers.rs"]
 mod servers;
 

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+
+use crate::raw_http::read_request;
 
 /// What the cloud writes for a request.
 #[derive(Clone)]
@@ -54,23 +56,7 @@ impl Drop for RawCloud {
 async fn serve(stream: TcpStream, replies: Replies) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     loop {
-        let (mut path, mut length) = (String::new(), 0);
-        loop {
-            let mut line = String::new();
-            if stream.read_line(&mut line).await? == 0 {
-                return Ok(());
-            }
-            if path.is_empty() {
-                path = line.split(' ').nth(1).unwrap_or_default().to_owned();
-            }
-            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap();
-            }
-            if line == "\r\n" {
-                break;
-            }
-        }
-        stream.read_exact(&mut vec![0; length]).await?;
+        let Some(path) = read_request(&mut stream).await? else { return Ok(()) };
         let reply = match replies(&path) {
             Reply::Body(_) if path.contains("generate-api-token") => {
                 Reply::Body(r#"{"token": "t"}"#.to_owned())
