@@ -13,9 +13,8 @@ use caas_operator::cloud::cloudfoundry::{self, CloudFoundryCredentials, Grant};
 use caas_operator::cloud::http::{AccountLimits, Http};
 use caas_operator::cloud::{Cloud, CloudError, Collection, ServiceFilter};
 use caas_operator::simulator::{AccountSettings, Clock, CloudFoundry, Running, Settings, Simulator};
-use caas_operator::telemetry::Metrics;
 
-use crate::support::{lenient, limits};
+use crate::support::{ClientAccount, lenient, limits};
 
 /// A day in 2026.
 pub(crate) const NOW: u64 = 1_772_000_000;
@@ -83,26 +82,17 @@ pub(crate) fn settings(endpoint: &str) -> cloudfoundry::Settings {
     }
 }
 
-/// An account under test, with its own metrics.
-pub(crate) struct Account {
-    cloud: cloudfoundry::CloudFoundry,
-    pub(crate) metrics: Arc<Metrics>,
-}
+/// An account under test.
+pub(crate) type Account = ClientAccount<cloudfoundry::CloudFoundry>;
 
-impl Account {
+impl ClientAccount<cloudfoundry::CloudFoundry> {
     pub(crate) fn new(
         http: &Http,
         settings: cloudfoundry::Settings,
         credentials: CloudFoundryCredentials,
         limits: AccountLimits,
     ) -> Self {
-        let metrics = Metrics::new();
-        let client = http.account("team-a", limits, None, metrics.account("team-a", "acme")).unwrap();
-        Self { cloud: cloudfoundry::CloudFoundry::new(settings, credentials, client), metrics }
-    }
-
-    pub(crate) async fn collect(&self) -> Result<Collection, CloudError> {
-        self.filtered(&ServiceFilter::default()).await
+        Self::connected(http, limits, |client| cloudfoundry::CloudFoundry::new(settings, credentials, client))
     }
 
     pub(crate) async fn filtered(&self, filter: &ServiceFilter) -> Result<Collection, CloudError> {

@@ -5,8 +5,9 @@ use caas_operator::cloud::digitalocean::{Kind, Settings, requests_per_cycle};
 use caas_operator::cloud::model::Measurement;
 use caas_operator::simulator::AccountSettings;
 
-use super::{Account, apps, instances, options, services, settings, start, value};
+use super::{Account, apps, options, services, settings, start};
 use crate::http_support::client;
+use crate::support::{instances, value};
 
 #[tokio::test]
 async fn five_cycles_cost_what_the_formula_says_and_each_app_is_asked_for_its_restarts_once() {

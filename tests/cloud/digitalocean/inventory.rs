@@ -2,7 +2,8 @@
 
 use caas_operator::cloud::model::{Measurement, State};
 
-use super::{Account, instances, options, services, start, start_in_change, value};
+use super::{Account, options, services, start};
+use crate::support::{instances, start_in_change, value};
 
 /// CPU that the sizes of the simulated cloud have.
 fn cores(slug: &str) -> f64 {
@@ -68,7 +69,7 @@ async fn services_and_instances_are_those_of_the_world_with_all_that_the_api_say
 
 #[tokio::test]
 async fn a_deployment_under_way_and_missing_instances_show_in_state_and_counts() {
-    let cloud = start_in_change().await;
+    let cloud = start_in_change(options()).await;
     let collection = Account::at(&cloud).collected().await;
     let of = |state: State| collection.services.iter().filter(move |one| one.facts.state == Some(state));
     for service in of(State::Failed) {

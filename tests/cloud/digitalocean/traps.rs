@@ -7,12 +7,13 @@ use caas_operator::cloud::model::Measurement;
 use caas_operator::simulator::{DigitalOcean, NoData, RestartCount};
 use serde_json::Value;
 
-use super::{Account, instances, options, services, settings, start, start_in_change, value};
+use super::{Account, options, services, settings, start};
 use crate::http_support::client;
+use crate::support::{instances, start_in_change, value};
 
 #[tokio::test]
 async fn instances_that_ended_within_the_window_are_not_exposed() {
-    let cloud = start_in_change().await;
+    let cloud = start_in_change(options()).await;
     let collection = Account::at(&cloud).collected().await;
     let (client, token) = (client(), &cloud.credentials()[0].password);
     let mut ended = 0;

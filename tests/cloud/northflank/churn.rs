@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use caas_operator::cloud::Collection;
 use caas_operator::simulator::{AccountSettings, Running};
 
-use super::{Account, Moving, instances, options, services};
+use super::{Account, Moving, options, services};
+use crate::support::instances;
 
 /// The services that exist, with their projects.
 fn truth(cloud: &Running) -> BTreeSet<(String, String)> {

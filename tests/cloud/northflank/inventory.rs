@@ -3,7 +3,8 @@
 use caas_operator::cloud::model::{Measurement, State};
 use caas_operator::simulator::world::{SIZES, Service as Truth};
 
-use super::{Account, Moving, instances, options, services, start, value};
+use super::{Account, Moving, options, services, start};
+use crate::support::{instances, value};
 
 /// vCPUs and megabytes of the plan that a service of this size has.
 fn plan(truth: &Truth) -> (f64, f64) {

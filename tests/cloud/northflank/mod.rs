@@ -11,14 +11,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use caas_operator::cloud::Collection;
 use caas_operator::cloud::http::AccountLimits;
-use caas_operator::cloud::model::{Instance, Measurement, Service};
+use caas_operator::cloud::model::Instance;
 use caas_operator::cloud::northflank::{Northflank as Client, Settings};
-use caas_operator::cloud::{Cloud, CloudError, Collection, ServiceFilter};
 use caas_operator::simulator::{self, AccountSettings, Clock, Northflank, Running, Simulator};
-use caas_operator::telemetry::Metrics;
 
-use crate::support::{lenient, limits};
+use crate::support::{ClientAccount, instances, lenient, limits};
 
 /// A simulated cloud without a limit, so that tests may collect as often as they like.
 pub(crate) fn options() -> Northflank {
@@ -71,14 +70,10 @@ pub(crate) fn settings(cloud: &Running) -> Settings {
     }
 }
 
-/// An account under test, with its own metrics.
-pub(crate) struct Account {
-    cloud: Client,
-    pub(crate) filter: ServiceFilter,
-    pub(crate) metrics: Arc<Metrics>,
-}
+/// An account under test.
+pub(crate) type Account = ClientAccount<Client>;
 
-impl Account {
+impl ClientAccount<Client> {
     pub(crate) fn at(cloud: &Running) -> Self {
         Self::with(settings(cloud), &cloud.credentials()[0].password)
     }
@@ -88,21 +83,7 @@ impl Account {
     }
 
     pub(crate) fn limited(settings: Settings, token: &str, limits: AccountLimits) -> Self {
-        let metrics = Metrics::new();
-        let client = lenient().account("team-a", limits, None, metrics.account("team-a", "acme")).unwrap();
-        let cloud = Client::new(settings, token.to_owned().into(), client);
-        Self { cloud, filter: ServiceFilter::default(), metrics }
-    }
-
-    pub(crate) async fn collect(&self) -> Result<Collection, CloudError> {
-        self.cloud.collect(&self.filter).await
-    }
-
-    /// A collection that must be whole.
-    pub(crate) async fn collected(&self) -> Collection {
-        let collection = self.collect().await.unwrap();
-        assert_eq!(collection.failures(), (0, None));
-        collection
+        Self::connected(&lenient(), limits, |client| Client::new(settings, token.to_owned().into(), client))
     }
 
     /// The last of so many collections: each asks for the details of a part of the services.
@@ -121,14 +102,6 @@ impl Account {
     }
 }
 
-pub(crate) fn instances(service: &Service) -> &[Instance] {
-    service.instances.as_ref().unwrap()
-}
-
 pub(crate) fn all_instances(collection: &Collection) -> impl Iterator<Item = &Instance> {
     collection.services.iter().flat_map(instances)
-}
-
-pub(crate) fn value(instance: &Instance, measurement: Measurement) -> Option<f64> {
-    instance.reading.sample.as_ref()?.value(measurement)
 }

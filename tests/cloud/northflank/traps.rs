@@ -9,7 +9,8 @@ use caas_operator::simulator::{
     AccountSettings, CpuPercentOf, CpuUnit, HttpSeries, Kilo, Megabyte, MemoryUnit, NoValues, Northflank,
 };
 
-use super::{Account, Moving, all_instances, instances, options, services, settings, start, value};
+use super::{Account, Moving, all_instances, options, services, settings, start};
+use crate::support::{instances, value};
 
 /// All values of a measurement of containers.
 async fn values(options: Northflank, measurement: Measurement) -> Vec<f64> {

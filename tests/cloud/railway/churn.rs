@@ -9,7 +9,8 @@ use caas_operator::cloud::railway::Settings;
 use caas_operator::simulator::world::World;
 use caas_operator::simulator::{self, AccountSettings, Clock};
 
-use super::{Account, instances, options, settings, start_with};
+use super::{Account, options, settings, start_with};
+use crate::support::instances;
 
 /// The instances of a collection, by their ids.
 fn collected(collection: &Collection) -> BTreeSet<String> {

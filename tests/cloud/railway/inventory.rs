@@ -7,7 +7,8 @@ use caas_operator::cloud::railway::Settings;
 use caas_operator::simulator::world::Instance;
 use caas_operator::simulator::{self, AccountSettings, Clock};
 
-use super::{Account, applications, instances, options, services, settings, start, start_with, value};
+use super::{Account, applications, options, services, settings, start, start_with};
+use crate::support::{instances, value};
 
 #[tokio::test]
 async fn services_and_instances_are_those_of_the_world_with_all_that_the_api_says() {

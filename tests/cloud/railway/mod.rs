@@ -13,15 +13,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use caas_operator::cloud::Collection;
 use caas_operator::cloud::http::AccountLimits;
-use caas_operator::cloud::model::{self, Measurement, Service};
 use caas_operator::cloud::railway::{Railway as Client, Settings, TokenKind};
-use caas_operator::cloud::{Cloud, CloudError, Collection, ServiceFilter};
 use caas_operator::simulator::world::Instance;
 use caas_operator::simulator::{self, AccountSettings, Clock, Railway, Running, Simulator};
-use caas_operator::telemetry::Metrics;
 
-use crate::support::{lenient, limits};
+use crate::support::{ClientAccount, lenient, limits};
 
 /// A simulated cloud without limits on requests, so that tests may collect as often as they like.
 pub(crate) fn options() -> Railway {
@@ -50,13 +48,6 @@ pub(crate) async fn start(options: Railway, account: AccountSettings) -> Running
     cloud
 }
 
-/// A cloud of 80 services that all change, at the moment of the call: nothing changes during a test.
-pub(crate) async fn start_in_change() -> Running {
-    let account = AccountSettings { services: 80, instances: 4, ..AccountSettings::new("acme") };
-    let clock = Clock::fixed(Clock::system().now());
-    start_with(simulator::Settings { churn: 1.0, accounts: vec![account], clock, ..options().into() }).await
-}
-
 pub(crate) async fn start_with(settings: simulator::Settings) -> Running {
     Simulator::start(settings).await.unwrap()
 }
@@ -80,14 +71,10 @@ pub(crate) fn project_token(cloud: &Running) -> String {
     token.lines().next().unwrap().to_owned()
 }
 
-/// An account under test, with its own metrics.
-pub(crate) struct Account {
-    cloud: Client,
-    pub(crate) filter: ServiceFilter,
-    pub(crate) metrics: Arc<Metrics>,
-}
+/// An account under test.
+pub(crate) type Account = ClientAccount<Client>;
 
-impl Account {
+impl ClientAccount<Client> {
     pub(crate) fn at(cloud: &Running) -> Self {
         Self::with(settings(cloud), &cloud.credentials()[0].password)
     }
@@ -102,21 +89,9 @@ impl Account {
     }
 
     pub(crate) fn limited(settings: Settings, kind: TokenKind, token: &str, limits: AccountLimits) -> Self {
-        let metrics = Metrics::new();
-        let client = lenient().account("team-a", limits, None, metrics.account("team-a", "acme")).unwrap();
-        let cloud = Client::new(settings, kind, token.to_owned().into(), client);
-        Self { cloud, filter: ServiceFilter::default(), metrics }
-    }
-
-    pub(crate) async fn collect(&self) -> Result<Collection, CloudError> {
-        self.cloud.collect(&self.filter).await
-    }
-
-    /// A collection that must be whole.
-    pub(crate) async fn collected(&self) -> Collection {
-        let collection = self.collect().await.unwrap();
-        assert_eq!(collection.failures(), (0, None));
-        collection
+        Self::connected(&lenient(), limits, |client| {
+            Client::new(settings, kind, token.to_owned().into(), client)
+        })
     }
 }
 
@@ -127,12 +102,4 @@ pub(crate) fn applications(collection: &Collection) -> Vec<&str> {
     all.sort_unstable();
     all.dedup();
     all
-}
-
-pub(crate) fn instances(service: &Service) -> &[model::Instance] {
-    service.instances.as_ref().unwrap()
-}
-
-pub(crate) fn value(instance: &model::Instance, measurement: Measurement) -> Option<f64> {
-    instance.reading.sample.as_ref()?.value(measurement)
 }

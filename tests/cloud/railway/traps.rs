@@ -8,8 +8,9 @@ use caas_operator::cloud::railway::Settings;
 use caas_operator::simulator::{Gigabyte, Railway, ReplicaCount, TrafficValue};
 use serde_json::{Value, json};
 
-use super::{Account, applications, instances, options, services, settings, start, start_in_change, value};
+use super::{Account, applications, options, services, settings, start};
 use crate::http_support::client;
+use crate::support::{instances, start_in_change, value};
 
 /// The answer to a query.
 async fn ask(cloud: &caas_operator::simulator::Running, query: &str, variables: Value) -> Value {
@@ -21,7 +22,7 @@ async fn ask(cloud: &caas_operator::simulator::Running, query: &str, variables: 
 
 #[tokio::test]
 async fn instances_of_deployments_that_ended_within_the_window_are_not_exposed() {
-    let cloud = start_in_change().await;
+    let cloud = start_in_change(options()).await;
     let collection = Account::at(&cloud).collected().await;
     let exposed: HashSet<&str> =
         collection.services.iter().flat_map(instances).map(|instance| instance.facts.id.as_str()).collect();

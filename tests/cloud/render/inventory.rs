@@ -5,7 +5,8 @@ use caas_operator::cloud::render::Kind;
 use caas_operator::simulator::Running;
 use caas_operator::simulator::world::{Service as TrueService, Status};
 
-use super::{Account, instances, options, services, settings, start, start_in_change, value};
+use super::{Account, options, services, settings, start};
+use crate::support::{instances, start_in_change, value};
 
 fn application(truth: &TrueService) -> Option<&'static str> {
     truth.application.as_deref().map(|application| match application {
@@ -139,7 +140,7 @@ async fn two_services_of_one_name_in_two_environments_of_a_project_are_two() {
 
 #[tokio::test]
 async fn suspension_and_missing_instances_show_in_state_and_counts() {
-    let cloud = start_in_change().await;
+    let cloud = start_in_change(options()).await;
     let collection = Account::at(&cloud).collected().await;
     let mut stopped = 0;
     for (service, truth) in with_truth(&cloud, &collection.services) {

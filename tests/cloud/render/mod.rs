@@ -9,14 +9,12 @@ mod traps;
 
 use std::time::Duration;
 
+use caas_operator::cloud::Collection;
 use caas_operator::cloud::http::AccountLimits;
-use caas_operator::cloud::model::{Instance, Measurement, Service};
 use caas_operator::cloud::render::{Kind, Render as Client, Settings};
-use caas_operator::cloud::{Cloud, CloudError, Collection, ServiceFilter};
 use caas_operator::simulator::{self, AccountSettings, Clock, Render, Running, Simulator};
-use caas_operator::telemetry::Metrics;
 
-use crate::support::{lenient, limits};
+use crate::support::{ClientAccount, lenient, limits};
 
 /// A simulated cloud without a limit of requests, so that tests may collect as often as they like.
 pub(crate) fn options() -> Render {
@@ -38,13 +36,6 @@ pub(crate) async fn start_at(now: f64, options: Render, account: AccountSettings
         .await
 }
 
-/// The same with 80 services that all change.
-pub(crate) async fn start_in_change() -> Running {
-    let account = AccountSettings { services: 80, instances: 4, ..AccountSettings::new("acme") };
-    let clock = Clock::fixed(Clock::system().now());
-    start_with(simulator::Settings { churn: 1.0, accounts: vec![account], clock, ..options().into() }).await
-}
-
 pub(crate) async fn start_with(settings: simulator::Settings) -> Running {
     Simulator::start(settings).await.unwrap()
 }
@@ -63,14 +54,10 @@ pub(crate) fn settings(cloud: &Running) -> Settings {
     }
 }
 
-/// An account under test, with its own metrics.
-pub(crate) struct Account {
-    cloud: Client,
-    pub(crate) filter: ServiceFilter,
-    pub(crate) metrics: std::sync::Arc<Metrics>,
-}
+/// An account under test.
+pub(crate) type Account = ClientAccount<Client>;
 
-impl Account {
+impl ClientAccount<Client> {
     pub(crate) fn at(cloud: &Running) -> Self {
         Self::with(settings(cloud), &cloud.credentials()[0].password)
     }
@@ -80,30 +67,8 @@ impl Account {
     }
 
     pub(crate) fn limited(settings: Settings, key: &str, limits: AccountLimits) -> Self {
-        let metrics = Metrics::new();
-        let client = lenient().account("team-a", limits, None, metrics.account("team-a", "acme")).unwrap();
-        let cloud = Client::new(settings, key.to_owned().into(), client);
-        Self { cloud, filter: ServiceFilter::default(), metrics }
+        Self::connected(&lenient(), limits, |client| Client::new(settings, key.to_owned().into(), client))
     }
-
-    pub(crate) async fn collect(&self) -> Result<Collection, CloudError> {
-        self.cloud.collect(&self.filter).await
-    }
-
-    /// A collection that must be whole.
-    pub(crate) async fn collected(&self) -> Collection {
-        let collection = self.collect().await.unwrap();
-        assert_eq!(collection.failures(), (0, None));
-        collection
-    }
-}
-
-pub(crate) fn instances(service: &Service) -> &[Instance] {
-    service.instances.as_ref().unwrap()
-}
-
-pub(crate) fn value(instance: &Instance, measurement: Measurement) -> Option<f64> {
-    instance.reading.sample.as_ref()?.value(measurement)
 }
 
 /// How many services of a collection are of this kind.

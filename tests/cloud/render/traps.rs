@@ -8,13 +8,13 @@ use caas_operator::cloud::render::Settings;
 use caas_operator::simulator::{ByteUnit, CountUnit, Render, ResourceLabel, SumTime, UnknownResource};
 use serde_json::Value;
 
-use super::{Account, instances, options, services, settings, start, start_in_change, value};
+use super::{Account, options, services, settings, start};
 use crate::http_support::client;
-use crate::support::{Fake, Reply, json};
+use crate::support::{Fake, Reply, instances, json, start_in_change, value};
 
 #[tokio::test]
 async fn instances_that_ended_within_the_window_are_not_exposed() {
-    let cloud = start_in_change().await;
+    let cloud = start_in_change(options()).await;
     let account = Account::at(&cloud);
     let collection = account.collected().await;
     let (client, key) = (client(), &cloud.credentials()[0].password);

@@ -1,6 +1,7 @@
 //! What the tests of the client share: a server whose responses they choose, and an account at it.
 
 mod account;
+mod client;
 mod log;
 mod server;
 mod virtual_time;
@@ -8,6 +9,7 @@ mod virtual_time;
 use std::time::Duration;
 
 pub(crate) use account::*;
+pub(crate) use client::*;
 pub(crate) use log::*;
 pub(crate) use server::*;
 pub(crate) use virtual_time::*;
