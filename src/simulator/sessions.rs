@@ -3,6 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+
 use super::account::AccountSettings;
 use super::numbers::{hash, hex};
 
@@ -79,6 +82,12 @@ impl Sessions {
     pub fn by_api_token(&self, token: &str) -> Option<usize> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         state.users.iter().position(|user| user.is_api_token && user.login.password == token)
+    }
+
+    /// The index of the account whose API token the request carries as `Authorization: Bearer`.
+    pub(super) fn by_bearer(&self, headers: &HeaderMap) -> Option<usize> {
+        let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+        self.by_api_token(value.strip_prefix("Bearer ")?.trim())
     }
 
     /// Makes all tokens invalid.

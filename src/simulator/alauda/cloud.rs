@@ -83,7 +83,7 @@ impl AlaudaCloud {
         let format = Format {
             drift: self.options.drift,
             inline_instances: !self.options.no_inline_instances,
-            unusual_names: faults.huge_label.is_some(),
+            names: faults.names_of(0),
             huge: 0,
         };
         match route {

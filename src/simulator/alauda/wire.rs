@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::simulator::faults::NameFormat;
 use crate::simulator::numbers::{floor, hash_text};
 use crate::simulator::world::{Instance, Point, Service, Status};
 
@@ -42,8 +43,8 @@ pub(super) struct Format {
     pub(super) drift: bool,
     /// A service contains its instances.
     pub(super) inline_instances: bool,
-    /// Names contain newlines and quotes.
-    pub(super) unusual_names: bool,
+    /// How names are written, but for the bytes more.
+    pub(super) names: NameFormat,
     /// How many bytes longer the names of this service, its image and its first instance are.
     pub(super) huge: usize,
 }
@@ -59,11 +60,7 @@ impl Format {
     }
 
     fn name(self, name: &str, huge: usize) -> String {
-        if self.unusual_names {
-            format!("{name}\n\"quoted\"\\ {{label=\"x\"}} é\u{7f}{}", "A".repeat(huge))
-        } else {
-            name.to_owned()
-        }
+        self.names.with_bytes(huge).name(name)
     }
 }
 

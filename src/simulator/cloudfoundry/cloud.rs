@@ -238,13 +238,7 @@ impl Installation {
         let shown = if context.faults.endless_pages { (number - 1) % pages } else { number - 1 };
         let first = shown.saturating_mul(per_page).min(total);
         let last = first.saturating_add(per_page).min(total);
-        let suffix = |place: usize| match context.faults.huge_label {
-            Some(bytes) => {
-                let more = if place == first { bytes } else { 0 };
-                format!("\n\"quoted\"\\ {{label=\"x\"}} é\u{7f}{}", "A".repeat(more))
-            }
-            None => String::new(),
-        };
+        let suffix = |place: usize| context.faults.names_of(place - first).name("");
         let resources: Vec<Value> = (first..last).map(|place| entry(place, &suffix(place))).collect();
         let next = match number {
             _ if context.faults.endless_pages || number < pages => Some(number + 1),

@@ -3,20 +3,20 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::header::{AUTHORIZATION, HOST};
-use http::{HeaderMap, Method, StatusCode};
+use http::header::HOST;
+use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::apps::{self, App, Index};
-use super::limits::{TokenLimits, Told};
+use super::limits::{LimitState, TokenLimits};
 use super::metrics::{self, Window};
 use super::options::DigitalOcean;
 use super::problem::{self, Problem};
 use super::route::{Metric, Route};
 use super::sizes;
-use super::wire::{self, Format};
+use super::wire;
 use crate::simulator::accounts::Accounts;
-use crate::simulator::faults::ContentFaults;
+use crate::simulator::faults::{ContentFaults, NameFormat};
 use crate::simulator::numbers::floor;
 use crate::simulator::operation::Operation;
 use crate::simulator::provider::{SimulatedCloud, Target};
@@ -56,17 +56,17 @@ impl SimulatedCloud for DigitalOceanCloud {
     }
 
     fn respond(&self, request: &ApiRequest<'_>, now: f64, faults: ContentFaults) -> ApiResponse {
-        let Some(account) = self.authenticate(request.headers) else {
+        let Some(account) = self.accounts.sessions.by_bearer(request.headers) else {
             return Problem::Unauthorized.response();
         };
-        let told = self.take(account, now);
-        if told.refused {
-            return told.refusal();
+        let state = self.take(account, now);
+        if state.refused {
+            return state.refusal();
         }
         let response = self
             .dispatch(account, request, now, faults)
             .map_or_else(Problem::response, |value| ApiResponse::json(StatusCode::OK, &value));
-        told.on(response)
+        state.on(response)
     }
 
     fn refuse(&self, status: StatusCode, message: &str) -> ApiResponse {
@@ -88,13 +88,7 @@ impl SimulatedCloud for DigitalOceanCloud {
 }
 
 impl DigitalOceanCloud {
-    /// The index of the account whose token the request carries.
-    fn authenticate(&self, headers: &HeaderMap) -> Option<usize> {
-        let token = headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")?;
-        self.accounts.sessions.by_api_token(token.trim())
-    }
-
-    fn take(&self, account: usize, now: f64) -> Told {
+    fn take(&self, account: usize, now: f64) -> LimitState {
         let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
         let new = || TokenLimits::new(self.options.hourly_limit, self.options.burst_limit);
         limits.entry(account).or_insert_with(new).take(now)
@@ -126,9 +120,9 @@ impl DigitalOceanCloud {
         Ok(match &route {
             Route::Unknown => return Err(Problem::NotFound),
             Route::Apps => self.page(world, request, now, faults)?,
-            Route::App(id) => json!({ "app": wire::app(&find(id)?, now, None, Format::default()) }),
-            Route::Instances(id) => wire::instances(&find(id)?, Format::of(faults, 0)),
-            Route::Health(id) => wire::health(&find(id)?, now, Format::of(faults, 1)),
+            Route::App(id) => json!({ "app": wire::app(&find(id)?, now, None, NameFormat::default()) }),
+            Route::Instances(id) => wire::instances(&find(id)?, faults.names_of(0)),
+            Route::Health(id) => wire::health(&find(id)?, now, faults.names_of(1)),
             Route::Sizes => {
                 let sizes: Vec<Value> = sizes::LISTED.into_iter().map(sizes::object).collect();
                 json!({ "discount_percent": 0.0, "instance_sizes": sizes })
@@ -182,7 +176,7 @@ impl DigitalOceanCloud {
         let shown = if faults.endless_pages { (page - 1) % pages } else { page - 1 };
         let object = |(nth, app): (usize, &App)| {
             let project = with_projects.then(|| wire::project(app));
-            wire::app(app, now, project, Format::of(faults, nth))
+            wire::app(app, now, project, faults.names_of(nth))
         };
         let list: Vec<Value> =
             apps.iter().skip(shown * per_page).take(per_page).enumerate().map(object).collect();

@@ -21,7 +21,7 @@ pub(super) struct TokenLimits {
 
 /// What the headers of an answer say.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Told {
+pub(super) struct LimitState {
     limit: usize,
     remaining: usize,
     /// When the oldest request of the hour expires: one request is free then, not all.
@@ -39,7 +39,7 @@ impl TokenLimits {
     }
 
     /// Takes a request, or refuses it. A refused one counts for nothing.
-    pub(super) fn take(&mut self, now: f64) -> Told {
+    pub(super) fn take(&mut self, now: f64) -> LimitState {
         let (hour, minute) = (self.hour.remaining(now), self.minute.remaining(now));
         let refused = hour == 0 || minute == 0;
         if !refused {
@@ -47,7 +47,7 @@ impl TokenLimits {
             self.minute.take(now);
         }
         let left = hour.min(minute).saturating_sub(1);
-        Told {
+        LimitState {
             limit: self.hourly,
             remaining: left.min(self.hourly),
             reset: self.hour.resets_at(now),
@@ -57,7 +57,7 @@ impl TokenLimits {
     }
 }
 
-impl Told {
+impl LimitState {
     /// The answer with these headers.
     pub(super) fn on(self, response: ApiResponse) -> ApiResponse {
         let response = response

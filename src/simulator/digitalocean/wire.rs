@@ -4,41 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::apps::App;
 use super::sizes;
-use crate::simulator::faults::ContentFaults;
+use crate::simulator::faults::NameFormat;
 use crate::simulator::numbers::{floor, hash, hash_text, hex};
 use crate::simulator::world::{Instance, Service, Status};
-
-/// How names are written.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Format {
-    /// Names contain newlines and quotes.
-    unusual_names: bool,
-    /// So many bytes more.
-    huge: usize,
-}
-
-impl Format {
-    /// What faults want of the nth object of a list.
-    pub(super) fn of(faults: ContentFaults, nth: usize) -> Self {
-        Self {
-            unusual_names: faults.huge_label.is_some(),
-            huge: faults.huge_label.filter(|_| nth == 0).unwrap_or(0),
-        }
-    }
-
-    fn name(self, name: &str) -> String {
-        if self.unusual_names {
-            format!("{name}\n\"quoted\"\\ {{label=\"x\"}} é\u{7f}{}", "A".repeat(self.huge))
-        } else {
-            name.to_owned()
-        }
-    }
-
-    /// The name of a component, which is never huge: its instances are found by it.
-    fn component(self, name: &str) -> String {
-        Self { huge: 0, ..self }.name(name)
-    }
-}
 
 /// Regions by the world's.
 fn region(service: &Service) -> &'static str {
@@ -55,7 +23,7 @@ fn is_http(service: &Service) -> bool {
 }
 
 /// One app as an object; `project` is its project's id, where it is asked for.
-pub(super) fn app(app: &App, now: f64, project: Option<String>, format: Format) -> Value {
+pub(super) fn app(app: &App, now: f64, project: Option<String>, format: NameFormat) -> Value {
     let deployment = |phase: &str| {
         let id = hex(app.variant() ^ hash_text(phase), 32);
         json!({ "id": id, "phase": phase, "cause": "manual" })
@@ -79,7 +47,7 @@ pub(super) fn app(app: &App, now: f64, project: Option<String>, format: Format) 
     add("workers", workers);
     if has_job(app) {
         let job = json!({
-            "name": format.component("migrate"), "kind": "PRE_DEPLOY", "instance_count": 1,
+            "name": format.with_bytes(0).name("migrate"), "kind": "PRE_DEPLOY", "instance_count": 1,
             "instance_size_slug": "apps-s-1vcpu-0.5gb",
             "image": { "registry_type": "DOCR", "repository": "acme/migrate", "tag": "1" },
         });
@@ -128,10 +96,10 @@ fn has_job(app: &App) -> bool {
     app.variant().is_multiple_of(2)
 }
 
-fn component(service: &Service, format: Format) -> Value {
+fn component(service: &Service, format: NameFormat) -> Value {
     let variant = hash_text(&service.uuid);
     let mut object = Map::new();
-    object.insert("name".into(), format.component(&service.name).into());
+    object.insert("name".into(), format.with_bytes(0).name(&service.name).into());
     if service.scales {
         let (least, most) = (service.target.min(1), service.target * 2);
         let bounds = json!({
@@ -175,25 +143,25 @@ pub(super) fn alias(service: &Service, instance: &Instance) -> String {
 }
 
 /// The instances of an app.
-pub(super) fn instances(app: &App, format: Format) -> Value {
+pub(super) fn instances(app: &App, format: NameFormat) -> Value {
     let mut list: Vec<Value> = Vec::new();
     for service in &app.services {
         let kind = if is_http(service) { "SERVICE" } else { "WORKER" };
         for instance in service.instances() {
             // One of them is huge at most.
-            let format = if list.is_empty() { format } else { Format { huge: 0, ..format } };
+            let format = if list.is_empty() { format } else { format.with_bytes(0) };
             list.push(json!({
-                "component_name": format.component(&service.name),
+                "component_name": format.with_bytes(0).name(&service.name),
                 "component_type": kind,
                 "instance_name": instance_name(&service.name, &instance),
-                "instance_alias": if format.huge > 0 { format.name(&alias(service, &instance)) } else { alias(service, &instance) },
+                "instance_alias": if format.is_longer() { format.name(&alias(service, &instance)) } else { alias(service, &instance) },
             }));
         }
     }
     // A job before a deployment has an instance while that deployment runs.
     if has_job(app) && app.services.iter().any(|service| service.status == Status::Deploying) {
         list.push(json!({
-            "component_name": format.component("migrate"),
+            "component_name": format.with_bytes(0).name("migrate"),
             "component_type": "JOB",
             "instance_name": format!("migrate-{}", hex(app.variant(), 5)),
             "instance_alias": "migrate-0",
@@ -203,7 +171,7 @@ pub(super) fn instances(app: &App, format: Format) -> Value {
 }
 
 /// The health of an app's components.
-pub(super) fn health(app: &App, now: f64, format: Format) -> Value {
+pub(super) fn health(app: &App, now: f64, format: NameFormat) -> Value {
     let component = |service: &Service| {
         let instances: Vec<Instance> = service.instances().collect();
         let mean = |value: &dyn Fn(&Instance) -> f64| {
@@ -213,7 +181,7 @@ pub(super) fn health(app: &App, now: f64, format: Format) -> Value {
         let cpu = mean(&|instance| instance.cores_in_use(now) / instance.size.cores * 100.0);
         let memory = mean(&|instance| instance.point(at).map_or(0.0, |point| point.memory_percent));
         json!({
-            "name": format.component(&service.name),
+            "name": format.with_bytes(0).name(&service.name),
             "state": if service.started == service.target { "HEALTHY" } else { "UNHEALTHY" },
             "replicas_desired": service.target,
             "replicas_ready": service.started,

@@ -11,4 +11,5 @@ pub(super) mod wire;
 
 pub(super) use active::Faults;
 pub use content::ContentFaults;
+pub(super) use content::NameFormat;
 pub use fault::{Fault, FaultError, FaultKind, RetryAfter, Revocation, Scope};

@@ -3,18 +3,17 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, Method, StatusCode};
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::limits::{TokenLimit, Told};
+use super::limits::{LimitState, TokenLimit};
 use super::metrics::{self, Wanted};
 use super::options::Northflank;
 use super::plans;
 use super::problem::{self, Problem};
 use super::projects::{self, BUILDER};
 use super::route::{Resource, Route};
-use super::wire::{self, Format};
+use super::wire;
 use crate::simulator::accounts::Accounts;
 use crate::simulator::faults::ContentFaults;
 use crate::simulator::operation::Operation;
@@ -58,7 +57,7 @@ impl SimulatedCloud for NorthflankCloud {
 
     fn respond(&self, request: &ApiRequest<'_>, now: f64, faults: ContentFaults) -> ApiResponse {
         let route = Route::of(request.path);
-        let Some(account) = self.authenticate(request.headers) else {
+        let Some(account) = self.accounts.sessions.by_bearer(request.headers) else {
             // The plans are for everybody.
             let is_public = route.resource == Resource::Plans && request.method == Method::GET;
             return if is_public {
@@ -67,14 +66,14 @@ impl SimulatedCloud for NorthflankCloud {
                 Problem::Unauthorized.response()
             };
         };
-        let told = self.take(account, now);
-        if told.refused {
-            return told.refusal(&self.options);
+        let state = self.take(account, now);
+        if state.refused {
+            return state.refusal(&self.options);
         }
         let response = self
             .dispatch(account, &route, request, now, faults)
             .map_or_else(Problem::response, |value| ApiResponse::json(StatusCode::OK, &value));
-        told.on(response, &self.options)
+        state.on(response, &self.options)
     }
 
     fn refuse(&self, status: StatusCode, message: &str) -> ApiResponse {
@@ -91,13 +90,7 @@ impl SimulatedCloud for NorthflankCloud {
 }
 
 impl NorthflankCloud {
-    /// The index of the account whose token the request carries.
-    fn authenticate(&self, headers: &HeaderMap) -> Option<usize> {
-        let token = headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")?;
-        self.accounts.sessions.by_api_token(token.trim())
-    }
-
-    fn take(&self, account: usize, now: f64) -> Told {
+    fn take(&self, account: usize, now: f64) -> LimitState {
         let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
         limits.entry(account).or_insert_with(|| TokenLimit::new(self.options.hourly_limit)).take(now)
     }
@@ -150,7 +143,7 @@ impl NorthflankCloud {
                     std::cmp::Ordering::Equal => wire::builder(world, project),
                     order => {
                         let nth = nth - usize::from(order.is_gt());
-                        wire::service(project, &services[nth], Format::of(*faults, nth))
+                        wire::service(project, &services[nth], faults.names_of(nth))
                     }
                 };
                 context.page("services", services.len() + 1, object)?

@@ -23,7 +23,7 @@ pub(super) struct TokenLimit {
 
 /// What the headers of an answer say.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Told {
+pub(super) struct LimitState {
     limit: usize,
     remaining: usize,
     /// Seconds until the oldest request expires.
@@ -40,18 +40,24 @@ impl TokenLimit {
     }
 
     /// Takes a request, or refuses it. A refused one counts for nothing.
-    pub(super) fn take(&mut self, now: f64) -> Told {
+    pub(super) fn take(&mut self, now: f64) -> LimitState {
         let left = self.hour.remaining(now);
         let refused = left == 0;
         if !refused {
             self.hour.take(now);
         }
         let wait = (self.hour.resets_at(now) - now).max(0.0);
-        Told { limit: self.hourly, remaining: left.saturating_sub(1).min(self.hourly), wait, now, refused }
+        LimitState {
+            limit: self.hourly,
+            remaining: left.saturating_sub(1).min(self.hourly),
+            wait,
+            now,
+            refused,
+        }
     }
 }
 
-impl Told {
+impl LimitState {
     /// The answer with these headers; as it is where there is no limit.
     pub(super) fn on(self, response: ApiResponse, options: &Northflank) -> ApiResponse {
         if self.limit == 0 {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::options::Northflank;
 use super::plans;
 use super::projects::{self, BUILDER};
-use crate::simulator::faults::ContentFaults;
+use crate::simulator::faults::{ContentFaults, NameFormat};
 use crate::simulator::numbers::{floor, hash_text, hex};
 use crate::simulator::world::{Instance, Service, Status, World};
 
@@ -19,30 +19,6 @@ const MOST_LOOKED_AT: usize = 200;
 const LONGEST_ENDED: f64 = 3600.0;
 /// Ended containers are looked for at times that are so many seconds apart.
 const ENDED_STEP: usize = 15;
-
-/// How names are written.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Format {
-    /// Names contain newlines and quotes.
-    unusual_names: bool,
-    /// So many bytes more.
-    huge: usize,
-}
-
-impl Format {
-    /// What faults want of the nth object of a list.
-    pub(super) fn of(faults: ContentFaults, nth: usize) -> Self {
-        let huge = faults.huge_label.filter(|_| nth == 0).unwrap_or(0);
-        Self { unusual_names: faults.huge_label.is_some(), huge }
-    }
-
-    fn name(self, name: &str) -> String {
-        if !self.unusual_names {
-            return name.to_owned();
-        }
-        format!("{name}\n\"quoted\"\\ {{label=\"x\"}} é\u{7f}{}", "A".repeat(self.huge))
-    }
-}
 
 /// An id without what an unusual name adds to it.
 pub(super) fn usual(id: &str) -> &str {
@@ -91,7 +67,7 @@ pub(super) fn builder(world: &World, project: &str) -> Value {
 }
 
 /// What a list of services says of one.
-pub(super) fn service(project: &str, service: &Service, format: Format) -> Value {
+pub(super) fn service(project: &str, service: &Service, format: NameFormat) -> Value {
     let id = format.name(&service.name);
     json!({
         "id": id,
@@ -158,7 +134,7 @@ pub(super) fn details(project: &str, one: &Service, options: &Northflank) -> Val
             deployment["external"] = json!({ "imagePath": format!("{repository}:{}", one.image_tag) });
         }
     }
-    let mut object = service(project, one, Format::default());
+    let mut object = service(project, one, NameFormat::default());
     object["cluster"] = json!({ "id": "nf-europe-west", "name": "nf-europe-west", "loadBalancers": [] });
     object["createdAt"] = time(one.created_at).into();
     object["billing"] = json!({ "deploymentPlan": plans::of(one).id });
@@ -219,7 +195,7 @@ pub(super) fn containers(
     for instance in service.instances() {
         let status = if now < instance.created_at + STARTING { "TASK_STARTING" } else { "TASK_RUNNING" };
         names.insert(container_name(&service.name, &instance));
-        let format = Format::of(faults, list.len());
+        let format = faults.names_of(list.len());
         list.push(container(&service.name, &instance, status, instance.started_at(now), format));
     }
     let age = options.ended_containers.as_secs_f64().min(LONGEST_ENDED);
@@ -233,14 +209,14 @@ pub(super) fn containers(
                 } else {
                     "TASK_FINISHED"
                 };
-                list.push(container(&service.name, &instance, status, then, Format::default()));
+                list.push(container(&service.name, &instance, status, then, NameFormat::default()));
             }
         }
     }
     list
 }
 
-fn container(service: &str, instance: &Instance, status: &str, updated_at: f64, format: Format) -> Value {
+fn container(service: &str, instance: &Instance, status: &str, updated_at: f64, format: NameFormat) -> Value {
     json!({
         "name": format.name(&container_name(service, instance)),
         "status": status,

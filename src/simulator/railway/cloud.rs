@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::graphql::Query;
-use super::limits::{TokenLimits, Told};
+use super::limits::{LimitState, TokenLimits};
 use super::options::{Railway, TokenRefusal};
 use super::problem::{self, Problem};
 use super::projects::{self, Project, project_token};
@@ -48,10 +47,9 @@ impl RailwayCloud {
 
     /// The account and the token of a request.
     fn authenticate(&self, headers: &HeaderMap, now: f64) -> Result<(usize, Token), Problem> {
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-        if let Some(given) = text("project-access-token") {
+        if let Some(given) = headers.get("project-access-token").and_then(|value| value.to_str().ok()) {
             let logins = self.accounts.sessions.logins();
-            let account = logins.iter().position(|login| project_token(login) == given);
+            let account = logins.iter().position(|login| project_token(login) == given.trim());
             let (index, account) = account
                 .filter(|index| self.accounts.sessions.by_api_token(&logins[*index].password).is_some())
                 .and_then(|index| Some((index, self.accounts.get(index)?)))
@@ -60,17 +58,15 @@ impl RailwayCloud {
                 projects::all(&account.world, now).iter().flat_map(Project::environments).next();
             return Ok((index, Token::Project(environment.ok_or(Problem::ProjectTokenNotFound)?)));
         }
-        text(AUTHORIZATION.as_str())
-            .and_then(|value| value.strip_prefix("Bearer "))
-            .and_then(|token| self.accounts.sessions.by_api_token(token))
-            .map(|account| (account, Token::Account))
-            .ok_or(match self.options.refusal {
+        self.accounts.sessions.by_bearer(headers).map(|account| (account, Token::Account)).ok_or(
+            match self.options.refusal {
                 TokenRefusal::Reported => Problem::NotAuthorized,
                 TokenRefusal::Status => Problem::Unauthorized,
-            })
+            },
+        )
     }
 
-    fn take(&self, account: usize, now: f64) -> Told {
+    fn take(&self, account: usize, now: f64) -> LimitState {
         let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
         limits.entry(account).or_insert_with(|| TokenLimits::new(&self.options)).take(now)
     }
@@ -128,9 +124,9 @@ impl SimulatedCloud for RailwayCloud {
             Ok(authenticated) => authenticated,
             Err(problem) => return problem.response(),
         };
-        let told = self.take(index, now);
-        if told.is_refusal() {
-            return told.refusal();
+        let state = self.take(index, now);
+        if state.is_refusal() {
+            return state.refusal();
         }
         let response = match (Query::read(request.body), self.accounts.get(index)) {
             (Err(problem), _) => problem.response(),
@@ -138,7 +134,7 @@ impl SimulatedCloud for RailwayCloud {
             (Ok(_), Some(_)) if self.options.two_factor => Problem::TwoFactorRequired.response(),
             (Ok(query), Some(account)) => self.run(&query, account, token, now, faults),
         };
-        told.on(response)
+        state.on(response)
     }
 
     fn refuse(&self, status: StatusCode, message: &str) -> ApiResponse {

@@ -23,7 +23,7 @@ pub(super) struct TokenLimits {
 
 /// What the headers of an answer say.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Told {
+pub(super) struct LimitState {
     limit: usize,
     remaining: usize,
     /// As it is written.
@@ -44,7 +44,7 @@ impl TokenLimits {
     }
 
     /// Takes a request, or refuses it. A refused one counts for nothing.
-    pub(super) fn take(&mut self, now: f64) -> Told {
+    pub(super) fn take(&mut self, now: f64) -> LimitState {
         let (hour, second) = (self.hour.remaining(now), self.second.remaining(now));
         let is_refused = hour == 0 || second == 0;
         if !is_refused {
@@ -53,7 +53,7 @@ impl TokenLimits {
         }
         let free = if hour == 0 { self.hour.resets_at(now) } else { self.second.resets_at(now) };
         let resets_at = self.hour.resets_at(now);
-        Told {
+        LimitState {
             limit: self.hourly,
             remaining: hour.saturating_sub(usize::from(!is_refused)).min(self.hourly),
             reset: match self.reset {
@@ -65,7 +65,7 @@ impl TokenLimits {
     }
 }
 
-impl Told {
+impl LimitState {
     /// Whether the request is refused.
     pub(super) fn is_refusal(self) -> bool {
         self.retry_after.is_some()

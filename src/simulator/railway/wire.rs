@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::graphql::list;
 use super::options::{Railway, ReplicaCount};
 use super::projects::{self, Environment, Kind, Project};
-use crate::simulator::faults::ContentFaults;
+use crate::simulator::faults::{ContentFaults, NameFormat};
 use crate::simulator::numbers::{floor, hash, hash_text};
 use crate::simulator::world::{Instance, Service, Status};
 
@@ -13,39 +13,12 @@ use crate::simulator::world::{Instance, Service, Status};
 const CREATED: f64 = 2.0;
 const STARTING: f64 = 5.0;
 
-/// How names are written.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Format {
-    /// Names contain newlines and quotes.
-    unusual_names: bool,
-    /// So many bytes more.
-    huge: usize,
-}
-
-impl Format {
-    /// What faults want of the nth object of a list.
-    fn of(faults: ContentFaults, nth: usize) -> Self {
-        Self {
-            unusual_names: faults.huge_label.is_some(),
-            huge: faults.huge_label.filter(|_| nth == 0).unwrap_or(0),
-        }
-    }
-
-    fn name(self, name: &str) -> String {
-        if self.unusual_names {
-            format!("{name}\n\"quoted\"\\ {{label=\"x\"}} é\u{7f}{}", "A".repeat(self.huge))
-        } else {
-            name.to_owned()
-        }
-    }
-}
-
 /// The projects of an account.
 pub(super) fn projects(projects: &[Project], faults: ContentFaults) -> Value {
     let node = |(nth, project): (usize, &Project)| {
         json!({
             "id": project.id,
-            "name": Format::of(faults, nth).name(&project.name),
+            "name": faults.names_of(nth).name(&project.name),
             "environments": environments(project),
         })
     };
@@ -86,8 +59,7 @@ pub(super) fn environment(
     now: f64,
     faults: ContentFaults,
 ) -> Value {
-    let node =
-        |(nth, one): (usize, &Service)| service(environment, one, options, now, Format::of(faults, nth));
+    let node = |(nth, one): (usize, &Service)| service(environment, one, options, now, faults.names_of(nth));
     let mut object = named(environment);
     object["serviceInstances"] = list(services.iter().enumerate().map(node));
     object
@@ -98,7 +70,7 @@ fn service(
     service: &Service,
     options: &Railway,
     now: f64,
-    format: Format,
+    format: NameFormat,
 ) -> Value {
     let variant = hash_text(&service.uuid);
     let id = |n: u64| projects::uuid(&[variant, hash_text(&environment.id), n]);

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, Method, StatusCode};
+use http::{Method, StatusCode};
 use serde_json::Value;
 
 use super::inventory::{self, Index};
@@ -14,9 +13,9 @@ use super::options::{Render, UnknownResource};
 use super::pages::PageRequest;
 use super::problem::{self, Problem};
 use super::route::{Metric, Route};
-use super::wire::{self, Entry, Format};
+use super::wire::{self, Entry};
 use crate::simulator::accounts::Accounts;
-use crate::simulator::faults::ContentFaults;
+use crate::simulator::faults::{ContentFaults, NameFormat};
 use crate::simulator::numbers::floor;
 use crate::simulator::operation::Operation;
 use crate::simulator::provider::{SimulatedCloud, Target};
@@ -56,7 +55,7 @@ impl SimulatedCloud for RenderCloud {
     }
 
     fn respond(&self, request: &ApiRequest<'_>, now: f64, faults: ContentFaults) -> ApiResponse {
-        let Some(account) = self.authenticate(request.headers) else {
+        let Some(account) = self.accounts.sessions.by_bearer(request.headers) else {
             return Problem::Unauthorized.response();
         };
         let state = self.take(account, now);
@@ -83,12 +82,6 @@ impl SimulatedCloud for RenderCloud {
 }
 
 impl RenderCloud {
-    /// The index of the account whose key the request carries.
-    fn authenticate(&self, headers: &HeaderMap) -> Option<usize> {
-        let key = headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")?;
-        self.accounts.sessions.by_api_token(key.trim())
-    }
-
     fn take(&self, account: usize, now: f64) -> LimitState {
         let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
         limits.entry(account).or_insert_with(|| UserLimit::new(&self.options)).take(&self.options, now)
@@ -117,7 +110,7 @@ impl RenderCloud {
         match &route {
             Route::Unknown => Err(Problem::NotFound),
             Route::Services => self.services(world, &query, now, faults),
-            Route::Service(id) => Ok(find(id)?.object(world, now, Format::default())),
+            Route::Service(id) => Ok(find(id)?.object(world, now, NameFormat::default())),
             Route::Instances(id) => Ok(wire::instances(&find(id)?, now)),
             Route::Owners => {
                 let owners = [true, false].map(|with_project| inventory::workspace(world, with_project));
@@ -172,7 +165,7 @@ impl RenderCloud {
                 && is_wanted(query, "type", entry.kind().word())
                 && is_wanted(query, "suspended", suspended)
         });
-        let object = |nth: usize, entry: &Entry| entry.object(world, now, Format::of(faults, nth));
+        let object = |nth: usize, entry: &Entry| entry.object(world, now, faults.names_of(nth));
         Ok(page.answer(&entries, "service", faults, object))
     }
 

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::inventory::{self, Environment, Kind};
 use super::plans;
-use crate::simulator::faults::ContentFaults;
+use crate::simulator::faults::NameFormat;
 use crate::simulator::numbers::{floor, hash_text, hex};
 use crate::simulator::world::{Service, Status, World};
 
@@ -17,33 +17,6 @@ pub(super) enum Entry {
     Preview(Service),
     /// A static site, which has no instances.
     StaticSite,
-}
-
-/// How names are written.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Format {
-    /// Names contain newlines and quotes.
-    unusual_names: bool,
-    /// So many bytes more.
-    huge: usize,
-}
-
-impl Format {
-    /// What faults want of the nth object of a list.
-    pub(super) fn of(faults: ContentFaults, nth: usize) -> Self {
-        Self {
-            unusual_names: faults.huge_label.is_some(),
-            huge: faults.huge_label.filter(|_| nth == 0).unwrap_or(0),
-        }
-    }
-
-    fn name(self, name: &str) -> String {
-        if self.unusual_names {
-            format!("{name}\n\"quoted\"\\ {{label=\"x\"}} é\u{7f}{}", "A".repeat(self.huge))
-        } else {
-            name.to_owned()
-        }
-    }
 }
 
 impl Entry {
@@ -83,7 +56,7 @@ impl Entry {
     }
 
     /// It as an object.
-    pub(super) fn object(&self, world: &World, now: f64, format: Format) -> Value {
+    pub(super) fn object(&self, world: &World, now: f64, format: NameFormat) -> Value {
         let id = self.id(world);
         match self {
             Self::Service(service) => {
