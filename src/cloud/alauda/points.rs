@@ -10,10 +10,9 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::body::{json_problem, json_text};
 use crate::cloud::kit::loose::Scalar;
+use crate::cloud::kit::point::LATEST;
 use crate::cloud::model::{Measurement, Reading, Sample, Scale};
 
-/// The latest time of a point, in seconds since the epoch (the year 5138). Anything beyond is likely milliseconds.
-const LATEST: f64 = 1e11;
 /// The largest value. No counter of 64 bits and nothing else that is exposed exceeds it.
 const LARGEST: f64 = u64::MAX as f64;
 

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::facts::Phases;
-use super::points::{Metric, Point, Points};
+use super::points::{Metric, Points};
 use super::wire::AppHealth;
+use crate::cloud::kit::point::Point;
 use crate::cloud::model::{InstanceFacts, MeasurementSet, Reading, Sample};
 
 /// An app as far as it is known.

@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::cost::{CYCLES_PER_RESTARTS, SIZES_EVERY};
-use super::points::Point;
 use super::wire::{AppHealth, Sizes};
+use crate::cloud::kit::point::Point;
 
 /// What earlier cycles found out.
 #[derive(Debug, Clone, Default)]

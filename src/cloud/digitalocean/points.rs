@@ -9,10 +9,9 @@ use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::body::{json_text, parse};
 use crate::cloud::kit::list::for_each;
 use crate::cloud::kit::loose::Scalar;
+use crate::cloud::kit::point::{LATEST, Newest, Point};
 use crate::cloud::model::{Measurement, Scale};
 
-/// The latest time of a point, in seconds since the epoch (the year 5138). Anything beyond is likely milliseconds.
-const LATEST: f64 = 1e11;
 /// The largest value: no count and no percentage exceeds it.
 const LARGEST: f64 = 1e15;
 
@@ -48,13 +47,6 @@ impl Metric {
             Self::Restarts => (Measurement::Restarts, Scale::Base),
         }
     }
-}
-
-/// A value, and when it was measured, in seconds since the epoch.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Point {
-    pub(super) time: f64,
-    pub(super) value: f64,
 }
 
 /// The newest point of each instance of an app.
@@ -130,18 +122,14 @@ pub(super) fn newest(body: &[u8], oldest: f64) -> Result<Points, AnswerProblem> 
 }
 
 fn newest_of(values: &str, oldest: f64) -> Result<Option<Point>, AnswerProblem> {
-    let mut newest: Option<Point> = None;
+    let mut newest = Newest::default();
     for_each(values, |(time, value): (Scalar<'_>, Scalar<'_>)| {
         let time = time.number().filter(|time| *time >= oldest && *time < LATEST);
         let value = value.number().filter(|value| (0.0..=LARGEST).contains(value));
-        if let (Some(time), Some(value)) = (time, value)
-            && newest.is_none_or(|newest| time > newest.time)
-        {
-            newest = Some(Point { time, value });
-        }
+        newest.offer(time, value);
         true
     })?;
-    Ok(newest)
+    Ok(newest.point())
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ pub mod list;
 pub mod loose;
 pub mod paging;
 pub mod path;
+pub mod point;
 pub mod queue;
 pub mod session;
 pub mod unit;

@@ -14,6 +14,7 @@ use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::body::{json_text, parse};
 use crate::cloud::kit::list::each;
 use crate::cloud::kit::loose::{Scalar, part};
+use crate::cloud::kit::point::{Newest, Point};
 use crate::cloud::model::{Measurement, MeasurementSet, Sample, SampleBuilder, Scale};
 
 /// The API averages over the last so many seconds, whatever resolution an answer names.
@@ -161,13 +162,6 @@ struct WireMetadata<'a> {
     container_id: Scalar<'a>,
 }
 
-/// A value as the API gave it, and when it was measured, in seconds since the epoch.
-#[derive(Debug, Clone, Copy)]
-struct Point {
-    time: f64,
-    value: f64,
-}
-
 /// Reads the newest point of each series, of those that are not older than `oldest` (seconds since the epoch). A metric
 /// that is missing or has no values has no data.
 pub(super) fn read(body: &[u8], oldest: f64) -> Result<Metrics, AnswerProblem> {
@@ -194,7 +188,7 @@ pub(super) fn read(body: &[u8], oldest: f64) -> Result<Metrics, AnswerProblem> {
         let mut points = Vec::new();
         for WireSeries { metadata, data } in series {
             let Some(point) = newest(data, oldest)? else { continue };
-            let point = Point { value: point.value * factor, ..point };
+            let point = point.scaled(factor);
             if metric.is_of_service() {
                 points.push(point);
             } else if let Some(container) = part::<WireMetadata<'_>>(metadata).container_id.into_text() {
@@ -220,17 +214,13 @@ fn newest(points: Option<&RawValue>, oldest: f64) -> Result<Option<Point>, Answe
         #[serde(borrow, default)]
         ts: Scalar<'a>,
     }
-    let mut newest: Option<Point> = None;
+    let mut newest = Newest::default();
     each(points, |point: WirePoint<'_>| {
         let value = point.value.number().filter(|value| (0.0..=LARGEST).contains(value));
         let time = point.ts.epoch_seconds().filter(|time| *time >= oldest);
-        if let (Some(value), Some(time)) = (value, time)
-            && newest.is_none_or(|newest| time > newest.time)
-        {
-            newest = Some(Point { time, value });
-        }
+        newest.offer(time, value);
     })?;
-    Ok(newest)
+    Ok(newest.point())
 }
 
 /// The values of a service: sums over its series, whether there is one or one for each container.

@@ -13,10 +13,8 @@ use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::body::{json_text, parse};
 use crate::cloud::kit::list::each;
 use crate::cloud::kit::loose::{Scalar, is_complete, part};
+use crate::cloud::kit::point::LATEST;
 use crate::cloud::model::{InstanceFacts, Limits};
-
-/// Times of containers beyond this, in seconds since the epoch (the year 5138), are likely milliseconds.
-const LATEST: f64 = 1e11;
 
 /// A page of a list.
 #[derive(Debug)]

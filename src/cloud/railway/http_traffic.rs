@@ -11,6 +11,7 @@ use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::body::parse;
 use crate::cloud::kit::list::for_each;
 use crate::cloud::kit::loose::Scalar;
+use crate::cloud::kit::point::{Newest, Point};
 use crate::cloud::model::{Measurement, MeasurementSet, Sample, SampleBuilder, Scale};
 
 /// The measurements that come of it.
@@ -71,28 +72,25 @@ fn add_requests(sample: &mut SampleBuilder, json: &str, steps: Steps) -> Result<
         #[serde(borrow, default)]
         value: Scalar<'a>,
     }
-    let mut newest: Vec<(String, f64, f64)> = Vec::new();
+    let mut newest: Vec<(String, Point)> = Vec::new();
     let mut outcome = Ok(());
     for_each(json, |code: WireCode<'_>| {
         let Some(label) = code.status_code.count().map(|code| code.to_string()) else { return true };
-        let mut last: Option<(f64, f64)> = None;
+        let mut last = Newest::default();
         outcome = for_each(code.samples.get(), |step: WireSample<'_>| {
             let time = step.ts.number().filter(|time| steps.contain(*time));
             let value = step.value.number().filter(|value| *value >= 0.0);
-            if let (Some(time), Some(value)) = (time, value)
-                && last.is_none_or(|(newest, _)| time > newest)
-            {
-                last = Some((time, value));
-            }
+            last.offer(time, value);
             true
         });
-        newest.extend(last.map(|(time, value)| (label, time, value)));
+        newest.extend(last.point().map(|point| (label, point)));
         outcome.is_ok()
     })?;
     outcome?;
     // A code without a sample in that step had no request in it.
-    let Some(time) = newest.iter().map(|(_, time, _)| *time).max_by(f64::total_cmp) else { return Ok(()) };
-    for (label, _, value) in newest.iter().filter(|(_, at, _)| at.total_cmp(&time).is_eq()) {
+    let Some(time) = newest.iter().map(|(_, point)| point.time).max_by(f64::total_cmp) else { return Ok(()) };
+    for (label, Point { value, .. }) in newest.iter().filter(|(_, point)| point.time.total_cmp(&time).is_eq())
+    {
         let a_second = value / f64::from(RESOLUTION);
         sample.add_labeled(Measurement::ServiceHttpRequests, label, Scale::Base, a_second, time);
     }

@@ -9,6 +9,7 @@ use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::body::parse;
 use crate::cloud::kit::list::for_each;
 use crate::cloud::kit::loose::Scalar;
+use crate::cloud::kit::point::{LATEST, Newest, Point};
 use crate::cloud::model::{Limits, Measurement, MeasurementSet, Overrides, Sample, Scale};
 
 /// Seconds from one value to the next, as they are asked for.
@@ -17,8 +18,6 @@ pub(super) const RESOLUTION: u32 = 60;
 /// The bytes of what the API calls GB. Assumed to be what the word says: whether 2^30 are meant is not documented.
 const GIGABYTE: f64 = 1e9;
 
-/// The latest time of a value, in seconds since the epoch (the year 5138). Anything beyond is likely milliseconds.
-const LATEST: f64 = 1e11;
 /// The largest value: no count of cores or GB exceeds it.
 const LARGEST: f64 = 1e9;
 
@@ -56,13 +55,6 @@ impl Measured {
             Self::MemoryLimit => "MEMORY_LIMIT_GB",
         }
     }
-}
-
-/// A value, and when it was measured, in seconds since the epoch.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Point {
-    pub(super) time: f64,
-    pub(super) value: f64,
 }
 
 /// What was measured of one instance.
@@ -168,18 +160,14 @@ fn newest_of(values: &str, oldest: f64) -> Result<Option<Point>, AnswerProblem> 
         #[serde(borrow, default)]
         value: Scalar<'a>,
     }
-    let mut newest: Option<Point> = None;
+    let mut newest = Newest::default();
     for_each(values, |wire: WireValue<'_>| {
         let time = wire.ts.number().filter(|time| (oldest..LATEST).contains(time));
         let value = wire.value.number().filter(|value| (0.0..=LARGEST).contains(value));
-        if let (Some(time), Some(value)) = (time, value)
-            && newest.is_none_or(|newest| time > newest.time)
-        {
-            newest = Some(Point { time, value });
-        }
+        newest.offer(time, value);
         true
     })?;
-    Ok(newest)
+    Ok(newest.point())
 }
 
 #[cfg(test)]

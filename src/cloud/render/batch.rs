@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use super::instances::InstancePoints;
 use super::kept::KnownBandwidth;
 use super::metric::Metric;
-use super::series::{Answer, NewestPoint, Point};
+use super::series::{Answer, NewestPoint};
 use super::target::Kind;
+use crate::cloud::kit::point::Point;
 use crate::cloud::model::{Limits, MeasurementSet, Reading, SampleBuilder, Scale};
 
 /// A batch of services as far as it is known.

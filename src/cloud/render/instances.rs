@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::metric::STEP;
-use super::series::{Answer, Point};
+use super::series::Answer;
+use crate::cloud::kit::point::Point;
 
 /// The instances of a service as the API listed them.
 #[derive(Debug, Clone, PartialEq, Default)]

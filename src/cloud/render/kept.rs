@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::cost::SLOW_FACTS_EVERY;
 use super::instances::InstanceList;
-use super::series::Point;
+use crate::cloud::kit::point::Point;
 use crate::cloud::model::{InstanceFacts, Limits};
 
 /// What earlier cycles found out.

@@ -13,16 +13,10 @@ use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::body::json_text;
 use crate::cloud::kit::list::for_each;
 use crate::cloud::kit::loose::Scalar;
+use crate::cloud::kit::point::{Newest, Point};
 
 /// The largest value: no count of bytes and no number of cores exceeds it.
 const LARGEST: f64 = 1e18;
-
-/// A value in the base unit, and when it was measured, in seconds since the epoch.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Point {
-    pub(super) time: f64,
-    pub(super) value: f64,
-}
 
 /// The newest point of a series of a service.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,7 +91,7 @@ pub(super) fn newest(body: &[u8], metric: Metric, oldest: i64, latest: i64) -> R
                 let unit = series.unit.into_text().unwrap_or_default();
                 match metric.factor(&unit) {
                     Some(factor) => {
-                        let point = Point { value: point.value * factor, ..point };
+                        let point = point.scaled(factor);
                         answer.by_service.entry(service).or_default().push(NewestPoint { name, point });
                     }
                     None => answer.unknown_units += 1,
@@ -144,18 +138,14 @@ fn is_of(division: Division, value: &str) -> bool {
 }
 
 fn newest_of(values: &str, oldest: f64, latest: f64) -> Result<Option<Point>, AnswerProblem> {
-    let mut newest: Option<Point> = None;
+    let mut newest = Newest::default();
     for_each(values, |point: WirePoint<'_>| {
         let time = point.timestamp.epoch_seconds().filter(|time| (oldest..=latest).contains(time));
         let value = point.value.number().filter(|value| (0.0..=LARGEST).contains(value));
-        if let (Some(time), Some(value)) = (time, value)
-            && newest.is_none_or(|newest| time > newest.time)
-        {
-            newest = Some(Point { time, value });
-        }
+        newest.offer(time, value);
         true
     })?;
-    Ok(newest)
+    Ok(newest.point())
 }
 
 #[cfg(test)]
