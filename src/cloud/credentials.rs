@@ -30,6 +30,13 @@ impl Credentials {
             Self::Token(_) => None,
         }
     }
+
+    /// The password or the token.
+    pub fn secret(&self) -> &SecretString {
+        match self {
+            Self::Password { password: secret, .. } | Self::Token(secret) => secret,
+        }
+    }
 }
 
 impl PartialEq for Credentials {

@@ -39,9 +39,7 @@ impl NorthflankAccount {
     }
 
     fn token(&self) -> &SecretString {
-        match &self.credentials {
-            Credentials::Token(token) | Credentials::Password { password: token, .. } => token,
-        }
+        self.credentials.secret()
     }
 }
 

@@ -42,9 +42,7 @@ impl RailwayAccount {
     }
 
     fn token(&self) -> &SecretString {
-        match &self.credentials {
-            Credentials::Token(token) | Credentials::Password { password: token, .. } => token,
-        }
+        self.credentials.secret()
     }
 }
 

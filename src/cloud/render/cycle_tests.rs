@@ -14,17 +14,8 @@ use crate::cloud::render::{series, wire};
 const TEN: u64 = 1_795_773_600;
 
 fn settings(services_per_request: usize) -> Settings {
-    Settings {
-        endpoint: "https://api.render.com/v1/".parse().unwrap(),
-        workspaces: Vec::new(),
-        projects: Vec::new(),
-        environments: Vec::new(),
-        kinds: vec![Kind::WebService, Kind::BackgroundWorker],
-        previews: false,
-        http: true,
-        services_per_request,
-        metrics_max_age: Duration::from_secs(600),
-    }
+    let kinds = vec![Kind::WebService, Kind::BackgroundWorker];
+    Settings { kinds, services_per_request, ..Settings::of_tests() }
 }
 
 /// A cycle that begins so many seconds past ten, with services of these ids and types that are not suspended.

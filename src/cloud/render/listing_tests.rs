@@ -1,22 +1,6 @@
 //! What a list of services leads to, beyond what a simulated cloud shows.
 
-use std::time::Duration;
-
 use super::*;
-
-fn settings() -> Settings {
-    Settings {
-        endpoint: "https://api.render.com/v1/".parse().unwrap(),
-        workspaces: Vec::new(),
-        projects: Vec::new(),
-        environments: Vec::new(),
-        kinds: vec![Kind::WebService],
-        previews: false,
-        http: true,
-        services_per_request: 30,
-        metrics_max_age: Duration::from_secs(600),
-    }
-}
 
 fn service(id: &str, environment: Option<&str>) -> ListedService {
     ListedService {
@@ -44,7 +28,7 @@ fn page(ids: &[&str], next: Option<&str>) -> Page<ListedService> {
 
 #[test]
 fn a_list_whose_cursors_lead_back_or_whose_pages_repeat_is_cut() {
-    let (settings, filter, names) = (settings(), ServiceFilter::default(), Names::default());
+    let (settings, filter, names) = (Settings::of_tests(), ServiceFilter::default(), Names::default());
     let cycle = Some(CloudError::from(AnswerProblem::PageCycle));
 
     let mut listing = Listing::new(&settings, &filter, Inventory::new());
@@ -60,7 +44,7 @@ fn a_list_whose_cursors_lead_back_or_whose_pages_repeat_is_cut() {
 
 #[test]
 fn a_service_that_a_shifting_list_repeats_is_one_and_two_of_one_name_are_two() {
-    let (settings, filter, names) = (settings(), ServiceFilter::default(), Names::default());
+    let (settings, filter, names) = (Settings::of_tests(), ServiceFilter::default(), Names::default());
     let mut listing = Listing::new(&settings, &filter, Inventory::new());
     listing.add(page(&["a", "b"], Some("1")), &names, None);
     listing.add(page(&["b", "c"], None), &names, None);
@@ -70,7 +54,7 @@ fn a_service_that_a_shifting_list_repeats_is_one_and_two_of_one_name_are_two() {
 
 #[test]
 fn a_page_of_what_is_not_collected_is_not_taken_for_a_repetition() {
-    let (settings, filter, names) = (settings(), ServiceFilter::default(), Names::default());
+    let (settings, filter, names) = (Settings::of_tests(), ServiceFilter::default(), Names::default());
     let mut listing = Listing::new(&settings, &filter, Inventory::new());
     assert!(listing.add(page(&[], Some("1")), &names, None).is_some(), "a page of static sites");
     assert!(listing.add(page(&["a"], None), &names, None).is_none());
@@ -79,7 +63,7 @@ fn a_page_of_what_is_not_collected_is_not_taken_for_a_repetition() {
 
 #[test]
 fn where_names_cannot_be_read_services_in_environments_wait_and_the_list_is_not_complete() {
-    let (settings, filter, names) = (settings(), ServiceFilter::default(), Names::default());
+    let (settings, filter, names) = (Settings::of_tests(), ServiceFilter::default(), Names::default());
     let mut listing = Listing::new(&settings, &filter, Inventory::new());
     let both =
         Page { entries: vec![service("a", Some("evm-1")), service("b", None)], unreadable: 0, next: None };
@@ -91,7 +75,7 @@ fn where_names_cannot_be_read_services_in_environments_wait_and_the_list_is_not_
 
 #[test]
 fn a_service_of_another_workspace_is_left_out_even_where_the_api_lists_it() {
-    let settings = Settings { workspaces: vec!["tea-2".to_owned()], ..settings() };
+    let settings = Settings { workspaces: vec!["tea-2".to_owned()], ..Settings::of_tests() };
     let (filter, names) = (ServiceFilter::default(), Names::default());
     let mut listing = Listing::new(&settings, &filter, Inventory::new());
     listing.add(page(&["a"], None), &names, None);

@@ -42,9 +42,7 @@ pub(super) enum NameList {
 
 /// A request names at most so many projects, or a proxy might refuse its length.
 const MOST_PROJECTS: usize = 50;
-/// So many environments that were not found are remembered; then again those of the newest page.
-const MOST_NOT_FOUND: usize = 10_000;
-/// The most entries of a list of names, and of all environments together.
+/// The most entries of a list of names, of all environments together, and of those that are remembered as not found.
 pub(super) const MOST_NAMES: usize = 10_000;
 
 impl Names {
@@ -104,7 +102,7 @@ impl Names {
             names.environments.insert(id, environment);
         }
         // Pages of services are looked up one by one: what one refers to is still known at the next one's.
-        let not_found = before.environments.iter().filter(|(_, one)| one.is_none()).take(MOST_NOT_FOUND);
+        let not_found = before.environments.iter().filter(|(_, one)| one.is_none()).take(MOST_NAMES);
         let not_found = not_found.map(|(id, _)| id.clone()).collect::<Vec<_>>();
         for id in not_found.into_iter().chain(referred.map(str::to_owned)) {
             names.environments.entry(id).or_insert(None);

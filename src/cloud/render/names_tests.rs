@@ -4,21 +4,10 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use super::*;
-use crate::cloud::render::target::Kind;
 
 fn settings(projects: &[&str], environments: &[&str]) -> Settings {
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    Settings {
-        endpoint: "https://api.render.com/v1/".parse().unwrap(),
-        workspaces: Vec::new(),
-        projects: owned(projects),
-        environments: owned(environments),
-        kinds: vec![Kind::WebService],
-        previews: false,
-        http: true,
-        services_per_request: 30,
-        metrics_max_age: Duration::from_secs(600),
-    }
+    Settings { projects: owned(projects), environments: owned(environments), ..Settings::of_tests() }
 }
 
 fn entity(id: &str, name: &str, project: Option<&str>) -> Entity {

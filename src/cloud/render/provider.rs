@@ -43,9 +43,7 @@ impl RenderAccount {
     }
 
     fn key(&self) -> &SecretString {
-        match &self.credentials {
-            Credentials::Token(key) | Credentials::Password { password: key, .. } => key,
-        }
+        self.credentials.secret()
     }
 }
 

@@ -32,6 +32,22 @@ impl Settings {
     pub(super) fn names_environments(&self) -> bool {
         !self.projects.is_empty() || !self.environments.is_empty()
     }
+
+    /// Those of tests: all web services at the public endpoint.
+    #[cfg(test)]
+    pub(super) fn of_tests() -> Self {
+        Self {
+            endpoint: "https://api.render.com/v1/".parse().unwrap(),
+            workspaces: Vec::new(),
+            projects: Vec::new(),
+            environments: Vec::new(),
+            kinds: vec![Kind::WebService],
+            previews: false,
+            http: true,
+            services_per_request: 30,
+            metrics_max_age: Duration::from_secs(600),
+        }
+    }
 }
 
 /// A kind of service that has instances.

@@ -134,26 +134,11 @@ fn rfc_3339(seconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cloud::render::target::Kind;
-
-    fn settings() -> Settings {
-        Settings {
-            endpoint: "https://api.render.com/v1/".parse().unwrap(),
-            workspaces: Vec::new(),
-            projects: Vec::new(),
-            environments: Vec::new(),
-            kinds: vec![Kind::WebService],
-            previews: false,
-            http: true,
-            services_per_request: 30,
-            metrics_max_age: Duration::from_secs(600),
-        }
-    }
 
     #[test]
     fn each_request_has_its_documented_url() {
         let shown = |url: Url| url.as_str().replace("https://api.render.com", "");
-        let all = settings();
+        let all = Settings::of_tests();
         assert_eq!(shown(services(&all, None)), "/v1/services?limit=100&includePreviews=false");
         let some = Settings { previews: true, workspaces: vec!["tea-1".to_owned()], ..all.clone() };
         assert_eq!(
