@@ -2,7 +2,6 @@
 //!
 //! Knows clients, time, and what responses keep in memory, but neither sockets nor HTTP.
 
-use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -122,9 +121,17 @@ impl Table {
     /// Evicts a connection, or returns when the first of the protected ones can be evicted.
     fn evict(&mut self, now: Instant, protected: Duration) -> Result<(), Instant> {
         let evictable = self.open.iter().filter(|(_, entry)| entry.evictable_at(protected) <= now);
+        let most = self.by_client.values().max().copied().unwrap_or_default();
+        let mut largest =
+            self.by_client.iter().filter(|(_, count)| **count == most).map(|(client, _)| *client);
+        // A flood comes from one client in most cases; then none of its hundreds of connections is looked up.
+        let only = largest.next().filter(|_| largest.next().is_none());
+        let is_of_largest = |client: IpAddr| match only {
+            Some(only) => client == only,
+            None => self.by_client.get(&client) == Some(&most),
+        };
         let first = evictable.min_by_key(|(_, entry)| {
-            let of_its_client = self.by_client.get(&entry.client);
-            (entry.state == State::Responding, Reverse(of_its_client), entry.since)
+            (entry.state == State::Responding, !is_of_largest(entry.client), entry.since)
         });
         // A response is not cut off where one that has requested nothing can be evicted soon.
         let fresh = self.open.values().filter(|entry| entry.state == State::New);
