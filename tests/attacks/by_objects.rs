@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{ControlGroup, Damage, MEMORY, Watch, collected_at, is_optimized, scaled};
 use crate::kubernetes::{ControlPlane, Namespace, Operator, OperatorOptions, SOON};
-use crate::process::until;
+use crate::process::{until, until_within};
 
 /// A control plane of its own, a healthy cloud, and the bystander's namespace and the tenant's.
 struct Cluster {
@@ -176,7 +176,9 @@ async fn a_bundle_that_a_thousand_accounts_name_is_in_memory_once() -> anyhow::R
         .await?;
 
     let attacked = cluster.operator().await?;
-    until("each of them to be tried", async || {
+    // A minute without optimization and other tests.
+    let deadline = Duration::from_secs(600);
+    until_within(deadline, "each of them to be tried", async || {
         let tried = attacked.operator.scrape("/accounts").await.ok()?.1.matches("CloudUnreachable").count();
         (tried >= 1_000).then_some(())
     })

@@ -17,12 +17,17 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Polls until there is a result.
 pub(crate) async fn until<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
+    until_within(DEADLINE, what, ask).await
+}
+
+/// The same for what takes long.
+pub(crate) async fn until_within<T>(deadline: Duration, what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(answer) = ask().await {
             return answer;
         }
-        assert!(begun.elapsed() < DEADLINE, "timed out waiting for: {what}");
+        assert!(begun.elapsed() < deadline, "timed out waiting for: {what}");
         sleep(POLL_INTERVAL).await;
     }
 }
