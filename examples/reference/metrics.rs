@@ -31,7 +31,7 @@ A value that the cloud does not report is absent, never 0, and a family without 
 
 ## Legacy names
 
-On `/accounts/{{namespace}}/{{name}}/metrics/legacy`, where `spec.metrics.names` is `legacy` or `both`: the four gauges of the exporter
+On `/accounts/{{namespace}}/{{name}}/metrics/legacy`, where `spec.metrics.names` is `Legacy` or `Both`: the four gauges of the exporter
 from 2015, with its labels `service` and `instance` and its units. They have no label for an application: of services with the
 same name, the first has the series of an instance's name, and the others are counted as `duplicate`.
 

@@ -111,9 +111,9 @@ mod tests {
         let path = "/accounts/team-a/acme/metrics";
         let legacy = format!("{path}/legacy");
         for (names, expected) in [
-            ("modern", vec![(path, false, "caas")]),
-            ("legacy", vec![(path, false, "caas"), (&legacy, true, "caas-legacy")]),
-            ("both", vec![(path, false, "caas"), (&legacy, true, "caas-legacy")]),
+            ("Modern", vec![(path, false, "caas")]),
+            ("Legacy", vec![(path, false, "caas"), (&legacy, true, "caas-legacy")]),
+            ("Both", vec![(path, false, "caas"), (&legacy, true, "caas-legacy")]),
         ] {
             let targets = of(&json!({"metrics": {"names": names}}));
             let job = |target| labels(target).into_iter().find(|(label, _)| *label == "job").unwrap().1;
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn two_accounts_of_a_namespace_differ_although_series_have_their_own_instance() {
         let kept = |name| {
-            let target = of_account(name, &json!({"metrics": {"names": "legacy"}})).remove(1);
+            let target = of_account(name, &json!({"metrics": {"names": "Legacy"}})).remove(1);
             target.labels.into_iter().filter(|(label, _)| label != "instance").collect::<Vec<_>>()
         };
         assert_ne!(kept("acme"), kept("globex"));
@@ -144,7 +144,7 @@ mod tests {
             ("0s", Some("0s"), ("5s", "1s")),
         ] {
             let monitor = timeout.map_or(json!({}), |timeout| json!({"scrapeTimeout": timeout}));
-            let spec = json!({"collection": {"interval": interval}, "serviceMonitor": monitor, "metrics": {"names": "both"}});
+            let spec = json!({"collection": {"interval": interval}, "serviceMonitor": monitor, "metrics": {"names": "Both"}});
             let targets = of(&spec);
             assert_eq!(targets.len(), 2);
             for target in targets {
@@ -161,7 +161,7 @@ mod tests {
         {
             constant[name] = json!("mine");
         }
-        let targets = of(&json!({"metrics": {"names": "both", "labels": constant}}));
+        let targets = of(&json!({"metrics": {"names": "Both", "labels": constant}}));
         let expected = |job| {
             [
                 ("team", "checkout"),

@@ -1,6 +1,16 @@
 //! Conditions and their reasons: closed sets, since people and alerts select by them.
 
+use std::borrow::Cow;
 use std::fmt;
+
+/// What meta/v1 takes as the reason of a condition.
+pub(super) const REASON_PATTERN: &str = "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$";
+
+/// The longest reason that meta/v1 takes, in characters.
+pub(super) const MAX_REASON_LENGTH: usize = 1024;
+
+/// The longest message that meta/v1 takes, in characters.
+pub const MAX_MESSAGE_LENGTH: usize = 32_768;
 
 /// The type of a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -145,6 +155,16 @@ impl fmt::Display for Reason {
     }
 }
 
+/// A text of at most so many bytes, three at least, cut where it is longer.
+pub fn shortened(text: &str, most: usize) -> Cow<'_, str> {
+    const MARK: &str = "…";
+    if text.len() <= most {
+        return Cow::Borrowed(text);
+    }
+    let end = (0..=most.saturating_sub(MARK.len())).rev().find(|end| text.is_char_boundary(*end));
+    Cow::Owned(format!("{}{MARK}", &text[..end.unwrap_or_default()]))
+}
+
 /// What is known of one condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -222,6 +242,14 @@ mod tests {
     fn each_reason_is_a_word_that_kubernetes_takes() {
         for reason in Reason::ALL {
             assert!(reason.as_str().chars().all(|c| c.is_ascii_alphabetic()), "{reason}");
+            assert!((1..=MAX_REASON_LENGTH).contains(&reason.as_str().len()), "{reason}");
         }
+    }
+
+    #[test]
+    fn a_text_is_shortened_to_whole_characters_and_shows_it() {
+        assert_eq!(shortened("naïve", 6), "naïve");
+        assert_eq!(shortened("naïve text", 6), "na…");
+        assert_eq!(shortened("naïve text", 7), "naï…");
     }
 }

@@ -10,7 +10,7 @@ pub mod provider;
 pub mod spec;
 pub mod status;
 
-pub use condition::{ConditionType, Finding, Reason};
+pub use condition::{ConditionType, Finding, Reason, shortened};
 pub use crd::crd;
 pub use provider::ProviderSpec;
 pub use spec::{CaasAccount, CaasAccountSpec};

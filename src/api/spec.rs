@@ -192,15 +192,15 @@ pub struct Services {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Metrics {
-    /// Which names the metrics have. modern: `caas_instance_cpu_usage_seconds_total` and the like, in seconds and
-    /// bytes. legacy: `cpu_cumulative_usage`, `cpu_utilization`, `memory_usage` and `memory_utilization` as the cloud has
-    /// them, on the path .../metrics/legacy. both: both. Default: modern.
+    /// Which names the metrics have. Modern: `caas_instance_cpu_usage_seconds_total` and the like, in seconds and
+    /// bytes. Legacy: `cpu_cumulative_usage`, `cpu_utilization`, `memory_usage` and `memory_utilization` as the cloud has
+    /// them, on the path .../metrics/legacy. Both: both. Default: Modern.
     pub names: MetricNames,
 
-    /// Whether samples carry the time that the cloud gives them. none: Prometheus takes the time of the scrape.
-    /// source: the cloud's own timestamps, which lag behind; a series that ends is then seen for 5 minutes more, since
+    /// Whether samples carry the time that the cloud gives them. None: Prometheus takes the time of the scrape.
+    /// Source: the cloud's own timestamps, which lag behind; a series that ends is then seen for 5 minutes more, since
     /// Prometheus marks none with timestamps as stale, and with a collection.interval above some 4m a series has gaps,
-    /// since Prometheus looks back 5 minutes for a sample's own time. Default: none.
+    /// since Prometheus looks back 5 minutes for a sample's own time. Default: None.
     pub timestamps: Timestamps,
 
     /// The most series that are exposed for this account, from 1 to 10000000; beyond it the oldest services and
@@ -218,24 +218,29 @@ pub struct Metrics {
 }
 
 /// Which names the metrics have.
+// The aliases read objects that were stored while these words were in lower case. No API server admits them anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
 pub enum MetricNames {
     /// `caas_…`, in seconds and bytes.
+    #[serde(alias = "modern")]
     Modern,
     /// The four gauges of old dashboards.
+    #[serde(alias = "legacy")]
     Legacy,
     /// Both, each on its own path.
+    #[serde(alias = "both")]
     Both,
 }
 
 /// Whether samples carry timestamps.
+// The aliases are for stored objects, as above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
 pub enum Timestamps {
     /// None: the time of the scrape counts.
+    #[serde(alias = "none")]
     None,
     /// The cloud's own.
+    #[serde(alias = "source")]
     Source,
 }
 

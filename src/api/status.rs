@@ -1,8 +1,14 @@
 //! `status`: what the operator found. Freshness is a metric, so nothing here changes with each cycle.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::condition::{MAX_MESSAGE_LENGTH, MAX_REASON_LENGTH, REASON_PATTERN};
+
+/// What meta/v1 takes as the type of a condition: a name, behind a DNS prefix and a slash where somebody else defines it.
+const TYPE_PATTERN: &str = r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$";
 
 /// Observed state of the account.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -38,6 +44,29 @@ pub struct CaasAccountStatus {
 
     /// Ready, and what it rests on: `CredentialsReady`, `Collecting` and `ServiceMonitorReady`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    #[schemars(schema_with = "conditions")]
     pub conditions: Vec<Condition>,
+}
+
+/// A list of conditions by type, with the limits that meta/v1 sets on their fields: the schema of the type has none.
+fn conditions(generator: &mut SchemaGenerator) -> Schema {
+    let mut condition = Value::from(Condition::json_schema(generator));
+    for (field, limits) in [
+        ("message", json!({"maxLength": MAX_MESSAGE_LENGTH})),
+        ("observedGeneration", json!({"minimum": 0})),
+        ("reason", json!({"minLength": 1, "maxLength": MAX_REASON_LENGTH, "pattern": REASON_PATTERN})),
+        ("status", json!({"enum": ["True", "False", "Unknown"]})),
+        ("type", json!({"maxLength": 316, "pattern": TYPE_PATTERN})),
+    ] {
+        if let (Some(field), Value::Object(limits)) = (condition["properties"][field].as_object_mut(), limits)
+        {
+            field.extend(limits);
+        }
+    }
+    json_schema!({
+        "type": "array",
+        "items": condition,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"],
+    })
 }

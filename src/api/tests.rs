@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::cloud::Providers;
@@ -61,6 +61,61 @@ fn each_optional_field_names_its_default() {
             assert!(text.contains("Default:"), "{path}: {text}");
         }
     });
+}
+
+/// Settings whose words a cloud has chosen: Alauda's client for its two clouds, the two APIs for what they run.
+const WORDS_OF_CLOUDS: [&str; 3] =
+    ["spec.provider.alauda.cloud", "spec.provider.digitalocean.kinds[]", "spec.provider.render.kinds[]"];
+
+#[test]
+fn words_to_choose_from_are_in_pascal_case_unless_they_are_a_clouds_own() {
+    let is_pascal_case = |word: &str| {
+        word.starts_with(|first: char| first.is_ascii_uppercase())
+            && word.chars().all(|c| c.is_ascii_alphanumeric())
+    };
+    let mut of_clouds = Vec::new();
+    for part in ["spec", "status"] {
+        each_field(part, &schema()["properties"][part], &mut |path, field| {
+            let words = field["enum"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            if let Some(word) = words.into_iter().find(|word| !is_pascal_case(word)) {
+                of_clouds.push(path.to_owned());
+                assert!(WORDS_OF_CLOUDS.contains(&path), "{path}: {word:?}");
+            }
+        });
+    }
+    assert_eq!(of_clouds, WORDS_OF_CLOUDS);
+}
+
+#[test]
+fn conditions_have_the_limits_of_kubernetes() {
+    let condition = &schema()["properties"]["status"]["properties"]["conditions"]["items"]["properties"];
+    assert_eq!(condition["message"]["maxLength"], 32_768);
+    assert_eq!(
+        (&condition["reason"]["maxLength"], &condition["reason"]["minLength"]),
+        (&json!(1024), &json!(1))
+    );
+    assert_eq!(condition["type"]["maxLength"], 316);
+    assert_eq!(condition["status"]["enum"], json!(["True", "False", "Unknown"]));
+    assert_eq!(condition["observedGeneration"]["minimum"], 0.0);
+    for (field, good, bad) in [("reason", "CRDNotInstalled", "not a word"), ("type", "Ready", "Ready!")] {
+        let schema = jsonschema::validator_for(&condition[field]).unwrap();
+        assert!(schema.is_valid(&json!(good)) && !schema.is_valid(&json!(bad)), "{field}");
+    }
+}
+
+#[test]
+fn words_of_objects_stored_before_are_read() {
+    let metrics = |words: Value| serde_json::from_value::<spec::Metrics>(words).unwrap();
+    for (former, now) in [
+        (json!({"names": "modern", "timestamps": "none"}), json!({"names": "Modern", "timestamps": "None"})),
+        (
+            json!({"names": "legacy", "timestamps": "source"}),
+            json!({"names": "Legacy", "timestamps": "Source"}),
+        ),
+        (json!({"names": "both"}), json!({"names": "Both"})),
+    ] {
+        assert_eq!(metrics(former), metrics(now));
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::FIELD_MANAGER;
 use super::api_call::{ApiError, call};
 use crate::account::AccountId;
-use crate::api::{API_VERSION, CaasAccountStatus, ConditionType, Finding, KIND, Reason};
+use crate::api::{API_VERSION, CaasAccountStatus, ConditionType, Finding, KIND, Reason, shortened};
 use crate::limits::Shares;
 
 /// Events that are written at once; one namespace may write a third of them.
@@ -26,6 +26,9 @@ const AT_ONCE: usize = 16;
 
 /// An event that happens again within this time adds to the series of the one before.
 const SERIES: Duration = Duration::from_secs(360);
+
+/// The longest note of an event, in bytes: the API server refuses a longer one.
+const MAX_NOTE_LENGTH: usize = 1024;
 
 /// How many events are remembered for that. Beyond it the oldest are forgotten.
 const REMEMBERED: usize = 4096;
@@ -198,7 +201,7 @@ fn event(finding: &Finding) -> Event {
     Event {
         type_: if is_normal { EventType::Normal } else { EventType::Warning },
         reason: finding.reason.as_str().into(),
-        note: Some(finding.message.clone()),
+        note: Some(shortened(&finding.message, MAX_NOTE_LENGTH).into_owned()),
         action: match finding.condition {
             ConditionType::CredentialsReady => "ReadCredentials",
             ConditionType::Collecting | ConditionType::Ready => "Collect",
@@ -268,6 +271,13 @@ mod tests {
 
     fn shown(events: &[Event]) -> Vec<(&str, EventType)> {
         events.iter().map(|event| (event.reason.as_str(), event.type_)).collect()
+    }
+
+    #[test]
+    fn the_note_of_an_event_is_no_longer_than_an_api_server_takes() {
+        let long = [Finding::new(Reason::Collected, "ü".repeat(MAX_NOTE_LENGTH))];
+        let note = transitions(None, &long).remove(0).note.unwrap();
+        assert!(note.len() <= 1024 && note.ends_with("ü…"), "{}", note.len());
     }
 
     #[test]

@@ -21,7 +21,8 @@ use super::events;
 use super::findings::known_reason;
 use super::scope::WatchedAccount;
 use crate::account::AccountId;
-use crate::api::{API_VERSION, CaasAccount, CaasAccountStatus, ConditionType, Finding, KIND};
+use crate::api::condition::MAX_MESSAGE_LENGTH;
+use crate::api::{API_VERSION, CaasAccount, CaasAccountStatus, ConditionType, Finding, KIND, shortened};
 
 /// The shortest time between two writes of an account's counts.
 pub(super) const COUNTS_EVERY: Duration = Duration::from_secs(60);
@@ -271,7 +272,7 @@ fn condition(
         type_: finding.condition.as_str().into(),
         status: status.into(),
         reason: finding.reason.as_str().into(),
-        message: finding.message.clone(),
+        message: shortened(&finding.message, MAX_MESSAGE_LENGTH).into_owned(),
         observed_generation: generation,
         last_transition_time: since.unwrap_or(Time(now)),
     }

@@ -82,7 +82,7 @@ pub fn account(
         "spec": {
             "provider": {"alauda": {"endpoint": environment.endpoint, "namespace": environment.namespace}},
             "credentials": {"secretRef": {"name": NAME}},
-            "metrics": {"names": "both"},
+            "metrics": {"names": "Both"},
         },
     });
     let account =

@@ -119,6 +119,16 @@ async fn what_cannot_be_is_refused_with_a_sentence_that_says_what_to_do() -> any
         ("/spec/metrics/labels".to_owned(), json!({"status": "x"}), RESERVED.to_owned()),
         ("/spec/metrics/labels".to_owned(), json!({"job": "x"}), RESERVED.to_owned()),
         ("/spec/metrics/labels".to_owned(), json!({"__address__": "x"}), RESERVED.to_owned()),
+        (
+            "/spec/metrics/names".to_owned(),
+            json!("modern"),
+            "supported values: \"Modern\", \"Legacy\", \"Both\"".to_owned(),
+        ),
+        (
+            "/spec/metrics/timestamps".to_owned(),
+            json!("none"),
+            "supported values: \"None\", \"Source\"".to_owned(),
+        ),
         ("/metadata/name".to_owned(), json!("a.".repeat(124) + "a"), NAME.to_owned()),
     ];
     for (pointer, value, sentence) in cases {
@@ -178,7 +188,7 @@ async fn what_is_left_out_is_filled_in() -> anyhow::Result<()> {
                 "requestTimeout": "10s", "maxConcurrentRequests": 32, "requestsPerSecond": 50,
             },
             "services": {"include": ["*"], "exclude": []},
-            "metrics": {"names": "modern", "timestamps": "none", "maxSeries": 100_000, "labels": {}},
+            "metrics": {"names": "Modern", "timestamps": "None", "maxSeries": 100_000, "labels": {}},
             "serviceMonitor": {"enabled": true, "labels": {}, "annotations": {}},
         })
     );

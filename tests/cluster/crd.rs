@@ -1,6 +1,7 @@
 //! The CaasAccount CRD differs from the program's, or is removed.
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
+use caas_operator::cloud::Providers;
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use serde_json::{Value, json};
@@ -90,6 +91,54 @@ async fn an_object_that_cannot_be_read_costs_itself_only() -> anyhow::Result<()>
     fixture.until_scraped(&operator, "later", 404).await;
     write("later", fixture.spec("later", json!({}))).await?;
     fixture.until_scraped(&operator, "later", 200).await;
+    Ok(())
+}
+
+/// Our CRD while the words of its metrics were in lower case.
+fn former_crd() -> anyhow::Result<String> {
+    let mut crd = serde_json::to_value(caas_operator::api::crd(Providers::ALL))?;
+    let metrics = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/metrics";
+    let metrics = crd.pointer_mut(metrics).context("a schema")?;
+    *metrics = serde_json::from_str(
+        &["Modern", "Legacy", "Both", "None", "Source"]
+            .into_iter()
+            .fold(metrics.to_string(), |text, word| {
+                text.replace(&format!("\"{word}\""), &format!("\"{}\"", word.to_lowercase()))
+            }),
+    )?;
+    Ok(crd.to_string())
+}
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn an_account_stored_with_words_in_lower_case_is_collected_as_before() -> anyhow::Result<()> {
+    let plane = ControlPlane::own().await?;
+    plane.apply(&former_crd()?).await?;
+    let fixture = Fixture::new(plane.namespace("former").await?).await?;
+    let spec = json!({"metrics": {"names": "both"}, "serviceMonitor": {"enabled": false}});
+    until(DEADLINE, "the former CRD to take an account", async || {
+        let ran = fixture
+            .namespace
+            .apply(&manifest("acme", &fixture.spec("acme", spec.clone())).to_string())
+            .await?;
+        ensure!(ran.ok, "{}", ran.stderr);
+        Ok(())
+    })
+    .await;
+    fixture.namespace.apply(&fixture.secret("acme").to_string()).await?.expect_ok();
+    plane.install_our_crds().await?;
+    until(DEADLINE, "the words to be refused", async || {
+        let (name, spec) = ("other", fixture.spec("acme", spec.clone()));
+        let refused = fixture.namespace.apply(&manifest(name, &spec).to_string()).await?;
+        ensure!(!refused.ok && refused.stderr.contains("\"Both\""), "{}", refused.stderr);
+        Ok(())
+    })
+    .await;
+
+    let operator = fixture.start_operator().await?;
+    fixture.until_ready("acme").await;
+    let (code, body) = operator.scrape(&format!("{}/legacy", fixture.path("acme"))).await?;
+    assert!(code == 200 && body.contains("memory_usage{"), "{code}: {body}");
     Ok(())
 }
 

@@ -79,7 +79,7 @@ async fn huge_and_broken_accounts_are_refused_and_the_others_are_collected() -> 
     fixture.secret("acme", &crate::operator_fixture::login(&fixture.cloud)).await?;
     let longest = format!("{}.{}.{}.{}", "a".repeat(63), "b".repeat(63), "c".repeat(63), "d".repeat(56));
     assert_eq!(longest.len(), 248);
-    let mut most = spec("/metrics", json!({"names": "both", "labels": {}}));
+    let mut most = spec("/metrics", json!({"names": "Both", "labels": {}}));
     most["metrics"]["labels"] = (0..32).map(|n| (format!("l{n:_>62}"), json!("$".repeat(256)))).collect();
     most["services"] =
         json!({"include": vec!["*".repeat(253); 40], "exclude": vec!["?*".repeat(126) + "b"; 40]});

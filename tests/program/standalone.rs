@@ -98,7 +98,7 @@ async fn changes_in_the_folder_are_picked_up_and_a_broken_file_affects_nothing()
     // At once: one changed, one broken, one added.
     write(folder.path(), "one.yaml", &at("services: {include: ['kib*']}", "one"));
     write(folder.path(), "two.yaml", "kind: CaasAccount\nspec: {provider: [");
-    write(folder.path(), "three.yaml", &at("metrics: {names: both}", "three"));
+    write(folder.path(), "three.yaml", &at("metrics: {names: Both}", "three"));
     account_is(&base, "three", collected).await;
     assert_eq!(account_is(&base, "one", |one| one["services"] == 1).await["instances"], 2);
     assert_eq!(account_is(&base, "two", collected).await["services"], 4, "as before it broke");

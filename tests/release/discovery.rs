@@ -24,7 +24,7 @@ fn configuration() -> String {
 
 pub(crate) async fn a_plain_prometheus_has_the_same_series_through_http_sd(world: &'static World) {
     let (by_monitors, team) = (world.released().await, Tenant::new(world, "plain").await);
-    let spec = json!({"metrics": {"names": "both", "labels": {"team": "checkout"}}});
+    let spec = json!({"metrics": {"names": "Both", "labels": {"team": "checkout"}}});
     team.apply_and_wait("acme", &world.cloud, "acme", spec).await;
     let by_discovery = Prometheus::plain(world, "plain", &configuration()).await.unwrap();
 

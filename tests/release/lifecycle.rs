@@ -180,7 +180,7 @@ pub(crate) async fn an_upgrade_keeps_accounts_and_series_with_at_most_one_scrape
     let rhythm = json!({"collection": {"interval": format!("{INTERVAL}s")}});
     team.apply_and_wait("acme", &world.cloud, "acme", rhythm).await;
     has_series(prometheus, &team).await;
-    let timestamps = json!({"metrics": {"timestamps": "source"}});
+    let timestamps = json!({"metrics": {"timestamps": "Source"}});
     let (uid, pods_before) = (field(&team, "acme", ".metadata.uid").await, pods(world).await);
 
     world.deploy("upgrade", "caas-operator", NAMESPACE, &chart(), &values()).await;
@@ -218,7 +218,7 @@ pub(crate) async fn an_upgrade_keeps_accounts_and_series_with_at_most_one_scrape
     assert!(version.contains(env!("CARGO_PKG_VERSION")), "{version}");
     // A field that the older CRD did not have is taken.
     team.apply_and_wait("acme", &world.cloud, "acme", timestamps).await;
-    assert_eq!(field(&team, "acme", ".spec.metrics.timestamps").await, "source");
+    assert_eq!(field(&team, "acme", ".spec.metrics.timestamps").await, "Source");
     world.no_complaints();
 }
 

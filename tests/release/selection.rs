@@ -50,7 +50,7 @@ pub(crate) async fn a_prometheus_in_two_shards_scrapes_each_account_once(world: 
     let shards = shards(world).await;
     let team = Tenant::named(world, "sharded").await;
     for number in 0..ACCOUNTS {
-        let spec = json!({"metrics": {"names": "both"}, "serviceMonitor": {"labels": {"shards": "two"}}});
+        let spec = json!({"metrics": {"names": "Both"}, "serviceMonitor": {"labels": {"shards": "two"}}});
         team.apply(&format!("account-{number}"), &world.cloud, "initech", spec).await;
     }
 

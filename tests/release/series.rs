@@ -115,7 +115,7 @@ pub(crate) async fn values_equal_those_of_the_cloud(world: &'static World) {
 
 pub(crate) async fn the_queries_of_2015_are_answered_under_modern_and_legacy_names(world: &'static World) {
     let (prometheus, team) = (world.released().await, Tenant::new(world, "both").await);
-    team.apply_and_wait("acme", &world.cloud, "acme", json!({"metrics": {"names": "both"}})).await;
+    team.apply_and_wait("acme", &world.cloud, "acme", json!({"metrics": {"names": "Both"}})).await;
     let namespace = &team.namespace;
 
     for (query, answers) in [

@@ -44,9 +44,9 @@ pub(crate) fn account(namespace: &str, name: &str, names: Names) -> Arc<Account>
 /// Its spec. One of its constant labels is reserved, as an object older than the rules may have it.
 pub(crate) fn spec(names: Names) -> CaasAccountSpec {
     let names = match names {
-        Names::Modern => "modern",
-        Names::Legacy => "legacy",
-        Names::Both => "both",
+        Names::Modern => "Modern",
+        Names::Legacy => "Legacy",
+        Names::Both => "Both",
     };
     serde_json::from_value(json!({
         "provider": {"alauda": {"endpoint": "https://caas.example.com/v1/"}},

@@ -275,8 +275,8 @@ fn values_of_wrong_types_and_sizes_are_named() {
         ("/spec/suspend", json!("yes"), r#"spec.suspend: the value is not of type "boolean""#),
         (
             "/spec/metrics/names",
-            json!("old"),
-            r#"spec.metrics.names: must be one of ["modern","legacy","both"]"#,
+            json!("modern"),
+            r#"spec.metrics.names: must be one of ["Modern","Legacy","Both"]"#,
         ),
         ("/spec/credentials", json!({}), "spec.credentials.secretRef: is required: set it"),
         (

@@ -45,7 +45,7 @@ fn the_service_monitor_of_an_account_with_modern_names() {
 fn the_service_monitor_of_an_account_with_both_names_and_all_settings() {
     insta::assert_snapshot!(yaml(&monitor(&json!({
         "collection": {"interval": "45s"},
-        "metrics": {"names": "both", "labels": {"team": "checkout", "cost": "$1 a day"}},
+        "metrics": {"names": "Both", "labels": {"team": "checkout", "cost": "$1 a day"}},
         "serviceMonitor": {
             "labels": {"release": "kube-prometheus-stack"},
             "annotations": {"example.com/owner": "team-a"},
@@ -116,7 +116,7 @@ fn a_short_interval_shortens_the_scrape() {
 
 #[test]
 fn an_account_collected_each_hour_is_scraped_each_minute() {
-    let monitor = monitor(&json!({"collection": {"interval": "1h"}, "metrics": {"names": "both"}}));
+    let monitor = monitor(&json!({"collection": {"interval": "1h"}, "metrics": {"names": "Both"}}));
     for endpoint in &monitor.spec.endpoints {
         assert_eq!((&*endpoint.interval, &*endpoint.scrape_timeout), ("1m", "10s"));
     }
@@ -175,7 +175,7 @@ fn a_key_that_we_wrote_and_want_no_longer_is_seen() {
 #[test]
 fn an_edit_is_seen_wherever_it_is() {
     let wanted = monitor(&json!({
-        "metrics": {"names": "both"},
+        "metrics": {"names": "Both"},
         "serviceMonitor": {"labels": {"release": "a"}, "annotations": {"owner": "a"}},
     }));
     let document = serde_json::to_value(&wanted).unwrap();

@@ -189,6 +189,14 @@ fn ready_is_not_set_before_all_its_parts_are_known() {
 }
 
 #[test]
+fn a_message_is_no_longer_than_the_schema_allows() {
+    let long = [Finding::new(Reason::Applied, "ü".repeat(100_000))];
+    let status = decide(&account(1, None), &id(), &input(&long, None), noon()).write.unwrap();
+    let message = &status.conditions[0].message;
+    assert!(message.chars().count() <= 32_768 && message.ends_with("ü…"), "{}", message.len());
+}
+
+#[test]
 fn a_suspended_account_is_not_ready_for_that_reason_in_its_newest_generation() {
     let before = written(1, &[Reason::SecretNotFound, Reason::Pending, Reason::Applied]);
     let suspended = findings(&[Reason::Suspended, Reason::Disabled]);

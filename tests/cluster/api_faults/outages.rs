@@ -69,7 +69,7 @@ async fn after_etcd_went_back_in_time_the_operator_follows_what_is_there() -> an
     fixture.delete("deleted").await?;
     fixture.account("made").await?;
     fixture.until_ready("made").await;
-    fixture.patch("kept", json!({"spec": {"metrics": {"names": "legacy"}}})).await?;
+    fixture.patch("kept", json!({"spec": {"metrics": {"names": "Legacy"}}})).await?;
     fixture.until_scraped(&operator, "deleted", 404).await;
     // So that what comes after the restore has older versions than what was seen before it.
     for number in 0..100 {

@@ -62,7 +62,7 @@ async fn it_says_what_prometheus_operator_needs_and_follows_the_account() -> any
 
     let changes = json!({"spec": {
         "serviceMonitor": {"labels": {"release": "stack"}, "annotations": {"note": "ours"}, "scrapeTimeout": "3s"},
-        "metrics": {"labels": {"team": "check$1out"}, "names": "both"},
+        "metrics": {"labels": {"team": "check$1out"}, "names": "Both"},
     }});
     fixture.patch("acme", changes).await?;
     let found = monitor(&fixture, "both endpoints", |it| {
@@ -109,7 +109,7 @@ async fn the_service_monitor_and_discovery_say_the_same_of_each_target() -> anyh
     let operator = fixture.start_operator().await?;
     let spec = json!({
         "collection": {"interval": "10s500ms"},
-        "metrics": {"names": "both", "labels": {"team": "checkout"}},
+        "metrics": {"names": "Both", "labels": {"team": "checkout"}},
         "serviceMonitor": {"scrapeTimeout": "7s"},
     });
     fixture.account_with("acme", spec).await?;
