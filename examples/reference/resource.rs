@@ -36,8 +36,8 @@ API server when it is applied, and by `caas-operator check FILE` without a clust
         text.push(format!("\n### {condition}\n\n{}", reasons(condition)));
     }
     text.push(format!(
-        "\n### {}\n\nHolds when all of the above do, with the reason `{}`. Else it has reason and message of the first that does not; \
-         `{}` goes before all others.\n",
+        "\n### {}\n\nHolds when all of the above do, with the reason `{}`, and for a suspended account, with the reason `{}`: it is as its \
+         spec wants it. Else it has reason and message of the first that does not hold.\n",
         ConditionType::Ready,
         Reason::Collected,
         Reason::Suspended,

@@ -137,9 +137,11 @@ reasons! {
     Suspended: Collecting = false,
     /// The ServiceMonitor is written.
     Applied: ServiceMonitorReady = true,
-    /// `serviceMonitor.enabled` is false.
+    /// `serviceMonitor.mode` is `Never`, or the account is suspended.
     Disabled: ServiceMonitorReady = true,
-    /// Prometheus Operator's CRDs are not installed.
+    /// The ServiceMonitor CRD of Prometheus Operator is not installed, and `serviceMonitor.mode` is `Auto`.
+    PrometheusOperatorNotInstalled: ServiceMonitorReady = true,
+    /// The ServiceMonitor CRD of Prometheus Operator is not installed, and `serviceMonitor.mode` is `Always`.
     CRDNotInstalled: ServiceMonitorReady = false,
     /// The operator may not write ServiceMonitors here.
     Forbidden: ServiceMonitorReady = false,
@@ -186,11 +188,15 @@ impl Finding {
 
     /// `Ready` from what it rests on: the first that does not hold with its reason and message, else all hold.
     /// `None` where a part is not known and no other fails.
+    ///
+    /// A suspended account is ready, since it is as its spec wants it, whatever was wrong with it before: those who wait
+    /// for a rollout would otherwise wait for ever.
     pub fn ready(parts: &[Self]) -> Option<Self> {
-        let order = |condition| ConditionType::PARTS.into_iter().position(|part| part == condition);
-        // Somebody wants an account to be suspended, whatever was wrong with it before.
-        let rank = |part: &&Self| (part.reason != Reason::Suspended, order(part.condition));
-        match parts.iter().filter(|part| !part.holds).min_by_key(rank) {
+        if let Some(suspended) = parts.iter().find(|part| part.reason == Reason::Suspended) {
+            return Some(Self { condition: ConditionType::Ready, holds: true, ..suspended.clone() });
+        }
+        let order = |part: &&Self| ConditionType::PARTS.into_iter().position(|of| of == part.condition);
+        match parts.iter().filter(|part| !part.holds).min_by_key(order) {
             Some(first) => Some(Self { condition: ConditionType::Ready, ..first.clone() }),
             None if parts.len() < ConditionType::PARTS.len() => None,
             None => Some(Self {
@@ -233,9 +239,22 @@ mod tests {
     }
 
     #[test]
-    fn a_suspended_account_is_called_suspended_whatever_was_wrong_before() {
+    fn a_suspended_account_is_ready_and_called_suspended_whatever_was_wrong_before() {
         let parts = [Reason::SecretNotFound, Reason::Suspended].map(|reason| Finding::new(reason, "So."));
-        assert_eq!(Finding::ready(&parts).unwrap().reason, Reason::Suspended);
+        let ready = Finding::ready(&parts).unwrap();
+        assert_eq!((ready.holds, ready.reason), (true, Reason::Suspended));
+        assert!(!parts[1].holds, "it is not collected");
+    }
+
+    #[test]
+    fn without_prometheus_operator_an_account_is_ready_unless_its_service_monitor_is_required() {
+        for (monitor, holds) in
+            [(Reason::PrometheusOperatorNotInstalled, true), (Reason::CRDNotInstalled, false)]
+        {
+            let parts = [Reason::CredentialsFound, Reason::Collected, monitor];
+            let ready = Finding::ready(&parts.map(|reason| Finding::new(reason, "So."))).unwrap();
+            assert_eq!(ready.holds, holds, "{monitor}");
+        }
     }
 
     #[test]

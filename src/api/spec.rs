@@ -248,8 +248,10 @@ pub enum Timestamps {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ServiceMonitor {
-    /// Whether there is a ServiceMonitor for the account. Default: true.
-    pub enabled: bool,
+    /// Whether there is a ServiceMonitor for the account. Auto: wherever Prometheus Operator is installed; without it the
+    /// account is ready all the same. Always: without Prometheus Operator the account is not ready. Never: there is none,
+    /// and one that the operator wrote is removed. Default: Auto.
+    pub mode: MonitorMode,
 
     /// Labels of the ServiceMonitor, by which a Prometheus selects it, such as release: kube-prometheus-stack.
     /// Default: none.
@@ -270,6 +272,17 @@ pub struct ServiceMonitor {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-validations" = between("1s", "1m")))]
     pub scrape_timeout: Option<Duration>,
+}
+
+/// When there is a ServiceMonitor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum MonitorMode {
+    /// Where its CRD is installed.
+    Auto,
+    /// Everywhere; that its CRD is missing is a fault.
+    Always,
+    /// Nowhere.
+    Never,
 }
 
 /// A glob on a service's name: `*` matches any text, `?` one character.

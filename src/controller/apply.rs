@@ -15,6 +15,7 @@ use super::monitors::{CrdDiscovery, Monitors};
 use super::owner::{self, Owner};
 use super::service_monitor::{ServiceMonitor, WatchedMonitor, shown, written};
 use crate::account::{AccountId, omitted_labels};
+use crate::api::spec::MonitorMode;
 use crate::api::{CaasAccount, Finding, Reason};
 use crate::cloud::Providers;
 
@@ -61,10 +62,10 @@ impl MonitorWriter {
         account: &CaasAccount,
         id: &AccountId,
     ) -> Result<Option<Finding>, ApplyError> {
-        let wanted = account.spec.service_monitor.enabled && !account.spec.suspend;
+        let wanted = account.spec.service_monitor.mode != MonitorMode::Never && !account.spec.suspend;
         match monitors {
             Monitors::Unknown => Ok(None),
-            Monitors::NotInstalled if wanted => Ok(Some(not_installed())),
+            Monitors::NotInstalled if wanted => Ok(Some(not_installed(account))),
             Monitors::NotInstalled => Ok(Some(disabled(account))),
             Monitors::Installed(_) if wanted => self.write(monitors, account, id).await.map(Some),
             Monitors::Installed(_) => self.remove(monitors, account, id).await.map(Some),
@@ -89,7 +90,7 @@ impl MonitorWriter {
         let api: Api<WatchedMonitor> = Api::namespaced(self.client.clone(), &id.namespace);
         let existing = match call(api.get_opt(&name)).await {
             Ok(existing) => existing.map(|existing| existing.meta().clone()),
-            Err(error) => return self.refused(&wanted, ApplyError::Read(error)),
+            Err(error) => return self.refused(account, &wanted, ApplyError::Read(error)),
         };
         match existing.map(|existing| (owner::of(&existing, account), existing)) {
             None | Some((Owner::Account, _)) => {}
@@ -97,14 +98,14 @@ impl MonitorWriter {
             // Writing over it would leave a second controller where somebody else has written the former one's name.
             Some((Owner::Former, former)) => {
                 if let Err(error) = delete(&api, &name, former.uid).await {
-                    return self.refused(&wanted, error);
+                    return self.refused(account, &wanted, error);
                 }
             }
         }
         let params = PatchParams::apply(FIELD_MANAGER).force();
         match call(api.patch(&name, &params, &Patch::Apply(&wanted))).await {
             Ok(_) => Ok(applied(&wanted, account)),
-            Err(error) => self.refused(&wanted, ApplyError::Apply(error)),
+            Err(error) => self.refused(account, &wanted, ApplyError::Apply(error)),
         }
     }
 
@@ -136,17 +137,22 @@ impl MonitorWriter {
             // A conflict means that this one is gone and another one has its name.
             && error.call().code() != Some(409)
         {
-            return self.refused(&wanted, error);
+            return self.refused(account, &wanted, error);
         }
         Ok(disabled)
     }
 
     /// A finding where somebody has to act on a refusal, else the error, which is tried again.
-    fn refused(&self, wanted: &ServiceMonitor, error: ApplyError) -> Result<Finding, ApplyError> {
+    fn refused(
+        &self,
+        account: &CaasAccount,
+        wanted: &ServiceMonitor,
+        error: ApplyError,
+    ) -> Result<Finding, ApplyError> {
         match error.call().code() {
             Some(404) => {
                 self.discovery.check_soon();
-                Ok(not_installed())
+                Ok(not_installed(account))
             }
             Some(403) => Ok(forbidden(wanted)),
             Some(400 | 422) => Ok(invalid(wanted)),
@@ -182,7 +188,7 @@ fn forbidden(wanted: &ServiceMonitor) -> Finding {
         format!(
             "The operator may not write ServiceMonitor {}; grant it get, list, watch, create, patch and \
              delete on servicemonitors.monitoring.coreos.com in that namespace, or set \
-             spec.serviceMonitor.enabled to false.",
+             spec.serviceMonitor.mode to Never.",
             shown(wanted)
         ),
     )
@@ -222,16 +228,23 @@ fn disabled(account: &CaasAccount) -> Finding {
     let why = if account.spec.suspend {
         "The account is suspended, so it has no ServiceMonitor."
     } else {
-        "spec.serviceMonitor.enabled is false, so there is no ServiceMonitor."
+        "spec.serviceMonitor.mode is Never, so there is no ServiceMonitor."
     };
     Finding::new(Reason::Disabled, why)
 }
 
-fn not_installed() -> Finding {
+fn not_installed(account: &CaasAccount) -> Finding {
+    if account.spec.service_monitor.mode == MonitorMode::Always {
+        return Finding::new(
+            Reason::CRDNotInstalled,
+            "The ServiceMonitor CRD of Prometheus Operator is not installed, and spec.serviceMonitor.mode is Always; the \
+             account is collected nevertheless. Install Prometheus Operator, or set spec.serviceMonitor.mode to Auto.",
+        );
+    }
     Finding::new(
-        Reason::CRDNotInstalled,
-        "The ServiceMonitor CRD of Prometheus Operator is not installed; the account is collected \
-         nevertheless. Install Prometheus Operator, or set spec.serviceMonitor.enabled to false.",
+        Reason::PrometheusOperatorNotInstalled,
+        "The ServiceMonitor CRD of Prometheus Operator is not installed, so there is no ServiceMonitor; there will be one \
+         once it is installed. Until then a Prometheus finds the account at /sd of the operator.",
     )
 }
 
@@ -240,7 +253,7 @@ fn not_owned(wanted: &ServiceMonitor) -> Finding {
         Reason::NotOwned,
         format!(
             "ServiceMonitor {} exists and does not belong to this account; rename or delete it, or set \
-             spec.serviceMonitor.enabled to false.",
+             spec.serviceMonitor.mode to Never.",
             shown(wanted)
         ),
     )

@@ -310,6 +310,11 @@ mod tests {
             shown(&transitions(None, &findings)),
             [("CredentialsFound", EventType::Normal), ("CRDNotInstalled", EventType::Warning)]
         );
+        let optional = [Finding::new(Reason::PrometheusOperatorNotInstalled, "None is needed.")];
+        assert_eq!(
+            shown(&transitions(None, &optional)),
+            [("PrometheusOperatorNotInstalled", EventType::Normal)]
+        );
         let suspended = [Finding::new(Reason::Suspended, "Suspended.")];
         assert_eq!(shown(&transitions(None, &suspended)), [("Suspended", EventType::Normal)]);
     }

@@ -272,8 +272,12 @@ impl ScopedReconciler {
 
         let credentials = findings.iter().find(|it| it.condition == ConditionType::CredentialsReady);
         let failing = credentials.map_or(failing, |finding| !finding.holds);
-        let monitor_waits =
-            findings.iter().any(|it| it.condition == ConditionType::ServiceMonitorReady && !it.holds);
+        // The API server answered a write as if the CRD were missing: if discovery finds it again, nothing tells.
+        let is_contradicted = matches!(known_monitors, Monitors::Installed(_));
+        let monitor_waits = findings.iter().any(|it| {
+            it.condition == ConditionType::ServiceMonitorReady
+                && (!it.holds || is_contradicted && it.reason == Reason::PrometheusOperatorNotInstalled)
+        });
         let reading = snapshot.and_then(|snapshot| secrets.next_reading(id, &snapshot, failing));
         let next = [
             Some(reading.unwrap_or_else(|| secrets.pause(id, REST, IDLE_RECONCILES_PER_SECOND))),

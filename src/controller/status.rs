@@ -22,7 +22,9 @@ use super::findings::known_reason;
 use super::scope::WatchedAccount;
 use crate::account::AccountId;
 use crate::api::condition::MAX_MESSAGE_LENGTH;
-use crate::api::{API_VERSION, CaasAccount, CaasAccountStatus, ConditionType, Finding, KIND, shortened};
+use crate::api::{
+    API_VERSION, CaasAccount, CaasAccountStatus, ConditionType, Finding, KIND, Reason, shortened,
+};
 
 /// The shortest time between two writes of an account's counts.
 pub(super) const COUNTS_EVERY: Duration = Duration::from_secs(60);
@@ -192,9 +194,12 @@ pub(super) fn decide(
     let current = |of: ConditionType| before.conditions.iter().find(|current| current.type_ == of.as_str());
     let known = |of: ConditionType| input.findings.iter().find(|finding| finding.condition == of);
 
+    // The Secrets of a suspended account are not read, so what was known of them is told no longer.
+    let is_suspended = known(ConditionType::Collecting).is_some_and(|it| it.reason == Reason::Suspended);
     let (mut parts, mut conditions) = (Vec::new(), Vec::new());
     for part in ConditionType::PARTS {
         match (known(part), current(part)) {
+            (None, Some(_)) if is_suspended && part == ConditionType::CredentialsReady => {}
             (Some(finding), current) => {
                 parts.push(finding.clone());
                 conditions.push(condition(finding, current, generation, now));

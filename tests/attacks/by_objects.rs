@@ -45,7 +45,7 @@ impl Cluster {
             "provider": {"alauda": {"endpoint": self.cloud.url(), "namespace": "acme"}},
             "credentials": {"secretRef": {"name": "acme"}},
             "collection": {"interval": "5s"},
-            "serviceMonitor": {"enabled": false},
+            "serviceMonitor": {"mode": "Never"},
         })
     }
 

@@ -169,7 +169,7 @@ async fn all_accounts_are_collected_soon_after_a_start_with_at_most_32_reads_at_
     let plane = control_plane().await?;
     let spec = json!({
         "collection": {"interval": "1m", "requestTimeout": "5m"},
-        "serviceMonitor": {"enabled": false},
+        "serviceMonitor": {"mode": "Never"},
     });
     let fixture = accounts(&plane, count, 1, spec).await?;
 
@@ -227,7 +227,7 @@ async fn accounts_that_fail_by_the_thousand_do_not_delay_an_account_of_another_n
     let plane = control_plane().await?;
     let tenant = Fixture::new(plane.namespace("tenant").await?).await?;
     let bystander = Fixture::new(plane.namespace("bystander").await?).await?;
-    let spec = json!({"serviceMonitor": {"enabled": false}});
+    let spec = json!({"serviceMonitor": {"mode": "Never"}});
     let create = async |number: usize| -> anyhow::Result<()> {
         let name = format!("failing-{number}");
         let account = serde_json::from_value(manifest(&name, &tenant.spec(&name, spec.clone())))?;

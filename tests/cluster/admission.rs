@@ -120,6 +120,11 @@ async fn what_cannot_be_is_refused_with_a_sentence_that_says_what_to_do() -> any
         ("/spec/metrics/labels".to_owned(), json!({"job": "x"}), RESERVED.to_owned()),
         ("/spec/metrics/labels".to_owned(), json!({"__address__": "x"}), RESERVED.to_owned()),
         (
+            "/spec/serviceMonitor/mode".to_owned(),
+            json!("Off"),
+            "supported values: \"Auto\", \"Always\", \"Never\"".to_owned(),
+        ),
+        (
             "/spec/metrics/names".to_owned(),
             json!("modern"),
             "supported values: \"Modern\", \"Legacy\", \"Both\"".to_owned(),
@@ -189,7 +194,7 @@ async fn what_is_left_out_is_filled_in() -> anyhow::Result<()> {
             },
             "services": {"include": ["*"], "exclude": []},
             "metrics": {"names": "Modern", "timestamps": "None", "maxSeries": 100_000, "labels": {}},
-            "serviceMonitor": {"enabled": true, "labels": {}, "annotations": {}},
+            "serviceMonitor": {"mode": "Auto", "labels": {}, "annotations": {}},
         })
     );
     Ok(())
@@ -225,7 +230,12 @@ async fn each_field_is_explained_with_its_unit_and_default() -> anyhow::Result<(
         ),
         ("caas.spec.services", &["Globs on the service's name", "Default: all services."]),
         ("caas.spec.metrics.maxSeries", &["from 1 to 10000000", "Default: 100000."]),
-        ("caas.spec.serviceMonitor", &["Whether there is a ServiceMonitor for the account. Default: true."]),
+        (
+            "caas.spec.serviceMonitor",
+            &[
+                "Whether there is a ServiceMonitor for the account. Auto: wherever Prometheus Operator is installed",
+            ],
+        ),
         ("caas.status", &["Base URL of the API that is queried.", "observedGeneration\t<integer>"]),
     ] {
         // The API server explains a CRD a moment after it serves it.

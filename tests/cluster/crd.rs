@@ -115,7 +115,7 @@ async fn an_account_stored_with_words_in_lower_case_is_collected_as_before() -> 
     let plane = ControlPlane::own().await?;
     plane.apply(&former_crd()?).await?;
     let fixture = Fixture::new(plane.namespace("former").await?).await?;
-    let spec = json!({"metrics": {"names": "both"}, "serviceMonitor": {"enabled": false}});
+    let spec = json!({"metrics": {"names": "both"}, "serviceMonitor": {"mode": "Never"}});
     until(DEADLINE, "the former CRD to take an account", async || {
         let ran = fixture
             .namespace
@@ -149,7 +149,7 @@ async fn a_crd_that_is_deleted_and_installed_again_needs_no_restart() -> anyhow:
     plane.install_our_crds().await?;
     let fixture = Fixture::new(plane.namespace("uninstalled").await?).await?;
     let mut operator = fixture.start_operator().await?;
-    let spec = json!({"serviceMonitor": {"enabled": false}});
+    let spec = json!({"serviceMonitor": {"mode": "Never"}});
     fixture.account_with("acme", spec.clone()).await?;
     fixture.until_ready("acme").await;
 

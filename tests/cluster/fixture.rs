@@ -128,11 +128,16 @@ impl Fixture {
         .await
     }
 
-    /// Waits until an account is ready.
+    /// Waits until an account is collected, and ready for that.
     pub(crate) async fn until_ready(&self, name: &str) {
         until(DEADLINE, &format!("{name} to be ready"), async || {
             let found = self.condition(name, "Ready").await?;
-            ensure!(found.status == "True", "{}: {}", found.reason, found.message);
+            ensure!(
+                found.status == "True" && found.reason == "Collected",
+                "{}: {}",
+                found.reason,
+                found.message
+            );
             Ok(())
         })
         .await;
@@ -214,6 +219,16 @@ impl Fixture {
             }
         }
         Ok(events)
+    }
+
+    /// The reasons of the warnings about an account.
+    pub(crate) async fn warnings(&self, name: &str) -> anyhow::Result<Vec<String>> {
+        let events = self.namespace.api::<Event>().list(&ListParams::default()).await?.into_iter();
+        let warnings = events.filter(|event| {
+            let about = event.regarding.as_ref().and_then(|regarding| regarding.name.as_deref());
+            about == Some(name) && event.type_.as_deref() == Some("Warning")
+        });
+        Ok(warnings.filter_map(|event| event.reason).collect())
     }
 
     /// Calls about the objects of this namespace.

@@ -174,6 +174,18 @@ async fn a_suspended_account_rests_until_it_is_resumed() -> anyhow::Result<()> {
     fixture.until_reason("acme", "Ready", "Suspended").await;
     fixture.until_reason("acme", "ServiceMonitorReady", "Disabled").await;
     assert_eq!(fixture.metrics("acme").await?.0, 503);
+    // Those who wait for a rollout end: kubectl, and whoever compares the generations and reads Ready, as Flux does.
+    fixture
+        .namespace
+        .kubectl(&["wait", "--for=condition=Ready", "--timeout=60s", "caas/acme"])
+        .await?
+        .expect_ok();
+    let account = fixture.accounts().get("acme").await?;
+    let status = account.status.context("a status")?;
+    assert_eq!(status.observed_generation, account.metadata.generation);
+    let ready =
+        status.conditions.iter().find(|condition| condition.type_ == "Ready").context("it is ready")?;
+    assert_eq!((ready.status.as_str(), ready.observed_generation), ("True", status.observed_generation));
     let monitor = ["get", "servicemonitor", "caas-acme", "-o", "name"];
     assert!(!fixture.namespace.kubectl(&monitor).await?.ok);
     // A request may have been under way.

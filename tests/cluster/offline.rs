@@ -189,6 +189,7 @@ fn corpus() -> Vec<(&'static str, Vec<Value>)> {
         ("/spec/metrics/labels", values(&labels)),
         ("/spec/serviceMonitor", nothing()),
         ("/spec/serviceMonitor/enabled", nothing()),
+        ("/spec/serviceMonitor/mode", strings(&["Auto", "Always", "Never", "auto", "Off"])),
         ("/spec/serviceMonitor/labels", values(&keys)),
         ("/spec/serviceMonitor/annotations", values(&keys)),
         ("/spec/serviceMonitor/scrapeTimeout", durations()),

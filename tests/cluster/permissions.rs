@@ -157,7 +157,7 @@ async fn live(fixture: &OperatorFixture) -> anyhow::Result<()> {
         Ok(())
     })
     .await;
-    fixture.patch("acme", json!({"spec": {"serviceMonitor": {"enabled": false}}})).await?;
+    fixture.patch("acme", json!({"spec": {"serviceMonitor": {"mode": "Never"}}})).await?;
     fixture.until_reason("acme", "ServiceMonitorReady", "Disabled").await;
     fixture.patch("acme", json!({"spec": {"suspend": true}})).await?;
     fixture.until_reason("acme", "Ready", "Suspended").await;

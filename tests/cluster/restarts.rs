@@ -95,7 +95,7 @@ async fn an_api_server_that_answers_nothing_does_not_keep_the_operator_from_endi
     // A changed spec may name another Secret, so that is read first.
     let reads = fixture.calls("get", "secrets");
     let before = proxy.count(&reads);
-    fixture.patch("acme", json!({"spec": {"serviceMonitor": {"enabled": false}}})).await?;
+    fixture.patch("acme", json!({"spec": {"serviceMonitor": {"mode": "Never"}}})).await?;
     until(DEADLINE, "a call that waits", async || {
         ensure!(proxy.count(&reads) > before, "none yet");
         Ok(())

@@ -66,10 +66,9 @@ pub(crate) async fn prometheus_operator_may_be_installed_after_the_operator(worl
     install(world, &values()).await;
     let team = Tenant::new(world, "early").await;
     team.apply("acme", &world.cloud, "acme", json!({})).await;
-    team.wait("acme", "Collecting").await;
-    team.wait("acme", "ServiceMonitorReady=False").await;
+    team.wait("acme", "Ready").await;
     let reason = field(&team, "acme", ".status.conditions[?(@.type==\"ServiceMonitorReady\")].reason").await;
-    assert_eq!(reason, "CRDNotInstalled");
+    assert_eq!(reason, "PrometheusOperatorNotInstalled");
     let before = pods(world).await;
 
     let prometheus = world.prometheus().await;

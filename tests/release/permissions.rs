@@ -38,12 +38,12 @@ pub(crate) async fn the_operator_uses_every_permission_and_requests_no_other(wor
     team.apply_and_wait("acme", &world.cloud, "acme", json!({})).await;
     let up = format!("up{{namespace=\"{}\"}}", team.namespace);
     prometheus.until(&up, |series| series.len() == 1).await;
-    team.apply_and_wait("acme", &world.cloud, "acme", json!({"serviceMonitor": {"enabled": false}})).await;
+    team.apply_and_wait("acme", &world.cloud, "acme", json!({"serviceMonitor": {"mode": "Never"}})).await;
     prometheus.until_no_job(&team.namespace, "caas-acme").await;
     // Twice the same event: suspended, resumed, suspended.
     for suspend in [true, false, true] {
         team.apply("acme", &world.cloud, "acme", json!({"suspend": suspend})).await;
-        team.wait("acme", if suspend { "Ready=False" } else { "Ready" }).await;
+        team.wait("acme", if suspend { "Collecting=False" } else { "Collecting" }).await;
     }
     others_are_over().await;
     world.no_complaints();

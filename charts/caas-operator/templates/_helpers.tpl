@@ -227,7 +227,7 @@ annotations:
   verbs: [get]
 {{- end }}
 # Each account's ServiceMonitor: made and put back by server-side apply (patch, and create where it is new), watched to
-# see edits, deleted where serviceMonitor.enabled is false.
+# see edits, deleted where serviceMonitor.mode is Never.
 - apiGroups: [monitoring.coreos.com]
   resources: [servicemonitors]
   verbs: [get, list, watch, create, patch, delete]

@@ -63,7 +63,7 @@ fn a_field_without_a_value_is_a_field_left_out() {
     document["spec"]["metrics"] = json!({"labels": {"team": null}, "maxSeries": 7.0});
     let account = admit(document).unwrap();
     assert_eq!((account.spec.metrics.max_series, account.spec.metrics.labels.len()), (7, 0));
-    assert!(account.spec.service_monitor.enabled && account.spec.tls.is_none());
+    assert!(account.spec.service_monitor.mode == api::spec::MonitorMode::Auto && account.spec.tls.is_none());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::{Collection, Glob, MetricNames, Metrics, ServiceMonitor, Services, Timestamps};
+use super::{Collection, Glob, MetricNames, Metrics, MonitorMode, ServiceMonitor, Services, Timestamps};
 use crate::api::cel;
 use crate::schema::Duration;
 
@@ -40,7 +40,12 @@ impl Default for Metrics {
 
 impl Default for ServiceMonitor {
     fn default() -> Self {
-        Self { enabled: true, labels: BTreeMap::new(), annotations: BTreeMap::new(), scrape_timeout: None }
+        Self {
+            mode: MonitorMode::Auto,
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            scrape_timeout: None,
+        }
     }
 }
 

@@ -187,7 +187,7 @@ fn account(name: &str, interval: &str, generation: i64) -> serde_json::Value {
             "provider": {"alauda": {"endpoint": "https://caas.example.com/v1/"}},
             "credentials": {"secretRef": {"name": "acme"}},
             "collection": {"interval": interval},
-            "serviceMonitor": {"enabled": false},
+            "serviceMonitor": {"mode": "Never"},
         },
     })
 }

@@ -4,7 +4,6 @@ use k8s_openapi::jiff::ToSpan;
 use serde_json::json;
 
 use super::*;
-use crate::api::Reason;
 
 const HEALTHY: [Reason; 3] = [Reason::CredentialsFound, Reason::Collected, Reason::Applied];
 
@@ -197,12 +196,19 @@ fn a_message_is_no_longer_than_the_schema_allows() {
 }
 
 #[test]
-fn a_suspended_account_is_not_ready_for_that_reason_in_its_newest_generation() {
+fn a_suspended_account_is_ready_in_its_newest_generation_and_tells_nothing_of_its_secret() {
     let before = written(1, &[Reason::SecretNotFound, Reason::Pending, Reason::Applied]);
     let suspended = findings(&[Reason::Suspended, Reason::Disabled]);
     let status = decide(&account(2, Some(before)), &id(), &input(&suspended, None), noon()).write.unwrap();
-    assert_eq!(shown(&status, ConditionType::CredentialsReady), ("False", "SecretNotFound", Some(1)));
-    assert_eq!(shown(&status, ConditionType::Ready), ("False", "Suspended", Some(2)));
+    let types: Vec<&str> = status.conditions.iter().map(|condition| condition.type_.as_str()).collect();
+    assert_eq!(types, ["Collecting", "Ready", "ServiceMonitorReady"]);
+    assert_eq!(shown(&status, ConditionType::Ready), ("True", "Suspended", Some(2)));
+    assert_eq!(shown(&status, ConditionType::Collecting), ("False", "Suspended", Some(2)));
+    assert_eq!(
+        status.observed_generation,
+        Some(2),
+        "those who wait for a rollout compare this with the generation"
+    );
 }
 
 #[test]

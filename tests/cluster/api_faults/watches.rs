@@ -116,7 +116,7 @@ async fn made_again_while_nobody_watched_an_account_starts_from_nothing() -> any
         println!("{missed:?}");
         let Given { fixture, proxy, operator } = given("made-again").await?;
         // Its ServiceMonitor would be removed with the first object, and the removal reported.
-        let spec = json!({"collection": {"requestTimeout": "5m"}, "serviceMonitor": {"enabled": false}});
+        let spec = json!({"collection": {"requestTimeout": "5m"}, "serviceMonitor": {"mode": "Never"}});
         fixture.account_with("acme", spec.clone()).await?;
         fixture.until_ready("acme").await;
         stall(&proxy, ACCOUNTS).await;

@@ -56,7 +56,7 @@ async fn one_edited_into_what_cannot_be_read_is_put_back_and_is_removed_when_swi
 
     operator.stop(DEADLINE).await?;
     edit(json!("many")).await?;
-    fixture.patch("acme", json!({"spec": {"serviceMonitor": {"enabled": false}}})).await?;
+    fixture.patch("acme", json!({"spec": {"serviceMonitor": {"mode": "Never"}}})).await?;
     let _operator = fixture.start_operator().await?;
     fixture.until_reason("acme", "ServiceMonitorReady", "Disabled").await;
     no_monitor(&fixture).await;
@@ -65,7 +65,8 @@ async fn one_edited_into_what_cannot_be_read_is_put_back_and_is_removed_when_swi
 
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
-async fn a_crd_that_is_missing_removed_or_too_old_is_reported_until_it_is_fixed() -> anyhow::Result<()> {
+async fn a_crd_that_is_missing_removed_or_too_old_is_reported_until_it_is_fixed_to_those_who_need_it()
+-> anyhow::Result<()> {
     let plane = ControlPlane::own().await?;
     plane.install_our_crds().await?;
     let fixture = Fixture::new(plane.namespace("crd").await?).await?;
@@ -74,19 +75,33 @@ async fn a_crd_that_is_missing_removed_or_too_old_is_reported_until_it_is_fixed(
     let mut operator = Operator::start(&plane, options).await?;
 
     fixture.account("acme").await?;
-    fixture.until_reason("acme", "ServiceMonitorReady", "CRDNotInstalled").await;
-    fixture.until_reason("acme", "Collecting", "Collected").await;
-    fixture.until_scraped(&operator, "acme", 200).await;
+    fixture.account_with("strict", json!({"serviceMonitor": {"mode": "Always"}})).await?;
+    let missing = async || {
+        fixture.until_reason("acme", "ServiceMonitorReady", "PrometheusOperatorNotInstalled").await;
+        fixture.until_ready("acme").await;
+        let message = fixture.until_reason("strict", "ServiceMonitorReady", "CRDNotInstalled").await;
+        assert!(message.contains("mode to Auto"), "{message}");
+        fixture.until_reason("strict", "Collecting", "Collected").await;
+        fixture.until_reason("strict", "Ready", "CRDNotInstalled").await;
+    };
+    missing().await;
+    for name in ["acme", "strict"] {
+        fixture.until_scraped(&operator, name, 200).await;
+    }
     // Discovery is queried every 10 s; an unchanged answer is not reported again.
     fixture.until_cycles(5).await;
-    assert_eq!(fixture.events("acme").await?.get("CRDNotInstalled"), Some(&1));
+    assert!(!fixture.warnings("acme").await?.iter().any(|reason| reason.contains("NotInstalled")));
+    assert!(fixture.warnings("strict").await?.contains(&"CRDNotInstalled".to_owned()));
+    assert_eq!(fixture.events("acme").await?.get("PrometheusOperatorNotInstalled"), Some(&1));
+    assert_eq!(fixture.events("strict").await?.get("CRDNotInstalled"), Some(&1));
 
     plane.install_service_monitors().await?;
-    fixture.until_ready("acme").await;
+    fixture.until_reason("acme", "ServiceMonitorReady", "Applied").await;
+    fixture.until_ready("strict").await;
     monitor(&fixture, "it to be written", |_| true).await;
 
     plane.remove_service_monitors().await?;
-    fixture.until_reason("acme", "ServiceMonitorReady", "CRDNotInstalled").await;
+    missing().await;
     fixture.until_cycles(2).await;
     assert_eq!(operator.health("/readyz").await?.0, 200);
     fixture.until_scraped(&operator, "acme", 200).await;

@@ -36,10 +36,10 @@ async fn a_foreign_one_of_that_name_is_not_taken_over() -> anyhow::Result<()> {
         fixture.until_scraped(&operator, "acme", 200).await;
 
         // To remove ours does not mean to remove theirs.
-        let enabled = |enabled: bool| json!({"spec": {"serviceMonitor": {"enabled": enabled}}});
-        fixture.patch("acme", enabled(false)).await?;
+        let mode = |mode: &str| json!({"spec": {"serviceMonitor": {"mode": mode}}});
+        fixture.patch("acme", mode("Never")).await?;
         fixture.until_reason("acme", "ServiceMonitorReady", "Disabled").await;
-        fixture.patch("acme", enabled(true)).await?;
+        fixture.patch("acme", mode("Auto")).await?;
         fixture.until_reason("acme", "ServiceMonitorReady", "NotOwned").await;
         let found = fixture.monitors().get("caas-acme").await?;
         assert_eq!(found.resource_version(), theirs.resource_version());

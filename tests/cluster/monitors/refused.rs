@@ -79,7 +79,7 @@ async fn a_forbidden_service_monitor_is_reported_while_collection_goes_on() -> a
     assert!(Duration::from_secs(more.try_into()?) <= bound, "{more} calls in {:?}", since.elapsed());
 
     // Without a ServiceMonitor no permission is needed.
-    fixture.account_with("none", json!({"serviceMonitor": {"enabled": false}})).await?;
+    fixture.account_with("none", json!({"serviceMonitor": {"mode": "Never"}})).await?;
     fixture.until_reason("none", "ServiceMonitorReady", "Disabled").await;
     assert_eq!(fixture.events("none").await?.get("Forbidden"), None);
 

@@ -27,7 +27,7 @@ async fn switched_off_it_goes_also_without_our_label() -> anyhow::Result<()> {
     operator.stop(DEADLINE).await?;
     let unlabelled = json!({"metadata": {"labels": {"app.kubernetes.io/managed-by": null}}});
     fixture.monitors().patch("caas-acme", &PatchParams::default(), &Patch::Merge(&unlabelled)).await?;
-    fixture.patch("acme", json!({"spec": {"serviceMonitor": {"enabled": false}}})).await?;
+    fixture.patch("acme", json!({"spec": {"serviceMonitor": {"mode": "Never"}}})).await?;
 
     let options = OperatorOptions { kubeconfig, ..fixture.options() };
     let operator = Operator::start(fixture.namespace.cluster(), options).await?;
@@ -59,7 +59,7 @@ async fn it_goes_when_it_is_switched_off_and_while_the_account_is_suspended() ->
     fixture.account("acme").await?;
     fixture.until_ready("acme").await;
     for (path, off, on, ready) in [
-        ("serviceMonitor", json!({"enabled": false}), json!({"enabled": true}), "Collected"),
+        ("serviceMonitor", json!({"mode": "Never"}), json!({"mode": "Auto"}), "Collected"),
         ("suspend", json!(true), json!(false), "Suspended"),
     ] {
         fixture.patch("acme", json!({"spec": {path: off}})).await?;
