@@ -90,6 +90,15 @@ impl Listed {
         }
     }
 
+    /// The condition that the reason belongs to, and whether it holds.
+    pub fn condition(&self) -> (&'static str, bool) {
+        let reason = match self {
+            Self::Collected(entry) => entry.health().reason(),
+            Self::Uncollected(account) => account.problem.reason,
+        };
+        (reason.condition().as_str(), reason.holds())
+    }
+
     /// The sentence for that reason.
     pub fn message(&self) -> String {
         match self {

@@ -14,15 +14,22 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use serde::Serialize;
 
+use super::objects::ServiceOf;
 use super::scrape::{CHUNK_BYTES, LISTS, as_read};
+use super::selection::Selection;
 use super::{json, views};
 use crate::account::AccountId;
 use crate::collector::registry::{Listed, Registry, Snapshot};
 use crate::exposition::values::{InstanceEntry, ServiceEntry};
 
-/// The account at `now`.
-pub(super) fn answer(registry: Arc<Registry>, id: AccountId, now: SystemTime) -> Response {
-    let stream = Stream { registry, id, now, next: Some(Piece::Account), read: None };
+/// The account at `now`, with the services that the selection takes.
+pub(super) fn answer(
+    registry: Arc<Registry>,
+    id: AccountId,
+    now: SystemTime,
+    selection: Selection,
+) -> Response {
+    let stream = Stream { registry, id, now, selection, next: Some(Piece::Account), read: None };
     let body = Body::from_stream(as_read(&LISTS, stream, |stream| stream.next_chunk(CHUNK_BYTES)));
     ([(CONTENT_TYPE, "application/json")], body).into_response()
 }
@@ -32,6 +39,7 @@ struct Stream {
     registry: Arc<Registry>,
     id: AccountId,
     now: SystemTime,
+    selection: Selection,
     next: Option<Piece>,
     /// What the chunk before was read from, and the names of the objects at its end.
     read: Option<(Weak<Snapshot>, Names)>,
@@ -55,7 +63,7 @@ impl Stream {
         let account = self.registry.listed(&self.id);
         let account = account.ok_or_else(|| io::Error::other("the account has gone"))?;
         let now = self.now;
-        let pieces = Pieces { account: &account, now };
+        let mut pieces = Pieces { account: &account, now, selection: &mut self.selection };
         if let Some((read, names)) = &self.read
             && account.snapshot_weak().is_none_or(|snapshot| !snapshot.ptr_eq(read))
         {
@@ -130,11 +138,12 @@ fn instance_name(instance: &InstanceEntry) -> (String, String) {
 struct Pieces<'a> {
     account: &'a Listed,
     now: SystemTime,
+    selection: &'a mut Selection,
 }
 
-impl Pieces<'_> {
+impl<'a> Pieces<'a> {
     /// Writes a piece and returns the one that follows.
-    fn write(&self, piece: Piece, chunk: &mut Vec<u8>) -> serde_json::Result<Option<Piece>> {
+    fn write(&mut self, piece: Piece, chunk: &mut Vec<u8>) -> serde_json::Result<Option<Piece>> {
         let next = match piece {
             Piece::Account => {
                 open(chunk, &views::detail(self.account, self.now))?;
@@ -145,6 +154,9 @@ impl Pieces<'_> {
                     close(chunk);
                     return Ok(None);
                 };
+                if !self.selection.takes(&ServiceOf { account: self.account, service }) {
+                    return Ok(Some(Piece::Service(index + 1, after_another)));
+                }
                 separate(chunk, after_another);
                 open(chunk, &views::service(service))?;
                 Piece::Instance(index, 0)
@@ -164,7 +176,7 @@ impl Pieces<'_> {
         Ok(Some(next))
     }
 
-    fn services(&self) -> &[ServiceEntry] {
+    fn services(&self) -> &'a [ServiceEntry] {
         self.account.snapshot().map(|snapshot| &snapshot.values.services[..]).unwrap_or_default()
     }
 }

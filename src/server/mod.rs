@@ -1,10 +1,12 @@
 //! The HTTP server: serves what the registry holds and never triggers work.
 //!
-//! Two listeners: one for accounts, discovery, own metrics and the HTML page; one for health, on a thread of its own.
+//! Two listeners: one for accounts, discovery, own metrics and the HTML pages; one for health, on a thread of its own.
 
 mod connections;
 mod detail;
 mod discovery;
+mod figures;
+mod filter;
 mod health;
 mod host;
 mod json;
@@ -14,12 +16,18 @@ mod list;
 mod listen;
 mod liveness;
 mod negotiate;
+mod objects;
 mod page;
+mod problems;
+mod query;
 mod readiness;
 mod response_body;
 mod routes;
+mod rows;
 mod sample;
 mod scrape;
+mod selection;
+mod sort;
 mod views;
 
 pub use health::health_router;

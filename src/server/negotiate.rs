@@ -13,19 +13,29 @@ pub(super) enum Format {
 /// The format that the client prefers. Text if it has no preference or names neither: every scraper reads it, and a
 /// response is more useful than a 406.
 pub(super) fn format(headers: &HeaderMap) -> Format {
-    let preference = |name, version| {
-        elements(headers, &ACCEPT)
-            .filter_map(|element| Some((element.specificity(name, version)?, element.quality)))
-            .max()
-            // The most specific element decides the quality; only then are qualities compared.
-            .map(|(specificity, quality)| (quality, specificity))
-            .filter(|(quality, _)| *quality > 0)
-    };
-    if preference("application/openmetrics-text", "1.0.0") > preference("text/plain", "0.0.4") {
+    if preference(headers, "application/openmetrics-text", "1.0.0")
+        > preference(headers, "text/plain", "0.0.4")
+    {
         Format::OpenMetrics
     } else {
         Format::Text
     }
+}
+
+/// Whether the client prefers HTML to JSON, as browsers do. One without a preference gets JSON.
+pub(super) fn wants_html(headers: &HeaderMap) -> bool {
+    preference(headers, "text/html", "") > preference(headers, "application/json", "")
+}
+
+/// How much the client wants this media type in this version: quality, then how specifically it is named. `None` if not at
+/// all.
+fn preference(headers: &HeaderMap, name: &str, version: &str) -> Option<(u16, u8)> {
+    elements(headers, &ACCEPT)
+        .filter_map(|element| Some((element.specificity(name, version)?, element.quality)))
+        .max()
+        // The most specific element decides the quality; only then are qualities compared.
+        .map(|(specificity, quality)| (quality, specificity))
+        .filter(|(quality, _)| *quality > 0)
 }
 
 /// Whether the client accepts gzip and does not prefer the plain form.
@@ -143,6 +153,23 @@ mod tests {
         ] {
             assert_eq!(chosen(accept), Format::Text, "{accept}");
         }
+    }
+
+    #[test]
+    fn browsers_get_html_and_programs_json() {
+        let html = |accept: &'static str| {
+            wants_html(&HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]))
+        };
+        for yes in ["text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "text/html", "text/*"]
+        {
+            assert!(html(yes), "{yes}");
+        }
+        for no in
+            ["*/*", "application/json", "application/json, text/html;q=0.9", "text/html;q=0", "text/plain"]
+        {
+            assert!(!html(no), "{no}");
+        }
+        assert!(!wants_html(&HeaderMap::new()));
     }
 
     #[test]

@@ -9,13 +9,15 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
 use bytes::Bytes;
-use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::header::{CONTENT_TYPE, VARY};
+use http::{HeaderMap, HeaderName, StatusCode, Uri};
 
 use super::host::{self, AllowedHosts, Authority};
 use super::kept_body::KeptBody;
 use super::lines::{line, with_fallbacks};
-use super::negotiate::{Format, accepts_gzip, format};
+use super::negotiate::{Format, accepts_gzip, format, wants_html};
+use super::query::Query;
+use super::selection::Selection;
 use super::{detail, discovery, list, page, scrape, views};
 use crate::account::{AccountId, Uncollected};
 use crate::collector::registry::{Listed, Registry, Snapshot};
@@ -42,8 +44,12 @@ const JSON: [(HeaderName, &str); 1] = [(CONTENT_TYPE, "application/json")];
 pub fn router(context: Context) -> Router {
     let routes = Router::new()
         .route("/", get(index))
+        .route("/services", get(services))
+        .route("/assets/{name}", get(asset))
+        .route("/favicon.ico", get(async || page::icon()))
         .route("/accounts", get(accounts))
         .route("/accounts/{namespace}/{name}", get(account))
+        .route("/accounts/{namespace}/{name}/services/{service}", get(service))
         .route("/accounts/{namespace}/{name}/metrics", get(account_metrics))
         .route("/accounts/{namespace}/{name}/metrics/legacy", get(legacy_metrics))
         .route("/sd", get(targets))
@@ -67,26 +73,80 @@ fn uncollected(account: &Uncollected) -> Response {
     line(StatusCode::SERVICE_UNAVAILABLE, &account.problem.message)
 }
 
-async fn index(State(context): State<Context>) -> Response {
-    let page = list::body(context.registry, page::Page::at(SystemTime::now()));
-    let headers = [(CONTENT_SECURITY_POLICY, page::POLICY), (CONTENT_TYPE, "text/html; charset=utf-8")];
-    (headers, page).into_response()
+/// What a request asks for and whether as HTML; the error is the response to one that cannot be read.
+fn read(uri: &Uri, headers: &HeaderMap) -> Result<(Query, bool), Box<Response>> {
+    let query = Query::of(uri).map_err(|error| Box::new(line(StatusCode::BAD_REQUEST, &error)))?;
+    let html = match query.format.as_deref() {
+        Some("json") => false,
+        Some("html") => true,
+        _ => wants_html(headers),
+    };
+    Ok((query, html))
 }
 
-async fn accounts(State(context): State<Context>) -> Response {
-    let accounts = list::body(context.registry, views::Accounts::at(SystemTime::now()));
-    (JSON, accounts).into_response()
+async fn index(State(context): State<Context>, uri: Uri, headers: HeaderMap) -> Response {
+    match read(&uri, &headers) {
+        Ok((query, _)) => page::answer(&headers, move || page::overview(&context.registry, &query)).await,
+        Err(refused) => *refused,
+    }
+}
+
+async fn services(State(context): State<Context>, uri: Uri, headers: HeaderMap) -> Response {
+    match read(&uri, &headers) {
+        Ok((query, html)) => {
+            page::answer(&headers, move || page::services(&context.registry, &query, !html)).await
+        }
+        Err(refused) => *refused,
+    }
+}
+
+async fn accounts(State(context): State<Context>, uri: Uri, headers: HeaderMap) -> Response {
+    match read(&uri, &headers) {
+        Ok((query, true)) => page::answer(&headers, move || page::accounts(&context.registry, &query)).await,
+        Ok((query, false)) => {
+            let accounts = views::Accounts::at(SystemTime::now(), Selection::new(&query));
+            (JSON, [(VARY, "Accept")], list::body(context.registry, accounts)).into_response()
+        }
+        Err(refused) => *refused,
+    }
 }
 
 async fn account(
     State(context): State<Context>,
     Path((namespace, name)): Path<(String, String)>,
+    uri: Uri,
+    headers: HeaderMap,
 ) -> Response {
     let id = AccountId::new(&namespace, &name);
-    if context.registry.listed(&id).is_none() {
-        return unknown_account();
+    let Some(account) = context.registry.listed(&id) else { return unknown_account() };
+    match read(&uri, &headers) {
+        Ok((query, true)) => page::answer(&headers, move || page::account(&account, &query)).await,
+        Ok((query, false)) => {
+            drop(account);
+            let account = detail::answer(context.registry, id, SystemTime::now(), Selection::new(&query));
+            ([(VARY, "Accept")], account).into_response()
+        }
+        Err(refused) => *refused,
     }
-    detail::answer(context.registry, id, SystemTime::now())
+}
+
+async fn service(
+    State(context): State<Context>,
+    Path((namespace, name, service)): Path<(String, String, String)>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    let Some(account) = context.registry.listed(&AccountId::new(&namespace, &name)) else {
+        return unknown_account();
+    };
+    match read(&uri, &headers) {
+        Ok((query, _)) => page::answer(&headers, move || page::service(&account, &service, &query)).await,
+        Err(refused) => *refused,
+    }
+}
+
+async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
+    page::asset(&name, &headers)
 }
 
 async fn account_metrics(

@@ -5,9 +5,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
+use super::figures::Figures;
 use super::json;
 use super::list::Listing;
+use super::rows::ServiceRow;
 use super::sample::Values;
+use super::selection::Selection;
 use crate::cloud::model::{Limits, State};
 use crate::collector::registry::Listed;
 use crate::exposition::values::{InstanceEntry, ServiceEntry};
@@ -15,13 +18,14 @@ use crate::exposition::values::{InstanceEntry, ServiceEntry};
 /// `GET /accounts`: the list of all accounts.
 pub(super) struct Accounts {
     now: SystemTime,
+    selection: Selection,
     any: bool,
 }
 
 impl Accounts {
-    /// The accounts with the ages that their data has at `now`.
-    pub(super) fn at(now: SystemTime) -> Self {
-        Self { now, any: false }
+    /// The accounts that the selection takes, with the ages that their data has at `now`.
+    pub(super) fn at(now: SystemTime, selection: Selection) -> Self {
+        Self { now, selection, any: false }
     }
 }
 
@@ -31,6 +35,9 @@ impl Listing for Accounts {
     }
 
     fn account(&mut self, account: &Listed, chunk: &mut Vec<u8>) -> io::Result<()> {
+        if !self.selection.takes(account) {
+            return Ok(());
+        }
         if std::mem::replace(&mut self.any, true) {
             chunk.push(b',');
         }
@@ -102,7 +109,62 @@ pub(super) struct Service<'a> {
     limits: Option<LimitsView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sample: Option<Values<'a>>,
-    instances: [(); 0],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instances: Option<[(); 0]>,
+}
+
+/// A service in the list of `GET /services`: with its account and what its instances use, without them.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct FoundService<'a> {
+    namespace: &'a str,
+    account: &'a str,
+    provider: &'static str,
+    #[serde(flatten)]
+    service: Service<'a>,
+    instance_count: usize,
+    #[serde(flatten)]
+    usage: Usage,
+    /// In a few words each, worst first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<&'a str>,
+}
+
+/// What all instances of a service use together; of shares the most, of starts the newest.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Usage {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu_usage_cores: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu_limit_utilization_ratio: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_usage_bytes: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_utilization_ratio: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network_receive_bytes_per_second: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network_transmit_bytes_per_second: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restarts: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_time_seconds: Option<f64>,
+}
+
+impl From<&Figures> for Usage {
+    fn from(figures: &Figures) -> Self {
+        Self {
+            cpu_usage_cores: figures.cpu_cores,
+            cpu_limit_utilization_ratio: figures.cpu_ratio,
+            memory_usage_bytes: figures.memory_bytes,
+            memory_utilization_ratio: figures.memory_ratio,
+            network_receive_bytes_per_second: figures.receive,
+            network_transmit_bytes_per_second: figures.transmit,
+            restarts: figures.restarts,
+            start_time_seconds: figures.started_at,
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -193,7 +255,21 @@ pub(super) fn service(entry: &ServiceEntry) -> Service<'_> {
         region: facts.region.as_deref(),
         limits: LimitsView::of(&facts.limits),
         sample: entry.sample.as_ref().map(Values),
-        instances: [],
+        instances: Some([]),
+    }
+}
+
+/// A service that a list found.
+pub(super) fn found<'a>(row: &'a ServiceRow<'_>) -> FoundService<'a> {
+    let id = row.account.id();
+    FoundService {
+        namespace: &id.namespace,
+        account: &id.name,
+        provider: row.account.provider(),
+        service: Service { instances: None, ..service(row.service) },
+        instance_count: row.service.instances.len(),
+        usage: Usage::from(&row.figures),
+        problems: row.problems.iter().map(|problem| &*problem.what).collect(),
     }
 }
 

@@ -84,7 +84,7 @@ async fn the_demo_shows_what_it_prints_follows_edits_and_ends_with_ctrl_c() {
     assert!(get(own).await.contains("caas_operator_build_info"));
     let of_accounts = get_json(targets).await.as_array().unwrap().len();
     assert_eq!(of_accounts, clouds + 2, "only acme has legacy names as well");
-    assert!(get(page).await.contains("/accounts/team-b/globex/metrics"));
+    assert!(get(page).await.contains("\"accounts/team-b/globex/metrics\""));
 
     let (_, folder) = greeting.split_once("manifests in ").unwrap();
     let folder = PathBuf::from(folder.split_whitespace().next().unwrap());

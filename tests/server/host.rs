@@ -25,7 +25,7 @@ fn status(response: &str) -> &str {
 #[tokio::test]
 async fn a_host_that_is_missing_given_twice_or_no_authority_is_refused_on_every_path() {
     let (served, _) = started(None).await;
-    for path in ["/", "/sd", "/accounts", "/accounts/team-a/acme", "/metrics", "/nowhere"] {
+    for path in ["/", "/services", "/sd", "/accounts", "/accounts/team-a/acme", "/metrics", "/nowhere"] {
         for host in [
             "",
             "\r\nhost:",

@@ -92,11 +92,11 @@ fn large(registry: &Registry, services: impl Iterator<Item = usize>) -> Arc<Snap
     })
 }
 
-/// A connection that has read the beginning of the account's JSON, which is returned with it.
+/// A connection that has read the head and the beginning of the account's JSON, which is returned with it.
 async fn begun(served: &Served) -> (TcpStream, Vec<u8>) {
     let mut client = TcpStream::connect(served.address).await.unwrap();
     client.write_all(b"GET /accounts/team-b/modern HTTP/1.0\r\nhost: x\r\n\r\n").await.unwrap();
-    let mut answer = vec![0; 100];
+    let mut answer = vec![0; 400];
     client.read_exact(&mut answer).await.unwrap();
     (client, answer)
 }

@@ -35,11 +35,11 @@ async fn started() -> (Served, Arc<Registry>, Arc<Metrics>) {
     (serve(router(context), Limits::default()).await, registry, metrics)
 }
 
-/// Requests a path and reads the beginning of the response.
+/// Requests a path and reads the head and the beginning of the response.
 async fn begun(served: &Served, path: &str) -> (TcpStream, Vec<u8>) {
     let mut client = TcpStream::connect(served.address).await.unwrap();
     client.write_all(format!("GET {path} HTTP/1.0\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
-    let mut answer = vec![0; 100];
+    let mut answer = vec![0; 400];
     client.read_exact(&mut answer).await.unwrap();
     (client, answer)
 }
@@ -55,10 +55,10 @@ async fn body((mut client, mut answer): (TcpStream, Vec<u8>)) -> String {
 async fn a_list_is_made_as_it_is_read_and_follows_what_comes_and_goes() {
     let (served, registry, _) = started().await;
     let mut reading = Vec::new();
-    for path in ["/accounts", "/sd", "/"] {
+    for path in ["/accounts", "/sd"] {
         reading.push((path, begun(&served, path).await));
     }
-    // None of the three has come so far.
+    // Neither has come so far.
     registry.remove(&account("team-a", &name(ACCOUNTS - 1), Names::Both).id);
     registry.put(account("team-b", "late", Names::Both));
 
@@ -69,12 +69,10 @@ async fn a_list_is_made_as_it_is_read_and_follows_what_comes_and_goes() {
         for there in ["/team-a/a00000", "/team-a/a04000", "/team-b/late"] {
             assert_eq!(count(format!("{there}/metrics\"")), 1, "{path}: {there}");
         }
-        let groups = match path {
-            "/accounts" => {
-                serde_json::from_str::<Value>(&list).unwrap()["accounts"].as_array().unwrap().len()
-            }
-            "/sd" => serde_json::from_str::<Vec<Value>>(&list).unwrap().len() / 2,
-            _ => list.matches("<tr>").count() - 1,
+        let groups = if path == "/accounts" {
+            serde_json::from_str::<Value>(&list).unwrap()["accounts"].as_array().unwrap().len()
+        } else {
+            serde_json::from_str::<Vec<Value>>(&list).unwrap().len() / 2
         };
         assert_eq!(groups, ACCOUNTS, "{path}");
     }

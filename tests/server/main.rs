@@ -13,6 +13,7 @@ mod pages;
 mod servers;
 
 mod discovery;
+mod filters;
 mod health;
 mod host;
 mod json;
@@ -47,7 +48,8 @@ const METRICS: &str = "/accounts/team-a/acme/metrics";
 /// The values of `acme`, rendered, after a collection that ended just now.
 fn snapshot(options: &Options, health: Health) -> Arc<Snapshot> {
     let mut values = acme();
-    values.gauges.last_success = Some(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+    (values.gauges.last_collection, values.gauges.last_success) = (now, Some(now));
     let bodies = Renderer::default().render(&values, options).bodies;
     Arc::new(Snapshot { bodies, values, series: 0, health, collected_at: SystemTime::now() })
 }
@@ -158,7 +160,7 @@ async fn unknown_paths_and_accounts_are_answered_with_one_line_that_says_so() {
 #[tokio::test]
 async fn no_response_contains_credentials() {
     let (served, _) = started(Some(AccountId::new("team-a", "acme"))).await;
-    for path in ["/", "/accounts", "/accounts/team-a/acme", "/sd", "/metrics", METRICS] {
+    for path in ["/", "/services", "/accounts", "/accounts/team-a/acme", "/sd", "/metrics", METRICS] {
         assert!(!get(&served, path).await.text().await.unwrap().contains("canary"), "{path}");
     }
 }

@@ -23,7 +23,7 @@ async fn an_account_that_cannot_be_collected_is_listed_with_its_reason() {
         let detail: Value = get(&served, &path).await.json().await.unwrap();
         let said = ["reason", "message"].map(|field| detail["account"][field].as_str().unwrap());
         assert_eq!((said, &detail["services"]), ([reason, &problem.message], &Value::Array(vec![])));
-        assert!(page.contains(&format!("team-d/{name}")) && page.contains(reason), "{page}");
+        assert!(page.contains(&format!("accounts/team-d/{name}\"")) && page.contains(reason), "{page}");
         assert_eq!(sd.contains(&format!("\"{path}/metrics\"")), scraped, "{sd}");
         assert!(own.contains(&format!("caas_operator_accounts{{state=\"{reason}\"}} 1")), "{own}");
     }

@@ -1,0 +1,87 @@
+//! `/accounts/{namespace}/{name}` as HTML: what the operator knows of an account, and its services.
+
+use std::time::UNIX_EPOCH;
+
+use maud::{Markup, html};
+
+use super::answer::Made;
+use super::frame::{Frame, Root, Section};
+use super::parts::{self, account_path, ago, now, text};
+use super::{promql, table, units};
+use crate::collector::registry::Listed;
+use crate::exposition::labels::LabelSet;
+use crate::server::problems;
+use crate::server::query::Query;
+use crate::server::rows;
+
+/// The page of this account.
+pub(in crate::server) fn account(account: &Listed, query: &Query) -> Made {
+    let (root, now, id) = (Root::ACCOUNT, now(), account.id());
+    let accounts = std::slice::from_ref(account);
+    let mut services = rows::services(accounts, &query.filter());
+    rows::sort_services(&mut services, query.order());
+    let total = rows::entries(account).len();
+    let path = account_path(id);
+    let title = format!("{}/{}", text(&id.namespace), text(&id.name));
+    let content = html! {
+        h1 { (title) }
+        p.summary {
+            (parts::reason(account.reason())) " · " (account.provider()) " · "
+            a href=(root.to(&format!("{path}?format=json"))) { "JSON" }
+            @for target in account.targets() {
+                " · " a href=(root.to(target.path.trim_start_matches('/'))) {
+                    @if target.legacy { "legacy metrics" } @else { "metrics" }
+                }
+            }
+        }
+        @if let Some(problem) = problems::of_account(account, now) {
+            ul.problems { (parts::problem(&html! { "This account" }, &problem, now)) }
+        }
+        (condition(account, now))
+        (promql::list(&promql::of_account(LabelSet::account(&id.namespace, &id.name).as_str())))
+        section aria-labelledby="services" {
+            h2 #services { "Services" @if total > 0 { " " span.count { (units::grouped(services.len())) } } }
+            @if total == 0 { p { "It has no services." } }
+            @else if services.is_empty() { p { "No service matches. " a href="?" { "Show all" } } }
+            @else {
+                (table::services(root, table::page_of(&services, query), query, false, now))
+                (table::pages(services.len(), query))
+            }
+        }
+    };
+    let frame = Frame {
+        root,
+        title: &title,
+        section: Section::Accounts,
+        filter: &query.text,
+        filters: &path,
+        application: None,
+    };
+    Made::Html(frame.around(&content))
+}
+
+/// The condition as `kubectl describe` tells it, and the figures behind it.
+fn condition(account: &Listed, now: f64) -> Markup {
+    let (condition, holds) = account.condition();
+    let snapshot = account.snapshot();
+    html! {
+        dl.facts {
+            div { dt { (condition) } dd { @if holds { "True" } @else { "False" } " · " (account.reason()) } }
+            div.wide { dt { "Message" } dd { (text(&account.message())) } }
+            @if let Some(snapshot) = snapshot {
+                @let gauges = snapshot.values.gauges;
+                @let (services, instances) = snapshot.counts();
+                @let ended = snapshot.collected_at.duration_since(UNIX_EPOCH).ok().map(|at| at.as_secs_f64());
+                div { dt { "Last collection" } dd { (ago(ended, now)) " ago, took " (format_args!("{:.1}", gauges.last_duration)) " s" } }
+                div { dt { "Last success" } dd { (ago(gauges.last_success, now)) } }
+                div { dt { "Interval" } dd { (format_args!("{:.0}", gauges.interval)) " s" } }
+                @if let Some(budget) = gauges.request_budget {
+                    div { dt { "Requests" } dd { (units::percent(budget)) " of what the cloud allows" } }
+                }
+                div { dt { "Services" } dd { (units::grouped(services)) } }
+                div { dt { "Instances" } dd { (units::grouped(instances)) } }
+                div { dt { "Series" } dd { (units::grouped(snapshot.series)) } }
+            }
+        }
+    }
+}

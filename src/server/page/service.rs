@@ -1,0 +1,94 @@
+//! `/accounts/{namespace}/{name}/services/{service}`: one service, and its instances.
+
+use http::StatusCode;
+use maud::{Markup, html};
+
+use super::answer::Made;
+use super::frame::{Frame, Root, Section};
+use super::parts::{self, account_link, now, text};
+use super::{promql, table, units};
+use crate::collector::registry::Listed;
+use crate::exposition::values::ServiceEntry;
+use crate::server::filter::Filter;
+use crate::server::objects::ServiceOf;
+use crate::server::query::{Query, encoded};
+use crate::server::rows::{self, ServiceRow};
+
+/// The page of the services of this name: of the application that the query names, if it names one. Two may share both.
+pub(in crate::server) fn service(account: &Listed, name: &str, query: &Query) -> Made {
+    let (root, now) = (Root::SERVICE, now());
+    let accounts = std::slice::from_ref(account);
+    let is_it = |service: &ServiceEntry| {
+        let application = query.application.as_ref();
+        service.facts.name == name
+            && application.is_none_or(|wanted| service.facts.application.as_ref() == Some(wanted))
+    };
+    let mut found = rows::services(accounts, &Filter::default());
+    found.retain(|row| is_it(row.service));
+    if found.is_empty() {
+        return Made::Line(
+            StatusCode::NOT_FOUND,
+            "no such service: it has gone, or its values are stale; the page of its account lists all".into(),
+        );
+    }
+    let title = text(name).into_owned();
+    let content = html! { @for row in &found { (section(root, row, query, now)) } };
+    let path = format!("{}/services/{}", parts::account_path(account.id()), encoded(name));
+    let frame = Frame {
+        root,
+        title: &title,
+        section: Section::Services,
+        filter: &query.text,
+        filters: &path,
+        application: query.application.as_deref(),
+    };
+    Made::Html(frame.around(&content))
+}
+
+fn section(root: Root, row: &ServiceRow<'_>, query: &Query, now: f64) -> Markup {
+    let ServiceRow { account, service, problems, .. } = row;
+    let facts = &*service.facts;
+    let severity = problems.first().map(|problem| problem.severity);
+    let instances = rows::instances(ServiceOf { account, service }, &query.filter(), query.order());
+    let optional = [
+        ("Application", facts.application.as_deref()),
+        ("Kind", facts.kind.as_deref()),
+        ("Image", facts.image.as_deref()),
+        ("Tag", facts.image_tag.as_deref()),
+        ("Size", facts.size.as_deref()),
+        ("Region", facts.region.as_deref()),
+        ("Identifier", facts.id.as_deref()),
+    ];
+    html! {
+        h1 { (text(&facts.name)) }
+        p.summary {
+            (parts::state(severity, facts.state, facts.status.as_deref())) " · " (account.provider()) " · "
+            (account_link(root, account.id())) " · "
+            a href=(root.to(&format!("services?q=account%3A%22{}%22%20service%3A%22{}%22&format=json",
+                encoded(&account.id().to_string()), encoded(&facts.name)))) { "JSON" }
+        }
+        @if !problems.is_empty() {
+            ul.problems { @for problem in problems { (parts::problem(&html! { "This service" }, problem, now)) } }
+        }
+        dl.facts {
+            @if let Some(desired) = facts.desired_instances { div { dt { "Desired" } dd { (desired) " instances" } } }
+            @if let Some(running) = row.running() { div { dt { "Running" } dd { (running) " instances" } } }
+            @for (name, value) in optional.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+                div { dt { (name) } dd { (text(value)) } }
+            }
+            @if let Some(cores) = facts.limits.cpu_cores { div { dt { "CPU limit" } dd { (units::cores(cores)) " cores each" } } }
+            @if let Some(bytes) = facts.limits.memory_bytes { div { dt { "Memory limit" } dd { (units::bytes(bytes)) " each" } } }
+            @if let Some(at) = row.figures.measured_at { div { dt { "Measured" } dd { (parts::ago(Some(at), now)) " ago" } } }
+        }
+        (promql::list(&promql::of_service(service)))
+        section aria-label="Instances" {
+            h2 { "Instances " span.count { (units::grouped(instances.len())) } }
+            @if service.instances.is_empty() { p { "It has no instances." } }
+            @else if instances.is_empty() { p { "No instance matches." } }
+            @else {
+                (table::instances(table::page_of(&instances, query), query, now))
+                (table::pages(instances.len(), query))
+            }
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! What is ill now: the conditions that the alerts watch, judged on the newest values, each with what to do.
+//!
+//! An alert also waits before it fires; here a problem is shown at once. Thresholds are the defaults of `docs/alerts.md`. Pure.
+
+use super::figures::Figures;
+use crate::cloud::model::{ServiceFacts, State};
+use crate::collector::registry::Listed;
+use crate::exposition::values::ServiceEntry;
+
+/// An instance is low on memory or CPU from this share on: `CaasInstanceMemoryHigh.ratio`.
+const HIGH_RATIO: f64 = 0.9;
+/// A measurement may be this old, in seconds: `CaasDataStale.seconds`.
+const STALE_SECONDS: f64 = 900.0;
+
+/// How bad it is, in ascending order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Severity {
+    /// Nothing works.
+    Critical,
+    /// Something does not work, or soon will not.
+    Warning,
+}
+
+impl Severity {
+    /// The word for it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::Warning => "warning",
+        }
+    }
+}
+
+/// One problem of an account or a service.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Problem {
+    pub(super) severity: Severity,
+    /// A few words.
+    pub(super) what: String,
+    /// Whole sentences.
+    pub(super) advice: String,
+    /// Since when, in seconds since the epoch, where that is known.
+    pub(super) since: Option<f64>,
+    /// The alert that watches the same, whose runbook says more.
+    pub(super) alert: &'static str,
+}
+
+/// The problem of an account, if it has one, at `now` in seconds since the epoch.
+pub(super) fn of_account(account: &Listed, now: f64) -> Option<Problem> {
+    let gauges = account.snapshot().map(|snapshot| snapshot.values.gauges);
+    let last_success = gauges.and_then(|gauges| gauges.last_success);
+    let reason = account.reason();
+    let (severity, alert) = match reason {
+        "Pending" | "Suspended" => return None,
+        "Collected" => return stale(account, now),
+        "LoginRejected" => (Severity::Critical, "CaasCredentialsRejected"),
+        "RateLimited" => (Severity::Warning, "CaasCloudThrottling"),
+        "TooManySeries" => (Severity::Warning, "CaasSeriesDropped"),
+        "PartiallyCollected" => (Severity::Warning, "CaasAccountNotCollected"),
+        _ => (Severity::Critical, "CaasAccountNotCollected"),
+    };
+    let what =
+        if severity == Severity::Critical { format!("not collected: {reason}") } else { reason.to_owned() };
+    // A part is collected all the same, so the last success says nothing.
+    let since = last_success.filter(|_| severity == Severity::Critical);
+    Some(Problem { severity, what, advice: account.message(), since, alert })
+}
+
+/// A collected account whose data is old all the same.
+fn stale(account: &Listed, now: f64) -> Option<Problem> {
+    let values = &account.snapshot()?.values;
+    let problem = |what: &str, since, advice: &str| Problem {
+        severity: Severity::Warning,
+        what: what.to_owned(),
+        advice: advice.to_owned(),
+        since: Some(since),
+        alert: "CaasDataStale",
+    };
+    let gauges = values.gauges;
+    if gauges.interval > 0.0 && now - gauges.last_collection > (2.0 * gauges.interval).max(30.0) {
+        return Some(problem(
+            "no collection has ended in time",
+            gauges.last_collection,
+            "The collection under way takes longer than two intervals: the cloud responds slowly or not at all.",
+        ));
+    }
+    let figures = values.services.iter().map(Figures::of_service);
+    let newest = figures.filter_map(|figures| figures.measured_at).reduce(f64::max)?;
+    (now - newest > STALE_SECONDS.max(2.0 * gauges.interval)).then(|| {
+        problem(
+            "old measurements",
+            newest,
+            "The account is collected, but the cloud's newest measurement is old. Look whether the provider's console \
+             shows current graphs.",
+        )
+    })
+}
+
+/// The problems of a service, worst first.
+pub(super) fn of_service(service: &ServiceEntry, figures: &Figures) -> Vec<Problem> {
+    let facts = &*service.facts;
+    if matches!(facts.state, Some(State::Stopped | State::Sleeping)) {
+        return Vec::new();
+    }
+    let mut problems: Vec<Problem> = [
+        failed(facts),
+        missing(facts),
+        crashed(figures),
+        high(
+            figures.memory_ratio,
+            "memory",
+            "CaasInstanceMemoryHigh",
+            "If it needs more, the cloud may kill it.",
+        ),
+        high(
+            figures.cpu_ratio,
+            "CPU",
+            "CaasInstanceCpuHigh",
+            "It may be slow: add instances or choose a larger size.",
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    problems.sort_by_key(|problem| problem.severity);
+    problems
+}
+
+fn failed(facts: &ServiceFacts) -> Option<Problem> {
+    let severity = match facts.state? {
+        State::Failed => Severity::Critical,
+        State::Degraded => Severity::Warning,
+        _ => return None,
+    };
+    let state = facts.state.map_or("", State::as_str);
+    let what = match &facts.status {
+        Some(word) => format!("is {state}, and the cloud says {word}"),
+        None => format!("is {state}"),
+    };
+    // The count of instances says the same, better.
+    if severity == Severity::Warning && missing(facts).is_some() {
+        return None;
+    }
+    Some(Problem {
+        severity,
+        what,
+        advice: "It has crashed or could not be deployed. The provider's console has its log; roll back if a new image \
+                 is the cause."
+            .into(),
+        since: None,
+        alert: "CaasServiceInstancesMissing",
+    })
+}
+
+fn missing(facts: &ServiceFacts) -> Option<Problem> {
+    let (desired, running) = (facts.desired_instances?, facts.running_instances.or(facts.ready_instances)?);
+    (running < desired).then(|| Problem {
+        severity: if running == 0 { Severity::Critical } else { Severity::Warning },
+        what: format!("{running} of {desired} instances run"),
+        advice: if facts.state == Some(State::Deploying) {
+            "A deployment is under way. If it does not end, check image, configuration and quota, or roll back."
+        } else {
+            "Look for instances that restart, and at the provider's capacity and the account's quota."
+        }
+        .into(),
+        since: None,
+        alert: "CaasServiceInstancesMissing",
+    })
+}
+
+fn crashed(figures: &Figures) -> Option<Problem> {
+    (figures.failed > 0).then(|| Problem {
+        severity: Severity::Warning,
+        what: format!(
+            "{} crashed {}",
+            figures.failed,
+            if figures.failed == 1 { "instance" } else { "instances" }
+        ),
+        advice: "The program exits or a health check fails: read its log at the provider's console.".into(),
+        since: None,
+        alert: "CaasInstanceRestarting",
+    })
+}
+
+fn high(ratio: Option<f64>, of_what: &str, alert: &'static str, advice: &str) -> Option<Problem> {
+    let ratio = ratio.filter(|ratio| *ratio > HIGH_RATIO)?;
+    Some(Problem {
+        severity: Severity::Warning,
+        what: format!("{of_what} at {:.0} %", ratio * 100.0),
+        advice: format!("An instance uses more than {:.0} % of its {of_what}. {advice}", HIGH_RATIO * 100.0),
+        since: None,
+        alert,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::exposition::labels::LabelSet;
+
+    fn service(facts: ServiceFacts) -> ServiceEntry {
+        let labels = LabelSet::account("team-a", "acme");
+        ServiceEntry { labels, facts: Arc::new(facts), sample: None, instances: Vec::new() }
+    }
+
+    fn counts(desired: i64, running: i64, state: State) -> ServiceFacts {
+        ServiceFacts {
+            desired_instances: Some(desired),
+            running_instances: Some(running),
+            state: Some(state),
+            ..ServiceFacts::default()
+        }
+    }
+
+    fn alerts(facts: ServiceFacts, figures: Figures) -> Vec<(Severity, &'static str)> {
+        let problems = of_service(&service(facts), &figures);
+        problems.into_iter().map(|problem| (problem.severity, problem.alert)).collect()
+    }
+
+    #[test]
+    fn a_service_has_the_problems_that_the_alerts_watch_worst_first() {
+        let none = Figures::default;
+        let high = Figures { memory_ratio: Some(0.95), cpu_ratio: Some(0.91), ..none() };
+        let missing = "CaasServiceInstancesMissing";
+        for (facts, figures, expected) in [
+            (counts(3, 3, State::Running), none(), vec![]),
+            (counts(3, 2, State::Running), none(), vec![(Severity::Warning, missing)]),
+            (counts(3, 0, State::Running), none(), vec![(Severity::Critical, missing)]),
+            (counts(3, 0, State::Stopped), high, vec![]),
+            (counts(3, 0, State::Sleeping), none(), vec![]),
+            (counts(1, 1, State::Failed), none(), vec![(Severity::Critical, missing)]),
+            (counts(2, 2, State::Degraded), none(), vec![(Severity::Warning, missing)]),
+            (counts(2, 1, State::Degraded), none(), vec![(Severity::Warning, missing)]),
+            (
+                counts(2, 1, State::Running),
+                Figures { failed: 1, ..none() },
+                vec![(Severity::Warning, missing), (Severity::Warning, "CaasInstanceRestarting")],
+            ),
+            (
+                counts(2, 2, State::Running),
+                high,
+                vec![
+                    (Severity::Warning, "CaasInstanceMemoryHigh"),
+                    (Severity::Warning, "CaasInstanceCpuHigh"),
+                ],
+            ),
+            (counts(2, 2, State::Running), Figures { memory_ratio: Some(0.9), ..none() }, vec![]),
+        ] {
+            assert_eq!(alerts(facts.clone(), figures), expected, "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn instances_that_are_ready_count_where_the_cloud_does_not_say_how_many_run() {
+        let facts =
+            ServiceFacts { desired_instances: Some(2), ready_instances: Some(1), ..ServiceFacts::default() };
+        assert_eq!(of_service(&service(facts), &Figures::default())[0].what, "1 of 2 instances run");
+    }
+}

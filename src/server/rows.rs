@@ -1,0 +1,145 @@
+//! The services of all accounts, or of one, as rows: filtered, judged and sorted. Made for one response and dropped with it.
+
+use std::cmp::Ordering;
+
+use super::figures::Figures;
+use super::filter::Filter;
+use super::objects::{InstanceOf, ServiceOf};
+use super::problems::{self, Problem, Severity};
+use super::sort::{Column, Sort, SortKey};
+use crate::cloud::model::State;
+use crate::collector::registry::Listed;
+use crate::exposition::values::{InstanceEntry, ServiceEntry};
+
+/// A service.
+pub(super) struct ServiceRow<'a> {
+    pub(super) account: &'a Listed,
+    pub(super) service: &'a ServiceEntry,
+    pub(super) figures: Figures,
+    /// Worst first.
+    pub(super) problems: Vec<Problem>,
+}
+
+/// An instance of a service.
+pub(super) struct InstanceRow<'a> {
+    pub(super) instance: &'a InstanceEntry,
+    pub(super) figures: Figures,
+}
+
+/// The services of these accounts that the filter matches, in the registry's order.
+pub(super) fn services<'a>(accounts: &'a [Listed], filter: &Filter) -> Vec<ServiceRow<'a>> {
+    let of_account =
+        |account: &'a Listed| entries(account).iter().map(move |service| ServiceOf { account, service });
+    let wanted = accounts.iter().flat_map(of_account).filter(|service| filter.matches(service));
+    wanted.map(ServiceRow::new).collect()
+}
+
+/// The services of an account.
+pub(super) fn entries(account: &Listed) -> &[ServiceEntry] {
+    account.snapshot().map(|snapshot| &snapshot.values.services[..]).unwrap_or_default()
+}
+
+/// Sorts services.
+pub(super) fn sort_services(rows: &mut [ServiceRow<'_>], sort: Sort) {
+    sort.sort(rows, |row| row.key(sort.column), ServiceRow::by_name);
+}
+
+/// The instances of a service that the filter matches, sorted.
+pub(super) fn instances<'a>(service: ServiceOf<'a>, filter: &Filter, sort: Sort) -> Vec<InstanceRow<'a>> {
+    let wanted =
+        service.service.instances.iter().filter(|instance| filter.matches(&InstanceOf { service, instance }));
+    let row = |instance: &'a InstanceEntry| InstanceRow { instance, figures: Figures::of_instance(instance) };
+    let mut rows: Vec<_> = wanted.map(row).collect();
+    let name = |one: &InstanceRow<'_>, other: &InstanceRow<'_>| {
+        let (one, other) = (&one.instance.facts, &other.instance.facts);
+        (&one.name, &one.id).cmp(&(&other.name, &other.id))
+    };
+    sort.sort(&mut rows, |row| row.key(sort.column), name);
+    rows
+}
+
+impl<'a> ServiceRow<'a> {
+    fn new(ServiceOf { account, service }: ServiceOf<'a>) -> Self {
+        let figures = Figures::of_service(service);
+        let problems = problems::of_service(service, &figures);
+        Self { account, service, figures, problems }
+    }
+
+    /// How many instances run, as the cloud counts them.
+    pub(super) fn running(&self) -> Option<i64> {
+        self.service.facts.running_instances.or(self.service.facts.ready_instances)
+    }
+
+    fn key(&self, column: Column) -> SortKey<'_> {
+        let Figures { cpu_cores, memory_bytes, receive, transmit, restarts, started_at, .. } = self.figures;
+        let facts = &self.service.facts;
+        match column {
+            Column::State => {
+                let severity = self.problems.first().map(|problem| problem.severity);
+                SortKey::Number(Some(rank(severity, facts.state)))
+            }
+            Column::Name => SortKey::Text(&facts.name),
+            Column::Account => SortKey::Name,
+            Column::Instances => {
+                // There are not so many that a number would lose any.
+                SortKey::Number(Some(
+                    self.running().map_or(self.service.instances.len() as f64, |count| count as f64),
+                ))
+            }
+            Column::Cpu => SortKey::Number(cpu_cores),
+            Column::Memory => SortKey::Number(memory_bytes),
+            Column::Network => SortKey::Number(sum(receive, transmit)),
+            Column::Restarts => SortKey::Number(restarts),
+            Column::Image => SortKey::Text(facts.image.as_deref().unwrap_or_default()),
+            Column::Age => age(started_at),
+        }
+    }
+
+    fn by_name(&self, other: &Self) -> Ordering {
+        let name = |row: &Self| {
+            let facts = &row.service.facts;
+            (row.account.id().clone(), facts.application.clone(), facts.name.clone())
+        };
+        name(self).cmp(&name(other))
+    }
+}
+
+impl InstanceRow<'_> {
+    fn key(&self, column: Column) -> SortKey<'_> {
+        let Figures { cpu_cores, memory_bytes, receive, transmit, restarts, started_at, .. } = self.figures;
+        match column {
+            Column::State => SortKey::Number(Some(rank(None, self.instance.facts.state))),
+            Column::Name => SortKey::Text(&self.instance.facts.name),
+            Column::Cpu => SortKey::Number(cpu_cores),
+            Column::Memory => SortKey::Number(memory_bytes),
+            Column::Network => SortKey::Number(sum(receive, transmit)),
+            Column::Restarts => SortKey::Number(restarts),
+            Column::Age => age(started_at),
+            Column::Account | Column::Instances | Column::Image => SortKey::Name,
+        }
+    }
+}
+
+/// The longest age is the earliest start.
+fn age(started_at: Option<f64>) -> SortKey<'static> {
+    SortKey::Number(started_at.map(|at| -at))
+}
+
+fn sum(one: Option<f64>, two: Option<f64>) -> Option<f64> {
+    (one.is_some() || two.is_some()).then(|| one.unwrap_or_default() + two.unwrap_or_default())
+}
+
+/// The place of a state in the order that shows the worst first.
+fn rank(severity: Option<Severity>, state: Option<State>) -> f64 {
+    match (severity, state) {
+        (Some(Severity::Critical), _) => 0.0,
+        (_, Some(State::Failed)) => 1.0,
+        (Some(Severity::Warning), _) => 2.0,
+        (None, Some(State::Degraded)) => 3.0,
+        (None, Some(State::Deploying)) => 4.0,
+        (None, Some(State::Unknown) | None) => 5.0,
+        (None, Some(State::Running)) => 6.0,
+        (None, Some(State::Sleeping)) => 7.0,
+        (None, Some(State::Stopped)) => 8.0,
+    }
+}
