@@ -19,6 +19,7 @@ use crate::cloud::CloudError;
 use crate::cloud::error::{AnswerProblem, Refusal};
 use crate::cloud::http::{AccountClient, ApiRequest, RequestBody};
 use crate::cloud::kit::path::below;
+use crate::cloud::kit::session;
 
 /// The most bytes of the API's root, which is a list of links.
 const MAX_ROOT_BYTES: usize = 256 << 10;
@@ -172,13 +173,7 @@ fn refresh_form(refresh_token: &SecretString) -> SecretString {
 }
 
 fn authorization(token: &SecretString) -> Result<HeaderValue, AnswerProblem> {
-    let token = token.expose_secret();
-    if token.is_empty() || token.len() > LONGEST_ACCESS_TOKEN {
-        return Err(AnswerProblem::Shape);
-    }
-    let mut header = HeaderValue::from_str(&format!("bearer {token}")).map_err(|_| AnswerProblem::Shape)?;
-    header.set_sensitive(true);
-    Ok(header)
+    session::token_header(Some("bearer"), token.expose_secret(), LONGEST_ACCESS_TOKEN)
 }
 
 /// Whether credentials for the API may go to a login server that the API names: at the API's own origin, or at a host below

@@ -121,10 +121,20 @@ impl<T> State<T> {
 
 /// The `Authorization` header of a token, marked sensitive. `Shape` for a token that no header can carry.
 pub fn authorization(scheme: &str, token: &str) -> Result<HeaderValue, AnswerProblem> {
-    if token.is_empty() || token.len() > LONGEST_TOKEN {
+    token_header(Some(scheme), token, LONGEST_TOKEN)
+}
+
+/// The value of a header that carries a token of at most so many bytes, behind a scheme where there is one, marked
+/// sensitive. `Shape` for a token that is empty or longer, or that no header can carry.
+pub fn token_header(scheme: Option<&str>, token: &str, longest: usize) -> Result<HeaderValue, AnswerProblem> {
+    if token.is_empty() || token.len() > longest {
         return Err(AnswerProblem::Shape);
     }
-    let mut header = HeaderValue::from_str(&format!("{scheme} {token}")).map_err(|_| AnswerProblem::Shape)?;
+    let value = match scheme {
+        Some(scheme) => HeaderValue::from_str(&format!("{scheme} {token}")),
+        None => HeaderValue::from_str(token),
+    };
+    let mut header = value.map_err(|_| AnswerProblem::Shape)?;
     header.set_sensitive(true);
     Ok(header)
 }

@@ -179,6 +179,16 @@ fn a_token_becomes_a_header_that_is_never_printed() {
     }
 }
 
+#[test]
+fn a_header_of_a_token_alone_is_checked_like_one_with_a_scheme() {
+    let header = token_header(None, "0123abc", 7).unwrap();
+    assert_eq!((header.to_str().unwrap(), header.is_sensitive()), ("0123abc", true));
+    for token in ["", "a\nb", "0123abcd"] {
+        assert_eq!(token_header(None, token, 7), Err(AnswerProblem::Shape), "{token:?}");
+        assert_eq!(token_header(Some("Bearer"), token, 7), Err(AnswerProblem::Shape), "{token:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn another_session_of_the_same_credentials_goes_on_with_the_silence() {
     let (cloud, client) = (TestCloud::accepting(0), client_state());

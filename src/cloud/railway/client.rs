@@ -20,6 +20,7 @@ use super::requests::{CycleRequest, CycleResponse, ServicesRequest};
 use super::target::{Settings, TokenKind};
 use super::usage;
 use super::wire::{self, Project};
+use crate::cloud::credentials::LONGEST_TOKEN;
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::{AccountClient, ApiRequest, RequestBody};
 use crate::cloud::kit::path::below;
@@ -93,11 +94,7 @@ fn header(kind: TokenKind, token: &SecretString) -> Result<HeaderValue, AnswerPr
     let token = token.expose_secret();
     match kind {
         TokenKind::Account => session::authorization("Bearer", token),
-        TokenKind::Project => {
-            let mut header = HeaderValue::from_str(token).map_err(|_| AnswerProblem::Shape)?;
-            header.set_sensitive(true);
-            Ok(header)
-        }
+        TokenKind::Project => session::token_header(None, token, LONGEST_TOKEN),
     }
 }
 
@@ -204,4 +201,21 @@ impl Requests<'_> {
 
 fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_of_either_kind_that_no_header_should_carry_is_refused() {
+        for kind in [TokenKind::Account, TokenKind::Project] {
+            let of = |token: &str| header(kind, &token.to_owned().into());
+            assert!(of("0123abc").is_ok_and(|header| header.is_sensitive()));
+            assert!(of(&"t".repeat(LONGEST_TOKEN)).is_ok());
+            for token in ["", "a\nb", &"t".repeat(LONGEST_TOKEN + 1)] {
+                assert_eq!(of(token), Err(AnswerProblem::Shape), "{} bytes", token.len());
+            }
+        }
+    }
 }
