@@ -126,7 +126,8 @@ impl Cycles<'_> {
         });
 
         let wanted = self.account.schedule.interval;
-        state.pace.cycle_ended(self.meter.api_requests() - requests_before, wanted);
+        let requests = self.meter.api_requests() - requests_before;
+        state.pace.cycle_ended(requests, state.health.is_up(), wanted);
         state.gauges.interval = state.pace.interval(wanted).as_secs_f64();
         state.gauges.request_budget = state.pace.ratio();
         let now = SystemTime::now();

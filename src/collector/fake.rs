@@ -42,7 +42,7 @@ pub(super) struct FakeClouds {
 /// A limit on requests that the clouds publish, and how many a cycle counts.
 struct Limited {
     rate: RateShare,
-    requests: u64,
+    requests: Box<dyn Fn(u64) -> u64 + Send + Sync>,
     meter: AccountMeter,
 }
 
@@ -92,10 +92,11 @@ impl Connect for Connector {
 impl Cloud for FakeCloud {
     fn collect<'a>(&'a self, _: &'a ServiceFilter) -> BoxFuture<'a, Result<Collection, CloudError>> {
         async {
-            let (takes, result) = (self.0.outcome)(self.0.started.fetch_add(1, Ordering::SeqCst));
+            let cycle = self.0.started.fetch_add(1, Ordering::SeqCst);
+            let (takes, result) = (self.0.outcome)(cycle);
             tokio::time::sleep(takes).await;
             if let Some(Limited { requests, meter, .. }) = self.0.limited.get() {
-                (0..*requests).for_each(|_| meter.request("services", "200", Duration::ZERO));
+                (0..requests(cycle)).for_each(|_| meter.request("services", "200", Duration::ZERO));
             }
             self.0.ended.fetch_add(1, Ordering::SeqCst);
             result
@@ -148,10 +149,11 @@ impl Fixture {
         Self { supervisor, registry, metrics, transitions, clouds }
     }
 
-    /// The clouds publish a limit, and `team-a/acme` sends so many requests a cycle. Called before any account is collected.
-    pub(super) fn limit(&self, rate: RateShare, requests: u64) {
+    /// The clouds publish a limit, and `team-a/acme` sends so many requests in the cycle of a number. Called before any
+    /// account is collected.
+    pub(super) fn limit(&self, rate: RateShare, requests: impl Fn(u64) -> u64 + Send + Sync + 'static) {
         let meter = self.metrics.account("team-a", "acme");
-        let limited = Limited { rate, requests, meter };
+        let limited = Limited { rate, requests: Box::new(requests), meter };
         assert!(self.clouds.limited.set(limited).is_ok(), "limited twice");
     }
 

@@ -4,6 +4,9 @@
 //! The requests that a cycle sends are counted, and their mean over some cycles is what the next one will need. What all
 //! accounts of the token need together, compared with what they may spend, says how much longer their intervals must be:
 //! all by the same factor.
+//!
+//! A first cycle asks for everything, also for what changes seldom, so it says little of those that follow: what it sent
+//! counts until the next cycle ends, and no longer.
 
 use std::time::Duration;
 
@@ -23,22 +26,44 @@ pub(super) struct Pace {
     ratio: Option<f64>,
     /// The interval that is kept, where it is longer than wanted.
     stretched: Option<Duration>,
+    known: Known,
+}
+
+/// How much of the account is known: what a cycle sends depends on what earlier ones found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    /// No cycle has succeeded.
+    Nothing,
+    /// One has, and asked for everything.
+    First,
+    /// Another one has ended after it: what that sent, others will send too.
+    Usual,
 }
 
 impl Pace {
     /// Of an account that has sent nothing yet.
     pub(super) fn new(rate: Option<RateShare>) -> Self {
-        Self { rate, requests: None, ratio: None, stretched: None }
+        Self { rate, requests: None, ratio: None, stretched: None, known: Known::Nothing }
     }
 
-    /// Takes in how many requests a cycle sent, for an account that wants this interval.
-    pub(super) fn cycle_ended(&mut self, requests: u64, wanted: Duration) {
+    /// Takes in how many requests a cycle sent and whether it succeeded, for an account that wants this interval.
+    pub(super) fn cycle_ended(&mut self, requests: u64, succeeded: bool, wanted: Duration) {
         let Some(rate) = &self.rate else { return };
         let newest = requests as f64;
-        let mean = self.requests.map_or(newest, |mean| mean + (newest - mean) * NEWEST);
+        let is_usual = self.known == Known::Usual;
+        let before = self.requests.filter(|_| is_usual);
+        let mean = before.map_or(newest, |mean| mean + (newest - mean) * NEWEST);
         self.requests = Some(mean);
         self.ratio = rate.demand(mean, wanted);
-        self.stretched = stretched(wanted, self.ratio.unwrap_or_default(), self.stretched);
+        let present = self.stretched.filter(|_| is_usual);
+        self.stretched = stretched(wanted, self.ratio.unwrap_or_default(), present);
+        self.known = match self.known {
+            Known::Nothing if !succeeded => Known::Nothing,
+            Known::Nothing => Known::First,
+            // One that failed says nothing of what others send.
+            Known::First if !succeeded => Known::First,
+            Known::First | Known::Usual => Known::Usual,
+        };
     }
 
     /// The interval to keep.
@@ -96,7 +121,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_account_that_the_limit_can_carry_keeps_its_interval() {
         let [mut one, _] = two();
-        one.cycle_ended(14, MINUTE);
+        one.cycle_ended(14, true, MINUTE);
         assert_eq!((one.interval(MINUTE), one.stretched(MINUTE)), (MINUTE, None));
         assert!(one.ratio().is_some_and(|ratio| ratio < 1.0));
     }
@@ -104,11 +129,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_too_much_is_spread_evenly_over_all_accounts_of_the_token() {
         let [mut one, mut other] = two();
-        one.cycle_ended(41, MINUTE);
+        one.cycle_ended(41, true, MINUTE);
         // 2,460 an hour where 850 may be spent: 2.9 times as long.
         assert_eq!(one.stretched(MINUTE), Some(Duration::from_secs(180)));
-        other.cycle_ended(82, 2 * MINUTE);
-        one.cycle_ended(41, MINUTE);
+        other.cycle_ended(82, true, 2 * MINUTE);
+        one.cycle_ended(41, true, MINUTE);
         assert_eq!(one.interval(MINUTE), Duration::from_secs(360));
         assert_eq!(other.interval(2 * MINUTE), Duration::from_secs(720));
     }
@@ -116,13 +141,38 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_interval_comes_back_when_less_is_needed_and_does_not_swing_meanwhile() {
         let [mut one, _] = two();
-        one.cycle_ended(41, MINUTE);
-        one.cycle_ended(40, MINUTE);
+        one.cycle_ended(41, true, MINUTE);
+        one.cycle_ended(40, true, MINUTE);
         assert_eq!(one.interval(MINUTE), Duration::from_secs(180));
         for _ in 0..30 {
-            one.cycle_ended(10, MINUTE);
+            one.cycle_ended(10, true, MINUTE);
         }
         assert_eq!(one.interval(MINUTE), MINUTE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_first_cycle_that_asks_for_everything_lengthens_the_interval_once() {
+        let [mut one, _] = two();
+        one.cycle_ended(3, false, MINUTE);
+        one.cycle_ended(41, true, MINUTE);
+        assert_eq!(one.interval(MINUTE), Duration::from_secs(180), "the next cycle may cost as much");
+        one.cycle_ended(13, true, MINUTE);
+        assert_eq!(one.interval(MINUTE), MINUTE, "13 requests a minute fit");
+        one.cycle_ended(41, true, MINUTE);
+        assert!(
+            one.ratio().is_some_and(|ratio| (1.4..1.5).contains(&ratio)),
+            "a mean of 20: {:?}",
+            one.ratio()
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_first_cycle_lengthened_is_not_kept_for_being_little_too_long() {
+        let [mut one, _] = two();
+        one.cycle_ended(41, true, MINUTE);
+        one.cycle_ended(35, true, MINUTE);
+        // 2.5 times as long, and not the 180 s that are less than 1.25 times too long.
+        assert_eq!(one.interval(MINUTE), Duration::from_secs(150));
     }
 
     #[test]
@@ -134,7 +184,7 @@ mod tests {
     #[test]
     fn without_a_limit_nothing_is_stretched() {
         let mut pace = Pace::new(None);
-        pace.cycle_ended(1_000_000, MINUTE);
+        pace.cycle_ended(1_000_000, true, MINUTE);
         assert_eq!((pace.interval(MINUTE), pace.ratio()), (MINUTE, None));
     }
 }

@@ -20,7 +20,7 @@ fn rate() -> RateShare {
 async fn an_account_beyond_its_limit_is_collected_less_often_and_says_so() {
     let fixture = Fixture::new(|_| (Duration::from_secs(1), Ok(kibana(1.0))));
     // 2,400 an hour at the interval of 30 s; 850 may be spent.
-    fixture.limit(rate(), 20);
+    fixture.limit(rate(), |_| 20);
     fixture.supervisor.put(account("uid"));
     let snapshot = fixture.until(|snapshot| snapshot.health != Health::Pending).await;
     assert_eq!(snapshot.health, Health::Stretched { interval: Duration::from_secs(90) });
@@ -42,10 +42,29 @@ async fn one_failed_cycle_of_a_stretched_interval_does_not_end_the_series() {
         (Duration::from_secs(1), if cycle == 1 { failed() } else { Ok(kibana(1.0)) })
     });
     // Every 180 s; by itself the account keeps values for 90 s.
-    fixture.limit(rate(), 40);
+    fixture.limit(rate(), |_| 40);
     fixture.supervisor.put(account("uid"));
     fixture.until(|snapshot| snapshot.values.gauges.up).await;
     let failing = fixture.until(|snapshot| !snapshot.values.gauges.up).await;
     assert_eq!(failing.values.services.len(), 1, "the values of the cycle before are kept");
     fixture.until(|snapshot| snapshot.values.gauges.up).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_cycle_that_costs_more_than_the_others_lengthens_no_interval_but_the_first() {
+    let fixture = Fixture::new(|_| (Duration::from_secs(1), Ok(kibana(1.0))));
+    // 28 requests in 30 s are 3,360 an hour, four times what may be spent; 7 fit.
+    fixture.limit(rate(), |cycle| if cycle == 0 { 28 } else { 7 });
+    fixture.supervisor.put(account("uid"));
+    let first = fixture.until(|snapshot| snapshot.health != Health::Pending).await;
+    assert_eq!(first.health, Health::Stretched { interval: Duration::from_secs(120) });
+
+    let start = Instant::now();
+    fixture.until(|snapshot| snapshot.health == Health::Collected).await;
+    assert!(start.elapsed() <= Duration::from_secs(240), "{:?}", start.elapsed());
+    let before = fixture.clouds.started();
+    sleep(Duration::from_secs(600)).await;
+    let cycles = fixture.clouds.started() - before;
+    assert!((19..=21).contains(&cycles), "{cycles} cycles of 30 s in ten minutes");
+    assert_eq!(fixture.reported(), Some(Health::Collected));
 }

@@ -101,11 +101,11 @@ impl CollectorState {
         StalenessPolicy::new(self.stale_after(account)).with_grace_period(self.grace_period)
     }
 
-    /// As the account says; where the cloud's limits make the interval longer, at least two of those intervals, so that one
-    /// failed cycle does not end the series.
+    /// As the account says; where the cloud's limits make the interval longer, at least three of those intervals: neither a
+    /// failed cycle ends the series, nor one that asks for more than others and takes longer than its interval.
     pub(super) fn stale_after(&self, account: &Account) -> Duration {
         let Schedule { interval, stale_after } = account.schedule;
-        self.pace.stretched(interval).map_or(stale_after, |stretched| stale_after.max(2 * stretched))
+        self.pace.stretched(interval).map_or(stale_after, |stretched| stale_after.max(3 * stretched))
     }
 
     /// Drops what is stale. Where nothing is left while the next cycle is under way, the last outcome no longer holds.
