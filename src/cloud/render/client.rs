@@ -97,7 +97,7 @@ impl Render {
 
     /// Lists all services, with the names of their environments.
     ///
-    /// The error is that names are needed and none was ever read, or that nothing exists of what the settings name.
+    /// The error is that the settings choose by names of which none was ever read, or that nothing exists of what they name.
     async fn list<'a>(
         &'a self,
         requests: &Requests<'_>,
@@ -118,8 +118,19 @@ impl Render {
                         names = Arc::new(read);
                         *self.names.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&names);
                     }
-                    // Without names that were read before, nothing could be told apart or chosen.
-                    Err(error) if names.are_unknown() || error.concerns_account() => return Err(error),
+                    Err(error) if error.concerns_account() => return Err(error),
+                    Err(error) if names.are_unknown() => {
+                        match Names::without(error, &self.settings, &names, environments()) {
+                            Ok(ids) => {
+                                names = Arc::new(ids);
+                                *self.names.lock().unwrap_or_else(PoisonError::into_inner) =
+                                    Arc::clone(&names);
+                            }
+                            // Nothing could be chosen.
+                            Err(error) if self.settings.names_environments() => return Err(error),
+                            Err(error) => unnamed = Some(error),
+                        }
+                    }
                     Err(error) => unnamed = Some(error),
                 }
             }
@@ -133,7 +144,8 @@ impl Render {
                 }
             };
         }
-        let names_problem = unnamed.or(names.missing.map(CloudError::NotVisible));
+        let names_problem =
+            unnamed.or(names.unreadable.clone()).or(names.missing.map(CloudError::NotVisible));
         Ok(Listed { listing, names_problem, ended_by })
     }
 }

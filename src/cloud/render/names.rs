@@ -19,6 +19,8 @@ pub(super) struct Names {
     environments: HashMap<String, Option<Environment>>,
     /// What the settings name and was not found beside others: a workspace, a project or an environment.
     pub(super) missing: Option<&'static str>,
+    /// Why none could be read, if none could: the key may not read them, or they are not where they should be.
+    pub(super) unreadable: Option<CloudError>,
 }
 
 /// An environment.
@@ -46,9 +48,28 @@ const MOST_PROJECTS: usize = 50;
 pub(super) const MOST_NAMES: usize = 10_000;
 
 impl Names {
-    /// Whether they were never looked up.
+    /// Whether none was ever read.
     pub(super) fn are_unknown(&self) -> bool {
-        self.at.is_none()
+        self.at.is_none() || self.unreadable.is_some()
+    }
+
+    /// What is known where none can be read, for as long as between two lookups: each environment is known by its id. Services
+    /// are shown that way rather than not at all, and keep their series as long as it is so.
+    ///
+    /// The error is that without names it cannot be told which services the settings want, or that names can soon be read: a
+    /// service that is shown by an id until then would have two series.
+    pub(super) fn without<'a>(
+        error: CloudError,
+        settings: &Settings,
+        before: &Self,
+        referred: impl Iterator<Item = &'a str>,
+    ) -> Result<Self, CloudError> {
+        if settings.names_environments() || may_pass(&error) {
+            return Err(error);
+        }
+        let mut names = Self { at: Some(Instant::now()), unreadable: Some(error), ..Self::default() };
+        names.remember_missing(before, referred);
+        Ok(names)
     }
 
     /// Whether they are to be looked up for services in these environments.
@@ -101,13 +122,18 @@ impl Names {
             });
             names.environments.insert(id, environment);
         }
-        // Pages of services are looked up one by one: what one refers to is still known at the next one's.
+        names.remember_missing(before, referred);
+        Ok(names)
+    }
+
+    /// Remembers environments that were not found, now or before. Pages of services are looked up one by one: what one refers
+    /// to is still known at the next one's.
+    fn remember_missing<'a>(&mut self, before: &Self, referred: impl Iterator<Item = &'a str>) {
         let not_found = before.environments.iter().filter(|(_, one)| one.is_none()).take(MOST_NAMES);
         let not_found = not_found.map(|(id, _)| id.clone()).collect::<Vec<_>>();
         for id in not_found.into_iter().chain(referred.map(str::to_owned)) {
-            names.environments.entry(id).or_insert(None);
+            self.environments.entry(id).or_insert(None);
         }
-        Ok(names)
     }
 
     /// Some of what the settings name may be missing, but not all.
@@ -150,6 +176,15 @@ impl Names {
         };
         named(&settings.projects, &one.project_id, &one.project)
             && named(&settings.environments, id, &one.name)
+    }
+}
+
+/// Whether the same request may succeed soon.
+fn may_pass(error: &CloudError) -> bool {
+    match error {
+        CloudError::Unreachable(_) | CloudError::Status(500..) => true,
+        CloudError::Answer(problem) => problem.may_pass(),
+        error => error.concerns_account(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use caas_operator::cloud::error::AnswerProblem;
 use caas_operator::cloud::http::AccountLimits;
-use caas_operator::cloud::model::{Measurement, MeasurementSet};
+use caas_operator::cloud::model::{Measurement, MeasurementSet, Service};
 use caas_operator::cloud::render::Settings;
 use caas_operator::cloud::{CloudError, Collection};
 use caas_operator::simulator::{AccountSettings, Render, ResetTime, Running};
@@ -126,10 +126,56 @@ async fn lists_of_instances_that_fail_cost_start_times_only() {
 }
 
 #[tokio::test]
-async fn names_that_cannot_be_read_fail_the_first_cycle_and_later_ones_go_on_with_the_last() {
-    let (_, failed) = with_fault("environments:status=404").await;
-    assert_eq!(failed, Err(CloudError::Status(404)));
+async fn services_whose_environments_have_no_names_to_read_are_shown_by_their_ids() {
+    for (fault, error) in [
+        ("environments:status=404", CloudError::Status(404)),
+        (
+            "projects:status=403",
+            CloudError::ScopeMissing("access to the workspace's projects and environments"),
+        ),
+    ] {
+        let cloud = start(options(), services(20)).await;
+        let whole = Account::at(&cloud).collected().await;
+        cloud.set_fault(fault.parse().unwrap()).unwrap();
+        let account = Account::at(&cloud);
+        for cycle in 0..2 {
+            cloud.reset_counts();
+            let collection = account.collect().await.unwrap();
+            assert_eq!((collection.failures(), &collection.cut_short), ((1, Some(&error)), &None), "{fault}");
+            let applications = |collection: &Collection| {
+                let of = |service: &Service| service.facts.application.clone();
+                collection.services.iter().map(of).collect::<Vec<_>>()
+            };
+            for (named, shown) in applications(&whole).iter().zip(applications(&collection)) {
+                assert_eq!(named.is_some(), shown.is_some(), "{fault}");
+                assert!(shown.is_none_or(|shown| shown.starts_with("evm-")), "{fault}");
+            }
+            assert_eq!(collection.services.len(), whole.services.len());
+            assert_eq!(cloud.counts()["projects"], 1 - cycle, "{fault}: asked for again after ten minutes");
+        }
+        let chosen = Settings { projects: vec!["shop".to_owned()], ..settings(&cloud) };
+        let chosen = Account::with(chosen, &cloud.credentials()[0].password);
+        assert_eq!(chosen.collect().await, Err(error), "nothing can be chosen");
+    }
+}
 
+#[tokio::test]
+async fn services_wait_for_names_that_can_soon_be_read_and_others_do_not() {
+    let cloud = start(options(), services(20)).await;
+    cloud.set_fault("projects:status=503".parse().unwrap()).unwrap();
+    let short = AccountLimits { request_timeout: Duration::from_millis(500), ..limits() };
+    let account = Account::limited(settings(&cloud), &cloud.credentials()[0].password, short);
+    let collection = account.collect().await.unwrap();
+    assert_eq!(collection.cut_short, Some(CloudError::Status(503)));
+    assert!(!collection.services.is_empty());
+    assert!(collection.services.iter().all(|service| service.facts.application.is_none()));
+    cloud.clear_faults();
+    let whole = account.collected().await;
+    assert!(whole.services.len() > collection.services.len());
+}
+
+#[tokio::test]
+async fn names_that_were_read_are_known_for_ten_minutes() {
     let cloud = start(options(), services(20)).await;
     let account = Account::at(&cloud);
     let before = account.collected().await;
