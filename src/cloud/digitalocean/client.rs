@@ -107,10 +107,10 @@ impl Requests<'_> {
                 let health = self.get("health", url, MAX_SMALL_BYTES, READ_APPS, wire::health).await;
                 CycleResponse::Health(app, health)
             }
-            CycleRequest::Metric(app, metric, url) => {
+            CycleRequest::Metric(app, metric, url, budget) => {
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 let oldest = now.saturating_sub(self.settings.metrics_max_age).as_secs_f64().floor();
-                let read = |body: &[u8]| points::newest(body, oldest);
+                let read = |body: &[u8]| budget.reading(|budget| points::newest(body, oldest, budget));
                 let points = self.get("metrics", url, MAX_POINTS_BYTES, READ_METRICS, read).await;
                 CycleResponse::Metric(app, metric, points)
             }

@@ -20,7 +20,7 @@ use super::wire::{App, AppHealth, Page, Sizes};
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::kit::point::Point;
 use crate::cloud::kit::queue::Plan;
-use crate::cloud::kit::{CircuitBreaker, Inventory, InventoryBudget, Pages};
+use crate::cloud::kit::{CircuitBreaker, Inventory, InventoryBudget, Pages, Spent};
 use crate::cloud::model::{Instance, InstanceFacts, Reading, Service, ServiceFacts};
 use crate::cloud::{CloudError, Collection, ServiceFilter};
 
@@ -34,8 +34,8 @@ pub(super) enum CycleRequest {
     Instances(usize, Url, InventoryBudget),
     /// The health of an app's components.
     Health(usize, Url),
-    /// A metric of all instances of an app.
-    Metric(usize, Metric, Url),
+    /// A metric of all instances of an app, read within this budget.
+    Metric(usize, Metric, Url, InventoryBudget),
 }
 
 /// The response to a request, or why there is none.
@@ -44,7 +44,7 @@ pub(super) enum CycleResponse {
     Sizes(Result<Sizes, CloudError>),
     Instances(usize, Result<ListedInstances, CloudError>),
     Health(usize, Result<AppHealth, CloudError>),
-    Metric(usize, Metric, Result<Points, CloudError>),
+    Metric(usize, Metric, Result<Spent<Points>, CloudError>),
 }
 
 /// The instances of an app by their component.
@@ -322,6 +322,21 @@ impl<'a> Cycle<'a> {
         self.breaker.success();
     }
 
+    /// Records that health or a metric of an app could not be read; the error, if any, ends the cycle.
+    fn measuring_failed(&mut self, app: usize, error: CloudError) -> Result<(), CloudError> {
+        if matches!(error, CloudError::ScopeMissing(_)) {
+            self.apps[app].pending -= 1;
+            // The same for all apps: one error, and no more requests that would be denied.
+            if !std::mem::replace(&mut self.metrics_denied, true) {
+                self.batch_errors.push(error);
+            }
+            return Ok(());
+        }
+        self.failed(app, error.clone())?;
+        self.batch_errors.push(error);
+        Ok(())
+    }
+
     fn instances_failed(&mut self, app: usize, error: &CloudError) {
         for service in &mut self.services[self.apps[app].services.clone()] {
             service.instances = Some(Err(error.clone()));
@@ -358,7 +373,7 @@ impl Plan for Cycle<'_> {
                 PendingRequest::Metric(app, metric) if !self.metrics_denied => {
                     let (id, max_age) = (&self.apps[app].id, self.settings.metrics_max_age);
                     let url = urls::metric(endpoint, metric, id, max_age, SystemTime::now());
-                    return Some(CycleRequest::Metric(app, metric, url));
+                    return Some(CycleRequest::Metric(app, metric, url, self.inventory.budget()));
                 }
                 PendingRequest::Metric(app, _) => self.apps[app].pending -= 1,
             }
@@ -391,21 +406,16 @@ impl Plan for Cycle<'_> {
                 self.apps[app].health = Some((self.started, Arc::new(health)));
                 self.succeeded(app);
             }
-            CycleResponse::Metric(app, metric, Ok(points)) => {
-                self.apps[app].points[metric as usize] = Some(points);
-                self.succeeded(app);
-            }
-            CycleResponse::Metric(app, _, Err(error @ CloudError::ScopeMissing(_))) => {
-                self.apps[app].pending -= 1;
-                // The same for all apps: one error, and no more requests that would be denied.
-                if !std::mem::replace(&mut self.metrics_denied, true) {
-                    self.batch_errors.push(error);
+            CycleResponse::Metric(app, metric, answered) => {
+                match answered.and_then(|points| Ok(self.inventory.keep(points)?)) {
+                    Ok(points) => {
+                        self.apps[app].points[metric as usize] = Some(points);
+                        self.succeeded(app);
+                    }
+                    Err(error) => return self.measuring_failed(app, error),
                 }
             }
-            CycleResponse::Health(app, Err(error)) | CycleResponse::Metric(app, _, Err(error)) => {
-                self.failed(app, error.clone())?;
-                self.batch_errors.push(error);
-            }
+            CycleResponse::Health(app, Err(error)) => return self.measuring_failed(app, error),
         }
         Ok(())
     }

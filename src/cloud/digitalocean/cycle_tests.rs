@@ -30,7 +30,7 @@ fn instance(id: &str, alias: &str) -> Arc<InstanceFacts> {
     Arc::new(InstanceFacts { name: alias.to_owned(), id: id.to_owned(), ..InstanceFacts::default() })
 }
 
-fn memory(aliases: &[&str]) -> Points {
+fn memory(aliases: &[&str]) -> Spent<Points> {
     let series = |alias: &&str| {
         serde_json::json!({
             "metric": {"app_component": "api", "app_component_instance": alias},
@@ -39,7 +39,8 @@ fn memory(aliases: &[&str]) -> Points {
     };
     let result: Vec<_> = aliases.iter().map(series).collect();
     let body = serde_json::json!({"status": "success", "data": {"result": result}});
-    points::newest(body.to_string().as_bytes(), 0.0).unwrap()
+    let read = |budget: &mut InventoryBudget| points::newest(body.to_string().as_bytes(), 0.0, budget);
+    InventoryBudget::PER_CYCLE.reading(read).unwrap()
 }
 
 /// The cycle's requests in order, without their URLs: the app's number and what is asked.
@@ -50,7 +51,7 @@ fn drained(cycle: &mut Cycle<'_>) -> Vec<(usize, &'static str)> {
             CycleRequest::Sizes => (0, "sizes"),
             CycleRequest::Instances(app, ..) => (app, "instances"),
             CycleRequest::Health(app, _) => (app, "health"),
-            CycleRequest::Metric(app, metric, _) => (app, metric.path()),
+            CycleRequest::Metric(app, metric, ..) => (app, metric.path()),
         })
         .collect()
 }

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::body::{json_text, parse};
+use crate::cloud::kit::InventoryBudget;
 use crate::cloud::kit::list::for_each;
 use crate::cloud::kit::loose::Scalar;
 use crate::cloud::kit::point::{LATEST, Newest, Point};
@@ -58,6 +59,24 @@ impl Points {
     pub(super) fn get(&self, component: &str, alias: &str) -> Option<Point> {
         self.0.get(component)?.get(alias).copied()
     }
+
+    fn add(
+        &mut self,
+        component: String,
+        alias: String,
+        point: Point,
+        budget: &mut InventoryBudget,
+    ) -> Result<(), AnswerProblem> {
+        if !self.0.contains_key(&component) {
+            budget.spend_entry::<HashMap<String, Point>>(component.len())?;
+        }
+        let of_component = self.0.entry(component).or_default();
+        if !of_component.contains_key(&alias) {
+            budget.spend_entry::<Point>(alias.len())?;
+        }
+        of_component.insert(alias, point);
+        Ok(())
+    }
 }
 
 #[derive(Deserialize)]
@@ -92,8 +111,13 @@ struct WireLabels<'a> {
 
 /// Reads the newest point of each instance, of those that are not older than `oldest` (seconds since the epoch).
 ///
-/// `Reported` where the answer, of status 200, says that the query failed.
-pub(super) fn newest(body: &[u8], oldest: f64) -> Result<Points, AnswerProblem> {
+/// `Reported` where the answer, of status 200, says that the query failed; `TooLarge` where it has more than the budget
+/// allows.
+pub(super) fn newest(
+    body: &[u8],
+    oldest: f64,
+    budget: &mut InventoryBudget,
+) -> Result<Points, AnswerProblem> {
     let answer: WireAnswer<'_> = parse(json_text(body)?)?;
     if matches!(&answer.status, Scalar::Text(status) if status != "success") {
         return Err(AnswerProblem::Reported);
@@ -109,9 +133,7 @@ pub(super) fn newest(body: &[u8], oldest: f64) -> Result<Points, AnswerProblem> 
             (labels.app_component.into_text(), labels.app_component_instance.into_text())
         {
             match newest_of(series.values.get(), oldest) {
-                Ok(Some(point)) => {
-                    points.0.entry(component).or_default().insert(alias, point);
-                }
+                Ok(Some(point)) => failed = points.add(component, alias, point, budget).err(),
                 Ok(None) => {}
                 Err(problem) => failed = Some(problem),
             }
@@ -141,7 +163,7 @@ mod tests {
     const OLDEST: f64 = 1_634_052_000.0;
 
     fn read(answer: &Value) -> Result<Points, AnswerProblem> {
-        newest(answer.to_string().as_bytes(), OLDEST)
+        newest(answer.to_string().as_bytes(), OLDEST, &mut { InventoryBudget::PER_CYCLE })
     }
 
     fn series(component: &str, alias: &str, values: &Value) -> Value {
@@ -194,7 +216,8 @@ mod tests {
         );
         assert_eq!(read(&json!({"status": "error", "errorType": "timeout"})), Err(AnswerProblem::Reported));
         assert_eq!(read(&json!({"status": "success"})), Err(AnswerProblem::Shape));
-        assert_eq!(newest(b"<html>", OLDEST), Err(AnswerProblem::NotJson));
+        let html = newest(b"<html>", OLDEST, &mut { InventoryBudget::PER_CYCLE });
+        assert_eq!(html, Err(AnswerProblem::NotJson));
     }
 
     #[test]
@@ -204,5 +227,24 @@ mod tests {
         let odd =
             json!({"metric": {"app_component": "api", "app_component_instance": "api-0"}, "values": "x"});
         assert_eq!(read(&matrix(&[odd])), Err(AnswerProblem::Shape));
+    }
+
+    #[test]
+    fn instances_that_nobody_lists_are_charged_by_what_they_take() {
+        let point = json!([[1_634_052_360, "5"]]);
+        let (long, longer) = ("a".repeat(100), "a".repeat(200));
+        // The last one is of an instance that is there already.
+        let answer = matrix(&[
+            series(&long, &long, &point),
+            series(&long, &longer, &point),
+            series(&long, &longer, &point),
+        ]);
+        let mut expected = InventoryBudget::PER_CYCLE;
+        expected.spend_entry::<HashMap<String, Point>>(100).unwrap();
+        expected.spend_entry::<Point>(100).unwrap();
+        expected.spend_entry::<Point>(200).unwrap();
+        let mut budget = InventoryBudget::PER_CYCLE;
+        newest(answer.to_string().as_bytes(), OLDEST, &mut budget).unwrap();
+        assert_eq!(budget, expected);
     }
 }

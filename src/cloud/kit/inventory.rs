@@ -1,7 +1,9 @@
-//! The services that one cycle has listed: each of them once, and no more than memory should hold.
+//! What one cycle holds of the answers of a cloud: the services that were listed, each of them once, and what was measured;
+//! no more than memory should hold.
 //!
-//! A cloud lists whatever it likes and all accounts share the process, so a list that is too large is cut. What the cycle
-//! holds is charged to the account while it grows: one that does not fit ends early and never fills the memory.
+//! A cloud lists and measures whatever it likes and all accounts share the process, so a list that is too large is cut. What
+//! the cycle holds is charged to the account while it grows: one that does not fit ends early and never fills the memory.
+//! Readers of measurements work within a budget and give out what they read as [`Spent`], which only an inventory opens.
 
 use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
@@ -16,7 +18,9 @@ use crate::limits::Charge;
 const SERVICE_BYTES: usize = 1024;
 /// Bytes of an instance besides its texts: its facts, its places in two lists, and its newest sample.
 const INSTANCE_BYTES: usize = 512;
-/// What a cycle may list in all, however much memory there is.
+/// Bytes that a map takes for an entry besides its key and value, and the allocator for a text.
+const ENTRY_BYTES: usize = 48;
+/// What a cycle may hold in all, however much memory there is.
 const MOST: usize = 128 << 20;
 /// Memory is charged in steps of this size.
 const STEP: usize = 64 << 10;
@@ -50,13 +54,43 @@ impl InventoryBudget {
         Ok(())
     }
 
+    /// Spends what a value takes as an entry of a map, or of a list, with room to grow. `texts` are the bytes of its key and
+    /// of what it has on the heap. `TooLarge`, and nothing spent, where that exceeds the budget.
+    pub fn spend_entry<T>(&mut self, texts: usize) -> Result<(), AnswerProblem> {
+        self.spend(ENTRY_BYTES + 2 * (size_of::<String>() + size_of::<T>()) + texts)
+    }
+
+    /// Reads an answer within this budget, and notes what it takes.
+    pub fn reading<T>(
+        self,
+        read: impl FnOnce(&mut Self) -> Result<T, AnswerProblem>,
+    ) -> Result<Spent<T>, AnswerProblem> {
+        let mut left = self;
+        let value = read(&mut left)?;
+        Ok(Spent { value, bytes: self.0 - left.0 })
+    }
+
     fn spend(&mut self, bytes: usize) -> Result<(), AnswerProblem> {
         self.0 = self.0.checked_sub(bytes).ok_or(AnswerProblem::TooLarge)?;
         Ok(())
     }
 }
 
-/// The services that a cycle has listed so far, within its budget.
+/// What was read of an answer, and what that takes: [`Inventory::keep`] charges it and gives it out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spent<T> {
+    value: T,
+    bytes: usize,
+}
+
+impl<T> Spent<T> {
+    /// What was read, to look at.
+    pub fn value(&self) -> &T {
+        &self.value
+    }
+}
+
+/// What a cycle holds so far, within its budget.
 #[derive(Debug)]
 pub struct Inventory {
     budget: InventoryBudget,
@@ -98,6 +132,15 @@ impl Inventory {
         let mut budget = self.budget;
         budget.spend_instances(list)?;
         self.spend(budget)
+    }
+
+    /// Gives out what was read of an answer, to be held until the cycle ends. `TooLarge`, and nothing is held of it, where it
+    /// exceeds the budget.
+    pub fn keep<T>(&mut self, read: Spent<T>) -> Result<T, AnswerProblem> {
+        let mut budget = self.budget;
+        budget.spend(read.bytes)?;
+        self.spend(budget)?;
+        Ok(read.value)
     }
 
     /// Leaves this much of the budget; what is spent then is charged first.
@@ -241,5 +284,44 @@ mod tests {
         assert_eq!(holder.is_cut().map(|cut| cut.budget), Some(4 * STEP));
         drop(inventory);
         assert_eq!(memory.held(), 0);
+    }
+
+    #[test]
+    fn what_was_measured_is_charged_like_what_was_listed() {
+        let memory = MemoryBudget::new(4 * STEP);
+        let holder = memory.holder("team-a", "acme");
+        let mut inventory = Inventory::charged(holder.charge());
+        let answer = |inventory: &Inventory| {
+            let read = |budget: &mut InventoryBudget| {
+                (0..100).try_for_each(|_| budget.spend_entry::<[f64; 2]>(100))?;
+                Ok("an answer with 100 series")
+            };
+            inventory.budget().reading(read).unwrap()
+        };
+        let kept = (0..1_000)
+            .take_while(|_| {
+                let read = answer(&inventory);
+                inventory.keep(read).is_ok()
+            })
+            .count();
+        // A series has a text of 100 bytes, and key and value of 40 with room to grow.
+        assert_eq!(kept, 4 * STEP / (100 * (ENTRY_BYTES + 80 + 100)));
+        assert!(holder.is_cut().is_some());
+        drop(inventory);
+        assert_eq!(memory.held(), 0);
+    }
+
+    #[test]
+    fn an_answer_with_more_than_the_budget_is_not_read_to_its_end() {
+        let mut entries = 0;
+        let read = InventoryBudget(1_000).reading(|budget| {
+            loop {
+                budget.spend_entry::<u64>(200)?;
+                entries += 1;
+            }
+            #[allow(unreachable_code)]
+            Ok(())
+        });
+        assert_eq!((read, entries), (Err(AnswerProblem::TooLarge), 3));
     }
 }

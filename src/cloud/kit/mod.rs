@@ -16,6 +16,6 @@ pub mod session;
 pub mod unit;
 
 pub use circuit_breaker::CircuitBreaker;
-pub use inventory::{Inventory, InventoryBudget};
+pub use inventory::{Inventory, InventoryBudget, Spent};
 pub use paging::Pages;
 pub use session::Session;

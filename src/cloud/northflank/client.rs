@@ -106,10 +106,10 @@ impl Requests<'_> {
                 let url = urls::plans(self.settings);
                 CycleResponse::Plans(self.get("plans", url, MAX_LIST_BYTES, None, wire::plans).await)
             }
-            CycleRequest::Metrics(service, url) => {
+            CycleRequest::Metrics(service, url, budget) => {
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 let oldest = now.saturating_sub(self.settings.metrics_max_age).as_secs_f64();
-                let read = |body: &[u8]| metrics::read(body, oldest);
+                let read = |body: &[u8]| budget.reading(|budget| metrics::read(body, oldest, budget));
                 let metrics = self.get("metrics", url, MAX_METRICS_BYTES, VIEW_METRICS, read).await;
                 CycleResponse::Metrics(service, metrics)
             }

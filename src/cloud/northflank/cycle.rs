@@ -20,7 +20,7 @@ use super::wire::{Details, ListedProject, ListedService, Page, Plans};
 use super::{cost, urls};
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::kit::queue::Plan;
-use crate::cloud::kit::{CircuitBreaker, Inventory};
+use crate::cloud::kit::{CircuitBreaker, Inventory, InventoryBudget, Spent};
 use crate::cloud::model::InstanceFacts;
 use crate::cloud::{CloudError, Collection, ServiceFilter};
 
@@ -30,7 +30,8 @@ pub(super) enum CycleRequest {
     /// A page of the services of the project of this number.
     Services(usize, Option<String>, Url),
     Plans,
-    Metrics(usize, Url),
+    /// The metrics of a service, read within this budget.
+    Metrics(usize, Url, InventoryBudget),
     Containers(usize, Url),
     Details(usize, Url),
 }
@@ -40,7 +41,7 @@ pub(super) enum CycleResponse {
     Projects(Option<String>, Result<Page<ListedProject>, CloudError>),
     Services(usize, Option<String>, Result<Page<ListedService>, CloudError>),
     Plans(Result<Plans, CloudError>),
-    Metrics(usize, Result<Metrics, CloudError>),
+    Metrics(usize, Result<Spent<Metrics>, CloudError>),
     Containers(usize, Result<Page<InstanceFacts>, CloudError>),
     Details(usize, Result<Details, CloudError>),
 }
@@ -211,7 +212,7 @@ impl<'a> Cycle<'a> {
             };
             if let Some(url) = url.filter(|_| !self.denied.contains(&question)) {
                 return Some(match question {
-                    Question::Metrics => CycleRequest::Metrics(number, url),
+                    Question::Metrics => CycleRequest::Metrics(number, url, self.listing.inventory.budget()),
                     Question::Containers => CycleRequest::Containers(number, url),
                     Question::Details => CycleRequest::Details(number, url),
                 });
@@ -310,15 +311,17 @@ impl Plan for Cycle<'_> {
             CycleResponse::Plans(Ok(plans)) => self.plans = Some((self.started, Arc::new(plans))),
             CycleResponse::Plans(Err(error)) if error.concerns_account() => return Err(error),
             CycleResponse::Plans(Err(error)) => self.batch_errors.push(error),
-            CycleResponse::Metrics(number, Ok(metrics)) => {
-                self.succeeded(number);
-                self.unknown_units += metrics.unknown_units;
-                if self.services[number].add_metrics(metrics) {
-                    self.ask_for_containers(number);
+            CycleResponse::Metrics(number, answered) => {
+                match answered.and_then(|metrics| Ok(self.listing.inventory.keep(metrics)?)) {
+                    Ok(metrics) => {
+                        self.succeeded(number);
+                        self.unknown_units += metrics.unknown_units;
+                        if self.services[number].add_metrics(metrics) {
+                            self.ask_for_containers(number);
+                        }
+                    }
+                    Err(error) => return self.failed(number, Question::Metrics, error),
                 }
-            }
-            CycleResponse::Metrics(number, Err(error)) => {
-                return self.failed(number, Question::Metrics, error);
             }
             CycleResponse::Containers(number, Ok(page)) => {
                 self.succeeded(number);

@@ -44,13 +44,14 @@ fn containers(names: &[&str]) -> Page<InstanceFacts> {
 }
 
 /// CPU of these containers, measured now.
-fn cpu(names: &[&str], unit: &str) -> Metrics {
+fn cpu(names: &[&str], unit: &str) -> Spent<Metrics> {
     let now = jiff::Timestamp::now().to_string();
     let series =
         |name: &&str| json!({"metadata": {"containerId": name}, "data": [{"value": 0.5, "ts": now}]});
     let values: Vec<_> = names.iter().map(series).collect();
     let data = json!({"cpu": {"metricInfo": {"metricUnit": unit}, "values": values}});
-    metrics::read(&bytes(&json!({"data": data})), 0.0).unwrap()
+    let body = bytes(&json!({"data": data}));
+    InventoryBudget::PER_CYCLE.reading(|budget| metrics::read(&body, 0.0, budget)).unwrap()
 }
 
 fn details(instances: u32) -> Details {
@@ -84,7 +85,7 @@ fn drained(cycle: &mut Cycle<'_>) -> Vec<(usize, &'static str)> {
             CycleRequest::Projects(_) => (0, "projects"),
             CycleRequest::Services(project, ..) => (project, "services"),
             CycleRequest::Plans => (0, "plans"),
-            CycleRequest::Metrics(service, _) => (service, "metrics"),
+            CycleRequest::Metrics(service, ..) => (service, "metrics"),
             CycleRequest::Containers(service, _) => (service, "containers"),
             CycleRequest::Details(service, _) => (service, "details"),
         })

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -12,6 +13,7 @@ use serde_json::value::RawValue;
 use super::units::Quantity;
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::body::{json_text, parse};
+use crate::cloud::kit::InventoryBudget;
 use crate::cloud::kit::list::each;
 use crate::cloud::kit::loose::{Scalar, part};
 use crate::cloud::kit::point::{Newest, Point};
@@ -21,6 +23,9 @@ use crate::cloud::model::{Measurement, MeasurementSet, Sample, SampleBuilder, Sc
 const WINDOW: f64 = 60.0;
 /// The largest value: no count, rate or percentage exceeds it.
 const LARGEST: f64 = 1e15;
+
+/// Bytes that the values of a container take on the heap: at most one of each metric of containers.
+const VALUES_BYTES: usize = 256;
 
 /// The status codes of requests that are neither in the class 4xx nor in 5xx: the API counts those two and the sum of all.
 const OTHER_CODES: &str = "other";
@@ -163,8 +168,8 @@ struct WireMetadata<'a> {
 }
 
 /// Reads the newest point of each series, of those that are not older than `oldest` (seconds since the epoch). A metric
-/// that is missing or has no values has no data.
-pub(super) fn read(body: &[u8], oldest: f64) -> Result<Metrics, AnswerProblem> {
+/// that is missing or has no values has no data. `TooLarge` where there are more containers than the budget allows.
+pub(super) fn read(body: &[u8], oldest: f64, budget: &mut InventoryBudget) -> Result<Metrics, AnswerProblem> {
     let answer: WireAnswer<'_> = parse(json_text(body)?)?;
     let mut metrics = Metrics { resolution: WINDOW, ..Metrics::default() };
     let mut containers: HashMap<String, SampleBuilder> = HashMap::new();
@@ -192,7 +197,13 @@ pub(super) fn read(body: &[u8], oldest: f64) -> Result<Metrics, AnswerProblem> {
             if metric.is_of_service() {
                 points.push(point);
             } else if let Some(container) = part::<WireMetadata<'_>>(metadata).container_id.into_text() {
-                let sample = containers.entry(container).or_default();
+                let sample = match containers.entry(container) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(new) => {
+                        budget.spend_entry::<SampleBuilder>(new.key().len() + VALUES_BYTES)?;
+                        new.insert(SampleBuilder::default())
+                    }
+                };
                 sample.add(measurement, Scale::Base, point.value, point.time);
             }
         }

@@ -18,7 +18,7 @@ fn series(container: &str, value: f64) -> Value {
 }
 
 fn parsed(data: &Value) -> Result<Metrics, AnswerProblem> {
-    read(json!({"data": data}).to_string().as_bytes(), OLDEST)
+    read(json!({"data": data}).to_string().as_bytes(), OLDEST, &mut { InventoryBudget::PER_CYCLE })
 }
 
 fn value(metrics: &Metrics, container: &str, measurement: Measurement) -> Option<f64> {
@@ -200,6 +200,25 @@ fn an_answer_of_another_shape_is_an_error() {
     }
     let data = json!({"cpu": metric("vCPU", &json!([{"metadata": {"containerId": "a"}, "data": "x"}]))});
     assert_eq!(parsed(&data).unwrap_err(), AnswerProblem::Shape);
-    assert_eq!(read(b"{}", OLDEST).unwrap_err(), AnswerProblem::Shape);
-    assert_eq!(read(b"<html>", OLDEST).unwrap_err(), AnswerProblem::NotJson);
+    assert_eq!(read(b"{}", OLDEST, &mut { InventoryBudget::PER_CYCLE }).unwrap_err(), AnswerProblem::Shape);
+    assert_eq!(
+        read(b"<html>", OLDEST, &mut { InventoryBudget::PER_CYCLE }).unwrap_err(),
+        AnswerProblem::NotJson
+    );
+}
+
+#[test]
+fn each_container_is_charged_once_whether_it_runs_or_not() {
+    let name = "c".repeat(100);
+    let data = json!({
+        "cpu": metric("vCPU", &json!([series(&name, 0.5), series("web-1", 0.25)])),
+        "memory": metric("mb", &json!([series(&name, 100.0)])),
+    });
+    let mut budget = InventoryBudget::PER_CYCLE;
+    read(json!({"data": data}).to_string().as_bytes(), OLDEST, &mut budget).unwrap();
+    let mut expected = InventoryBudget::PER_CYCLE;
+    for name in [100, 5] {
+        expected.spend_entry::<SampleBuilder>(name + VALUES_BYTES).unwrap();
+    }
+    assert_eq!(budget, expected);
 }

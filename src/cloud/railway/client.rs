@@ -122,17 +122,20 @@ impl Requests<'_> {
             CycleRequest::Services(place, request, budget) => {
                 CycleResponse::Services(place, self.services(&request, budget).await)
             }
-            CycleRequest::Usage(place, environment) => {
+            CycleRequest::Usage(place, environment, budget) => {
                 let start = now().saturating_sub(self.settings.metrics_max_age);
-                let read = |data: &str| usage::newest(data, start.as_secs_f64().floor());
+                let oldest = start.as_secs_f64().floor();
+                let read = |data: &str| budget.reading(|budget| usage::newest(data, oldest, budget));
                 let query = queries::metrics(&environment, start);
                 CycleResponse::Usage(place, self.post("metrics", query, MAX_ENVIRONMENT_BYTES, read).await)
             }
-            CycleRequest::Http(place, environment, places, services) => {
+            CycleRequest::Http(place, environment, places, services, budget) => {
                 let asked = now();
                 let start = asked.saturating_sub(self.settings.metrics_max_age);
                 let steps = Steps { oldest: start.as_secs_f64().floor(), asked: asked.as_secs_f64() };
-                let read = |data: &str| http_traffic::samples(data, services.len(), steps);
+                let number = services.len();
+                let read =
+                    |data: &str| budget.reading(|budget| http_traffic::samples(data, number, steps, budget));
                 let query = queries::http(&environment, &services, start, asked);
                 CycleResponse::Http(place, places, self.post("http", query, MAX_HTTP_BYTES, read).await)
             }

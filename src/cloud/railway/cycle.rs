@@ -16,7 +16,7 @@ use super::target::{Settings, TokenKind};
 use super::wire::{Environment, Project};
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::kit::queue::Plan;
-use crate::cloud::kit::{CircuitBreaker, Inventory, Pages};
+use crate::cloud::kit::{CircuitBreaker, Inventory, Pages, Spent};
 use crate::cloud::{CloudError, Collection};
 
 /// A request that waits to be sent.
@@ -265,6 +265,30 @@ impl<'a> Cycle<'a> {
         }
     }
 
+    /// What was measured in an environment; `None` where that could not be read, or exceeds the budget. The error ends the
+    /// cycle.
+    fn measured<T>(
+        &mut self,
+        place: usize,
+        answered: Result<Answer<Spent<T>>, CloudError>,
+    ) -> Result<Option<T>, CloudError> {
+        let kept = answered.and_then(|answer| {
+            let read = self.data_of(answer);
+            Ok(self.inventory.keep(read)?)
+        });
+        match kept {
+            Ok(measured) => {
+                self.succeeded(place);
+                Ok(Some(measured))
+            }
+            Err(error) => {
+                self.failed(place, error.clone())?;
+                self.batch_errors.push(error);
+                Ok(None)
+            }
+        }
+    }
+
     /// Records that a request for an environment failed; the error, if any, ends the cycle.
     fn failed(&mut self, place: usize, error: CloudError) -> Result<(), CloudError> {
         let pending = self.environments.iter().filter(|environment| environment.pending > 0).count();
@@ -300,12 +324,14 @@ impl Plan for Cycle<'_> {
                 };
                 CycleRequest::Services(place, request, self.inventory.budget())
             }
-            PendingRequest::Usage(place) => CycleRequest::Usage(place, self.environments[place].id.clone()),
+            PendingRequest::Usage(place) => {
+                CycleRequest::Usage(place, self.environments[place].id.clone(), self.inventory.budget())
+            }
             PendingRequest::Http(place, services) => {
                 let environment = &self.environments[place];
                 let id = |service: &usize| environment.services[*service].listed.facts.id.clone();
                 let ids = services.iter().filter_map(id).collect();
-                CycleRequest::Http(place, environment.id.clone(), services, ids)
+                CycleRequest::Http(place, environment.id.clone(), services, ids, self.inventory.budget())
             }
         })
     }
@@ -342,21 +368,15 @@ impl Plan for Cycle<'_> {
                 }
                 return self.failed(place, error);
             }
-            CycleResponse::Usage(place, Ok(answer)) => {
-                self.succeeded(place);
-                let usage = self.data_of(answer);
-                self.environments[place].usage = Some(usage);
+            CycleResponse::Usage(place, answered) => {
+                let usage = self.measured(place, answered)?;
+                self.environments[place].usage = usage;
             }
-            CycleResponse::Http(place, services, Ok(answer)) => {
-                self.succeeded(place);
-                let samples = self.data_of(answer);
+            CycleResponse::Http(place, services, answered) => {
+                let samples = self.measured(place, answered)?.unwrap_or_default();
                 for (service, sample) in services.into_iter().zip(samples) {
                     self.environments[place].services[service].traffic = Traffic::Read(sample);
                 }
-            }
-            CycleResponse::Usage(place, Err(error)) | CycleResponse::Http(place, _, Err(error)) => {
-                self.failed(place, error.clone())?;
-                self.batch_errors.push(error);
             }
         }
         Ok(())

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use super::*;
 use crate::cloud::ServiceFilter;
 use crate::cloud::kit::InventoryBudget;
-use crate::cloud::model::{Measurement, MeasurementSet};
+use crate::cloud::model::{Measurement, MeasurementSet, Sample};
 use crate::cloud::railway::usage::{self, Usage};
 use crate::cloud::railway::wire;
+use crate::limits::MemoryBudget;
 
 fn settings() -> Settings {
     Settings {
@@ -56,13 +57,19 @@ fn services(ids: &[&str], next: Option<&str>) -> Answer<Page<ListedService>> {
     answer(wire::services(&data.to_string(), "shop/production", &filter, InventoryBudget::PER_CYCLE).unwrap())
 }
 
-fn measured(instances: &[&str]) -> Answer<Usage> {
+fn measured(instances: &[&str]) -> Answer<Spent<Usage>> {
     let result = |measurement: &str, id: &&str| json!({"measurement": measurement, "tags": {"deploymentInstanceId": id}, "values": [{"ts": 1, "value": 2}]});
     let results: Vec<Value> = instances
         .iter()
         .flat_map(|id| [result("MEMORY_USAGE_GB", id), result("MEMORY_LIMIT_GB", id)])
         .collect();
-    answer(usage::newest(&json!({ "metrics": results }).to_string(), 0.0).unwrap())
+    let data = json!({ "metrics": results }).to_string();
+    answer(InventoryBudget::PER_CYCLE.reading(|budget| usage::newest(&data, 0.0, budget)).unwrap())
+}
+
+/// No traffic of so many services.
+fn none_of(services: usize) -> Spent<Vec<Option<Sample>>> {
+    InventoryBudget::PER_CYCLE.reading(|_| Ok(vec![None; services])).unwrap()
 }
 
 fn cycle(settings: &Settings, kept: KeptInstances, page: Answer<Page<Project>>) -> Cycle<'_> {
@@ -81,8 +88,10 @@ fn drained(cycle: &mut Cycle<'_>) -> Vec<String> {
                 let after = request.after.map(|after| format!(" after {after}")).unwrap_or_default();
                 format!("services of {}{after}", request.environment)
             }
-            CycleRequest::Usage(_, environment) => format!("usage of {environment}"),
-            CycleRequest::Http(_, environment, _, ids) => format!("http of {environment}: {}", ids.join(" ")),
+            CycleRequest::Usage(_, environment, _) => format!("usage of {environment}"),
+            CycleRequest::Http(_, environment, _, ids, _) => {
+                format!("http of {environment}: {}", ids.join(" "))
+            }
         })
         .collect()
 }
@@ -132,7 +141,7 @@ fn ten_services_share_a_request_for_their_traffic() {
     assert_eq!((&*sent[0], &*sent[2]), ("usage of ea", "http of ea: s10"));
     assert_eq!(sent[1], format!("http of ea: {}", ids[..10].join(" ")));
     let places = (0..10).collect();
-    cycle.record(CycleResponse::Http(0, places, Ok(answer(vec![None; 10])))).unwrap();
+    cycle.record(CycleResponse::Http(0, places, Ok(answer(none_of(10))))).unwrap();
     cycle.record(CycleResponse::Http(0, vec![10], Err(CloudError::Status(500)))).unwrap();
     let (collection, _) = cycle.finish(None).unwrap();
     let unread: Vec<bool> = collection
@@ -229,4 +238,27 @@ fn a_name_of_the_settings_that_is_not_found_is_reported_and_none_found_is_an_err
         let outcome = cycle.finish(None).map(|(collection, _)| collection.batch_errors);
         assert_eq!(outcome, expected, "{:?} {:?}", settings.projects, settings.environments);
     }
+}
+
+#[test]
+fn ended_instances_of_an_answer_are_charged_until_the_cycle_ends() {
+    let settings = settings();
+    let memory = MemoryBudget::new(1 << 20);
+    let holder = memory.holder("team-a", "acme");
+    let ended: Vec<String> = (0..5_000).map(|number| format!("{number:0>100}")).collect();
+    let ended: Vec<&str> = ended.iter().map(String::as_str).collect();
+    let inventory = Inventory::charged(holder.charge());
+    let page = projects(&["a"], None);
+    let mut cycle = Cycle::new(&settings, TokenKind::Account, Arc::default(), page, inventory, 4);
+    cycle.record(CycleResponse::Services(0, Ok(services(&["s1"], None)))).unwrap();
+    cycle.record(CycleResponse::Usage(0, Ok(measured(&ended[..1_000])))).unwrap();
+    assert!(memory.held() > 300_000, "{} bytes for 1,000 instances", memory.held());
+
+    // More than there is: nothing of it is kept, and the account is cut.
+    cycle.environments[0].pending += 1;
+    cycle.record(CycleResponse::Usage(0, Ok(measured(&ended)))).unwrap();
+    assert!(holder.is_cut().is_some());
+    let (collection, _) = cycle.finish(None).unwrap();
+    assert_eq!(collection.batch_errors, [AnswerProblem::TooLarge.into()]);
+    assert_eq!(memory.held(), 0);
 }

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::usage::RESOLUTION;
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::body::parse;
+use crate::cloud::kit::InventoryBudget;
 use crate::cloud::kit::list::for_each;
 use crate::cloud::kit::loose::Scalar;
 use crate::cloud::kit::point::{Newest, Point};
@@ -37,11 +38,13 @@ impl Steps {
     }
 }
 
-/// Reads the traffic of so many services from `data`; `None` where there was none.
+/// Reads the traffic of so many services from `data`; `None` where there was none. `TooLarge` where there is more than the
+/// budget allows.
 pub(super) fn samples(
     data: &str,
     services: usize,
     steps: Steps,
+    budget: &mut InventoryBudget,
 ) -> Result<Vec<Option<Sample>>, AnswerProblem> {
     let fields: HashMap<Cow<'_, str>, &RawValue> = parse(data)?;
     let field = |name: String| fields.get(&*name).copied().ok_or(AnswerProblem::Shape);
@@ -50,6 +53,7 @@ pub(super) fn samples(
         add_requests(&mut sample, field(format!("r{number}"))?.get(), steps)?;
         add_durations(&mut sample, field(format!("d{number}"))?.get(), steps)?;
         let sample = sample.build();
+        budget.spend_entry::<Sample>(sample.heap_bytes())?;
         Ok((!sample.is_empty()).then_some(sample))
     };
     (0..services).map(sample).collect()
@@ -137,7 +141,7 @@ mod tests {
     const STEPS: Steps = Steps { oldest: 1_000.0, asked: 1_600.0 };
 
     fn read(data: &Value, services: usize) -> Result<Vec<Option<Sample>>, AnswerProblem> {
-        samples(&data.to_string(), services, STEPS)
+        samples(&data.to_string(), services, STEPS, &mut { InventoryBudget::PER_CYCLE })
     }
 
     fn values(sample: &Sample, measurement: Measurement) -> Vec<(&str, f64, f64)> {

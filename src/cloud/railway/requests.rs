@@ -8,7 +8,7 @@ use super::page::Page;
 use super::usage::Usage;
 use super::wire::{Environment, Project};
 use crate::cloud::CloudError;
-use crate::cloud::kit::InventoryBudget;
+use crate::cloud::kit::{InventoryBudget, Spent};
 use crate::cloud::model::Sample;
 
 /// A request, and for which project or environment of the cycle it is.
@@ -19,10 +19,10 @@ pub(super) enum CycleRequest {
     Environments(usize, String, String),
     /// A page of an environment's services, read within this budget.
     Services(usize, ServicesRequest, InventoryBudget),
-    /// What was measured of all instances of an environment, by its id.
-    Usage(usize, String),
-    /// The HTTP traffic of services of an environment: its id, and places and ids of the services.
-    Http(usize, String, Vec<usize>, Vec<String>),
+    /// What was measured of all instances of an environment, by its id, read within this budget.
+    Usage(usize, String, InventoryBudget),
+    /// The HTTP traffic of services of an environment: its id, and places and ids of the services, read within this budget.
+    Http(usize, String, Vec<usize>, Vec<String>, InventoryBudget),
 }
 
 /// What a request for services names.
@@ -42,8 +42,8 @@ pub(super) enum CycleResponse {
     Projects(Answered<Page<Project>>),
     Environments(usize, Answered<Page<Environment>>),
     Services(usize, Answered<Page<ListedService>>),
-    Usage(usize, Answered<Usage>),
-    Http(usize, Vec<usize>, Answered<Vec<Option<Sample>>>),
+    Usage(usize, Answered<Spent<Usage>>),
+    Http(usize, Vec<usize>, Answered<Spent<Vec<Option<Sample>>>>),
 }
 
 impl CycleResponse {

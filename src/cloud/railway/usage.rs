@@ -1,12 +1,14 @@
 //! The measurements of all instances of an environment as the API sends them. Pure.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::body::parse;
+use crate::cloud::kit::InventoryBudget;
 use crate::cloud::kit::list::for_each;
 use crate::cloud::kit::loose::Scalar;
 use crate::cloud::kit::point::{LATEST, Newest, Point};
@@ -103,7 +105,8 @@ impl InstanceUsage {
 pub(super) type Usage = HashMap<String, InstanceUsage>;
 
 /// Reads the newest values of each instance from `data`, of those that are not older than `oldest` (seconds since the epoch).
-pub(super) fn newest(data: &str, oldest: f64) -> Result<Usage, AnswerProblem> {
+/// `TooLarge` where there are more than the budget allows.
+pub(super) fn newest(data: &str, oldest: f64, budget: &mut InventoryBudget) -> Result<Usage, AnswerProblem> {
     #[derive(Deserialize)]
     struct WireData<'a> {
         #[serde(borrow)]
@@ -138,11 +141,7 @@ pub(super) fn newest(data: &str, oldest: f64) -> Result<Usage, AnswerProblem> {
         };
         match newest_of(result.values.get(), oldest) {
             Ok(Some(point)) => {
-                let instance = usage.entry(id).or_default();
-                instance.newest[measured as usize] = Some(point);
-                if let Some(region) = result.tags.region.into_text() {
-                    instance.region = Some(region);
-                }
+                outcome = add(&mut usage, id, measured, point, result.tags.region.into_text(), budget);
             }
             Ok(None) => {}
             Err(problem) => outcome = Err(problem),
@@ -150,6 +149,29 @@ pub(super) fn newest(data: &str, oldest: f64) -> Result<Usage, AnswerProblem> {
         outcome.is_ok()
     })?;
     outcome.map(|()| usage)
+}
+
+fn add(
+    usage: &mut Usage,
+    id: String,
+    measured: Measured,
+    point: Point,
+    region: Option<String>,
+    budget: &mut InventoryBudget,
+) -> Result<(), AnswerProblem> {
+    let instance = match usage.entry(id) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(new) => {
+            budget.spend_entry::<InstanceUsage>(new.key().len() + region.as_ref().map_or(0, String::len))?;
+            new.insert(InstanceUsage::default())
+        }
+    };
+    instance.newest[measured as usize] = Some(point);
+    // All results of an instance name its one region.
+    if instance.region.is_none() {
+        instance.region = region;
+    }
+    Ok(())
 }
 
 fn newest_of(values: &str, oldest: f64) -> Result<Option<Point>, AnswerProblem> {

@@ -15,7 +15,7 @@ fn result(measurement: &str, instance: Option<&str>, values: &Value) -> Value {
 }
 
 fn read(results: &[Value]) -> Result<Usage, AnswerProblem> {
-    newest(&json!({ "metrics": results }).to_string(), OLDEST)
+    newest(&json!({ "metrics": results }).to_string(), OLDEST, &mut { InventoryBudget::PER_CYCLE })
 }
 
 fn at(seconds: i64, value: f64) -> Value {
@@ -72,7 +72,31 @@ fn a_limit_of_nothing_is_none() {
 #[test]
 fn an_answer_of_another_shape_is_an_error() {
     for data in [json!({}), json!({"metrics": {}}), json!({"metrics": [{"measurement": "CPU_USAGE"}]})] {
-        assert_eq!(newest(&data.to_string(), OLDEST), Err(AnswerProblem::Shape), "{data}");
+        assert_eq!(
+            newest(&data.to_string(), OLDEST, &mut { InventoryBudget::PER_CYCLE }),
+            Err(AnswerProblem::Shape),
+            "{data}"
+        );
     }
     assert_eq!(read(&[result("CPU_USAGE", Some("i1"), &json!("none"))]), Err(AnswerProblem::Shape));
+}
+
+#[test]
+fn instances_that_nobody_lists_are_charged_by_what_they_take() {
+    let taken = |instances: usize| {
+        let ids: Vec<String> = (0..instances).map(|number| format!("{number:0>100}")).collect();
+        let of = |measurement, id| result(measurement, Some(id), &json!([at(60, 0.5)]));
+        let results: Vec<Value> =
+            ids.iter().flat_map(|id| [of("CPU_USAGE", id), of("CPU_LIMIT", id)]).collect();
+        let data = json!({ "metrics": results }).to_string();
+        let mut budget = InventoryBudget::PER_CYCLE;
+        newest(&data, OLDEST, &mut budget).unwrap();
+        let mut expected = InventoryBudget::PER_CYCLE;
+        (0..instances).for_each(|_| expected.spend_entry::<InstanceUsage>(100 + "us-west2".len()).unwrap());
+        (budget, expected)
+    };
+    for instances in [0, 1, 50] {
+        let (budget, expected) = taken(instances);
+        assert_eq!(budget, expected, "{instances}");
+    }
 }

@@ -146,6 +146,7 @@ pub(super) fn shared_limits<'a>(mut limits: impl Iterator<Item = &'a Limits>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cloud::kit::InventoryBudget;
     use crate::cloud::model::Measurement;
     use crate::cloud::render::series;
 
@@ -159,7 +160,8 @@ mod tests {
             "labels": [{"field": "resource", "value": "srv-a"}, {"field": label.0, "value": label.1}],
             "unit": unit, "values": [{"timestamp": "2026-11-27T10:00:00Z", "value": value}],
         }]);
-        series::newest(body.to_string().as_bytes(), metric, 0, i64::MAX).unwrap()
+        series::newest(body.to_string().as_bytes(), metric, 0, i64::MAX, &mut { InventoryBudget::PER_CYCLE })
+            .unwrap()
     }
 
     #[test]

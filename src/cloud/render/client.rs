@@ -166,12 +166,14 @@ struct Requests<'a> {
 impl Requests<'_> {
     async fn send(&self, request: CycleRequest) -> CycleResponse {
         match request {
-            CycleRequest::Metric(batch, metric, window, url) => {
+            CycleRequest::Metric(batch, metric, window, url, budget) => {
                 let (oldest, latest) = (window.start, window.complete(metric));
-                let read = |body: &[u8]| series::newest(body, metric, oldest, latest);
+                let read = |body: &[u8]| {
+                    budget.reading(|budget| series::newest(body, metric, oldest, latest, budget))
+                };
                 let answer = self.get("metrics", url, MAX_METRIC_BYTES, READ_METRICS, read).await;
                 if let Ok(answer) = &answer {
-                    self.client.meter().unknown_units(answer.unknown_units);
+                    self.client.meter().unknown_units(answer.value().unknown_units);
                 }
                 CycleResponse::Metric(batch, metric, answer)
             }

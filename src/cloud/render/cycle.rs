@@ -22,21 +22,21 @@ use super::target::{Kind, Settings};
 use super::urls::{self, Window};
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::kit::queue::Plan;
-use crate::cloud::kit::{CircuitBreaker, Inventory};
+use crate::cloud::kit::{CircuitBreaker, Inventory, InventoryBudget, Spent};
 use crate::cloud::model::{Instance, InstanceFacts, Overrides, Reading, Service};
 use crate::cloud::{CloudError, Collection};
 
 /// A request, and for which batch or service of the cycle it is.
 pub(super) enum CycleRequest {
-    /// A metric of a batch in this window.
-    Metric(usize, Metric, Window, Url),
+    /// A metric of a batch in this window, read within this budget.
+    Metric(usize, Metric, Window, Url, InventoryBudget),
     /// The instances of a service.
     Instances(usize, Url),
 }
 
 /// The response to a request, or why there is none.
 pub(super) enum CycleResponse {
-    Metric(usize, Metric, Result<Answer, CloudError>),
+    Metric(usize, Metric, Result<Spent<Answer>, CloudError>),
     Instances(usize, Result<InstanceList, CloudError>),
 }
 
@@ -348,7 +348,8 @@ impl Plan for Cycle<'_> {
                     let services = services.filter(|one| !only_web || one.kind == Kind::WebService);
                     let url =
                         urls::metric(endpoint, metric, services.map(|one| one.id.as_str()), self.window);
-                    return Some(CycleRequest::Metric(batch, metric, self.window.of(metric), url));
+                    let (window, budget) = (self.window.of(metric), self.inventory.budget());
+                    return Some(CycleRequest::Metric(batch, metric, window, url, budget));
                 }
                 PendingRequest::Instances(service) => {
                     if let Some(url) = urls::instances(endpoint, &self.services[service].collected.id) {
@@ -364,23 +365,27 @@ impl Plan for Cycle<'_> {
 
     fn record(&mut self, response: CycleResponse) -> Result<(), CloudError> {
         match response {
-            CycleResponse::Metric(batch, metric, Ok(answer)) => {
-                self.add_answer(batch, metric, answer);
-                Ok(())
-            }
-            CycleResponse::Metric(batch, _, Err(error @ CloudError::ScopeMissing(_))) => {
-                self.batches[batch].pending -= 1;
-                // The same for all batches: one error, and no more requests that would be denied.
-                if !std::mem::replace(&mut self.metrics_denied, true) {
-                    self.batch_errors.push(error);
+            CycleResponse::Metric(batch, metric, answered) => {
+                match answered.and_then(|answer| Ok(self.inventory.keep(answer)?)) {
+                    Ok(answer) => {
+                        self.add_answer(batch, metric, answer);
+                        Ok(())
+                    }
+                    Err(error @ CloudError::ScopeMissing(_)) => {
+                        self.batches[batch].pending -= 1;
+                        // The same for all batches: one error, and no more requests that would be denied.
+                        if !std::mem::replace(&mut self.metrics_denied, true) {
+                            self.batch_errors.push(error);
+                        }
+                        Ok(())
+                    }
+                    Err(error) => {
+                        let failed = self.failed(batch, error);
+                        self.batches[batch].pending -= 1;
+                        self.usage_settled(batch, metric);
+                        failed
+                    }
                 }
-                Ok(())
-            }
-            CycleResponse::Metric(batch, metric, Err(error)) => {
-                let failed = self.failed(batch, error);
-                self.batches[batch].pending -= 1;
-                self.usage_settled(batch, metric);
-                failed
             }
             CycleResponse::Instances(service, Ok(list)) => {
                 self.pending_lists -= 1;

@@ -33,7 +33,7 @@ fn cycle<'a>(settings: &'a Settings, kept: Kept, second: u64, services: &[(&str,
 }
 
 /// An answer with one instance of each of these services, at so many seconds past ten.
-fn usage(metric: Metric, second: u64, instances: &[(&str, &str)]) -> Answer {
+fn usage(metric: Metric, second: u64, instances: &[(&str, &str)]) -> Spent<Answer> {
     let unit = if matches!(metric, Metric::Cpu | Metric::CpuLimit) { "cpu" } else { "bytes" };
     let series: Vec<_> = instances
         .iter()
@@ -43,14 +43,23 @@ fn usage(metric: Metric, second: u64, instances: &[(&str, &str)]) -> Answer {
                 "unit": unit, "values": [{"timestamp": time.to_string(), "value": 1}]})
         })
         .collect();
-    series::newest(json!(series).to_string().as_bytes(), metric, 0, i64::MAX).unwrap()
+    spent(|budget| series::newest(json!(series).to_string().as_bytes(), metric, 0, i64::MAX, budget))
+}
+
+/// An answer without a point.
+fn nothing() -> Spent<Answer> {
+    spent(|_| Ok(Answer::default()))
+}
+
+fn spent(read: impl FnOnce(&mut InventoryBudget) -> Result<Answer, AnswerProblem>) -> Spent<Answer> {
+    InventoryBudget::PER_CYCLE.reading(read).unwrap()
 }
 
 /// The requests that the cycle would send now: the batch and metric, or the service whose instances are listed.
 fn drained(cycle: &mut Cycle<'_>) -> Vec<(usize, &'static str, String)> {
     std::iter::from_fn(|| cycle.next_request())
         .map(|request| match request {
-            CycleRequest::Metric(batch, metric, _, url) => {
+            CycleRequest::Metric(batch, metric, _, url, _) => {
                 let resources = url.query_pairs().filter(|(name, _)| name == "resource");
                 let ids: Vec<String> = resources.map(|(_, id)| id.into_owned()).collect();
                 (batch, metric.path(), ids.join(" "))
@@ -60,7 +69,7 @@ fn drained(cycle: &mut Cycle<'_>) -> Vec<(usize, &'static str, String)> {
         .collect()
 }
 
-fn answer(cycle: &mut Cycle<'_>, batch: usize, metric: Metric, answer: Result<Answer, CloudError>) {
+fn answer(cycle: &mut Cycle<'_>, batch: usize, metric: Metric, answer: Result<Spent<Answer>, CloudError>) {
     cycle.record(CycleResponse::Metric(batch, metric, answer)).unwrap();
 }
 
@@ -97,8 +106,8 @@ fn limits_and_lists_are_asked_for_once_it_is_known_which_instances_there_are_and
     let created = [("one".to_owned(), Some(7.0))].into();
     first.record(CycleResponse::Instances(0, Ok(InstanceList { at: (TEN + 100) as f64, created }))).unwrap();
     answer(&mut first, 0, Metric::CpuLimit, Ok(usage(Metric::CpuLimit, 60, &[("srv-b", "one")])));
-    answer(&mut first, 0, Metric::MemoryLimit, Ok(Answer::default()));
-    answer(&mut first, 0, Metric::Bandwidth, Ok(Answer::default()));
+    answer(&mut first, 0, Metric::MemoryLimit, Ok(nothing()));
+    answer(&mut first, 0, Metric::Bandwidth, Ok(nothing()));
     let (collection, kept) = first.finish(None);
     let service = &collection.services[0];
     assert_eq!((service.facts.state, service.facts.limits.cpu_cores), (Some(State::Running), Some(1.0)));

@@ -59,6 +59,7 @@ pub(super) fn present<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cloud::kit::InventoryBudget;
     use crate::cloud::render::metric::Metric;
     use crate::cloud::render::series;
 
@@ -78,7 +79,7 @@ mod tests {
             })
             .collect();
         let body = serde_json::Value::from(series).to_string();
-        series::newest(body.as_bytes(), metric, 0, i64::MAX).unwrap()
+        series::newest(body.as_bytes(), metric, 0, i64::MAX, &mut { InventoryBudget::PER_CYCLE }).unwrap()
     }
 
     fn ids(cpu: &[(&str, u32)], newest: u32, list: Option<&InstanceList>) -> Vec<String> {

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use super::metric::{Division, Metric};
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::body::json_text;
+use crate::cloud::kit::InventoryBudget;
 use crate::cloud::kit::list::for_each;
 use crate::cloud::kit::loose::Scalar;
 use crate::cloud::kit::point::{Newest, Point};
@@ -47,6 +48,20 @@ impl Answer {
         points.iter().filter(move |one| one.point.time >= newest)
     }
 
+    fn add(
+        &mut self,
+        service: String,
+        newest: NewestPoint,
+        budget: &mut InventoryBudget,
+    ) -> Result<(), AnswerProblem> {
+        if !self.by_service.contains_key(&service) {
+            budget.spend_entry::<Vec<NewestPoint>>(service.len())?;
+        }
+        budget.spend_entry::<NewestPoint>(newest.name.len())?;
+        self.by_service.entry(service).or_default().push(newest);
+        Ok(())
+    }
+
     /// The time of the newest point of all.
     pub(super) fn newest(&self) -> Option<f64> {
         self.by_service.values().flatten().map(|one| one.point.time).max_by(f64::total_cmp)
@@ -79,8 +94,15 @@ struct WirePoint<'a> {
     value: Scalar<'a>,
 }
 
-/// Reads the newest point of each series, of those from `oldest` to `latest` (seconds since the epoch).
-pub(super) fn newest(body: &[u8], metric: Metric, oldest: i64, latest: i64) -> Result<Answer, AnswerProblem> {
+/// Reads the newest point of each series, of those from `oldest` to `latest` (seconds since the epoch). `TooLarge` where
+/// there are more than the budget allows.
+pub(super) fn newest(
+    body: &[u8],
+    metric: Metric,
+    oldest: i64,
+    latest: i64,
+    budget: &mut InventoryBudget,
+) -> Result<Answer, AnswerProblem> {
     let mut answer = Answer::default();
     let mut failed = None;
     for_each(json_text(body)?, |series: WireSeries<'_>| {
@@ -92,7 +114,7 @@ pub(super) fn newest(body: &[u8], metric: Metric, oldest: i64, latest: i64) -> R
                 match metric.factor(&unit) {
                     Some(factor) => {
                         let point = point.scaled(factor);
-                        answer.by_service.entry(service).or_default().push(NewestPoint { name, point });
+                        failed = answer.add(service, NewestPoint { name, point }, budget).err();
                     }
                     None => answer.unknown_units += 1,
                 }

@@ -17,7 +17,8 @@ fn series(labels: &[(&str, &str)], unit: &str, values: &[(i64, f64)]) -> Value {
 }
 
 fn read(metric: Metric, answer: &Value) -> Answer {
-    newest(answer.to_string().as_bytes(), metric, TEN, TEN + 600).unwrap()
+    newest(answer.to_string().as_bytes(), metric, TEN, TEN + 600, &mut { InventoryBudget::PER_CYCLE })
+        .unwrap()
 }
 
 fn of(answer: &Answer, service: &str) -> Vec<(String, i64, f64)> {
@@ -117,7 +118,7 @@ fn a_quantile_is_known_by_its_value_and_a_series_without_one_is_left_out() {
 
 #[test]
 fn an_answer_of_another_shape_is_refused_and_an_empty_one_is_no_data() {
-    let read = |body: &[u8]| newest(body, Metric::Cpu, TEN, TEN + 600);
+    let read = |body: &[u8]| newest(body, Metric::Cpu, TEN, TEN + 600, &mut { InventoryBudget::PER_CYCLE });
     assert_eq!(read(b"[]"), Ok(Answer::default()));
     for body in [
         &br#"{"error": "x"}"#[..],
@@ -130,4 +131,23 @@ fn an_answer_of_another_shape_is_refused_and_an_empty_one_is_no_data() {
         assert_eq!(read(body), Err(AnswerProblem::Shape), "{}", body.escape_ascii());
     }
     assert_eq!(read(b"<html>"), Err(AnswerProblem::NotJson));
+}
+
+#[test]
+fn each_series_is_charged_by_what_it_takes_whoever_it_is_of() {
+    let of = |service: &str, instance: &str| {
+        series(&[("resource", service), ("instance", instance)], "cpu", &[(60, 0.5)])
+    };
+    let (long, longer) = ("s".repeat(100), "i".repeat(200));
+    let answer = json!([of(&long, &long), of(&long, &longer), of("srv-b", &longer)]);
+    let mut budget = InventoryBudget::PER_CYCLE;
+    newest(answer.to_string().as_bytes(), Metric::Cpu, TEN, TEN + 600, &mut budget).unwrap();
+    let mut expected = InventoryBudget::PER_CYCLE;
+    for service in [100, 5] {
+        expected.spend_entry::<Vec<NewestPoint>>(service).unwrap();
+    }
+    for instance in [100, 200, 200] {
+        expected.spend_entry::<NewestPoint>(instance).unwrap();
+    }
+    assert_eq!(budget, expected);
 }
