@@ -1,5 +1,5 @@
 # Thin names for what people do here; the work is in cargo, go and tests/servers/build.
-.PHONY: help test scale attacks servers static lint format generate check-generated deny advisories cargo-deny bench clean
+.PHONY: help test scale attacks pictures servers static lint format generate check-generated deny advisories cargo-deny bench clean
 
 TOOLS = $(CURDIR)/target/tools/bin
 DENY = env PATH="$(TOOLS):$$PATH" cargo deny
@@ -18,6 +18,10 @@ attacks: servers ## attacks on the optimized program in 512 MiB, one after anoth
 	cargo build --locked --release --bin caas-operator
 	CAAS_TEST_PROGRAM="$(CURDIR)/target/release/caas-operator" \
 		cargo test --locked --test attacks -- --include-ignored --nocapture --test-threads=1
+
+pictures: ## the pictures of the page, into docs/pictures
+	tests/servers/build browser
+	CAAS_PICTURES="$(CURDIR)/docs/pictures" cargo test --locked --test browser -- --include-ignored pictures
 
 servers: ## the real servers that tests run, into target/servers (first time: about 15 minutes)
 	tests/servers/build

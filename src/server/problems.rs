@@ -127,15 +127,14 @@ pub(super) fn of_service(service: &ServiceEntry, figures: &Figures) -> Vec<Probl
 }
 
 fn failed(facts: &ServiceFacts) -> Option<Problem> {
-    let severity = match facts.state? {
-        State::Failed => Severity::Critical,
-        State::Degraded => Severity::Warning,
+    let (severity, what) = match facts.state? {
+        State::Failed => (Severity::Critical, "has failed"),
+        State::Degraded => (Severity::Warning, "is degraded"),
         _ => return None,
     };
-    let state = facts.state.map_or("", State::as_str);
     let what = match &facts.status {
-        Some(word) => format!("is {state}, and the cloud says {word}"),
-        None => format!("is {state}"),
+        Some(word) => format!("{what}: {word}"),
+        None => what.to_owned(),
     };
     // The count of instances says the same, better.
     if severity == Severity::Warning && missing(facts).is_some() {

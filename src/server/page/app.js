@@ -63,7 +63,13 @@ function morph(from, to) {
 
 function morphChildren(from, to) {
   const known = new Map();
-  for (const child of from.children) if (child.id) known.set(child.id, child);
+  const stay = new Set([...to.children].map((child) => child.id));
+  for (const child of [...from.children]) {
+    if (!child.id) continue;
+    // Before the others are placed, so that those stay where they are.
+    if (stay.has(child.id)) known.set(child.id, child);
+    else child.remove();
+  }
   let at = from.firstChild;
   for (const wanted of [...to.childNodes]) {
     const same = wanted.id ? known.get(wanted.id) : at && !at.id ? at : null;
@@ -91,7 +97,10 @@ async function update() {
     const response = await fetch(location.href, { headers, cache: 'no-store', signal: AbortSignal.timeout(10000) });
     if (response.status === 200) {
       const page = new DOMParser().parseFromString(await response.text(), 'text/html');
+      const focused = document.activeElement;
       morphChildren(document.getElementById('main'), page.getElementById('main'));
+      // An element that moves to another place loses it.
+      if (focused.isConnected && document.activeElement !== focused) focused.focus({ preventScroll: true });
       prepare();
       tag = response.headers.get('ETag');
     }

@@ -1,0 +1,59 @@
+//! What is ill is seen at once, and leads on.
+
+use serde_json::json;
+
+use crate::browser::Browser;
+use crate::clouds::Clouds;
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the real servers: run make test"]
+async fn problems_come_first_and_worst_first_and_lead_to_the_pages_of_what_is_ill() {
+    let (clouds, browser) = (Clouds::two_teams().await, Browser::start());
+    let tab = browser.tab(1280, 900).await;
+    tab.open(&clouds.url("/")).await;
+
+    let shown = tab.eval("[...document.querySelectorAll('.problems li')].map(one => one.innerText)").await;
+    let shown: Vec<&str> = shown.as_array().unwrap().iter().map(|one| one.as_str().unwrap()).collect();
+    let expected = [
+        ("critical", "team-c/hooli", "SecretNotFound", "CaasAccountNotCollected"),
+        ("critical", "team-c/initech", "LoginRejected", "CaasCredentialsRejected"),
+        ("critical", "reports", "has failed: Error", "CaasServiceInstancesMissing"),
+        ("warning", "cache", "memory at 97 %", "CaasInstanceMemoryHigh"),
+        ("warning", "orders", "2 of 4 instances run", "CaasServiceInstancesMissing"),
+    ];
+    assert_eq!(shown.len(), expected.len(), "{shown:#?}");
+    for (severity, of, what, alert) in expected {
+        let is_it = |text: &&&str| text.contains(of) && text.contains(severity);
+        let text = shown.iter().find(is_it).unwrap_or_else(|| panic!("{of}: {shown:#?}"));
+        assert!(text.contains(what) && text.contains(alert), "{text}");
+    }
+    let severities: Vec<_> = shown.iter().map(|text| text.contains("critical")).collect();
+    assert!(severities.is_sorted_by(|one, other| one >= other), "{shown:#?}");
+    // In the window, without scrolling.
+    assert_eq!(
+        tab.eval(
+            "document.querySelector('.problems li:last-child').getBoundingClientRect().bottom < innerHeight"
+        )
+        .await,
+        true
+    );
+
+    tab.click(".problems a[href*='services/orders']").await;
+    tab.until("document.title.startsWith('orders')").await;
+    assert!(tab.text("main").await.contains("2 of 4 instances run"));
+    tab.click("main a[href$='accounts/team-b/globex']").await;
+    tab.until("document.title.startsWith('team-b/globex')").await;
+    assert!(tab.text("dl.facts").await.contains("Collecting\nTrue · Collected"));
+    tab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the real servers: run make test"]
+async fn without_problems_the_page_says_so() {
+    let (clouds, browser) = (Clouds::large(2, 10, 2).await, Browser::start());
+    let tab = browser.tab(1280, 900).await;
+    tab.open(&clouds.url("/")).await;
+    assert!(tab.text("main").await.contains("No problems in 20 services of 2 accounts."));
+    assert_eq!(tab.eval("document.querySelectorAll('.problems').length").await, json!(0));
+    tab.close().await;
+}
