@@ -49,12 +49,18 @@ use crate::schema::duration::between;
         json_path = ".status.instances",
         description = "Number of running instances that are collected"
     ),
+    printcolumn(
+        name = "Last Success",
+        type_ = "date",
+        json_path = ".status.lastSuccessTime",
+        description = "How long ago the last collection succeeded, to within minutes"
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(
         name = "Endpoint",
         type_ = "string",
         json_path = ".status.endpoint",
-        description = "Base URL of the API that is queried",
+        description = "Base URL of the API that the spec names",
         priority = 1
     ),
     printcolumn(

@@ -1,6 +1,6 @@
-//! `status`: what the operator found. Freshness is a metric, so nothing here changes with each cycle.
+//! `status`: what the operator found. How fresh the data is to the second is a metric: nothing here changes with each cycle.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -14,7 +14,8 @@ const TYPE_PATTERN: &str = r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CaasAccountStatus {
-    /// The generation of the spec that this status describes.
+    /// The generation of the spec that this status describes. After an edit it stays at the former one until the first
+    /// collection of the new spec has ended; each condition has a generation of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
@@ -22,21 +23,27 @@ pub struct CaasAccountStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
 
-    /// Base URL of the API that is queried.
+    /// Base URL of the API that the spec names, also where it is not queried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
 
-    /// Number of services that are collected. Written with any other change of the status; a change of services
+    /// Number of services that are collected; absent while none are. Written with any other change of the status; a change of services
     /// and instances alone is written at most once a minute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub services: Option<i64>,
 
-    /// Number of running instances that are collected. Written along with whatever else changes here; a change of
+    /// Number of running instances that are collected; absent while none are. Written along with whatever else changes here; a change of
     /// services and instances alone is written at most once a minute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub instances: Option<i64>,
+
+    /// When the last collection that succeeded ended, wholly or in part; absent before the first one of this spec. Written
+    /// along with whatever else changes here, and alone at most once in 5 minutes, with more than 2,400 accounts less
+    /// often. The metric `caas_account_last_success_timestamp_seconds` has it to the second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_success_time: Option<Time>,
 
     /// Path of the account's metrics on the operator's http port.
     #[serde(default, skip_serializing_if = "Option::is_none")]

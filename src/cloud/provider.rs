@@ -19,6 +19,7 @@ use super::error::Refusal;
 use super::http::{AccountClient, PublishedLimits};
 use super::secret::{KeyProblem, KeySets, SecretValues};
 use super::variables::Variable;
+use crate::schema::address::base_url;
 
 /// A provider: a cloud, or many that speak one API.
 pub trait Provider: Send + Sync {
@@ -45,6 +46,11 @@ pub trait Provider: Send + Sync {
 
     /// The words that its services have as `status`.
     fn status_words(&self) -> &'static [&'static str];
+
+    /// The API's base URL that such settings name, whatever the Secret is; `None` where they name none that can be used.
+    fn endpoint(&self, settings: &Value) -> Option<Url> {
+        base_url(settings.get("endpoint")?.as_str()?)
+    }
 
     /// Turns settings that fit the schema of this version or an older one, and the Secret's values, into an account.
     fn resolve(

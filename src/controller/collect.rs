@@ -4,9 +4,11 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use k8s_openapi::jiff::Timestamp;
+
 use super::dereference::SecretSnapshot;
 use crate::account::{Account, AccountId, Problem, SecretRead, Uncollected, resolve};
-use crate::api::CaasAccount;
+use crate::api::{CaasAccount, ProviderSpec};
 use crate::cloud::Providers;
 use crate::cloud::http::Policy;
 use crate::collector::{Health, Registry, Supervisor};
@@ -84,14 +86,22 @@ impl Collection {
         entry.map_or(Health::Pending, |entry| entry.reported)
     }
 
-    /// The endpoint that is queried for an account, while it is collected.
-    pub(super) fn endpoint(&self, id: &AccountId) -> Option<String> {
-        Some(self.registry.get(id)?.account.connection.provider.endpoint().to_string())
+    /// The endpoint that the account's spec names, whether it is queried or not.
+    pub(super) fn endpoint(&self, account: &CaasAccount) -> Option<String> {
+        let ProviderSpec { name, settings } = &account.spec.provider;
+        Some(self.providers.get(name)?.endpoint(settings)?.to_string())
     }
 
     /// How many services and instances are exposed, once there is a collection.
     pub(super) fn counts(&self, id: &AccountId) -> Option<(usize, usize)> {
         Some(self.registry.get(id)?.snapshot?.counts())
+    }
+
+    /// When the last collection that succeeded ended, in whole seconds.
+    pub(super) fn last_success(&self, id: &AccountId) -> Option<Timestamp> {
+        let seconds = self.registry.get(id)?.snapshot?.values.gauges.last_success?;
+        #[allow(clippy::cast_possible_truncation)] // A time; its fraction is dropped.
+        Timestamp::from_second(seconds as i64).ok()
     }
 
     /// The UID of the object that is collected under this name.

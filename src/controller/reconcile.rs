@@ -22,7 +22,7 @@ use super::findings::{self, current_reason, fails_for_credentials};
 use super::initial::InitialAccounts;
 use super::monitors::Monitors;
 use super::scope::WatchedAccount;
-use super::status::{COUNTS_EVERY, StatusError, StatusInput, StatusWriter};
+use super::status::{COUNTS_EVERY, Due, StatusError, StatusInput, StatusWriter};
 use super::watched::{Kept, ObjectProblem, Unusable};
 use crate::account::{AccountId, Problem};
 use crate::api::{CaasAccount, ConditionType, Finding, Reason};
@@ -259,8 +259,13 @@ impl ScopedReconciler {
         if let Ok(Some(finding)) = &applied {
             findings.push(finding.clone());
         }
-        let (endpoint, counts) = (collection.endpoint(id), collection.counts(id));
-        let input = StatusInput { findings: &findings, endpoint, counts, counts_due: false };
+        let input = StatusInput {
+            findings: &findings,
+            endpoint: collection.endpoint(account),
+            counts: collection.counts(id),
+            last_success: collection.last_success(id),
+            due: Due::default(),
+        };
         let updated = Box::pin(status.update(account, id, input)).await;
         drop(permit);
         let mut updated = updated?;

@@ -236,7 +236,13 @@ async fn each_field_is_explained_with_its_unit_and_default() -> anyhow::Result<(
                 "Whether there is a ServiceMonitor for the account. Auto: wherever Prometheus Operator is installed",
             ],
         ),
-        ("caas.status", &["Base URL of the API that is queried.", "observedGeneration\t<integer>"]),
+        (
+            "caas.status",
+            &[
+                "Base URL of the API that the spec names, also where it is not queried.",
+                "observedGeneration\t<integer>",
+            ],
+        ),
     ] {
         // The API server explains a CRD a moment after it serves it.
         let text = until(DEADLINE, "the CRD to be explained", async || {

@@ -59,4 +59,6 @@ mod restarts;
 #[cfg(test)]
 mod rotation;
 #[cfg(test)]
+mod told;
+#[cfg(test)]
 mod writes;

@@ -237,8 +237,10 @@ async fn an_account_is_not_called_ready_for_a_spec_that_was_never_tried() -> any
     let mut seen = Vec::new();
     until(DEADLINE, "the new endpoint's failure", async || {
         let account = fixture.accounts().get("acme").await?;
-        let conditions = account.status.unwrap_or_default().conditions;
-        let ready = conditions.into_iter().find(|condition| condition.type_ == "Ready");
+        let status = account.status.unwrap_or_default();
+        let is_new = status.endpoint.as_deref().is_some_and(|endpoint| silent.url().starts_with(endpoint));
+        assert_eq!(is_new, status.observed_generation == Some(2), "{status:?}");
+        let ready = status.conditions.into_iter().find(|condition| condition.type_ == "Ready");
         let shown = ready.map(|ready| (ready.observed_generation, ready.status, ready.reason));
         if seen.last() != Some(&shown) {
             seen.push(shown.clone());

@@ -367,3 +367,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_endpoint_of_a_spec_is_known_without_its_secret() {
+    for provider in Providers::ALL.iter() {
+        let settings = |endpoint: &str| json!({"endpoint": endpoint});
+        let known = |endpoint: &str| provider.endpoint(&settings(endpoint)).map(String::from);
+        let name = provider.name();
+        assert_eq!(known("https://caas.example.com/x"), Some("https://caas.example.com/x/".into()), "{name}");
+        assert_eq!(known("https://user:secret@caas.example.com/"), None, "{name}");
+    }
+    let alauda = Providers::ALL.get("alauda").unwrap();
+    let cloud = alauda.endpoint(&json!({"cloud": "io"})).map(String::from);
+    assert_eq!(cloud.as_deref(), Some("https://api.alauda.io/v1/"));
+}

@@ -71,6 +71,11 @@ impl Provider for AlaudaProvider {
         super::STATUS_WORDS
     }
 
+    fn endpoint(&self, settings: &Value) -> Option<Url> {
+        // Or that of one of Alauda's own clouds.
+        address::base_url(read_settings::<AlaudaSpec>(self, settings).ok()?.address())
+    }
+
     fn resolve(
         &self,
         settings: &Value,

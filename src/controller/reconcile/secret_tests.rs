@@ -161,7 +161,8 @@ impl Operator {
 
     /// The cloud that is queried for an account, where it is collected.
     fn cloud(&self, name: &str) -> Option<String> {
-        self.scoped.reconciler.collection.endpoint(&AccountId::new("team-a", name))
+        let entry = self.registry().get(&AccountId::new("team-a", name))?;
+        Some(entry.account.connection.provider.endpoint().to_string())
     }
 
     /// The interval at which an account is collected, where it is.

@@ -35,8 +35,17 @@ fn findings(reasons: &[Reason]) -> Vec<Finding> {
 }
 
 fn input(findings: &[Finding], counts: Option<(usize, usize)>) -> StatusInput<'_> {
-    StatusInput { findings, endpoint: Some("https://caas.example.com/v1/".into()), counts, counts_due: true }
+    StatusInput {
+        findings,
+        endpoint: Some("https://caas.example.com/v1/".into()),
+        counts,
+        last_success: None,
+        due: Due { counts: true, success: true },
+    }
 }
+
+/// Nothing may be written for itself.
+const NOT_DUE: Due = Due { counts: false, success: false };
 
 /// The status after these reasons were found at noon, with 2 services of 3 instances.
 fn written(generation: i64, reasons: &[Reason]) -> CaasAccountStatus {
@@ -123,7 +132,7 @@ fn a_condition_is_as_old_as_its_status_and_not_as_its_reason() {
 fn counts_wait_for_their_time_and_ride_along_with_whatever_is_written() {
     let healthy = findings(&HEALTHY);
     let now = account(1, Some(written(1, &HEALTHY)));
-    let early = StatusInput { counts_due: false, ..input(&healthy, Some((2, 7))) };
+    let early = StatusInput { due: NOT_DUE, ..input(&healthy, Some((2, 7))) };
     assert_eq!(decide(&now, &id(), &early, noon()), Decision { write: None, counts_wait: true });
 
     let due = decide(&now, &id(), &input(&healthy, Some((2, 7))), noon());
@@ -131,20 +140,112 @@ fn counts_wait_for_their_time_and_ride_along_with_whatever_is_written() {
     assert!(!due.counts_wait);
 
     let partial = findings(&[Reason::CredentialsFound, Reason::PartiallyCollected, Reason::Applied]);
-    let early = StatusInput { counts_due: false, ..input(&partial, Some((2, 7))) };
+    let early = StatusInput { due: NOT_DUE, ..input(&partial, Some((2, 7))) };
     let along = decide(&now, &id(), &early, noon());
     assert_eq!(along.write.and_then(|status| status.instances), Some(7));
     assert!(!along.counts_wait);
 }
 
 #[test]
-fn unknown_counts_stay_as_they_are() {
-    let problem = findings(&[Reason::SecretNotFound, Reason::Pending, Reason::Applied]);
+fn an_account_that_is_not_collected_has_no_counts_and_the_endpoint_of_its_spec() {
+    for reasons in [
+        &[Reason::SecretNotFound, Reason::Pending, Reason::Applied][..],
+        &[Reason::CredentialsFound, Reason::EndpointRefused, Reason::Applied],
+        &[Reason::Suspended, Reason::Disabled],
+    ] {
+        let problem = findings(reasons);
+        for before in [None, Some(written(1, &HEALTHY))] {
+            let input =
+                StatusInput { endpoint: Some("https://new.example.com/".into()), ..input(&problem, None) };
+            let status = decide(&account(2, before), &id(), &input, noon()).write.unwrap();
+            assert_eq!((status.services, status.instances), (None, None), "{reasons:?}");
+            assert_eq!(status.endpoint.as_deref(), Some("https://new.example.com/"), "{reasons:?}");
+            assert_eq!(status.observed_generation, Some(2), "{reasons:?}");
+        }
+    }
+}
+
+#[test]
+fn until_the_new_spec_was_collected_once_the_status_tells_of_the_former_one() {
+    let mut before = written(1, &HEALTHY);
+    before.last_success_time = Some(Time(second(0)));
+    let applied = findings(&[Reason::Applied]);
+    let edited = StatusInput { endpoint: Some("https://new.example.com/".into()), ..input(&applied, None) };
+    let status = decide(&account(2, Some(before.clone())), &id(), &edited, noon()).write.unwrap();
+    let told = |status: &CaasAccountStatus| {
+        (
+            status.observed_generation,
+            status.endpoint.clone(),
+            status.services,
+            status.last_success_time.clone(),
+        )
+    };
+    assert_eq!(told(&status), told(&before));
+
+    let failed = findings(&[Reason::CredentialsFound, Reason::CloudUnreachable, Reason::Applied]);
+    let tried = StatusInput { findings: &failed, ..edited };
+    let status = decide(&account(2, Some(status)), &id(), &tried, noon()).write.unwrap();
+    assert_eq!(told(&status), (Some(2), Some("https://new.example.com/".into()), None, None));
+}
+
+#[test]
+fn after_a_restart_nothing_is_written_until_more_is_known() {
+    let mut before = written(1, &HEALTHY);
+    before.last_success_time = Some(Time(second(0)));
+    let now = account(1, Some(before));
+    let applied = findings(&[Reason::Applied]);
+    assert_eq!(decide(&now, &id(), &input(&applied, None), noon()).write, None);
+
+    // The cloud has gone meanwhile: the last success is that of the process before.
+    let failed = findings(&[Reason::CredentialsFound, Reason::CloudUnreachable, Reason::Applied]);
+    let status = decide(&now, &id(), &input(&failed, Some((0, 0))), noon()).write.unwrap();
+    assert_eq!((status.services, status.last_success_time), (Some(0), Some(Time(second(0)))));
+}
+
+fn second(second: i64) -> Timestamp {
+    Timestamp::from_second(1_740_830_400 + second).unwrap()
+}
+
+#[test]
+fn the_last_success_rides_along_with_whatever_is_written_and_is_written_alone_when_due() {
+    let healthy = findings(&HEALTHY);
     let now = account(1, Some(written(1, &HEALTHY)));
-    let status =
-        decide(&now, &id(), &StatusInput { endpoint: None, ..input(&problem, None) }, noon()).write.unwrap();
-    assert_eq!((status.services, status.instances), (Some(2), Some(6)));
-    assert_eq!(status.endpoint.as_deref(), Some("https://caas.example.com/v1/"));
+    let at = |due| StatusInput { last_success: Some(second(7)), due, ..input(&healthy, Some((2, 6))) };
+    let decided =
+        |due| decide(&now, &id(), &at(due), noon()).write.and_then(|status| status.last_success_time);
+    assert_eq!(decided(Due { success: false, counts: true }), None);
+    assert_eq!(decided(Due { success: true, counts: false }), Some(Time(second(7))));
+
+    let more = StatusInput { counts: Some((3, 9)), ..at(Due { success: false, counts: true }) };
+    let status = decide(&now, &id(), &more, noon()).write.unwrap();
+    assert_eq!((status.services, status.last_success_time), (Some(3), Some(Time(second(7)))));
+}
+
+/// How often the status of each of so many healthy accounts is written in this time, which passes a minute at a time: each
+/// account is reconciled once a minute, and has been collected since.
+async fn writes_of_healthy_accounts(accounts: usize, minutes: i64) -> Vec<usize> {
+    let healthy = findings(&HEALTHY);
+    let mut all: Vec<(CaasAccount, Written, usize)> =
+        (0..accounts).map(|_| (account(1, Some(written(1, &HEALTHY))), Written::new(), 0)).collect();
+    for minute in 1..=minutes {
+        tokio::time::advance(Duration::from_secs(60)).await;
+        for (account, writer, writes) in &mut all {
+            let last_success = Some(second(60 * minute));
+            let input = StatusInput { last_success, due: writer.due(), ..input(&healthy, Some((2, 6))) };
+            if let Some(after) = decide(account, &id(), &input, noon()).write {
+                writer.replaced(account.status.as_ref(), after.clone(), None);
+                account.status = Some(after);
+                *writes += 1;
+            }
+        }
+    }
+    all.into_iter().map(|(.., writes)| writes).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn healthy_accounts_are_written_once_in_five_minutes_and_no_more() {
+    assert_eq!(writes_of_healthy_accounts(200, 4).await, [0; 200], "a start is no reason to write");
+    assert_eq!(writes_of_healthy_accounts(200, 60).await, [12; 200]);
 }
 
 #[test]
