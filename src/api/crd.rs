@@ -1,13 +1,13 @@
 //! The CRD: the schema of the types here, completed by how the providers describe themselves.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use kube::CustomResourceExt;
 use kube::core::schema::{OptionalEnum, OptionalIntOrString, StructuralSchemaRewriter};
 use schemars::Schema;
 use schemars::transform::{AddNullable, Transform};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{CaasAccount, cel};
 use crate::cloud::secret::alternatives;
@@ -25,6 +25,7 @@ pub fn crd(providers: Providers) -> CustomResourceDefinition {
     for version in &mut crd.spec.versions {
         if let Some(schema) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
             complete(schema, providers);
+            mark_unobserved(schema);
             tidy(schema);
         }
     }
@@ -57,6 +58,14 @@ fn complete(schema: &mut JSONSchemaProps, providers: Providers) {
             .iter()
             .map(|provider| format!("{} ({})", Duration::from(provider.default_interval()), provider.name()));
         *description = format!("{description} Default: {}.", defaults.collect::<Vec<_>>().join(", "));
+    }
+}
+
+/// Gives an account that no operator has looked at yet the generation -1, which no spec has: tools that wait, such as Flux,
+/// take an object without a status for one that is done.
+fn mark_unobserved(schema: &mut JSONSchemaProps) {
+    if let Some(status) = schema.properties.as_mut().and_then(|fields| fields.get_mut("status")) {
+        status.default = Some(JSON(json!({"observedGeneration": -1})));
     }
 }
 

@@ -15,7 +15,8 @@ const TYPE_PATTERN: &str = r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9
 #[serde(rename_all = "camelCase")]
 pub struct CaasAccountStatus {
     /// The generation of the spec that this status describes. After an edit it stays at the former one until the first
-    /// collection of the new spec has ended; each condition has a generation of its own.
+    /// collection of the new spec has ended; each condition has a generation of its own. -1 until an operator has looked
+    /// at the account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 

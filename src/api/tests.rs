@@ -104,6 +104,11 @@ fn conditions_have_the_limits_of_kubernetes() {
 }
 
 #[test]
+fn an_account_that_no_operator_has_seen_is_of_no_generation() {
+    assert_eq!(schema()["properties"]["status"]["default"], json!({"observedGeneration": -1}));
+}
+
+#[test]
 fn words_of_objects_stored_before_are_read() {
     let metrics = |words: Value| serde_json::from_value::<spec::Metrics>(words).unwrap();
     for (former, now) in [

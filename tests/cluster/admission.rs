@@ -181,6 +181,8 @@ async fn a_secret_of_another_namespace_cannot_be_named() -> anyhow::Result<()> {
 async fn what_is_left_out_is_filled_in() -> anyhow::Result<()> {
     let namespace = ControlPlane::shared().await.namespace("defaults").await?;
     let mut taken = server(&namespace, &document()).await.unwrap();
+    // What waits for a rollout takes an object without any status for one that is done.
+    assert_eq!(taken["status"], json!({"observedGeneration": -1}));
     assert_eq!(
         taken["spec"].take(),
         json!({

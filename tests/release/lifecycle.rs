@@ -96,7 +96,7 @@ pub(crate) async fn an_operator_of_some_namespaces_ignores_the_others(world: &'s
         has_series(prometheus, team).await;
     }
 
-    assert_eq!(field(&elsewhere, "acme", ".status").await, "");
+    assert_eq!(field(&elsewhere, "acme", ".status.conditions").await, "");
     let operator = "system:serviceaccount:caas-teams:teams-caas-operator";
     let used = world.plane.audit_log().unwrap().used_by(operator);
     assert!(used.len() > 5, "{used:?}");
