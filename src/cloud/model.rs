@@ -17,13 +17,16 @@ pub use sample::{Sample, SampleBuilder};
 use crate::cloud::error::CloudError;
 
 /// What one cycle found out about the measurements of an instance or a service: values, and beside them what could not be
-/// read. A measurement that is neither among the values nor unread has no value any more.
+/// read. A measurement that is neither among the values nor unread nor current has no value any more.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Reading {
     /// The newest values.
     pub sample: Option<Sample>,
     /// Measurements without an answer, or with one that holds no data yet: their last values stay until they are stale.
     pub unread: MeasurementSet,
+    /// Measurements that were not asked for, since the cloud can have nothing newer: their last values hold as if they had
+    /// been read again.
+    pub current: MeasurementSet,
     /// Why, if a request for this very instance or service failed. A request for many is one of
     /// [`Collection::batch_errors`] instead.
     pub error: Option<CloudError>,

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::facts::Phases;
 use super::points::{Metric, Points};
 use super::wire::AppHealth;
+use crate::cloud::kit::Arrivals;
 use crate::cloud::kit::point::Point;
 use crate::cloud::model::{InstanceFacts, MeasurementSet, Reading, Sample};
 
@@ -21,6 +22,10 @@ pub(super) struct PartialApp {
     pub(super) health: Option<(Instant, Arc<AppHealth>)>,
     /// The answers to the requests for metrics, in the order of [`Metric::ALL`].
     pub(super) points: [Option<Points>; 3],
+    /// When the next points of each metric can be there, in the same order.
+    pub(super) arrivals: [Arrivals; 3],
+    /// What is not asked for, since the last values are the newest.
+    pub(super) current: MeasurementSet,
     /// The restarts that an earlier cycle read, where this one does not ask.
     pub(super) restarts: Option<Arc<HashMap<String, Option<Point>>>>,
     /// Requests without a response.
@@ -43,6 +48,7 @@ impl PartialApp {
             let point = match (points, earlier) {
                 (Some(points), _) => points.get(component, &instance.name).filter(|_| alias_is_its_own),
                 (None, Some(earlier)) => earlier.get(&instance.id).copied().flatten(),
+                (None, None) if self.current.contains(measurement) => continue,
                 (None, None) => {
                     unread = unread.union(MeasurementSet::of(&[measurement]));
                     continue;
@@ -56,6 +62,7 @@ impl PartialApp {
             }
         }
         let sample = sample.build();
-        Reading { sample: (!sample.is_empty()).then_some(sample), unread, error: None }
+        let sample = (!sample.is_empty()).then_some(sample);
+        Reading { sample, unread, current: self.current, error: None }
     }
 }

@@ -13,15 +13,15 @@ use url::Url;
 use super::app::PartialApp;
 use super::facts::{self, Phases};
 use super::kept::{Kept, KeptApp};
-use super::points::{Metric, Points};
+use super::points::{Metric, Points, RESOLUTION};
 use super::target::Settings;
 use super::urls;
 use super::wire::{App, AppHealth, Page, Sizes};
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::kit::point::Point;
 use crate::cloud::kit::queue::Plan;
-use crate::cloud::kit::{CircuitBreaker, Inventory, InventoryBudget, Pages, Spent};
-use crate::cloud::model::{Instance, InstanceFacts, Reading, Service, ServiceFacts};
+use crate::cloud::kit::{CircuitBreaker, Inventory, InventoryBudget, Moment, Pages, Spent};
+use crate::cloud::model::{Instance, InstanceFacts, MeasurementSet, Reading, Service, ServiceFacts};
 use crate::cloud::{CloudError, Collection, ServiceFilter};
 
 /// A request, and for which app of the cycle it is.
@@ -69,7 +69,7 @@ pub(super) struct Cycle<'a> {
     settings: &'a Settings,
     filter: &'a ServiceFilter,
     kept: Arc<Kept>,
-    started: Instant,
+    started: Moment,
     pages: Pages<u64>,
     /// The page to request before anything else, so that metrics arrive while later pages are in flight.
     next_page: Option<u64>,
@@ -99,7 +99,7 @@ impl<'a> Cycle<'a> {
         inventory: Inventory,
         max_in_flight: usize,
     ) -> Self {
-        let started = Instant::now();
+        let started = Moment::now();
         let mut cycle = Self {
             settings,
             filter,
@@ -120,7 +120,7 @@ impl<'a> Cycle<'a> {
             kept,
         };
         cycle.add_page(1, first_page);
-        if cycle.kept.sizes_are_due(started) && !cycle.apps.is_empty() {
+        if cycle.kept.sizes_are_due(started.at) && !cycle.apps.is_empty() {
             cycle.pending.push_front(PendingRequest::Sizes);
         }
         cycle
@@ -146,7 +146,7 @@ impl<'a> Cycle<'a> {
             }
             let was_read = app.restarts.is_some() || app.points[Metric::Restarts as usize].is_some();
             let restarts = was_read.then(|| Arc::new(restarts));
-            kept.apps.insert(app.id, KeptApp { restarts, health: app.health });
+            kept.apps.insert(app.id, KeptApp { restarts, health: app.health, arrivals: app.arrivals });
         }
         let is_cut = self.is_paging;
         self.batch_errors.extend(ended_by.clone());
@@ -261,13 +261,16 @@ impl<'a> Cycle<'a> {
             return added;
         }
         let number = self.apps.len();
-        let health = self.kept.health(&app.id, self.started, self.settings.metrics_max_age).cloned();
+        let health = self.kept.health(&app.id, self.started.at, self.settings.metrics_max_age).cloned();
+        let arrivals = self.kept.apps.get(&app.id).map(|kept| kept.arrivals).unwrap_or_default();
         self.apps.push(PartialApp {
             id: app.id,
             phases,
             services,
             health: health.filter(|_| self.settings.health),
             points: [const { None }; 3],
+            arrivals,
+            current: MeasurementSet::NONE,
             restarts: None,
             pending: 0,
         });
@@ -295,12 +298,20 @@ impl<'a> Cycle<'a> {
         if ids.is_empty() {
             return;
         }
-        let restarts = self.kept.restarts(&app.id, ids.iter().map(|instance| instance.id.as_str()));
+        let restarts =
+            self.kept.restarts(&app.id, self.started, ids.iter().map(|instance| instance.id.as_str()));
         let asks_restarts = restarts.is_none();
         self.apps[number].restarts = restarts;
         for metric in Metric::ALL {
-            if metric != Metric::Restarts || asks_restarts {
+            let app = &mut self.apps[number];
+            if metric == Metric::Restarts {
+                if asks_restarts {
+                    self.enqueue(number, PendingRequest::Metric(number, metric));
+                }
+            } else if app.arrivals[metric as usize].is_due(self.started, RESOLUTION) {
                 self.enqueue(number, PendingRequest::Metric(number, metric));
+            } else {
+                app.current = app.current.union(MeasurementSet::of(&[metric.measurement().0]));
             }
         }
     }
@@ -392,7 +403,7 @@ impl Plan for Cycle<'_> {
                 self.is_paging = false;
                 self.cut_short = Some(error);
             }
-            CycleResponse::Sizes(Ok(sizes)) => self.sizes = Some((self.started, Arc::new(sizes))),
+            CycleResponse::Sizes(Ok(sizes)) => self.sizes = Some((self.started.at, Arc::new(sizes))),
             CycleResponse::Sizes(Err(error)) => self.batch_errors.push(error),
             CycleResponse::Instances(app, Ok(listed)) => {
                 self.succeeded(app);
@@ -403,12 +414,14 @@ impl Plan for Cycle<'_> {
                 return self.failed(app, error);
             }
             CycleResponse::Health(app, Ok(health)) => {
-                self.apps[app].health = Some((self.started, Arc::new(health)));
+                self.apps[app].health = Some((self.started.at, Arc::new(health)));
                 self.succeeded(app);
             }
             CycleResponse::Metric(app, metric, answered) => {
                 match answered.and_then(|points| Ok(self.inventory.keep(points)?)) {
                     Ok(points) => {
+                        let newest = points.newest();
+                        self.apps[app].arrivals[metric as usize].answered(self.started, RESOLUTION, newest);
                         self.apps[app].points[metric as usize] = Some(points);
                         self.succeeded(app);
                     }

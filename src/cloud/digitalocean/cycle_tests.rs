@@ -31,10 +31,14 @@ fn instance(id: &str, alias: &str) -> Arc<InstanceFacts> {
 }
 
 fn memory(aliases: &[&str]) -> Spent<Points> {
+    memory_at(aliases, 1_634_052_480.0)
+}
+
+fn memory_at(aliases: &[&str], time: f64) -> Spent<Points> {
     let series = |alias: &&str| {
         serde_json::json!({
             "metric": {"app_component": "api", "app_component_instance": alias},
-            "values": [[1_634_052_480, "50"]],
+            "values": [[time, "50"]],
         })
     };
     let result: Vec<_> = aliases.iter().map(series).collect();
@@ -136,4 +140,41 @@ fn what_a_cycle_that_ends_early_has_not_read_keeps_its_last_values() {
     );
     assert_eq!((wiki.instances.as_ref().err(), collection.batch_errors.len()), (Some(&limited), 1));
     assert!(kept.apps["shop"].restarts.is_none(), "they are asked for in the next cycle");
+}
+
+#[tokio::test(start_paused = true)]
+async fn metrics_are_asked_for_when_a_new_point_can_be_there_and_not_in_each_cycle() {
+    let (settings, filter) = (settings(), ServiceFilter::default());
+    let mut kept = Kept::default();
+    let (mut asked, start) = (Vec::new(), Moment::now());
+    for number in 0..16 {
+        // One in two minutes, the first of them ten seconds old.
+        let newest = start.wall - 10.0 + f64::from(number / 4 * 120);
+        let mut cycle =
+            Cycle::new(&settings, &filter, Arc::new(kept), page(&["shop"], None), Inventory::new(), 4);
+        let listed = ListedInstances::from([("api".to_owned(), vec![instance("api-1", "api-0")])]);
+        cycle.record(CycleResponse::Instances(0, Ok(listed))).unwrap();
+        let requests = drained(&mut cycle);
+        let asks = |metric: Metric| requests.contains(&(0, metric.path()));
+        if asks(Metric::Memory) {
+            asked.push(number);
+        }
+        // CPU fails, and is asked for until it is answered.
+        assert!(asks(Metric::Cpu));
+        cycle.record(CycleResponse::Metric(0, Metric::Cpu, Err(CloudError::Status(404)))).unwrap();
+        if asks(Metric::Memory) {
+            cycle
+                .record(CycleResponse::Metric(0, Metric::Memory, Ok(memory_at(&["api-0"], newest))))
+                .unwrap();
+        }
+        let (collection, after) = cycle.finish(None);
+        let reading = &collection.services[0].instances.as_ref().unwrap()[0].reading;
+        let is_current = reading.current.contains(Metric::Memory.measurement().0);
+        assert_eq!((is_current, reading.sample.is_some()), (!asks(Metric::Memory), asks(Metric::Memory)));
+        assert!(reading.unread.contains(Metric::Cpu.measurement().0));
+        kept = after;
+        tokio::time::advance(Duration::from_secs(30)).await;
+    }
+    // The first ones learn how late points are.
+    assert_eq!(asked, [0, 1, 2, 3, 4, 8, 12], "of sixteen cycles of 30 s");
 }

@@ -9,8 +9,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::cost::{CYCLES_PER_RESTARTS, SIZES_EVERY};
+use super::points::{Metric, RESOLUTION};
 use super::wire::{AppHealth, Sizes};
 use crate::cloud::kit::point::Point;
+use crate::cloud::kit::{Arrivals, Moment};
 
 /// What earlier cycles found out.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +33,8 @@ pub(super) struct KeptApp {
     pub(super) restarts: Option<Arc<HashMap<String, Option<Point>>>>,
     /// The health that was last read, and when.
     pub(super) health: Option<(Instant, Arc<AppHealth>)>,
+    /// When the next points of each metric can be there, in the order of [`Metric::ALL`](super::points::Metric::ALL).
+    pub(super) arrivals: [Arrivals; 3],
 }
 
 impl Kept {
@@ -39,20 +43,23 @@ impl Kept {
         self.sizes.as_ref().is_none_or(|(at, _)| now.duration_since(*at) >= SIZES_EVERY)
     }
 
-    /// The restarts of an app's instances, unless they are asked for in this cycle: every so many cycles, and at once where
-    /// an instance is new. Each app has its own turn, so that no cycle asks for those of all apps.
+    /// The restarts of an app's instances, unless they are asked for in this cycle: every so many cycles if newer ones can be
+    /// there, and at once where an instance is new. Each app has its own turn, so that no cycle asks for those of all apps.
     pub(super) fn restarts<'a>(
         &self,
         app: &str,
+        now: Moment,
         mut instances: impl Iterator<Item = &'a str>,
     ) -> Option<Arc<HashMap<String, Option<Point>>>> {
         let mut hasher = DefaultHasher::new();
         app.hash(&mut hasher);
         let is_its_turn =
             (self.cycles.wrapping_add(hasher.finish())).is_multiple_of(u64::from(CYCLES_PER_RESTARTS));
-        let kept = self.apps.get(app)?.restarts.as_ref()?;
+        let KeptApp { restarts, arrivals, .. } = self.apps.get(app)?;
+        let kept = restarts.as_ref()?;
         let knows_all = instances.all(|instance| kept.contains_key(instance));
-        (!is_its_turn && knows_all).then(|| Arc::clone(kept))
+        let is_due = is_its_turn && arrivals[Metric::Restarts as usize].is_due(now, RESOLUTION);
+        (!is_due && knows_all).then(|| Arc::clone(kept))
     }
 
     /// The health that was last read of an app, unless it is older than this.
@@ -72,13 +79,13 @@ mod tests {
 
     fn kept(cycles: u64) -> Kept {
         let restarts = HashMap::from([("api-1".to_owned(), None)]);
-        let app = KeptApp { restarts: Some(Arc::new(restarts)), health: None };
+        let app = KeptApp { restarts: Some(Arc::new(restarts)), ..KeptApp::default() };
         let apps = (0..100).map(|number| (format!("app-{number}"), app.clone())).collect();
         Kept { cycles, apps, ..Kept::default() }
     }
 
     fn asked(kept: &Kept, instances: &[&str]) -> Vec<String> {
-        let is_asked = |app: &&String| kept.restarts(app, instances.iter().copied()).is_none();
+        let is_asked = |app: &&String| kept.restarts(app, Moment::now(), instances.iter().copied()).is_none();
         let mut asked: Vec<String> = kept.apps.keys().filter(is_asked).cloned().collect();
         asked.sort();
         asked
@@ -97,9 +104,24 @@ mod tests {
     }
 
     #[test]
+    fn restarts_are_not_asked_for_before_newer_ones_can_be_there() {
+        let mut kept = kept(0);
+        let turn = asked(&kept, &["api-1"]);
+        for app in kept.apps.values_mut() {
+            let now = Moment::now();
+            app.arrivals[Metric::Restarts as usize].answered(now, RESOLUTION, Some(now.wall));
+        }
+        assert!(!turn.is_empty() && asked(&kept, &["api-1"]).is_empty());
+        assert_eq!(asked(&kept, &["api-2"]).len(), 100, "but of a new instance");
+    }
+
+    #[test]
     fn restarts_of_a_new_instance_are_asked_for_at_once() {
         assert_eq!(asked(&kept(1), &["api-1", "api-2"]).len(), 100);
-        assert!(Kept::default().restarts("app-1", std::iter::empty()).is_none(), "of a new app too");
+        assert!(
+            Kept::default().restarts("app-1", Moment::now(), std::iter::empty()).is_none(),
+            "of a new app too"
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -13,6 +13,9 @@ use crate::cloud::kit::loose::Scalar;
 use crate::cloud::kit::point::{LATEST, Newest, Point};
 use crate::cloud::model::{Measurement, Scale};
 
+/// Seconds from one point to the next, as the API's examples show them.
+pub(super) const RESOLUTION: f64 = 120.0;
+
 /// The largest value: no count and no percentage exceeds it.
 const LARGEST: f64 = 1e15;
 
@@ -58,6 +61,11 @@ impl Points {
     /// That of the instance of this component with this alias.
     pub(super) fn get(&self, component: &str, alias: &str) -> Option<Point> {
         self.0.get(component)?.get(alias).copied()
+    }
+
+    /// The time of the newest of them, in seconds since the epoch.
+    pub(super) fn newest(&self) -> Option<f64> {
+        self.0.values().flat_map(HashMap::values).map(|point| point.time).max_by(f64::total_cmp)
     }
 
     fn add(

@@ -1,4 +1,4 @@
-//! The client of one account: keeps its session and the instances of its last cycle, and sends the requests of its cycles.
+//! The client of one account: keeps its session and what its last cycle found, and sends the requests of its cycles.
 //!
 //! The first page of projects, or what a project token says of itself, judges the token. All other requests share one queue.
 
@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::answer::{self, Answer};
 use super::cycle::Cycle;
-use super::environment::KeptInstances;
+use super::environment::Kept;
 use super::facts::ListedService;
 use super::http_traffic::{self, Steps};
 use super::page::Page;
@@ -49,18 +49,18 @@ pub struct Railway {
     session: Session<HeaderValue>,
     client: AccountClient,
     /// Replaced when a cycle ends; a cancelled one leaves it as it was.
-    instances: Mutex<Arc<KeptInstances>>,
+    kept: Mutex<Arc<Kept>>,
 }
 
 impl Railway {
     /// An account that sends its requests through this client. Sends nothing yet.
     pub fn new(settings: Settings, kind: TokenKind, token: SecretString, client: AccountClient) -> Self {
         let session = Session::new(Arc::clone(client.state()));
-        Self { settings, kind, token, session, client, instances: Mutex::default() }
+        Self { settings, kind, token, session, client, kept: Mutex::default() }
     }
 
     async fn run_cycle(&self, filter: &ServiceFilter) -> Result<Collection, CloudError> {
-        let Self { settings, kind, token, session, client, instances } = self;
+        let Self { settings, kind, token, session, client, kept } = self;
         client.policy().check_endpoint(&settings.endpoint)?;
 
         // A given token needs no login; one that is refused is not tried again for a while.
@@ -73,12 +73,12 @@ impl Railway {
 
         let max_in_flight = client.limits().max_concurrent;
         let requests = Requests { client, settings, filter, kind: *kind, token };
-        let before = Arc::clone(&instances.lock().unwrap_or_else(PoisonError::into_inner));
+        let before = Arc::clone(&kept.lock().unwrap_or_else(PoisonError::into_inner));
         let inventory = Inventory::charged(client.charge());
         let mut cycle = Cycle::new(settings, *kind, before, page, inventory, max_in_flight);
         let ended_by = queue::run(&mut cycle, max_in_flight, |request| requests.send(request)).await;
         let (collection, after) = cycle.finish(ended_by)?;
-        *instances.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(after);
+        *kept.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(after);
         Ok(collection)
     }
 }

@@ -1,5 +1,9 @@
 //! What a cycle costs in requests. Pure.
 
+use std::time::Duration;
+
+use super::usage::RESOLUTION;
+
 /// Projects on a page, and environments of a project in the same answer. The most that the API allows is not documented.
 pub(super) const PROJECTS_PER_PAGE: usize = 100;
 
@@ -22,6 +26,14 @@ pub const fn requests_per_cycle(projects: usize, environments: usize) -> usize {
     pages + 2 * environments
 }
 
+/// The same on average, where one cycle follows another after `interval`: measurements are asked for no sooner than there
+/// is another point of them.
+pub fn mean_requests_per_cycle(projects: usize, environments: usize, interval: Duration) -> f64 {
+    let lists = requests_per_cycle(projects, environments) - environments;
+    let points = (interval.as_secs_f64() / f64::from(RESOLUTION)).min(1.0);
+    (environments as f64).mul_add(points, lists as f64)
+}
+
 /// How many more it sends with `http` for an environment with so many running services that have a domain.
 pub const fn http_requests(services: usize) -> usize {
     services.div_ceil(SERVICES_PER_HTTP_REQUEST)
@@ -37,6 +49,10 @@ mod tests {
             assert_eq!(requests_per_cycle(projects, environments), requests, "{projects} {environments}");
         }
         assert_eq!([0, 1, 10, 11].map(http_requests), [0, 1, 1, 2]);
+        for (seconds, requests) in [(15, 26.0), (30, 31.0), (60, 41.0), (300, 41.0)] {
+            let mean = mean_requests_per_cycle(10, 20, Duration::from_secs(seconds));
+            assert!((mean - requests).abs() < 1e-9, "{seconds}: {mean}");
+        }
     }
 
     #[test]
@@ -55,8 +71,9 @@ mod tests {
             for (environments, hourly) in [(row[2], 1_000.0), (row[3], 10_000.0)] {
                 let most = 0.85 * hourly / 3600.0 * seconds as f64;
                 let environments = number(environments).unwrap();
-                assert!(requests_per_cycle(1, environments) as f64 <= most, "{row:?}");
-                assert!(requests_per_cycle(1, environments + 1) as f64 > most, "{row:?}");
+                let interval = Duration::from_secs(seconds as u64);
+                assert!(mean_requests_per_cycle(1, environments, interval) <= most, "{row:?}");
+                assert!(mean_requests_per_cycle(1, environments + 1, interval) > most, "{row:?}");
                 checked += 1;
             }
         }

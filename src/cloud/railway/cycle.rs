@@ -8,15 +8,16 @@ use std::sync::Arc;
 
 use super::answer::Answer;
 use super::cost::SERVICES_PER_HTTP_REQUEST;
-use super::environment::{KeptInstances, PartialEnvironment, PartialService, Traffic};
+use super::environment::{Kept, PartialEnvironment, PartialService, Traffic};
 use super::facts::{self, ListedService};
 use super::page::Page;
 use super::requests::{CycleRequest, CycleResponse, ServicesRequest};
 use super::target::{Settings, TokenKind};
+use super::usage::RESOLUTION;
 use super::wire::{Environment, Project};
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::kit::queue::Plan;
-use crate::cloud::kit::{CircuitBreaker, Inventory, Pages, Spent};
+use crate::cloud::kit::{CircuitBreaker, Inventory, Moment, Pages, Spent};
 use crate::cloud::{CloudError, Collection};
 
 /// A request that waits to be sent.
@@ -38,7 +39,8 @@ struct PartialProject {
 pub(super) struct Cycle<'a> {
     settings: &'a Settings,
     token: TokenKind,
-    before: Arc<KeptInstances>,
+    before: Arc<Kept>,
+    started: Moment,
     pages: Pages<String>,
     /// The page of projects to request before anything else, so that environments are read while later ones are in flight.
     next_page: Option<String>,
@@ -66,7 +68,7 @@ impl<'a> Cycle<'a> {
     pub(super) fn new(
         settings: &'a Settings,
         token: TokenKind,
-        before: Arc<KeptInstances>,
+        before: Arc<Kept>,
         first_page: Answer<Page<Project>>,
         inventory: Inventory,
         max_in_flight: usize,
@@ -75,6 +77,7 @@ impl<'a> Cycle<'a> {
             settings,
             token,
             before,
+            started: Moment::now(),
             pages: Pages::starting_at(String::new()),
             next_page: None,
             pending: VecDeque::new(),
@@ -99,10 +102,7 @@ impl<'a> Cycle<'a> {
     /// that ended the cycle.
     ///
     /// `NotVisible` where the settings name projects or environments and none of them exists.
-    pub(super) fn finish(
-        mut self,
-        ended_by: Option<CloudError>,
-    ) -> Result<(Collection, KeptInstances), CloudError> {
+    pub(super) fn finish(mut self, ended_by: Option<CloudError>) -> Result<(Collection, Kept), CloudError> {
         // It refers to the facts of all instances, which change now.
         drop(std::mem::take(&mut self.inventory));
         let unfinished = ended_by.clone().filter(|_| self.listing > 0);
@@ -122,13 +122,17 @@ impl<'a> Cycle<'a> {
             }
         }
         self.batch_errors.extend(ended_by);
+        let arrivals =
+            |environment: &PartialEnvironment| (environment.id.clone(), environment.arrivals(self.started));
+        let environments = self.environments.iter().map(arrivals).collect();
         let services: Vec<_> = self
             .environments
             .into_iter()
             .flat_map(|environment| environment.into_services(&self.before))
             .collect();
         let instances = services.iter().filter_map(|service| service.instances.as_ref().ok()).flatten();
-        let kept = instances.map(|one| (one.facts.id.clone(), Arc::clone(&one.facts))).collect();
+        let instances = instances.map(|one| (one.facts.id.clone(), Arc::clone(&one.facts))).collect();
+        let kept = Kept { instances, environments };
         Ok((Collection { services, cut_short, batch_errors: self.batch_errors }, kept))
     }
 
@@ -182,7 +186,8 @@ impl<'a> Cycle<'a> {
             }
             let PartialProject { id: project, name: of, .. } = &self.projects[project];
             let application = facts::application(of, &name);
-            self.environments.push(PartialEnvironment::new(id, project.clone(), application));
+            let arrivals = self.before.environments.get(&id).copied().unwrap_or_default();
+            self.environments.push(PartialEnvironment::new(id, project.clone(), application, arrivals));
             self.enqueue_services(self.environments.len() - 1, None);
         }
         let only_known = listed > 0 && self.listed.len() == before;
@@ -217,7 +222,9 @@ impl<'a> Cycle<'a> {
         let only_known = listed > 0 && environment.services.len() == before;
         let next = if page.cut { Ok(None) } else { page.next(only_known, &mut environment.pages) };
         let new = &environment.services[before..];
-        if !environment.asked_usage && new.iter().any(|service| !service.listed.instances.is_empty()) {
+        let is_due = environment.arrivals.usage.is_due(self.started, RESOLUTION.into());
+        let has_instances = new.iter().any(|service| !service.listed.instances.is_empty());
+        if !environment.asked_usage && is_due && has_instances {
             environment.asked_usage = true;
             environment.pending += 1;
             self.pending.push_back(PendingRequest::Usage(place));
@@ -236,14 +243,18 @@ impl<'a> Cycle<'a> {
     /// Asks for the HTTP traffic of an environment's services from this one on.
     fn enqueue_http(&mut self, place: usize, first: usize) {
         let environment = &mut self.environments[place];
+        let is_due = environment.arrivals.traffic.is_due(self.started, RESOLUTION.into());
         let new = environment.services.iter_mut().enumerate().skip(first);
         let serving: Vec<usize> = new
             .filter(|(_, service)| service.listed.serves_http)
             .map(|(number, service)| {
-                service.traffic = Traffic::Unread;
+                service.traffic = if is_due { Traffic::Unread } else { Traffic::Current };
                 number
             })
             .collect();
+        if !is_due {
+            return;
+        }
         for services in serving.chunks(SERVICES_PER_HTTP_REQUEST) {
             environment.pending += 1;
             self.pending.push_back(PendingRequest::Http(place, services.to_vec()));

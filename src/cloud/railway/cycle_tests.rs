@@ -58,7 +58,11 @@ fn services(ids: &[&str], next: Option<&str>) -> Answer<Page<ListedService>> {
 }
 
 fn measured(instances: &[&str]) -> Answer<Spent<Usage>> {
-    let result = |measurement: &str, id: &&str| json!({"measurement": measurement, "tags": {"deploymentInstanceId": id}, "values": [{"ts": 1, "value": 2}]});
+    measured_at(instances, 1.0)
+}
+
+fn measured_at(instances: &[&str], time: f64) -> Answer<Spent<Usage>> {
+    let result = |measurement: &str, id: &&str| json!({"measurement": measurement, "tags": {"deploymentInstanceId": id}, "values": [{"ts": time, "value": 2}]});
     let results: Vec<Value> = instances
         .iter()
         .flat_map(|id| [result("MEMORY_USAGE_GB", id), result("MEMORY_LIMIT_GB", id)])
@@ -72,7 +76,7 @@ fn none_of(services: usize) -> Spent<Vec<Option<Sample>>> {
     InventoryBudget::PER_CYCLE.reading(|_| Ok(vec![None; services])).unwrap()
 }
 
-fn cycle(settings: &Settings, kept: KeptInstances, page: Answer<Page<Project>>) -> Cycle<'_> {
+fn cycle(settings: &Settings, kept: Kept, page: Answer<Page<Project>>) -> Cycle<'_> {
     Cycle::new(settings, TokenKind::Account, Arc::new(kept), page, Inventory::new(), 4)
 }
 
@@ -99,7 +103,7 @@ fn drained(cycle: &mut Cycle<'_>) -> Vec<String> {
 #[test]
 fn an_environment_is_asked_for_measurements_once_and_only_where_an_instance_exists() {
     let settings = settings();
-    let mut cycle = cycle(&settings, KeptInstances::new(), projects(&["a", "b"], None));
+    let mut cycle = cycle(&settings, Kept::default(), projects(&["a", "b"], None));
     assert_eq!(drained(&mut cycle), ["services of ea", "services of eb"]);
     cycle.record(CycleResponse::Services(0, Ok(services(&[], None)))).unwrap();
     cycle.record(CycleResponse::Services(1, Ok(services(&["s1"], Some("c1"))))).unwrap();
@@ -109,7 +113,7 @@ fn an_environment_is_asked_for_measurements_once_and_only_where_an_instance_exis
     cycle.record(CycleResponse::Usage(1, Ok(measured(&["is1", "is2", "ended"])))).unwrap();
     let (collection, kept) = cycle.finish(None).unwrap();
     assert_eq!((collection.services.len(), collection.cut_short, collection.batch_errors), (2, None, vec![]));
-    assert_eq!(kept.len(), 2, "what has ended is not kept");
+    assert_eq!(kept.instances.len(), 2, "what has ended is not kept");
 }
 
 #[test]
@@ -118,8 +122,7 @@ fn further_pages_of_environments_are_asked_for() {
     let environments = connection(std::iter::once(json!({"id": "e1", "name": "production"})), Some("c1"));
     let data = json!({"projects": connection(
         std::iter::once(json!({"id": "p1", "name": "shop", "environments": environments})), None)});
-    let mut cycle =
-        cycle(&settings, KeptInstances::new(), answer(wire::projects(&data.to_string()).unwrap()));
+    let mut cycle = cycle(&settings, Kept::default(), answer(wire::projects(&data.to_string()).unwrap()));
     assert_eq!(drained(&mut cycle), ["services of e1", "environments of p1 after c1"]);
     let data =
         json!({"environments": connection(std::iter::once(json!({"id": "e2", "name": "staging"})), None)});
@@ -131,7 +134,7 @@ fn further_pages_of_environments_are_asked_for() {
 #[test]
 fn ten_services_share_a_request_for_their_traffic() {
     let settings = Settings { http: true, ..settings() };
-    let mut cycle = cycle(&settings, KeptInstances::new(), projects(&["a"], None));
+    let mut cycle = cycle(&settings, Kept::default(), projects(&["a"], None));
     drained(&mut cycle);
     let ids: Vec<String> = (0..11).map(|number| format!("s{number}")).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
@@ -153,14 +156,15 @@ fn ten_services_share_a_request_for_their_traffic() {
     assert_eq!(collection.batch_errors, [CloudError::Status(500)]);
 }
 
-#[test]
-fn regions_and_limits_stay_known_where_measurements_cannot_be_read() {
+#[tokio::test(start_paused = true)]
+async fn regions_and_limits_stay_known_where_measurements_cannot_be_read() {
     let settings = settings();
-    let mut first = cycle(&settings, KeptInstances::new(), projects(&["a"], None));
+    let mut first = cycle(&settings, Kept::default(), projects(&["a"], None));
     first.record(CycleResponse::Services(0, Ok(services(&["s1"], None)))).unwrap();
     first.record(CycleResponse::Usage(0, Ok(measured(&["is1"])))).unwrap();
     let (_, kept) = first.finish(None).unwrap();
 
+    tokio::time::advance(Duration::from_secs(60)).await;
     let mut second = cycle(&settings, kept, projects(&["a"], None));
     second.record(CycleResponse::Services(0, Ok(services(&["s1", "s2"], None)))).unwrap();
     second.record(CycleResponse::Usage(0, Err(CloudError::Status(404)))).unwrap();
@@ -178,14 +182,14 @@ fn regions_and_limits_stay_known_where_measurements_cannot_be_read() {
 fn what_a_cycle_that_ends_early_has_not_listed_may_still_exist() {
     let settings = settings();
     let limited = CloudError::RateLimited { retry_after: None };
-    let mut cycle = cycle(&settings, KeptInstances::new(), projects(&["a", "b"], None));
+    let mut cycle = cycle(&settings, Kept::default(), projects(&["a", "b"], None));
     drained(&mut cycle);
     cycle.record(CycleResponse::Services(0, Ok(services(&["s1"], None)))).unwrap();
     assert_eq!(cycle.record(CycleResponse::Services(1, Err(limited.clone()))), Err(limited.clone()));
     let (collection, _) = cycle.finish(Some(limited.clone())).unwrap();
     assert_eq!((collection.services.len(), collection.cut_short.as_ref()), (1, Some(&limited)));
 
-    let mut cycle = self::cycle(&settings, KeptInstances::new(), projects(&["a"], None));
+    let mut cycle = self::cycle(&settings, Kept::default(), projects(&["a"], None));
     cycle.record(CycleResponse::Services(0, Ok(services(&["s1"], None)))).unwrap();
     assert_eq!(cycle.record(CycleResponse::Usage(0, Err(limited.clone()))), Err(limited.clone()));
     let (collection, _) = cycle.finish(Some(limited.clone())).unwrap();
@@ -196,12 +200,12 @@ fn what_a_cycle_that_ends_early_has_not_listed_may_still_exist() {
 fn an_environment_that_was_deleted_after_it_was_listed_is_no_failure_unless_all_are_gone() {
     let settings = settings();
     let gone = || CycleResponse::Services(0, Err(CloudError::Status(404)));
-    let mut cycle = cycle(&settings, KeptInstances::new(), projects(&["a", "b"], None));
+    let mut cycle = cycle(&settings, Kept::default(), projects(&["a", "b"], None));
     cycle.record(gone()).unwrap();
     cycle.record(CycleResponse::Services(1, Ok(services(&["s1"], None)))).unwrap();
     assert_eq!(cycle.finish(None).unwrap().0.cut_short, None);
 
-    let mut cycle = self::cycle(&settings, KeptInstances::new(), projects(&["a"], None));
+    let mut cycle = self::cycle(&settings, Kept::default(), projects(&["a"], None));
     cycle.record(gone()).unwrap();
     assert_eq!(cycle.finish(None).unwrap().0.cut_short, Some(CloudError::Status(404)));
 }
@@ -209,7 +213,7 @@ fn an_environment_that_was_deleted_after_it_was_listed_is_no_failure_unless_all_
 #[test]
 fn a_list_that_leads_back_or_names_no_next_page_is_cut() {
     let settings = settings();
-    let mut cycle = cycle(&settings, KeptInstances::new(), projects(&["a"], Some("c1")));
+    let mut cycle = cycle(&settings, Kept::default(), projects(&["a"], Some("c1")));
     assert_eq!(drained(&mut cycle), ["projects after c1", "services of ea"]);
     cycle.record(CycleResponse::Projects(Ok(projects(&["b"], Some("c1"))))).unwrap();
     assert_eq!(drained(&mut cycle), ["services of eb"]);
@@ -217,7 +221,7 @@ fn a_list_that_leads_back_or_names_no_next_page_is_cut() {
 
     let mut page = projects(&["a"], Some("c1"));
     page.data.cursor = None;
-    let cycle = self::cycle(&settings, KeptInstances::new(), page);
+    let cycle = self::cycle(&settings, Kept::default(), page);
     assert_eq!(cycle.finish(None).unwrap().0.cut_short, Some(AnswerProblem::Shape.into()));
 }
 
@@ -234,7 +238,7 @@ fn a_name_of_the_settings_that_is_not_found_is_reported_and_none_found_is_an_err
         (with(&["a"], &["production"]), Ok(vec![])),
         (with(&[], &["ea", "staging"]), Ok(vec![CloudError::NotVisible("environment")])),
     ] {
-        let cycle = cycle(&settings, KeptInstances::new(), projects(&["a", "b"], None));
+        let cycle = cycle(&settings, Kept::default(), projects(&["a", "b"], None));
         let outcome = cycle.finish(None).map(|(collection, _)| collection.batch_errors);
         assert_eq!(outcome, expected, "{:?} {:?}", settings.projects, settings.environments);
     }
@@ -261,4 +265,37 @@ fn ended_instances_of_an_answer_are_charged_until_the_cycle_ends() {
     let (collection, _) = cycle.finish(None).unwrap();
     assert_eq!(collection.batch_errors, [AnswerProblem::TooLarge.into()]);
     assert_eq!(memory.held(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_environment_is_asked_again_when_a_new_point_can_be_there_and_a_failure_at_once() {
+    let settings = Settings { http: true, ..settings() };
+    let mut kept = Kept::default();
+    let (mut asked, start) = (Vec::new(), Moment::now());
+    for number in 0..16 {
+        // One a minute, the first of them ten seconds old.
+        let newest = start.wall - 10.0 + f64::from(number / 4 * 60);
+        let mut cycle = cycle(&settings, kept, projects(&["a"], None));
+        drained(&mut cycle);
+        cycle.record(CycleResponse::Services(0, Ok(services(&["s1"], None)))).unwrap();
+        let requests = drained(&mut cycle);
+        let asks = |what: &str| requests.iter().any(|request| request.starts_with(what));
+        let (usage, http) = (asks("usage"), asks("http"));
+        assert!(http, "it always fails");
+        cycle.record(CycleResponse::Http(0, vec![0], Err(CloudError::Status(404)))).unwrap();
+        if usage {
+            asked.push(number);
+            cycle.record(CycleResponse::Usage(0, Ok(measured_at(&["is1"], newest)))).unwrap();
+        }
+        let (collection, after) = cycle.finish(None).unwrap();
+        let service = &collection.services[0];
+        let reading = &service.instances.as_ref().unwrap()[0].reading;
+        assert_eq!(reading.current.contains(Measurement::MemoryUsage), !usage, "cycle {number}");
+        assert!(reading.unread.is_empty());
+        assert!(service.reading.unread.contains(Measurement::ServiceHttpRequests));
+        kept = after;
+        tokio::time::advance(Duration::from_secs(15)).await;
+    }
+    // The first ones learn how late points are.
+    assert_eq!(asked, [0, 1, 2, 3, 4, 8, 12], "of sixteen cycles of 15 s");
 }

@@ -5,12 +5,27 @@ use std::sync::Arc;
 
 use super::facts::ListedService;
 use super::http_traffic;
-use super::usage::{InstanceUsage, Measured, Usage};
-use crate::cloud::kit::Pages;
+use super::usage::{InstanceUsage, Measured, RESOLUTION, Usage};
+use crate::cloud::kit::{Arrivals, Moment, Pages};
 use crate::cloud::model::{Instance, InstanceFacts, Overrides, Reading, Sample, Service};
 
-/// The facts of the instances of the cycle before, by their ids.
-pub(super) type KeptInstances = HashMap<String, Arc<InstanceFacts>>;
+/// What the next cycle should know.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    /// The facts of the instances, by their ids.
+    pub(super) instances: HashMap<String, Arc<InstanceFacts>>,
+    /// When environments have something new, by their ids.
+    pub(super) environments: HashMap<String, EnvironmentArrivals>,
+}
+
+/// When the next points of an environment can be there.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct EnvironmentArrivals {
+    /// Those of its instances.
+    pub(super) usage: Arrivals,
+    /// Those of the HTTP traffic of its services.
+    pub(super) traffic: Arrivals,
+}
 
 /// An environment as far as it is known.
 pub(super) struct PartialEnvironment {
@@ -20,6 +35,8 @@ pub(super) struct PartialEnvironment {
     pub(super) application: Arc<str>,
     pub(super) pages: Pages<String>,
     pub(super) services: Vec<PartialService>,
+    /// When its next points can be there, as earlier cycles found out.
+    pub(super) arrivals: EnvironmentArrivals,
     /// Whether the measurements were asked for.
     pub(super) asked_usage: bool,
     /// What was measured of its instances. `None` until the answer has arrived.
@@ -38,6 +55,8 @@ pub(super) struct PartialService {
 pub(super) enum Traffic {
     /// It was not asked for: there is none, or the settings do not want it.
     NotAsked,
+    /// It was not asked for, since the last answer had the newest there is.
+    Current,
     /// It was asked for, and no answer has arrived.
     Unread,
     /// What the answer says, if anything.
@@ -46,7 +65,12 @@ pub(super) enum Traffic {
 
 impl PartialEnvironment {
     /// An environment of which nothing is known yet.
-    pub(super) fn new(id: String, project: String, application: String) -> Self {
+    pub(super) fn new(
+        id: String,
+        project: String,
+        application: String,
+        arrivals: EnvironmentArrivals,
+    ) -> Self {
         Self {
             id,
             project,
@@ -54,19 +78,41 @@ impl PartialEnvironment {
             // The first page has no cursor.
             pages: Pages::starting_at(String::new()),
             services: Vec::new(),
+            arrivals,
             asked_usage: false,
             usage: None,
             pending: 0,
         }
     }
 
+    /// Its arrivals after the answers to a cycle that began at this moment. What could not be read is due again at once.
+    pub(super) fn arrivals(&self, started: Moment) -> EnvironmentArrivals {
+        let EnvironmentArrivals { mut usage, mut traffic } = self.arrivals;
+        if let Some(answer) = &self.usage {
+            let newest = answer.values().filter_map(InstanceUsage::newest_time).max_by(f64::total_cmp);
+            usage.answered(started, RESOLUTION.into(), newest);
+        }
+        let of_services = || self.services.iter().map(|service| &service.traffic);
+        let read = |traffic: &Traffic| matches!(traffic, Traffic::Read(_));
+        if of_services().any(read) && !of_services().any(|traffic| matches!(traffic, Traffic::Unread)) {
+            let newest = of_services().filter_map(Traffic::newest_time).max_by(f64::total_cmp);
+            traffic.answered(started, RESOLUTION.into(), newest);
+        }
+        EnvironmentArrivals { usage, traffic }
+    }
+
     /// Its services. The instances of the cycle before give regions and limits where no measurements have arrived.
-    pub(super) fn into_services(self, before: &KeptInstances) -> Vec<Service> {
-        let usage = self.usage;
+    pub(super) fn into_services(self, before: &Kept) -> Vec<Service> {
+        let (usage, asked_usage) = (self.usage, self.asked_usage);
         let instance = |facts: Arc<InstanceFacts>| {
             let Some(usage) = &usage else {
-                let known = before.get(&facts.id).and_then(|facts| facts.overrides.as_deref().cloned());
-                let reading = Reading { unread: Measured::MEASUREMENTS, ..Reading::default() };
+                let kept = before.instances.get(&facts.id);
+                let known = kept.and_then(|facts| facts.overrides.as_deref().cloned());
+                let reading = if asked_usage {
+                    Reading { unread: Measured::MEASUREMENTS, ..Reading::default() }
+                } else {
+                    Reading { current: Measured::MEASUREMENTS, ..Reading::default() }
+                };
                 return Instance { facts: completed(facts, known), reading };
             };
             let usage = usage.get(&facts.id);
@@ -91,9 +137,15 @@ fn completed(mut facts: Arc<InstanceFacts>, overrides: Option<Overrides>) -> Arc
 }
 
 impl Traffic {
+    fn newest_time(&self) -> Option<f64> {
+        let Self::Read(Some(sample)) = self else { return None };
+        Some(sample.timestamp())
+    }
+
     fn into_reading(self) -> Reading {
         match self {
             Self::NotAsked => Reading::default(),
+            Self::Current => Reading { current: http_traffic::MEASUREMENTS, ..Reading::default() },
             Self::Unread => Reading { unread: http_traffic::MEASUREMENTS, ..Reading::default() },
             Self::Read(sample) => Reading { sample, ..Reading::default() },
         }

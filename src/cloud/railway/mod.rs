@@ -22,6 +22,6 @@ mod usage;
 mod wire;
 
 pub use client::Railway;
-pub use cost::{http_requests, requests_per_cycle};
+pub use cost::{http_requests, mean_requests_per_cycle, requests_per_cycle};
 pub use provider::{RailwayAccount, RailwayProvider};
 pub use target::{Settings, TokenKind};

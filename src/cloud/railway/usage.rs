@@ -71,6 +71,11 @@ impl InstanceUsage {
         self.newest[measured as usize]
     }
 
+    /// When the newest of its values was measured, in seconds since the epoch.
+    pub(super) fn newest_time(&self) -> Option<f64> {
+        self.newest.iter().flatten().map(|point| point.time).max_by(f64::total_cmp)
+    }
+
     /// Its values. `None` where there are none.
     pub(super) fn sample(&self) -> Option<Sample> {
         let mut sample = Sample::builder();

@@ -133,7 +133,7 @@ impl Values {
 
     fn reading(mut self) -> Reading {
         let sample = self.sample.build();
-        Reading { sample: (!sample.is_empty()).then_some(sample), unread: self.unread, error: None }
+        Reading { sample: (!sample.is_empty()).then_some(sample), unread: self.unread, ..Reading::default() }
     }
 }
 

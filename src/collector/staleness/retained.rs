@@ -11,7 +11,7 @@ use crate::cloud::model::{Limits, MeasurementSet, Reading, Sample};
 #[derive(Debug, Default)]
 pub(super) struct RetainedSample {
     newest: Option<Confirmed>,
-    /// What later readings did not confirm. Empty, and without memory, as long as readings are whole.
+    /// The others: what later readings did not confirm, or confirmed beside newer values. Empty, and without memory, as long as readings are whole.
     older: Box<[Confirmed]>,
 }
 
@@ -23,19 +23,30 @@ struct Confirmed {
 }
 
 impl RetainedSample {
-    /// Merges what a cycle read: its values replace the last ones, and those of what it could not read stay.
+    /// Merges what a cycle read: its values replace the last ones, those of what it could not read stay, and those that are
+    /// current are confirmed.
     pub(super) fn merge(&mut self, reading: &Reading, now: Instant) {
         let measured = reading.sample.as_ref().map_or(MeasurementSet::NONE, Sample::measured);
-        let unread = reading.unread.without(measured);
+        let current = reading.current.without(measured);
+        let unread = reading.unread.without(measured.union(current));
         if unread == MeasurementSet::ALL {
             return;
         }
         let before = self.newest.take().into_iter().chain(std::mem::take(&mut self.older));
-        if !unread.is_empty() {
-            let kept = |part: Confirmed| part.sample.only(unread).map(|sample| Confirmed { sample, ..part });
-            self.older = before.filter_map(kept).collect();
+        let read = reading.sample.clone().map(|sample| Confirmed { sample, at: now });
+        let mut parts: Vec<Confirmed> = read.into_iter().collect();
+        for Confirmed { sample, at } in before {
+            let kept = [(current, now), (unread, at)];
+            parts.extend(kept.into_iter().filter(|(which, _)| !which.is_empty()).filter_map(
+                |(which, at)| {
+                    let sample = sample.only(which)?;
+                    Some(Confirmed { sample, at })
+                },
+            ));
         }
-        self.newest = reading.sample.clone().map(|sample| Confirmed { sample, at: now });
+        let mut parts = parts.into_iter();
+        self.newest = parts.next();
+        self.older = parts.collect();
     }
 
     /// Drops the values that are no longer fresh; true if any was dropped.
@@ -150,6 +161,26 @@ mod tests {
         let unread = MeasurementSet::of(&[MEMORY]);
         retained.merge(&Reading { unread, ..Reading::default() }, now);
         assert_eq!(shown(&retained), [(MEMORY, 1.0, 1.0)]);
+    }
+
+    #[test]
+    fn what_is_current_is_confirmed_without_being_read_and_what_fails_beside_it_ages() {
+        let (mut retained, start) = (RetainedSample::default(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        retained.merge(&read(&[(CPU, 0.5), (MEMORY, 7.0)], 100.0), at(0));
+        let of = |current: &[Measurement], unread: &[Measurement]| Reading {
+            current: MeasurementSet::of(current),
+            unread: MeasurementSet::of(unread),
+            ..Reading::default()
+        };
+        retained.merge(&of(&[CPU, MEMORY], &[]), at(30));
+        assert_eq!(shown(&retained), [(CPU, 0.5, 100.0), (MEMORY, 7.0, 100.0)], "the times stay the cloud's");
+        assert_eq!((retained.oldest(), retained.older.len()), (Some(at(30)), 0));
+        retained.merge(&of(&[CPU], &[MEMORY]), at(60));
+        assert!(retained.expire(|since| since > at(30)));
+        assert_eq!(shown(&retained), [(CPU, 0.5, 100.0)]);
+        retained.merge(&read(&[(DISK, 1.0)], 130.0), at(90));
+        assert_eq!(shown(&retained), [(DISK, 1.0, 130.0)]);
     }
 
     #[test]

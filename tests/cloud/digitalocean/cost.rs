@@ -1,5 +1,7 @@
 //! What cycles cost, counted by the cloud.
 
+use std::time::Duration;
+
 use caas_operator::cloud::ServiceFilter;
 use caas_operator::cloud::digitalocean::{Kind, Settings, requests_per_cycle};
 use caas_operator::cloud::model::Measurement;
@@ -7,7 +9,10 @@ use caas_operator::simulator::AccountSettings;
 
 use super::{Account, apps, options, services, settings, start};
 use crate::http_support::client;
-use crate::support::{instances, value};
+use crate::support::{instances, pass, value};
+
+/// The default interval, in which there is one new point.
+const INTERVAL: Duration = Duration::from_secs(120);
 
 #[tokio::test]
 async fn five_cycles_cost_what_the_formula_says_and_each_app_is_asked_for_its_restarts_once() {
@@ -24,13 +29,38 @@ async fn five_cycles_cost_what_the_formula_says_and_each_app_is_asked_for_its_re
 
     cloud.reset_counts();
     for _ in 0..5 {
+        pass(INTERVAL).await;
         account.collected().await;
     }
     let counts = cloud.counts();
     assert_eq!((counts["apps"], counts["sizes"]), (5, 0), "the sizes are known for a day");
     assert_eq!((counts["cpu_percentage"], counts["restart_count"]), (5 * asked, asked));
-    let expected = 5.0 * requests_per_cycle(number, number, true);
+    let expected = 5.0 * requests_per_cycle(number, number, true, INTERVAL);
     assert!((counts.total as f64 - expected).abs() < 1e-9, "{} requests, not {expected}", counts.total);
+}
+
+#[tokio::test]
+async fn metrics_are_asked_for_once_in_two_minutes_however_short_the_interval_is() {
+    let cloud = start(options(), services(20)).await;
+    let account = Account::at(&cloud);
+    account.collected().await;
+    let at_once = cloud.counts();
+    // How late points are is learned in the first minutes.
+    for _ in 0..36 {
+        pass(INTERVAL / 12).await;
+        account.collected().await;
+    }
+    cloud.reset_counts();
+    for _ in 0..11 {
+        pass(INTERVAL / 12).await;
+        account.collected().await;
+    }
+    let counts = cloud.counts();
+    // A point may be due once within two minutes.
+    for metric in ["cpu_percentage", "memory_percentage", "restart_count"] {
+        assert!(counts[metric] <= at_once[metric], "{metric}: {counts:?}");
+    }
+    assert_eq!(counts["instances"], 11 * at_once["instances"]);
 }
 
 #[tokio::test]
@@ -66,11 +96,16 @@ async fn without_health_an_app_costs_one_request_less() {
     account.collected().await;
     cloud.reset_counts();
     for _ in 0..5 {
+        pass(INTERVAL).await;
         account.collected().await;
     }
     let counts = cloud.counts();
     assert_eq!(counts["health"], 0);
-    assert!((counts.total as f64 - 5.0 * requests_per_cycle(16, 16, false)).abs() < 1e-9, "{}", counts.total);
+    assert!(
+        (counts.total as f64 - 5.0 * requests_per_cycle(16, 16, false, INTERVAL)).abs() < 1e-9,
+        "{}",
+        counts.total
+    );
 }
 
 #[tokio::test]

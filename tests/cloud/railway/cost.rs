@@ -1,10 +1,13 @@
 //! What cycles cost, counted by the cloud.
 
+use std::time::Duration;
+
 use caas_operator::cloud::ServiceFilter;
 use caas_operator::cloud::railway::{Settings, http_requests, requests_per_cycle};
 use caas_operator::simulator::{AccountSettings, Railway};
 
 use super::{Account, applications, options, project_token, services, settings, start};
+use crate::support::{instances, pass};
 
 #[tokio::test]
 async fn twenty_environments_cost_41_requests() {
@@ -20,9 +23,39 @@ async fn twenty_environments_cost_41_requests() {
         assert_eq!((counts["projects"], counts["environment"], counts["metrics"]), (1, 20, 20));
         assert_eq!(counts.total, requests_per_cycle(10, 20) as u64);
         assert_eq!(counts.total, 41);
+        pass(Duration::from_secs(60)).await;
     }
     let posts = cloud.requests();
     assert!(posts.iter().all(|request| request == "POST /graphql/v2"), "{posts:?}");
+}
+
+#[tokio::test]
+async fn measurements_are_asked_for_once_a_minute_however_short_the_interval_is() {
+    let cloud = start(options(), services(40)).await;
+    let settings = Settings { http: true, ..settings(&cloud) };
+    let account = Account::with(settings, &cloud.credentials()[0].password);
+    let first = account.collected().await;
+    let at_once = cloud.counts();
+    // How late points are is learned in the first minutes.
+    for _ in 0..36 {
+        pass(Duration::from_secs(5)).await;
+        account.collected().await;
+    }
+    cloud.reset_counts();
+    for _ in 0..11 {
+        pass(Duration::from_secs(5)).await;
+        let collection = account.collected().await;
+        assert_eq!(collection.services.len(), first.services.len());
+        for (before, now) in first.services.iter().zip(&collection.services) {
+            assert_eq!(before.facts, now.facts);
+            let facts = |service| instances(service).iter().map(|one| one.facts.clone()).collect::<Vec<_>>();
+            assert_eq!(facts(before), facts(now), "regions and limits stay known");
+        }
+    }
+    let counts = cloud.counts();
+    // A point may be due once within the minute.
+    assert!(counts["metrics"] <= at_once["metrics"] && counts["http"] <= at_once["http"], "{counts:?}");
+    assert_eq!(counts["environment"], 11 * at_once["environment"]);
 }
 
 #[tokio::test]

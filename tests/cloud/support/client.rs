@@ -1,6 +1,7 @@
 //! An account at a cloud of any provider, with limits and metrics of its own, and what tests read of its collections.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use caas_operator::cloud::http::{AccountClient, AccountLimits, Http};
 use caas_operator::cloud::model::{Instance, Measurement, Service};
@@ -52,6 +53,13 @@ pub(crate) async fn start_in_change(options: impl Into<Settings>) -> Running {
     let clock = Clock::fixed(Clock::system().now());
     let settings = Settings { churn: 1.0, accounts: vec![account], clock, ..options.into() };
     Simulator::start(settings).await.unwrap()
+}
+
+/// Lets so much time pass at once for clients, but not for clouds: what is asked for seldom is due again.
+pub(crate) async fn pass(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
 }
 
 pub(crate) fn instances(service: &Service) -> &[Instance] {
