@@ -1,17 +1,28 @@
-//! The option `--memory-limit`.
+//! The options `--memory-limit` and `--history`.
 
-use clap::Args;
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Args};
 
 use crate::limits::{ProcessLimits, available_memory, keep_values_within};
 
 /// How much memory the process may use.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Memory")]
 pub(super) struct MemoryOptions {
     /// Memory that the process may use, such as 512Mi. A third of it holds accounts' data; an account that does not fit
     /// is not collected. Default: the limit of the process's control group, or the machine's memory
     #[arg(long, value_name = "BYTES", env = "CAAS_OPERATOR_MEMORY_LIMIT", value_parser = bytes)]
     memory_limit: Option<usize>,
+    /// Whether to keep an hour of each service's CPU and memory for the page: 300 bytes a service
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "CAAS_OPERATOR_HISTORY",
+        default_value_t = true,
+        action = ArgAction::Set,
+        value_parser = BoolishValueParser::new()
+    )]
+    history: bool,
 }
 
 impl MemoryOptions {
@@ -19,9 +30,9 @@ impl MemoryOptions {
     pub(super) fn limits(&self) -> ProcessLimits {
         let Some(memory) = self.memory_limit.or_else(available_memory) else {
             tracing::warn!("the machine does not say how much memory there is; set --memory-limit");
-            return ProcessLimits::default();
+            return ProcessLimits { without_history: !self.history, ..ProcessLimits::default() };
         };
-        let limits = ProcessLimits::within(memory);
+        let limits = ProcessLimits { without_history: !self.history, ..ProcessLimits::within(memory) };
         keep_values_within(memory);
         tracing::info!(
             memory_mib = memory >> 20,

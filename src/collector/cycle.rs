@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::connect::Connect;
 use super::health::Health;
+use super::history::History;
 use super::registry::{Registry, Snapshot};
 use super::rendering::{RenderFailed, RenderPool};
 use super::report::Report;
@@ -269,17 +270,29 @@ impl Cycles<'_> {
         let is_small = state.values.len() <= AT_ONCE;
         let permit = self.shared.renders.permit(&self.account.id.namespace, is_small).await;
         let exposition = self.desired.borrow().exposition;
-        let values = || catch_unwind(AssertUnwindSafe(|| state.account_values(self.account)));
+        let before = self.shared.registry.get(&self.account.id).and_then(|entry| entry.snapshot);
+        let values = || {
+            catch_unwind(AssertUnwindSafe(|| {
+                let values = state.account_values(self.account);
+                let is_kept = !self.shared.limits.without_history;
+                let history = is_kept.then(|| Snapshot::next_history(before.as_deref(), &values.services));
+                (values, history.unwrap_or_default())
+            }))
+        };
         let values = if is_small { values() } else { aside(values) };
-        let mut rendered = match values {
-            Ok(values) => permit.render(values, options(&exposition)).await,
-            Err(_) => Err(RenderFailed),
+        let (mut rendered, mut history) = match values {
+            Ok((values, history)) => (permit.render(values, options(&exposition)).await, history),
+            Err(_) => (Err(RenderFailed), History::default()),
         };
         if let Ok((_, made)) = &rendered
             && state.kept.is_some()
-            && !self.keep(state, made.bodies.each().map(|(_, body)| body.gzip.len()).sum())
+            && !self.keep(
+                state,
+                history.bytes() + made.bodies.each().map(|(_, body)| body.gzip.len()).sum::<usize>(),
+            )
         {
             drop(rendered);
+            history = History::default();
             state.health = self.cut(state);
             state.gauges.up = false;
             let own = state.account_values(self.account);
@@ -299,6 +312,11 @@ impl Cycles<'_> {
             tracing::error!(account = %self.account.id, "the metrics could not be rendered");
             self.meter.collection_error("panic");
             rendered = self.render_without_new_values(state).await;
+            // That of the values that are rendered again, if they are.
+            history = match (&rendered, &before) {
+                (Ok((values, _)), Some(before)) if !values.services.is_empty() => before.history.clone(),
+                _ => History::default(),
+            };
         }
         // Without a single body that can be rendered, what is published stays.
         if let Ok((values, rendered)) = rendered {
@@ -311,6 +329,7 @@ impl Cycles<'_> {
             let snapshot = Snapshot {
                 bodies: rendered.bodies,
                 values,
+                history,
                 series: rendered.series,
                 health,
                 collected_at: state.collected_at,

@@ -2,7 +2,7 @@
 //!
 //! The data flow: [`supervisor`] turns desired accounts into running [`task`]s; a task runs its [`cycle`]s by its
 //! [`schedule`], queries the cloud through the client that [`connect`] made, merges the response by the rules of
-//! [`staleness`], judges it in [`health`], publishes a snapshot into the [`registry`] and has [`report`] decide whether
+//! [`staleness`], judges it in [`health`], publishes a snapshot with the last hour ([`history`]) into the [`registry`] and has [`report`] decide whether
 //! the outcome is reported as a [`transition`]. Knows no Kubernetes and serves nothing.
 
 pub mod connect;
@@ -10,6 +10,7 @@ mod cycle;
 #[cfg(test)]
 mod fake;
 pub mod health;
+pub mod history;
 mod pace;
 #[cfg(test)]
 mod paced_tests;

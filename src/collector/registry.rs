@@ -9,9 +9,10 @@ use std::time::SystemTime;
 use tokio::sync::Notify;
 
 use super::health::Health;
+use super::history::History;
 use crate::account::{Account, AccountId, Target, Uncollected};
 use crate::exposition::Bodies;
-use crate::exposition::values::AccountValues;
+use crate::exposition::values::{AccountValues, ServiceEntry};
 
 /// What one cycle left behind; never changed after it is made.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct Snapshot {
     pub bodies: Bodies,
     /// The values behind them.
     pub values: AccountValues,
+    /// The last hour of the services; empty where it is not kept.
+    pub history: History,
     /// How many series the bodies hold, legacy aside.
     pub series: usize,
     /// The outcome of the newest cycle.
@@ -33,6 +36,15 @@ impl Snapshot {
     pub fn counts(&self) -> (usize, usize) {
         let services = &self.values.services;
         (services.len(), services.iter().map(|service| service.instances.len()).sum())
+    }
+
+    /// The last hour of the services that are known now, going on from the snapshot before, if there is one.
+    pub fn next_history(before: Option<&Self>, services: &[ServiceEntry]) -> History {
+        let now = SystemTime::now();
+        match before {
+            Some(before) => before.history.next(&before.values.services, services, now),
+            None => History::default().next(&[], services, now),
+        }
     }
 }
 

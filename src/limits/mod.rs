@@ -28,6 +28,8 @@ pub struct ProcessLimits {
     pub files: Option<u64>,
     /// CPU work.
     pub workers: Workers,
+    /// Whether the last hour of services is not kept, which people see on the page and nothing else needs.
+    pub without_history: bool,
 }
 
 impl ProcessLimits {

@@ -3,12 +3,14 @@
 //! Base units: cores, bytes, bytes a second, ratios of what may be used, seconds since the epoch. What no cloud says is absent.
 
 use crate::cloud::model::{Measurement, Sample, State};
+use crate::collector::history::{Rates, ServiceHistory};
 use crate::exposition::values::{InstanceEntry, ServiceEntry};
 
 /// How much is used.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Figures {
-    /// CPU in use, in cores: the cloud's own figure, or the average since the start where it has no other.
+    /// CPU in use, in cores: the cloud's own figure, or what its counter grows by; before that is known, the average since
+    /// the start.
     pub(super) cpu_cores: Option<f64>,
     /// CPU in use as a share of what may be used; of a service, that of the instance with most.
     pub(super) cpu_ratio: Option<f64>,
@@ -22,6 +24,8 @@ pub(super) struct Figures {
     pub(super) transmit: Option<f64>,
     /// Restarts that the cloud has counted.
     pub(super) restarts: Option<f64>,
+    /// Restarts in the last hour; only of services, and where the last hour is kept.
+    pub(super) restarts_last_hour: Option<usize>,
     /// When the newest instance started.
     pub(super) started_at: Option<f64>,
     /// When the newest of the values was measured.
@@ -43,16 +47,24 @@ impl Figures {
             receive: value(Measurement::ReceiveRate),
             transmit: value(Measurement::TransmitRate),
             restarts: value(Measurement::Restarts),
+            restarts_last_hour: None,
             started_at: instance.facts.start_time(),
             measured_at: sample.map(Sample::timestamp),
             failed: usize::from(instance.facts.state == Some(State::Failed)),
         }
     }
 
-    /// Of a service.
-    pub(super) fn of_service(service: &ServiceEntry) -> Self {
+    /// Of a service, with its last hour where that is kept.
+    pub(super) fn of_service(service: &ServiceEntry, history: Option<&ServiceHistory>) -> Self {
         let instances = service.instances.iter().map(Self::of_instance);
         let mut all = instances.fold(Self::default(), Self::and);
+        if let Some(history) = history {
+            let Rates { cpu_cores, receive, transmit } = history.rates();
+            all.cpu_cores = cpu_cores.map(f64::from).or(all.cpu_cores);
+            all.receive = all.receive.or(receive.map(f64::from));
+            all.transmit = all.transmit.or(transmit.map(f64::from));
+            all.restarts_last_hour = Some(history.restarts());
+        }
         if let Some(sample) = &service.sample {
             all.transmit = all.transmit.or_else(|| sample.value(Measurement::ServiceTransmitRate));
             all.measured_at = either(all.measured_at, Some(sample.timestamp()), f64::max);
@@ -72,6 +84,7 @@ impl Figures {
             receive: sum(self.receive, other.receive),
             transmit: sum(self.transmit, other.transmit),
             restarts: sum(self.restarts, other.restarts),
+            restarts_last_hour: None,
             started_at: most(self.started_at, other.started_at),
             measured_at: most(self.measured_at, other.measured_at),
             failed: self.failed + other.failed,

@@ -11,6 +11,8 @@ use crate::exposition::values::ServiceEntry;
 const HIGH_RATIO: f64 = 0.9;
 /// A measurement may be this old, in seconds: `CaasDataStale.seconds`.
 const STALE_SECONDS: f64 = 900.0;
+/// A service restarts too often from so many restarts in an hour on: `CaasInstanceRestarting.restarts`.
+const RESTARTS: usize = 3;
 
 /// How bad it is, in ascending order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,7 +86,7 @@ fn stale(account: &Listed, now: f64) -> Option<Problem> {
             "The collection under way takes longer than two intervals: the cloud responds slowly or not at all.",
         ));
     }
-    let figures = values.services.iter().map(Figures::of_service);
+    let figures = values.services.iter().map(|service| Figures::of_service(service, None));
     let newest = figures.filter_map(|figures| figures.measured_at).reduce(f64::max)?;
     (now - newest > STALE_SECONDS.max(2.0 * gauges.interval)).then(|| {
         problem(
@@ -106,6 +108,7 @@ pub(super) fn of_service(service: &ServiceEntry, figures: &Figures) -> Vec<Probl
         failed(facts),
         missing(facts),
         crashed(figures),
+        restarting(figures),
         high(
             figures.memory_ratio,
             "memory",
@@ -181,6 +184,20 @@ fn crashed(figures: &Figures) -> Option<Problem> {
     })
 }
 
+/// The alert counts each instance by itself; here the service's instances count together.
+fn restarting(figures: &Figures) -> Option<Problem> {
+    let restarts = figures.restarts_last_hour.filter(|restarts| *restarts >= RESTARTS)?;
+    Some(Problem {
+        severity: Severity::Warning,
+        what: format!("{restarts} restarts in the last hour"),
+        advice: "If memory is near its limit before each, choose a larger size; else read its log at the provider's \
+                 console. After a deployment it is as it should be."
+            .into(),
+        since: None,
+        alert: "CaasInstanceRestarting",
+    })
+}
+
 fn high(ratio: Option<f64>, of_what: &str, alert: &'static str, advice: &str) -> Option<Problem> {
     let ratio = ratio.filter(|ratio| *ratio > HIGH_RATIO)?;
     Some(Problem {
@@ -246,6 +263,12 @@ mod tests {
                 ],
             ),
             (counts(2, 2, State::Running), Figures { memory_ratio: Some(0.9), ..none() }, vec![]),
+            (counts(2, 2, State::Running), Figures { restarts_last_hour: Some(2), ..none() }, vec![]),
+            (
+                counts(2, 2, State::Running),
+                Figures { restarts_last_hour: Some(3), ..none() },
+                vec![(Severity::Warning, "CaasInstanceRestarting")],
+            ),
         ] {
             assert_eq!(alerts(facts.clone(), figures), expected, "{facts:?}");
         }

@@ -8,6 +8,7 @@ use super::objects::{InstanceOf, ServiceOf};
 use super::problems::{self, Problem, Severity};
 use super::sort::{Column, Sort, SortKey};
 use crate::cloud::model::State;
+use crate::collector::history::ServiceHistory;
 use crate::collector::registry::Listed;
 use crate::exposition::values::{InstanceEntry, ServiceEntry};
 
@@ -15,6 +16,8 @@ use crate::exposition::values::{InstanceEntry, ServiceEntry};
 pub(super) struct ServiceRow<'a> {
     pub(super) account: &'a Listed,
     pub(super) service: &'a ServiceEntry,
+    /// Its last hour, if that is kept.
+    pub(super) history: Option<&'a ServiceHistory>,
     pub(super) figures: Figures,
     /// Worst first.
     pub(super) problems: Vec<Problem>,
@@ -28,10 +31,16 @@ pub(super) struct InstanceRow<'a> {
 
 /// The services of these accounts that the filter matches, in the registry's order.
 pub(super) fn services<'a>(accounts: &'a [Listed], filter: &Filter) -> Vec<ServiceRow<'a>> {
-    let of_account =
-        |account: &'a Listed| entries(account).iter().map(move |service| ServiceOf { account, service });
-    let wanted = accounts.iter().flat_map(of_account).filter(|service| filter.matches(service));
-    wanted.map(ServiceRow::new).collect()
+    let mut rows = Vec::new();
+    for account in accounts {
+        for (index, service) in entries(account).iter().enumerate() {
+            if filter.matches(&ServiceOf { account, service }) {
+                let history = account.snapshot().and_then(|snapshot| snapshot.history.get(index));
+                rows.push(ServiceRow::new(account, service, history));
+            }
+        }
+    }
+    rows
 }
 
 /// The services of an account.
@@ -59,10 +68,10 @@ pub(super) fn instances<'a>(service: ServiceOf<'a>, filter: &Filter, sort: Sort)
 }
 
 impl<'a> ServiceRow<'a> {
-    fn new(ServiceOf { account, service }: ServiceOf<'a>) -> Self {
-        let figures = Figures::of_service(service);
+    fn new(account: &'a Listed, service: &'a ServiceEntry, history: Option<&'a ServiceHistory>) -> Self {
+        let figures = Figures::of_service(service, history);
         let problems = problems::of_service(service, &figures);
-        Self { account, service, figures, problems }
+        Self { account, service, history, figures, problems }
     }
 
     /// How many instances run, as the cloud counts them.
@@ -70,8 +79,13 @@ impl<'a> ServiceRow<'a> {
         self.service.facts.running_instances.or(self.service.facts.ready_instances)
     }
 
+    /// Restarts in the last hour, or all that the cloud has counted where the hour is not kept.
+    pub(super) fn restarts(&self) -> Option<f64> {
+        self.figures.restarts_last_hour.map(|count| count as f64).or(self.figures.restarts)
+    }
+
     fn key(&self, column: Column) -> SortKey<'_> {
-        let Figures { cpu_cores, memory_bytes, receive, transmit, restarts, started_at, .. } = self.figures;
+        let Figures { cpu_cores, memory_bytes, receive, transmit, started_at, .. } = self.figures;
         let facts = &self.service.facts;
         match column {
             Column::State => {
@@ -89,7 +103,7 @@ impl<'a> ServiceRow<'a> {
             Column::Cpu => SortKey::Number(cpu_cores),
             Column::Memory => SortKey::Number(memory_bytes),
             Column::Network => SortKey::Number(sum(receive, transmit)),
-            Column::Restarts => SortKey::Number(restarts),
+            Column::Restarts => SortKey::Number(self.restarts()),
             Column::Image => SortKey::Text(facts.image.as_deref().unwrap_or_default()),
             Column::Age => age(started_at),
         }

@@ -149,6 +149,8 @@ struct Usage {
     #[serde(skip_serializing_if = "Option::is_none")]
     restarts: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    restarts_last_hour: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     start_time_seconds: Option<f64>,
 }
 
@@ -162,6 +164,7 @@ impl From<&Figures> for Usage {
             network_receive_bytes_per_second: figures.receive,
             network_transmit_bytes_per_second: figures.transmit,
             restarts: figures.restarts,
+            restarts_last_hour: figures.restarts_last_hour,
             start_time_seconds: figures.started_at,
         }
     }

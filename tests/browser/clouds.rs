@@ -1,16 +1,17 @@
 //! Accounts whose services a test makes by hand, served as the program serves them.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use caas_operator::account::{Names, Problem};
 use caas_operator::api::Reason;
 use caas_operator::cloud::CloudError;
 use caas_operator::cloud::model::{InstanceFacts, Measurement, Sample, Scale, ServiceFacts, State};
 use caas_operator::collector::health::Health;
+use caas_operator::collector::history::History;
 use caas_operator::collector::registry::{Registry, Snapshot};
 use caas_operator::exposition::Renderer;
-use caas_operator::exposition::values::AccountGauges;
+use caas_operator::exposition::values::{AccountGauges, ServiceEntry};
 use caas_operator::server::{AllowedHosts, Context, Limits, router};
 use caas_operator::telemetry::Metrics;
 
@@ -69,7 +70,7 @@ impl Clouds {
         clouds
     }
 
-    /// Publishes an account as a collection that has just ended would.
+    /// Publishes an account as a collection that has just ended would, with its last hour, which it has spent as it is now.
     pub(crate) fn publish(&self, namespace: &str, name: &str, services: Vec<Filled>, health: Health) {
         let account = account(namespace, name, Names::Modern);
         if self.registry.get(&account.id).is_none() {
@@ -86,9 +87,14 @@ impl Clouds {
         };
         let values = page(namespace, name, gauges, services);
         let rendered = Renderer::default().render(&values, &ALL);
+        let history = (0..=60).rev().fold(History::default(), |history, minutes| {
+            let minute = SystemTime::now() - Duration::from_secs(60 * minutes);
+            history.next(&values.services, &wavy(&values.services, minutes), minute)
+        });
         let snapshot = Snapshot {
             bodies: rendered.bodies,
             values,
+            history,
             series: rendered.series,
             health,
             collected_at: SystemTime::now(),
@@ -99,6 +105,21 @@ impl Clouds {
     pub(crate) fn url(&self, path: &str) -> String {
         self.served.url(path)
     }
+}
+
+/// The same services with loads that rise and fall.
+fn wavy(services: &[ServiceEntry], minutes: u64) -> Vec<ServiceEntry> {
+    let factor = if minutes == 0 { 1.0 } else { 1.0 + 0.5 * (minutes as f64 / 5.0).sin() };
+    let scaled = |sample: &Sample| {
+        let values: Vec<_> =
+            sample.values().map(|value| (value.measurement, value.scale, value.number * factor)).collect();
+        Sample::at(sample.timestamp(), &values)
+    };
+    let mut services = services.to_vec();
+    for instance in services.iter_mut().flat_map(|service| &mut service.instances) {
+        instance.sample = instance.sample.as_ref().map(scaled);
+    }
+    services
 }
 
 fn now() -> f64 {

@@ -1,4 +1,4 @@
-//! The README's pictures, taken anew: `make pictures`.
+//! The pictures in the documentation, taken anew: `make pictures`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,8 +15,6 @@ async fn pictures_of_each_kind_of_page_are_taken() {
         ("overview", "/", 1280, 860, "light"),
         ("overview-dark", "/", 1280, 860, "dark"),
         ("overview-narrow", "/", 420, 860, "light"),
-        ("services", "/services?sort=-memory", 1280, 600, "light"),
-        ("account", "/accounts/team-b/globex", 1280, 600, "light"),
         ("service", "/accounts/team-b/globex/services/orders?application=shop", 1280, 600, "dark"),
     ] {
         let tab = browser.tab(width, height).await;

@@ -57,3 +57,24 @@ async fn without_problems_the_page_says_so() {
     assert_eq!(tab.eval("document.querySelectorAll('.problems').length").await, json!(0));
     tab.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the real servers: run make test"]
+async fn the_last_hour_of_each_service_is_a_line_that_says_what_it_shows() {
+    let (clouds, browser) = (Clouds::two_teams().await, Browser::start());
+    let tab = browser.tab(1280, 900).await;
+    tab.open(&clouds.url("/services?q=ns:team-a")).await;
+    let labels =
+        tab.eval("[...document.querySelectorAll('tbody svg[role=img]')].map(one => one.ariaLabel)").await;
+    let labels = labels.as_array().unwrap();
+    assert_eq!(labels.len(), 12, "CPU and memory of six services: {labels:?}");
+    assert!(labels[0].as_str().unwrap().starts_with("CPU in the last hour: now "), "{labels:?}");
+    let drawn =
+        "(box => [box.width, box.height])(document.querySelector('tbody polyline').getBoundingClientRect())";
+    let drawn = tab.eval(drawn).await;
+    assert!(drawn[0].as_f64().unwrap() > 40.0 && drawn[1].as_f64().unwrap() > 4.0, "{drawn}");
+
+    tab.click("tbody .row").await;
+    tab.until("document.querySelectorAll('.chart polyline').length === 2").await;
+    tab.close().await;
+}

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use caas_operator::account::Names;
 use caas_operator::cloud::model::{InstanceFacts, ServiceFacts};
 use caas_operator::collector::health::Health;
+use caas_operator::collector::history::History;
 use caas_operator::collector::registry::{Registry, Snapshot};
 use caas_operator::exposition::values::AccountGauges;
 use serde_json::Value;
@@ -60,6 +61,7 @@ async fn the_json_of_what_alauda_cannot_say_has_the_tables_fields() {
     let snapshot = Snapshot {
         bodies: bodies(&registry),
         values: pages::beyond_alauda(),
+        history: History::default(),
         series: 0,
         health: Health::Collected,
         collected_at: SystemTime::now(),
@@ -86,6 +88,7 @@ fn large(registry: &Registry, services: impl Iterator<Item = usize>) -> Arc<Snap
     Arc::new(Snapshot {
         bodies: bodies(registry),
         values,
+        history: History::default(),
         series: 0,
         health: Health::Collected,
         collected_at: SystemTime::now(),

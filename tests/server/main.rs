@@ -33,6 +33,7 @@ use caas_operator::account::{AccountId, Names, Problem};
 use caas_operator::api::Reason;
 use caas_operator::cloud::CloudError;
 use caas_operator::collector::health::Health;
+use caas_operator::collector::history::History;
 use caas_operator::collector::registry::{Registry, Snapshot};
 use caas_operator::exposition::{Bodies, Body, Options, Renderer};
 use caas_operator::server::{AllowedHosts, Context, Limits, router};
@@ -51,7 +52,8 @@ fn snapshot(options: &Options, health: Health) -> Arc<Snapshot> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
     (values.gauges.last_collection, values.gauges.last_success) = (now, Some(now));
     let bodies = Renderer::default().render(&values, options).bodies;
-    Arc::new(Snapshot { bodies, values, series: 0, health, collected_at: SystemTime::now() })
+    let history = History::default();
+    Arc::new(Snapshot { bodies, values, history, series: 0, health, collected_at: SystemTime::now() })
 }
 
 /// `team-a/acme` serves both names, `team-b/modern` the modern ones, `team-c/new` has not been collected yet; two others

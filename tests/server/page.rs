@@ -34,11 +34,11 @@ async fn the_overview_tells_what_is_ill_worst_first_with_what_to_do() {
     let text = text(&page(&served, "/").await);
     let place = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part} is not in {text}"));
     assert!(text.contains("3 with problems"), "{text}");
-    let rejected = place("team-b/ modern not collected: LoginRejected");
-    let broken = place("team-d/ broken not collected: SecretNotFound");
+    let rejected = place("team-b/ modern : not collected: LoginRejected");
+    let broken = place("team-d/ broken : not collected: SecretNotFound");
     assert!(rejected < place("Services") && broken < place("Services"), "{text}");
     // Its measurements are of 2016.
-    assert!(broken < place("team-a/ acme old measurements"), "{text}");
+    assert!(broken < place("team-a/ acme : old measurements"), "{text}");
     place("Secret team-d/broken does not exist: create it.");
     place("Runbook CaasCredentialsRejected");
 }

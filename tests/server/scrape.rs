@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use caas_operator::account::AccountId;
 use caas_operator::collector::health::Health;
+use caas_operator::collector::history::History;
 use caas_operator::collector::registry::{Registry, Snapshot};
 use caas_operator::exposition::{Bodies, Body, Options};
 use caas_operator::server::Limits;
@@ -97,6 +98,7 @@ fn publish_large(registry: &Registry) {
     let newest = Snapshot {
         bodies,
         values: before.values.clone(),
+        history: History::default(),
         series: 0,
         health: before.health.clone(),
         collected_at: before.collected_at,

@@ -10,6 +10,7 @@ use crate::cloud::Collection;
 use crate::cloud::model::ServiceFacts;
 use crate::collector::Health;
 use crate::collector::fake::{self, Fixture, kibana};
+use crate::collector::history::SERVICE_BYTES;
 use crate::limits::{Charge, MemoryBudget, ProcessLimits};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -118,4 +119,19 @@ async fn an_account_that_is_removed_gives_its_memory_back() {
     fixture.supervisor.remove(&id);
     fixture.supervisor.stop().await;
     assert_eq!(limits.memory.held(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_hour_of_services_is_charged_and_may_be_left_out() {
+    let held = async |without_history: bool| {
+        let limits = ProcessLimits { without_history, ..limits() };
+        let fixture = Fixture::within(limits.clone(), |_| (SECOND, Ok(services(100))));
+        fixture.supervisor.put(account());
+        let snapshot = fixture.until(|snapshot| snapshot.health == Health::Collected).await;
+        assert_eq!(snapshot.history.bytes(), if without_history { 0 } else { 100 * SERVICE_BYTES });
+        limits.memory.held()
+    };
+    let more = held(false).await - held(true).await;
+    // Times in the bodies compress a little better or worse.
+    assert!(more.abs_diff(100 * SERVICE_BYTES) < 1_000, "{more} bytes");
 }

@@ -15,6 +15,7 @@ mod parts;
 mod promql;
 mod service;
 mod services;
+mod sparkline;
 mod table;
 mod units;
 

@@ -131,7 +131,7 @@ pub(super) fn problem(of: &Markup, problem: &Problem, now: f64) -> Markup {
                 span class={ "state " (class) } {
                     span aria-hidden="true" { @if class == "bad" { "✖" } @else { "▲" } } " " (problem.severity.as_str())
                 }
-                " " strong { (of) } " " (text(&problem.what))
+                " " strong { (of) } ": " (text(&problem.what))
                 @if problem.since.is_some() { " · last good " (ago(problem.since, now)) " ago" }
             }
             p.advice {

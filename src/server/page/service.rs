@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use super::answer::Made;
 use super::frame::{Frame, Root, Section};
 use super::parts::{self, account_link, now, text};
+use super::sparkline::sparkline;
 use super::{promql, table, units};
 use crate::collector::registry::Listed;
 use crate::exposition::values::ServiceEntry;
@@ -79,6 +80,17 @@ fn section(root: Root, row: &ServiceRow<'_>, query: &Query, now: f64) -> Markup 
             @if let Some(cores) = facts.limits.cpu_cores { div { dt { "CPU limit" } dd { (units::cores(cores)) " cores each" } } }
             @if let Some(bytes) = facts.limits.memory_bytes { div { dt { "Memory limit" } dd { (units::bytes(bytes)) " each" } } }
             @if let Some(at) = row.figures.measured_at { div { dt { "Measured" } dd { (parts::ago(Some(at), now)) " ago" } } }
+        }
+        @if let Some(history) = row.history {
+            div.charts {
+                @let lines = [
+                    ("CPU", sparkline("chart", "CPU", history.cpu(), units::cores)),
+                    ("Memory", sparkline("chart", "Memory", history.memory(), units::bytes)),
+                ];
+                @for (name, line) in lines.into_iter().filter(|(_, line)| !line.0.is_empty()) {
+                    figure { figcaption { (name) ", last hour" } (line) }
+                }
+            }
         }
         (promql::list(&promql::of_service(service)))
         section aria-label="Instances" {

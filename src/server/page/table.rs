@@ -4,8 +4,10 @@ use maud::{Markup, html};
 
 use super::frame::Root;
 use super::parts::{self, account_link, ago, beside, nothing, share, text};
+use super::sparkline::sparkline;
 use super::units;
 use crate::cloud::model::State;
+use crate::collector::history::ServiceHistory;
 use crate::server::figures::Figures;
 use crate::server::query::Query;
 use crate::server::rows::{InstanceRow, ServiceRow};
@@ -81,7 +83,7 @@ fn service(root: Root, row: &ServiceRow<'_>, most: Most, with_account: bool, now
                     (None, None) => (row.service.instances.len()),
                 }
             }
-            (usage(&row.figures, most))
+            (usage(&row.figures, row.restarts(), row.history, most))
             td data-label="Image" {
                 @match (&facts.image, &facts.image_tag) {
                     (None, None) => (nothing()),
@@ -123,7 +125,7 @@ pub(super) fn instances(rows: &[InstanceRow<'_>], query: &Query, now: f64) -> Ma
                             span.row tabindex="-1" { (text(&facts.name)) }
                             @if facts.id != facts.name { " " small.id { (text(&facts.id)) } }
                         }
-                        (usage(&row.figures, most))
+                        (usage(&row.figures, row.figures.restarts, None, most))
                         td.n data-label="Age" { (ago(row.figures.started_at, now)) }
                     }
                 }
@@ -149,7 +151,7 @@ impl Most {
 }
 
 /// The cells from CPU to restarts.
-fn usage(figures: &Figures, most: Most) -> Markup {
+fn usage(figures: &Figures, restarts: Option<f64>, history: Option<&ServiceHistory>, most: Most) -> Markup {
     let used =
         |value: Option<f64>, ratio: Option<f64>, most: f64, show: fn(f64) -> String| match (value, ratio) {
             (None, None) => nothing(),
@@ -160,15 +162,19 @@ fn usage(figures: &Figures, most: Most) -> Markup {
             (None, Some(ratio)) => share(ratio, &units::percent(ratio)),
         };
     html! {
-        td.n data-label="CPU" { (used(figures.cpu_cores, figures.cpu_ratio, most.cpu_cores, units::cores)) }
-        td.n data-label="Memory" { (used(figures.memory_bytes, figures.memory_ratio, most.memory_bytes, units::bytes)) }
+        td.n data-label="CPU" {
+            @if let Some(history) = history { (sparkline("", "CPU", history.cpu(), units::cores)) " " }
+            (used(figures.cpu_cores, figures.cpu_ratio, most.cpu_cores, units::cores)) }
+        td.n data-label="Memory" {
+            @if let Some(history) = history { (sparkline("", "Memory", history.memory(), units::bytes)) " " }
+            (used(figures.memory_bytes, figures.memory_ratio, most.memory_bytes, units::bytes)) }
         td.n data-label="Network" {
             @if figures.receive.is_none() && figures.transmit.is_none() { (nothing()) }
             @if let Some(receive) = figures.receive { span title="received" { "↓ " (units::rate(receive)) } " " }
             @if let Some(transmit) = figures.transmit { span title="sent" { "↑ " (units::rate(transmit)) } }
         }
         td.n data-label="Restarts" {
-            @match figures.restarts { Some(restarts) => (format_args!("{restarts:.0}")), None => (nothing()) }
+            @match restarts { Some(restarts) => (format_args!("{restarts:.0}")), None => (nothing()) }
         }
     }
 }
