@@ -33,6 +33,9 @@ pub struct ServiceHistory {
     rates: Rates,
     /// Restarts in each part of the hour; the part is the minute's, divided.
     restarts: [u16; PARTS as usize],
+    /// Whether it was ill at last, and the minute since when, where it was seen well before.
+    is_ill: bool,
+    ill_since: Option<u32>,
 }
 
 /// What a service uses in a second, all instances together. From the cloud's own rates, or from its counters.
@@ -89,11 +92,19 @@ impl ServiceHistory {
             minute,
             rates: Rates::default(),
             restarts: [0; PARTS as usize],
+            is_ill: now.facts.is_ill(),
+            ill_since: None,
         };
         let mut next = history.cloned().unwrap_or(new);
         // A clock that is set back writes over the newest minute.
         let minute = minute.max(next.minute);
         next.advance(minute);
+        let was_ill = std::mem::replace(&mut next.is_ill, now.facts.is_ill());
+        next.ill_since = match (was_ill, next.is_ill) {
+            (_, false) => None,
+            (false, true) => Some(minute),
+            (true, true) => next.ill_since,
+        };
         let changes = Changes::between(before, now);
         next.rates = changes.rates(&next.rates);
         next.cpu.set(minute, next.rates.cpu_cores);
@@ -128,6 +139,11 @@ impl ServiceHistory {
     /// Memory in bytes, likewise.
     pub fn memory(&self) -> impl Iterator<Item = Option<f32>> {
         self.memory.until(self.minute)
+    }
+
+    /// Since when it has been ill, in seconds since the epoch. `None` also where it was so from the first collection on.
+    pub fn ill_since(&self) -> Option<f64> {
+        self.ill_since.map(|minute| f64::from(minute) * 60.0)
     }
 
     /// What it uses now.

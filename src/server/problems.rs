@@ -98,15 +98,15 @@ fn stale(account: &Listed, now: f64) -> Option<Problem> {
     })
 }
 
-/// The problems of a service, worst first.
-pub(super) fn of_service(service: &ServiceEntry, figures: &Figures) -> Vec<Problem> {
+/// The problems of a service, worst first; it has been ill since then, where that is known.
+pub(super) fn of_service(service: &ServiceEntry, figures: &Figures, ill_since: Option<f64>) -> Vec<Problem> {
     let facts = &*service.facts;
     if matches!(facts.state, Some(State::Stopped | State::Sleeping)) {
         return Vec::new();
     }
     let mut problems: Vec<Problem> = [
-        failed(facts),
-        missing(facts),
+        failed(facts).map(|problem| Problem { since: ill_since, ..problem }),
+        missing(facts).map(|problem| Problem { since: ill_since, ..problem }),
         crashed(figures),
         restarting(figures),
         high(
@@ -155,7 +155,7 @@ fn failed(facts: &ServiceFacts) -> Option<Problem> {
 }
 
 fn missing(facts: &ServiceFacts) -> Option<Problem> {
-    let (desired, running) = (facts.desired_instances?, facts.running_instances.or(facts.ready_instances)?);
+    let (desired, running) = (facts.desired_instances?, facts.running()?);
     (running < desired).then(|| Problem {
         severity: if running == 0 { Severity::Critical } else { Severity::Warning },
         what: format!("{running} of {desired} instances run"),
@@ -231,7 +231,7 @@ mod tests {
     }
 
     fn alerts(facts: ServiceFacts, figures: Figures) -> Vec<(Severity, &'static str)> {
-        let problems = of_service(&service(facts), &figures);
+        let problems = of_service(&service(facts), &figures, None);
         problems.into_iter().map(|problem| (problem.severity, problem.alert)).collect()
     }
 
@@ -278,6 +278,6 @@ mod tests {
     fn instances_that_are_ready_count_where_the_cloud_does_not_say_how_many_run() {
         let facts =
             ServiceFacts { desired_instances: Some(2), ready_instances: Some(1), ..ServiceFacts::default() };
-        assert_eq!(of_service(&service(facts), &Figures::default())[0].what, "1 of 2 instances run");
+        assert_eq!(of_service(&service(facts), &Figures::default(), None)[0].what, "1 of 2 instances run");
     }
 }

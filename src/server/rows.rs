@@ -70,13 +70,13 @@ pub(super) fn instances<'a>(service: ServiceOf<'a>, filter: &Filter, sort: Sort)
 impl<'a> ServiceRow<'a> {
     fn new(account: &'a Listed, service: &'a ServiceEntry, history: Option<&'a ServiceHistory>) -> Self {
         let figures = Figures::of_service(service, history);
-        let problems = problems::of_service(service, &figures);
+        let problems = problems::of_service(service, &figures, history.and_then(ServiceHistory::ill_since));
         Self { account, service, history, figures, problems }
     }
 
     /// How many instances run, as the cloud counts them.
     pub(super) fn running(&self) -> Option<i64> {
-        self.service.facts.running_instances.or(self.service.facts.ready_instances)
+        self.service.facts.running()
     }
 
     /// Restarts in the last hour, or all that the cloud has counted where the hour is not kept.

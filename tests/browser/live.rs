@@ -61,6 +61,20 @@ async fn without_an_answer_the_page_says_so_and_recovers_by_itself() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the real servers: run make test"]
+async fn a_problem_appears_by_itself() {
+    let (clouds, browser) = (Clouds::large(1, 2, 2).await, Browser::start());
+    let tab = browser.tab(1280, 900).await;
+    tab.open(&clouds.url("/")).await;
+    assert!(tab.text("main").await.contains("No problems in 2 services"));
+    let mut services: Vec<_> = ["service-0000", "service-0001"].map(|name| service(name, 2)).into();
+    services[1].0.running_instances = Some(1);
+    clouds.publish("team-a", "account-00", services, Health::Collected);
+    tab.until("document.querySelector('.problems')?.innerText.includes('1 of 2 instances run')").await;
+    tab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the real servers: run make test"]
 async fn a_service_that_goes_is_said_to_be_gone() {
     let (clouds, browser) = (Clouds::two_teams().await, Browser::start());
     let tab = browser.tab(1280, 900).await;

@@ -111,6 +111,23 @@ pub struct ServiceFacts {
 }
 
 impl ServiceFacts {
+    /// How many instances run, or are ready where the cloud says only that.
+    pub fn running(&self) -> Option<i64> {
+        self.running_instances.or(self.ready_instances)
+    }
+
+    /// Whether it does not do what it should: it has failed, is degraded, or runs fewer instances than desired. One that is
+    /// stopped or asleep does.
+    pub fn is_ill(&self) -> bool {
+        match self.state {
+            Some(State::Stopped | State::Sleeping) => false,
+            Some(State::Failed | State::Degraded) => true,
+            _ => {
+                self.running().zip(self.desired_instances).is_some_and(|(running, desired)| running < desired)
+            }
+        }
+    }
+
     /// The bytes of all its texts, name and application included.
     pub fn text_bytes(&self) -> usize {
         let Self { name, application, id, status, kind, image, image_tag, size, region, .. } = self;

@@ -157,3 +157,27 @@ fn a_history_goes_on_by_the_services_labels_whatever_its_place() {
     assert_eq!(known, [3.0, 4.0]);
     assert_eq!(account.history(0).cpu().flatten().count(), 0);
 }
+
+#[test]
+fn since_when_a_service_is_ill_is_known_where_it_was_seen_well() {
+    let mut account = Account::new();
+    let runs = |running| {
+        let mut one = service("web", vec![]);
+        let facts = ServiceFacts {
+            name: "web".into(),
+            desired_instances: Some(2),
+            running_instances: Some(running),
+            ..ServiceFacts::default()
+        };
+        one.facts = Arc::new(facts);
+        vec![one]
+    };
+    account.later(0, runs(1));
+    account.later(60, runs(1));
+    assert_eq!(account.history(0).ill_since(), None, "nobody saw it begin");
+    account.later(60, runs(2));
+    assert_eq!(account.history(0).ill_since(), None);
+    account.later(60, runs(1));
+    account.later(600, runs(0));
+    assert_eq!(account.history(0).ill_since(), Some((START + 180) as f64));
+}
