@@ -17,6 +17,8 @@ pub(super) struct Batch {
     pub(super) services: Vec<usize>,
     /// The answers by metric.
     answers: [Option<Answer>; Metric::COUNT],
+    /// What is not asked for, since the last values are the newest.
+    pub(super) current: MeasurementSet,
     /// Requests without a response.
     pub(super) pending: usize,
     /// Those of them that show which instances there are.
@@ -39,6 +41,17 @@ impl Batch {
         self.answers[metric as usize].as_ref()
     }
 
+    /// Says that these metrics are not asked for, since the last values are the newest.
+    pub(super) fn leave_out(&mut self, metrics: [Metric; 2]) {
+        let measurements = metrics.into_iter().filter_map(Metric::measurement);
+        self.current = measurements.fold(self.current, |all, one| all.union(MeasurementSet::of(&[one])));
+    }
+
+    /// The answers to the requests for two metrics; `None` unless both came.
+    pub(super) fn both(&self, [one, other]: [Metric; 2]) -> Option<[&Answer; 2]> {
+        Some([self.answer(one)?, self.answer(other)?])
+    }
+
     /// Whether it is known which instances there are.
     pub(super) fn has_instances(&self) -> bool {
         self.answer(Metric::Cpu).is_some() || self.answer(Metric::Memory).is_some()
@@ -46,7 +59,7 @@ impl Batch {
 
     /// What came of the metrics of an instance with these points.
     pub(super) fn instance(&self, points: &InstancePoints) -> Reading {
-        let mut values = Values::default();
+        let mut values = Values { current: self.current, ..Values::default() };
         for (metric, point) in [(Metric::Cpu, points.cpu), (Metric::Memory, points.memory)] {
             values.read(metric, self.answer(metric).is_some(), |sample| {
                 if let (Some(measurement), Some(Point { time, value })) = (metric.measurement(), point) {
@@ -66,7 +79,7 @@ impl Batch {
         with_http: bool,
         bandwidth: Option<KnownBandwidth>,
     ) -> Reading {
-        let mut values = Values::default();
+        let mut values = Values { current: self.current, ..Values::default() };
         if with_http && kind == Kind::WebService {
             for metric in [Metric::Requests, Metric::Latency] {
                 let answer = self.answer(metric);
@@ -119,6 +132,7 @@ impl Batch {
 struct Values {
     sample: SampleBuilder,
     unread: MeasurementSet,
+    current: MeasurementSet,
 }
 
 impl Values {
@@ -126,14 +140,15 @@ impl Values {
     fn read(&mut self, metric: Metric, is_read: bool, add: impl FnOnce(&mut SampleBuilder)) {
         if is_read {
             add(&mut self.sample);
-        } else if let Some(measurement) = metric.measurement() {
+        } else if let Some(measurement) = metric.measurement().filter(|one| !self.current.contains(*one)) {
             self.unread = self.unread.union(MeasurementSet::of(&[measurement]));
         }
     }
 
-    fn reading(mut self) -> Reading {
-        let sample = self.sample.build();
-        Reading { sample: (!sample.is_empty()).then_some(sample), unread: self.unread, ..Reading::default() }
+    fn reading(self) -> Reading {
+        let Self { mut sample, unread, current } = self;
+        let sample = sample.build();
+        Reading { sample: (!sample.is_empty()).then_some(sample), unread, current, error: None }
     }
 }
 

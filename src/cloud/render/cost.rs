@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::metric::STEP;
+
 /// Entries on a page of a list: the most that the API allows.
 pub(super) const PER_PAGE: usize = 100;
 
@@ -27,6 +29,15 @@ pub const fn requests_per_cycle(
     // Only a page that is not full is known to be the last.
     let pages = listed / PER_PAGE + 1;
     pages + 2 * measured.div_ceil(services_per_request) + 2 * web.div_ceil(services_per_request)
+}
+
+/// The same on average for services that are all measured, so many of them web services, where one cycle follows another
+/// after `interval`: metrics are asked for no sooner than there is another point of them.
+pub fn mean_requests_per_cycle(services: usize, web: usize, per_request: usize, interval: Duration) -> f64 {
+    let pages = requests_per_cycle(services, 0, 0, per_request);
+    let metrics = requests_per_cycle(services, services, web, per_request) - pages;
+    let points = (interval.as_secs_f64() / STEP as f64).min(1.0);
+    (metrics as f64).mul_add(points, pages as f64)
 }
 
 #[cfg(test)]
@@ -63,10 +74,11 @@ mod tests {
         assert_eq!(rows.len(), 3, "{rows:?}");
         for (seconds, with_http, without) in rows {
             // 85 % of 400 in a minute.
-            let most = 340 * seconds / 60;
+            let most = (340 * seconds / 60) as f64;
+            let interval = Duration::from_secs(seconds as u64);
             for (services, http) in [(with_http, true), (without, false)] {
                 let cost = |services: usize| {
-                    requests_per_cycle(services, services, if http { services } else { 0 }, 30)
+                    mean_requests_per_cycle(services, if http { services } else { 0 }, 30, interval)
                 };
                 assert!(cost(services) <= most && cost(services + 1) > most, "{services} in {seconds} s");
             }

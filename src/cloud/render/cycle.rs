@@ -15,14 +15,14 @@ use super::cost::LISTS_PER_CYCLE;
 use super::instances::{InstanceList, InstancePoints, present};
 use super::kept::{Kept, KeptService, KnownBandwidth};
 use super::listing::{CollectedService, Listing};
-use super::metric::Metric;
+use super::metric::{Metric, STEP};
 use super::series::Answer;
 use super::status;
 use super::target::{Kind, Settings};
 use super::urls::{self, Window};
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::kit::queue::Plan;
-use crate::cloud::kit::{CircuitBreaker, Inventory, InventoryBudget, Spent};
+use crate::cloud::kit::{Arrivals, CircuitBreaker, Inventory, InventoryBudget, Moment, Spent};
 use crate::cloud::model::{Instance, InstanceFacts, Overrides, Reading, Service};
 use crate::cloud::{CloudError, Collection};
 
@@ -57,6 +57,11 @@ struct PartialService {
     asked: Option<Arc<HashSet<String>>>,
 }
 
+/// The metrics that show which instances there are.
+const USAGE: [Metric; 2] = [Metric::Cpu, Metric::Memory];
+/// The metrics of web services.
+const HTTP: [Metric; 2] = [Metric::Requests, Metric::Latency];
+
 /// The instances of a service that are present, and their points.
 type PresentInstances = Vec<(Arc<InstanceFacts>, InstancePoints)>;
 
@@ -74,7 +79,7 @@ struct FoundInstances {
 pub(super) struct Cycle<'a> {
     settings: &'a Settings,
     kept: Arc<Kept>,
-    started: Instant,
+    started: Moment,
     window: Window,
     services: Vec<PartialService>,
     batches: Vec<Batch>,
@@ -111,7 +116,7 @@ impl<'a> Cycle<'a> {
         };
         let mut cycle = Self {
             settings,
-            started: Instant::now(),
+            started: Moment { at: Instant::now(), wall: urls::seconds(now) as f64 },
             window: Window::after(newest, urls::seconds(now), settings.metrics_max_age),
             services: services.into_iter().map(partial).collect(),
             batches: Vec::new(),
@@ -146,15 +151,30 @@ impl<'a> Cycle<'a> {
             for number in services {
                 self.services[*number].batch = Some(batch);
             }
-            self.enqueue(batch, Metric::Cpu);
-            self.enqueue(batch, Metric::Memory);
-            self.batches[batch].pending_usage = 2;
-            let is_web = |number: &usize| self.services[*number].collected.kind == Kind::WebService;
-            if self.settings.http && services.iter().any(is_web) {
-                self.enqueue(batch, Metric::Requests);
-                self.enqueue(batch, Metric::Latency);
+            let is_due = |arrivals: &Arrivals| arrivals.is_due(self.started, STEP as f64);
+            let usage_is_due = services.iter().any(|number| is_due(&self.kept(*number).usage));
+            let is_web = |number: &&usize| self.services[**number].collected.kind == Kind::WebService;
+            let mut web = services.iter().filter(is_web).peekable();
+            let has_http = self.settings.http && web.peek().is_some();
+            let http_is_due = web.any(|number| is_due(&self.kept(*number).http));
+            if usage_is_due {
+                for metric in USAGE {
+                    self.enqueue(batch, metric);
+                }
+                self.batches[batch].pending_usage = USAGE.len();
+            } else {
+                self.batches[batch].leave_out(USAGE);
             }
-            if services.iter().any(|number| self.kept(*number).bandwidth_is_due(self.started)) {
+            match (has_http, http_is_due) {
+                (false, _) => {}
+                (true, false) => self.batches[batch].leave_out(HTTP),
+                (true, true) => {
+                    for metric in HTTP {
+                        self.enqueue(batch, metric);
+                    }
+                }
+            }
+            if services.iter().any(|number| self.kept(*number).bandwidth_is_due(self.started.at)) {
                 self.enqueue(batch, Metric::Bandwidth);
             }
         }
@@ -188,8 +208,8 @@ impl<'a> Cycle<'a> {
             let present = self.present(service, &self.batches[number]);
             let ids = || present.iter().map(|(id, _)| id.as_str());
             let kept = self.kept(service);
-            needs_limits |= kept.limits_are_due(self.started, ids());
-            let needs_list = kept.list_is_due(self.started, ids());
+            needs_limits |= kept.limits_are_due(self.started.at, ids());
+            let needs_list = kept.list_is_due(self.started.at, ids());
             if needs_list && self.lists_left > 0 {
                 let asked = ids().map(str::to_owned).collect();
                 self.services[service].asked = Some(Arc::new(asked));
@@ -263,15 +283,22 @@ impl<'a> Cycle<'a> {
         };
         let mut kept = KeptService { list: service.list.clone(), ..self.kept(number).clone() };
         if let Some(asked) = &service.asked {
-            kept.asked = Some((self.started, Arc::clone(asked)));
+            kept.asked = Some((self.started.at, Arc::clone(asked)));
         }
         if let Some(bandwidth) = batch.answer(Metric::Bandwidth) {
             let point = bandwidth.of(&service.collected.id).first().map(|newest| newest.point);
-            kept.bandwidth = Some(KnownBandwidth { read_at: self.started, point });
+            kept.bandwidth = Some(KnownBandwidth { read_at: self.started.at, point });
+        }
+        for (metrics, arrivals) in [(USAGE, &mut kept.usage), (HTTP, &mut kept.http)] {
+            // What could not be read is due again at once.
+            if let Some(answers) = batch.both(metrics) {
+                let newest = answers.into_iter().filter_map(Answer::newest).max_by(f64::total_cmp);
+                arrivals.answered(self.started, STEP as f64, newest);
+            }
         }
         if !batch.has_instances() {
             // They are taken to be there still, for as long as one of their points would be.
-            let is_recent = |at: Instant| self.started.duration_since(at) < self.settings.metrics_max_age;
+            let is_recent = |at: Instant| self.started.at.duration_since(at) < self.settings.metrics_max_age;
             let known = kept.instances.as_ref().filter(|(at, _)| is_recent(*at)).map(|(_, list)| list);
             let running = known.map(Vec::len);
             let list = known.into_iter().flatten();
@@ -281,7 +308,7 @@ impl<'a> Cycle<'a> {
         let present = self.present(number, batch);
         let ids = present.iter().map(|(id, _)| id.as_str());
         if let Some(limits) = batch.limits(&service.collected.id, ids) {
-            kept.limits = Some((self.started, Arc::new(limits)));
+            kept.limits = Some((self.started.at, Arc::new(limits)));
         }
         let limits = kept.limits.as_ref().map(|(_, limits)| Arc::clone(limits)).unwrap_or_default();
         let shared = shared_limits(limits.values());
@@ -295,7 +322,7 @@ impl<'a> Cycle<'a> {
         };
         let instances: PresentInstances = present.into_iter().map(instance).collect();
         let facts = instances.iter().map(|(facts, _)| Arc::clone(facts)).collect();
-        kept.instances = Some((self.started, facts));
+        kept.instances = Some((self.started.at, facts));
         FoundInstances { running: Some(instances.len()), instances: self.charged(instances), kept }
     }
 

@@ -93,8 +93,8 @@ fn batches_begin_with_web_services_so_that_few_of_them_are_asked_for_http() {
     assert_eq!(of(1), [("cpu", others), ("memory", others), ("bandwidth", others)]);
 }
 
-#[test]
-fn limits_and_lists_are_asked_for_once_it_is_known_which_instances_there_are_and_then_not_again() {
+#[tokio::test(start_paused = true)]
+async fn limits_and_lists_are_asked_for_once_it_is_known_which_instances_there_are_and_then_not_again() {
     let settings = settings(30);
     let mut first = cycle(&settings, Kept::default(), 100, &[WORKER]);
     assert_eq!(drained(&mut first).len(), 3);
@@ -113,6 +113,7 @@ fn limits_and_lists_are_asked_for_once_it_is_known_which_instances_there_are_and
     assert_eq!((service.facts.state, service.facts.limits.cpu_cores), (Some(State::Running), Some(1.0)));
     assert_eq!(service.instances.as_ref().unwrap()[0].facts.created_at, Some(7.0));
 
+    tokio::time::advance(Duration::from_secs(60)).await;
     let mut second = cycle(&settings, kept, 160, &[WORKER]);
     assert_eq!(second.window.start, i64::try_from(TEN).unwrap() - 60, "two steps before the newest point");
     assert_eq!(drained(&mut second).len(), 2, "CPU and memory");
@@ -191,4 +192,42 @@ fn where_metrics_are_denied_nothing_more_is_asked_that_would_be() {
     let (collection, _) = cycle.finish(None);
     assert_eq!(collection.failures(), (1, Some(&denied)));
     assert_eq!((collection.services.len(), collection.cut_short), (2, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_is_asked_again_when_a_new_point_can_be_there_and_a_failure_at_once() {
+    let settings = settings(30);
+    let (mut kept, mut asked) = (Kept::default(), Vec::new());
+    for number in 0..16 {
+        let second = 100 + 15 * number;
+        let mut cycle = cycle(&settings, kept, second, &[WEB]);
+        let requests = drained(&mut cycle);
+        let asks = |metric: Metric| requests.iter().any(|request| request.1 == metric.path());
+        let (usage, http) = (asks(Metric::Cpu), asks(Metric::Latency));
+        // A point a minute, and the first one ten seconds old. Latency always fails.
+        if usage {
+            asked.push(number);
+            for metric in [Metric::Cpu, Metric::Memory] {
+                answer(&mut cycle, 0, metric, Ok(usage_of_web(metric, 90 + number / 4 * 60)));
+            }
+        }
+        assert!(http && asks(Metric::Requests));
+        answer(&mut cycle, 0, Metric::Requests, Ok(nothing()));
+        answer(&mut cycle, 0, Metric::Latency, Err(CloudError::Status(404)));
+        let (collection, after) = cycle.finish(None);
+        let service = &collection.services[0];
+        assert!(service.reading.unread.contains(Measurement::ServiceHttpDuration));
+        let [instance] = &service.instances.as_ref().unwrap()[..] else { panic!("{service:?}") };
+        let is_current = instance.reading.current.contains(Measurement::CpuUsageCores);
+        assert_eq!((is_current, instance.reading.sample.is_some()), (!usage, usage), "cycle {number}");
+        assert!(instance.reading.unread.is_empty());
+        kept = after;
+        tokio::time::advance(Duration::from_secs(15)).await;
+    }
+    // The first ones learn how late points are.
+    assert_eq!(asked, [0, 1, 2, 3, 4, 8, 12], "of sixteen cycles of 15 s");
+}
+
+fn usage_of_web(metric: Metric, second: u64) -> Spent<Answer> {
+    usage(metric, second, &[(WEB.0, "one")])
 }

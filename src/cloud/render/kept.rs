@@ -2,12 +2,13 @@
 //! instances were created, and the instances themselves while their metrics cannot be read.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use tokio::time::Instant;
 
 use super::cost::SLOW_FACTS_EVERY;
 use super::instances::InstanceList;
+use crate::cloud::kit::Arrivals;
 use crate::cloud::kit::point::Point;
 use crate::cloud::model::{InstanceFacts, Limits};
 
@@ -23,8 +24,7 @@ pub(super) struct Kept {
 impl Kept {
     /// What is kept of the service of this id; nothing where it is new.
     pub(super) fn service(&self, id: &str) -> &KeptService {
-        static NOTHING: KeptService =
-            KeptService { instances: None, limits: None, list: None, asked: None, bandwidth: None };
+        static NOTHING: LazyLock<KeptService> = LazyLock::new(KeptService::default);
         self.services.get(id).unwrap_or(&NOTHING)
     }
 }
@@ -42,6 +42,10 @@ pub(super) struct KeptService {
     pub(super) asked: Option<(Instant, Arc<HashSet<String>>)>,
     /// Its bandwidth, once that was read.
     pub(super) bandwidth: Option<KnownBandwidth>,
+    /// When the next points of its instances can be there.
+    pub(super) usage: Arrivals,
+    /// The same of its requests and latency.
+    pub(super) http: Arrivals,
 }
 
 /// The bandwidth of a service.

@@ -21,6 +21,6 @@ mod urls;
 mod wire;
 
 pub use client::Render;
-pub use cost::requests_per_cycle;
+pub use cost::{mean_requests_per_cycle, requests_per_cycle};
 pub use provider::{RenderAccount, RenderProvider};
 pub use target::{Kind, Settings};

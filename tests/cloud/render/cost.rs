@@ -1,10 +1,16 @@
 //! What cycles cost, counted by the cloud.
 
+use std::time::Duration;
+
 use caas_operator::cloud::ServiceFilter;
 use caas_operator::cloud::render::{Kind, Settings, requests_per_cycle};
 use caas_operator::simulator::AccountSettings;
 
 use super::{Account, of_kind, options, services, settings, start};
+use crate::support::pass;
+
+/// From one point to the next.
+const MINUTE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn a_cycle_costs_what_the_formula_says_and_the_first_one_the_slow_facts_besides() {
@@ -26,14 +32,40 @@ async fn a_cycle_costs_what_the_formula_says_and_the_first_one_the_slow_facts_be
     assert_eq!((counts["instances"], counts["owners"], counts["other"]), (20, 0, 0), "no more in a cycle");
 
     // Of 50 services, a few are cron jobs; the last lists come with the third cycle.
-    account.collected().await;
-    account.collected().await;
+    for _ in 0..2 {
+        pass(MINUTE).await;
+        account.collected().await;
+    }
     cloud.reset_counts();
     for _ in 0..3 {
+        pass(MINUTE).await;
         account.collected().await;
     }
     let expected = 3 * requests_per_cycle(50, measured, web, 20);
     assert_eq!(cloud.counts().total, expected as u64, "{:?}", cloud.counts());
+}
+
+#[tokio::test]
+async fn metrics_are_asked_for_once_a_minute_however_short_the_interval_is() {
+    let cloud = start(options(), services(30)).await;
+    let account = Account::at(&cloud);
+    account.collected().await;
+    let at_once = cloud.counts();
+    // How late points are is learned in the first minutes.
+    for _ in 0..36 {
+        pass(MINUTE / 12).await;
+        account.collected().await;
+    }
+    cloud.reset_counts();
+    for _ in 0..11 {
+        pass(MINUTE / 12).await;
+        account.collected().await;
+    }
+    let counts = cloud.counts();
+    for metric in ["cpu", "memory", "http-requests", "http-latency"] {
+        assert!(counts[metric] <= at_once[metric], "{metric}: {counts:?}");
+    }
+    assert_eq!(counts["services"], 11);
 }
 
 #[tokio::test]
@@ -59,6 +91,7 @@ async fn without_http_metrics_a_batch_costs_two_requests_less() {
     let account = Account::with(settings, &cloud.credentials()[0].password);
     let measured = account.collected().await.services.len();
     cloud.reset_counts();
+    pass(MINUTE).await;
     account.collected().await;
     assert_eq!(cloud.counts().total, requests_per_cycle(20, measured, 0, 30) as u64);
 }

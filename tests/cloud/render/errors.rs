@@ -10,7 +10,7 @@ use caas_operator::cloud::{CloudError, Collection};
 use caas_operator::simulator::{AccountSettings, Render, ResetTime, Running};
 
 use super::{Account, options, services, settings, start};
-use crate::support::{instances, limits};
+use crate::support::{instances, limits, pass};
 
 /// A cloud with a fault, and what one cycle makes of it.
 async fn with_fault(fault: &str) -> (Running, Result<Collection, CloudError>) {
@@ -100,6 +100,7 @@ async fn instances_stay_while_no_metric_of_theirs_can_be_read() {
     let account = Account::at(&cloud);
     let before = account.collected().await;
     cloud.set_fault("metrics:status=404".parse().unwrap()).unwrap();
+    pass(Duration::from_secs(60)).await;
     let after = account.collect().await.unwrap();
     assert_eq!(after.failures(), (4, Some(&CloudError::Status(404))), "four metrics of one batch");
     for (before, after) in before.services.iter().zip(&after.services) {

@@ -1,12 +1,14 @@
 //! What is read of services and instances, compared with the world behind the cloud.
 
+use std::time::Duration;
+
 use caas_operator::cloud::model::{Limits, Measurement, Service, State};
 use caas_operator::cloud::render::Kind;
 use caas_operator::simulator::Running;
 use caas_operator::simulator::world::{Service as TrueService, Status};
 
 use super::{Account, options, services, settings, start};
-use crate::support::{instances, start_in_change, value};
+use crate::support::{instances, pass, start_in_change, value};
 
 fn application(truth: &TrueService) -> Option<&'static str> {
     truth.application.as_deref().map(|application| match application {
@@ -40,6 +42,7 @@ async fn services_and_instances_are_those_of_the_world_with_all_that_the_api_say
     let account = Account::at(&cloud);
     account.collected().await;
     // Lists of instances come over two cycles.
+    pass(Duration::from_secs(60)).await;
     let collection = account.collected().await;
     assert!(collection.services.len() > 30);
     for (service, truth) in with_truth(&cloud, &collection.services) {

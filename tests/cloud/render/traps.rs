@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{Account, options, services, settings, start};
 use crate::http_support::client;
-use crate::support::{Fake, Reply, instances, json, start_in_change, value};
+use crate::support::{Fake, Reply, instances, json, pass, start_in_change, value};
 
 #[tokio::test]
 async fn instances_that_ended_within_the_window_are_not_exposed() {
@@ -134,6 +134,7 @@ async fn the_second_cycle_asks_for_the_last_points_only() {
     let account = Account::at(&cloud);
     account.collected().await;
     cloud.reset_counts();
+    pass(Duration::from_secs(60)).await;
     let second = account.collected().await;
     assert!(instances(&second.services[0]).iter().all(|one| one.reading.sample.is_some()));
     let line = cloud.requests().into_iter().find(|line| line.starts_with("GET /v1/metrics/cpu?")).unwrap();
