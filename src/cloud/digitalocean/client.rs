@@ -10,8 +10,9 @@ use http::header::{AUTHORIZATION, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::cycle::{Cycle, CycleRequest, CycleResponse, ListedInstances};
+use super::cycle::Cycle;
 use super::kept::Kept;
+use super::requests::{CycleRequest, CycleResponse, ListedInstances};
 use super::target::Settings;
 use super::wire::{self, Page};
 use super::{points, urls};

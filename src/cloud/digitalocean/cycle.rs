@@ -8,47 +8,21 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use tokio::time::Instant;
-use url::Url;
 
 use super::app::PartialApp;
 use super::facts::{self, Phases};
 use super::kept::{Kept, KeptApp};
-use super::points::{Metric, Points, RESOLUTION};
+use super::points::{Metric, RESOLUTION};
+use super::requests::{CycleRequest, CycleResponse, ListedInstances};
 use super::target::Settings;
 use super::urls;
-use super::wire::{App, AppHealth, Page, Sizes};
+use super::wire::{App, Page, Sizes};
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::kit::point::Point;
 use crate::cloud::kit::queue::Plan;
-use crate::cloud::kit::{CircuitBreaker, Inventory, InventoryBudget, Moment, Pages, Spent};
+use crate::cloud::kit::{CircuitBreaker, Inventory, Moment, Pages};
 use crate::cloud::model::{Instance, InstanceFacts, MeasurementSet, Reading, Service, ServiceFacts};
 use crate::cloud::{CloudError, Collection, ServiceFilter};
-
-/// A request, and for which app of the cycle it is.
-pub(super) enum CycleRequest {
-    /// A page of apps.
-    Page(u64),
-    /// The sizes of instances.
-    Sizes,
-    /// An app's instances, read within this budget.
-    Instances(usize, Url, InventoryBudget),
-    /// The health of an app's components.
-    Health(usize, Url),
-    /// A metric of all instances of an app, read within this budget.
-    Metric(usize, Metric, Url, InventoryBudget),
-}
-
-/// The response to a request, or why there is none.
-pub(super) enum CycleResponse {
-    Page(u64, Result<Page, CloudError>),
-    Sizes(Result<Sizes, CloudError>),
-    Instances(usize, Result<ListedInstances, CloudError>),
-    Health(usize, Result<AppHealth, CloudError>),
-    Metric(usize, Metric, Result<Spent<Points>, CloudError>),
-}
-
-/// The instances of an app by their component.
-pub(super) type ListedInstances = HashMap<String, Vec<Arc<InstanceFacts>>>;
 
 /// A request that waits to be sent.
 enum PendingRequest {

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::*;
-use crate::cloud::digitalocean::points;
+use crate::cloud::digitalocean::points::{self, Points};
 use crate::cloud::digitalocean::target::Kind;
 use crate::cloud::digitalocean::wire;
+use crate::cloud::kit::{InventoryBudget, Spent};
 
 fn settings() -> Settings {
     Settings {

@@ -11,6 +11,7 @@ mod facts;
 mod kept;
 mod points;
 mod provider;
+mod requests;
 mod settings;
 mod status;
 mod target;
