@@ -163,6 +163,9 @@ pub enum AnswerProblem {
     /// More pages than the limit.
     #[error("its list has too many pages")]
     TooManyPages,
+    /// A list that ends before it has as many entries as the cloud says it has.
+    #[error("its list has fewer entries than it says")]
+    IncompleteList,
 }
 
 impl AnswerProblem {
@@ -231,6 +234,7 @@ impl CloudError {
             Self::Answer(AnswerProblem::Reported) => "reported",
             Self::Answer(AnswerProblem::PageCycle) => "page_cycle",
             Self::Answer(AnswerProblem::TooManyPages) => "too_many_pages",
+            Self::Answer(AnswerProblem::IncompleteList) => "incomplete_list",
         }
     }
 }

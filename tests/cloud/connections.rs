@@ -81,7 +81,7 @@ async fn idle_connections_of_all_accounts_are_bounded() {
         clouds.push(
             Fake::with(|seen| {
                 let late = Duration::from_millis(100);
-                seen.path.ends_with("/metrics").then(|| Reply::Late(late, crate::support::POINTS.to_owned()))
+                seen.path.ends_with("/metrics").then(|| Reply::Late(late, crate::support::points()))
             })
             .await,
         );

@@ -9,7 +9,7 @@ use caas_operator::cloud::model::Reading;
 use caas_operator::cloud::{CloudError, Credentials};
 
 use crate::support::{
-    Account, Fake, POINTS, Reply, json, lenient, limits, password, status, timeout_of, until,
+    Account, Fake, Reply, json, lenient, limits, password, points, status, timeout_of, until,
 };
 
 fn raw(head: &str, body: &[u8]) -> Reply {
@@ -98,7 +98,7 @@ async fn a_response_that_cannot_be_used_costs_its_own_instance_only() {
     let cases: [Case; 8] = [
         ("truncated", || raw("content-length: 500", b"{\"columns\""), Unreachable::BrokeOff.into()),
         ("cut in a chunk", || raw("transfer-encoding: chunked", b"ff\r\n{\"c"), Unreachable::BrokeOff.into()),
-        ("length too short", || raw("content-length: 5", POINTS.as_bytes()), AnswerProblem::NotJson.into()),
+        ("length too short", || raw("content-length: 5", points().as_bytes()), AnswerProblem::NotJson.into()),
         ("not HTTP", || Reply::Raw(b"SSH-2.0-OpenSSH_9\r\n".to_vec()), Unreachable::BrokeOff.into()),
         ("closed at once", || Reply::Raw(Vec::new()), Unreachable::BrokeOff.into()),
         (

@@ -8,7 +8,7 @@ use caas_operator::cloud::error::AnswerProblem;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::support::{Account, Fake, POINTS, Reply, json};
+use crate::support::{Account, Fake, Reply, json, points};
 
 fn gzip(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
@@ -29,27 +29,28 @@ async fn failure(reply: impl Fn() -> Reply + Send + Sync + 'static) -> (Option<C
 
 #[tokio::test]
 async fn gzip_is_read_and_a_broken_or_unknown_encoding_is_an_error() {
-    let (start, end) = POINTS.as_bytes().split_at(20);
+    let points = points();
+    let (start, end) = points.as_bytes().split_at(20);
     let members = [gzip(start), gzip(b""), gzip(end)].concat();
     for (encoding, body) in [
-        ("gzip", gzip(POINTS.as_bytes())),
-        ("x-gzip", gzip(POINTS.as_bytes())),
-        ("X-GZIP", gzip(POINTS.as_bytes())),
-        ("identity, gzip", gzip(POINTS.as_bytes())),
-        ("identity", POINTS.as_bytes().to_vec()),
+        ("gzip", gzip(points.as_bytes())),
+        ("x-gzip", gzip(points.as_bytes())),
+        ("X-GZIP", gzip(points.as_bytes())),
+        ("identity, gzip", gzip(points.as_bytes())),
+        ("identity", points.as_bytes().to_vec()),
         ("gzip", members.clone()),
-        ("identity", format!("\u{feff}{POINTS}").into_bytes()),
+        ("identity", format!("\u{feff}{points}").into_bytes()),
     ] {
         assert_eq!(failure(move || encoded(encoding, body.clone())).await.0, None, "{encoding}");
     }
     for (encoding, body) in [
         ("gzip", b"not gzip at all".to_vec()),
-        ("gzip", gzip(POINTS.as_bytes())[..20].to_vec()),
+        ("gzip", gzip(points.as_bytes())[..20].to_vec()),
         ("gzip", members[..members.len() - 4].to_vec()),
-        ("gzip", [gzip(POINTS.as_bytes()), b"rest".to_vec()].concat()),
-        ("gzip, gzip", gzip(&gzip(POINTS.as_bytes()))),
-        ("br", POINTS.as_bytes().to_vec()),
-        ("zstd, gzip", gzip(POINTS.as_bytes())),
+        ("gzip", [gzip(points.as_bytes()), b"rest".to_vec()].concat()),
+        ("gzip, gzip", gzip(&gzip(points.as_bytes()))),
+        ("br", points.as_bytes().to_vec()),
+        ("zstd, gzip", gzip(points.as_bytes())),
     ] {
         let failed = failure(move || encoded(encoding, body.clone())).await.0;
         assert_eq!(failed, Some(AnswerProblem::Encoding.into()), "{encoding}");

@@ -10,7 +10,7 @@ use caas_operator::cloud::{CloudError, Collection};
 use futures::future::join_all;
 use tokio::task::JoinSet;
 
-use crate::support::{Account, Fake, POINTS, Reply, json, large_page, lenient, limits, timeout_of, until};
+use crate::support::{Account, Fake, Reply, json, large_page, lenient, limits, points, timeout_of, until};
 
 /// Long after every deadline that a test waits for, long before those of clouds that hang.
 const WATCHDOG: Duration = Duration::from_secs(120);
@@ -83,7 +83,7 @@ async fn an_account_waits_for_a_hung_neighbour_of_its_namespace_until_the_neighb
 async fn no_more_requests_are_in_flight_than_the_process_and_a_namespace_may_have() {
     let fake = Fake::with(|seen| match &*seen.path {
         "/v1/services/acme/" => Some(json(large_page(16))),
-        path if path.contains("/metrics") => Some(Reply::Late(Duration::from_millis(20), POINTS.to_owned())),
+        path if path.contains("/metrics") => Some(Reply::Late(Duration::from_millis(20), points())),
         _ => None,
     })
     .await;

@@ -82,8 +82,9 @@ impl Requests<'_> {
                 let read = |body: &[u8]| wire::instances(body, budget);
                 CycleResponse::Instances(service, self.get("instances", url, MAX_LIST_BYTES, read).await)
             }
-            CycleRequest::Sample(service, instance, url) => {
-                let reading = self.get("metrics", url, MAX_POINTS_BYTES, points::newest).await;
+            CycleRequest::Sample(service, instance, url, window) => {
+                let read = |body: &[u8]| points::newest(body, window.oldest());
+                let reading = self.get("metrics", url, MAX_POINTS_BYTES, read).await;
                 CycleResponse::Sample(service, instance, reading)
             }
         }

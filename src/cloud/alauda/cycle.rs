@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use url::Url;
 
 use super::target::Settings;
-use super::wire::{self, ListedService, ServicePath};
+use super::wire::{self, ListedService, ServicePath, Window};
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::kit::paging::next_url;
 use crate::cloud::kit::queue::Plan;
@@ -21,8 +21,8 @@ pub(super) enum CycleRequest {
     Page(Url, InventoryBudget),
     /// A service's list of instances, read within this budget.
     Instances(usize, Url, InventoryBudget),
-    /// An instance's newest sample.
-    Sample(usize, usize, Url),
+    /// An instance's newest sample in this window.
+    Sample(usize, usize, Url, Window),
 }
 
 /// The response to a request, or why there is none.
@@ -119,31 +119,28 @@ impl<'a> Cycle<'a> {
         if page.unreadable > 0 {
             self.cut_short = Some(AnswerProblem::Shape.into());
         }
-        let (listed, known_before) = (page.services.len(), self.services.len());
+        let (has_services, known_before) = (!page.services.is_empty(), self.services.len());
         let added = page.services.into_iter().try_for_each(|service| self.add_service(service));
         self.is_paging = false;
         if page.cut || added.is_err() {
             self.cut_short = Some(AnswerProblem::TooLarge.into());
             return;
         }
-        let Some(next) = page.next else { return };
-        let only_known = listed > 0 && self.services.len() == known_before;
-        match self.follow(url, &next, only_known) {
+        let only_known = has_services && self.services.len() == known_before;
+        let next = page.next.and_then(|next| next.map(|next| self.next_url(url, &next)).transpose());
+        match next.and_then(|next| self.pages.after(next, page.listed, only_known)) {
             Ok(next) => {
-                self.is_paging = true;
-                self.next_page = Some(next);
+                self.is_paging = next.is_some();
+                self.next_page = next;
             }
             Err(problem) => self.cut_short = Some(problem.into()),
         }
     }
 
-    /// The page that `next` names on the page at `url`.
-    fn follow(&mut self, url: &Url, next: &str, only_known: bool) -> Result<Url, AnswerProblem> {
+    /// The URL of the page that `next` names on the page at `url`.
+    fn next_url(&self, url: &Url, next: &str) -> Result<Url, AnswerProblem> {
         let next = next_url(&self.settings.endpoint, url, next)?;
-        if wire::is_page_one(&next) {
-            return Err(AnswerProblem::PageCycle);
-        }
-        self.pages.follow(next, only_known)
+        if wire::is_page_one(&next) { Err(AnswerProblem::PageCycle) } else { Ok(next) }
     }
 
     /// Adds a service, unless an earlier page had it. The error is that it exceeds the budget.
@@ -209,12 +206,13 @@ impl<'a> Cycle<'a> {
         Some(self.services[service].path.as_ref()?.instances_url())
     }
 
-    fn sample_url(&self, service: usize, instance: usize) -> Option<Url> {
+    fn sample_url(&self, service: usize, instance: usize) -> Option<(Url, Window)> {
         let service = &self.services[service];
         let Some(Ok(instances)) = &service.instances else { return None };
         let (facts, _) = instances.get(instance)?;
-        let (window, lag) = (self.settings.metrics_window, self.settings.metrics_lag);
-        service.path.as_ref()?.metrics_url(&facts.id, window, lag, SystemTime::now())
+        let Settings { metrics_lag, metrics_window, .. } = self.settings;
+        let window = Window::before(SystemTime::now(), *metrics_lag, *metrics_window);
+        Some((service.path.as_ref()?.metrics_url(&facts.id, window)?, window))
     }
 }
 
@@ -241,8 +239,8 @@ impl Plan for Cycle<'_> {
                     if instance + 1 < self.instances_of(service) {
                         self.pending.push_back(PendingRequest::Samples(service, instance + 1));
                     }
-                    if let Some(url) = self.sample_url(service, instance) {
-                        return Some(CycleRequest::Sample(service, instance, url));
+                    if let Some((url, window)) = self.sample_url(service, instance) {
+                        return Some(CycleRequest::Sample(service, instance, url, window));
                     }
                     self.set_reading(service, instance, Reading::failed(no_url.clone()));
                 }

@@ -40,7 +40,7 @@ fn answer_samples(
 ) -> (usize, Option<CloudError>) {
     let mut requested = 0;
     while let Some(request) = cycle.next_request() {
-        let CycleRequest::Sample(service, instance, _) = request else { panic!("a sample") };
+        let CycleRequest::Sample(service, instance, ..) = request else { panic!("a sample") };
         requested += 1;
         let response = CycleResponse::Sample(service, instance, answer(service, instance));
         if let Err(error) = cycle.record(response) {
@@ -106,7 +106,7 @@ fn services_that_are_stopped_do_not_hide_an_outage() {
         let response = match request {
             CycleRequest::Page(..) => panic!("no page"),
             CycleRequest::Instances(service, ..) => CycleResponse::Instances(service, Ok(Vec::new())),
-            CycleRequest::Sample(service, instance, _) => {
+            CycleRequest::Sample(service, instance, ..) => {
                 requested += 1;
                 CycleResponse::Sample(service, instance, Err(Unreachable::Timeout.into()))
             }
@@ -149,7 +149,7 @@ fn an_error_of_the_account_ends_the_cycle_at_once() {
 fn a_later_page_that_concerns_the_account_ends_the_cycle_and_cuts_the_list_short() {
     let settings = settings();
     let limited = CloudError::RateLimited { retry_after: None };
-    let mut cycle = started(&settings, wire::Page { next: Some("?page=2".to_owned()), ..page(1, 1) });
+    let mut cycle = started(&settings, wire::Page { next: Ok(Some("?page=2".to_owned())), ..page(1, 1) });
     let Some(CycleRequest::Page(url, _)) = cycle.next_request() else { panic!("a page") };
     let ended_by = cycle.record(CycleResponse::Page(url, Err(limited.clone()))).err();
     assert_eq!(ended_by, Some(limited.clone()));
@@ -171,16 +171,45 @@ fn four_ill_services_in_front_do_not_stop_the_healthy_ones() {
 #[test]
 fn a_service_on_two_pages_is_one_and_a_page_of_nothing_new_is_the_last() {
     let settings = settings();
-    let mut cycle = started(&settings, wire::Page { next: Some("?page=2".to_owned()), ..page(3, 2) });
+    let mut cycle = started(&settings, wire::Page { next: Ok(Some("?page=2".to_owned())), ..page(3, 2) });
     for (number, services, is_last) in [(3, 4, false), (4, 4, true)] {
         let Some(CycleRequest::Page(url, _)) = cycle.next_request() else { panic!("a page") };
-        let next = Some(format!("?page={number}"));
+        let next = Ok(Some(format!("?page={number}")));
         cycle.record(CycleResponse::Page(url, Ok(wire::Page { next, ..page(4, 2) }))).unwrap();
         assert_eq!((cycle.services.len(), !cycle.is_paging), (services, is_last));
     }
     let outcome = answer_samples(&mut cycle, |_, _| Ok(Reading::no_data()));
     assert_eq!(outcome, (8, None), "each instance is requested once");
     assert_eq!(cycle.finish(None).cut_short, Some(AnswerProblem::PageCycle.into()));
+}
+
+#[test]
+fn a_list_that_contradicts_itself_is_not_complete() {
+    let settings = settings();
+    let cut_short = |rest: &str| {
+        let cycle =
+            started(&settings, read_page(&format!(r#"{{"results": [{{"service_name": "a"}}], {rest}}}"#)));
+        assert!(!cycle.is_paging && cycle.services.len() == 1, "what is listed is collected: {rest}");
+        cycle.finish(None).cut_short
+    };
+    for odd in [r#""next": 7"#, r#""next": {"page": 2}"#, r#""next": false"#] {
+        assert_eq!(cut_short(odd), Some(AnswerProblem::Shape.into()), "{odd}");
+    }
+    for fewer in [r#""count": 41"#, r#""count": "2", "next": null"#] {
+        assert_eq!(cut_short(fewer), Some(AnswerProblem::IncompleteList.into()), "{fewer}");
+    }
+    for complete in [r#""count": 1, "next": null"#, r#""count": 0"#, r#""count": "many""#] {
+        assert_eq!(cut_short(complete), None, "{complete}");
+    }
+}
+
+#[test]
+fn services_that_are_not_collected_count_as_listed() {
+    let settings = settings();
+    let body = r#"{"count": 3, "next": null, "results": [{"service_name": "a"}, {"service_name": "b"}, 7]}"#;
+    let page = wire::services(body.as_bytes(), |name| name == "a", InventoryBudget::PER_CYCLE).unwrap();
+    let cut_short = started(&settings, page).finish(None).cut_short;
+    assert_eq!(cut_short, Some(AnswerProblem::Shape.into()), "only for the one that cannot be read");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! An instance's measurements as the API sends them: names of columns, and rows of numbers. Pure.
 //!
-//! Reads in one pass, keeps the newest row only, and finds values by column name, never by position.
+//! Reads in one pass, keeps the newest value of each column only, and finds values by column name, never by position.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,35 +10,38 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::body::{json_problem, json_text};
 use crate::cloud::kit::loose::Scalar;
-use crate::cloud::kit::point::LATEST;
+use crate::cloud::kit::point::{LATEST, Newest, Point};
 use crate::cloud::model::{Measurement, Reading, Sample, Scale};
 
 /// The largest value. No counter of 64 bits and nothing else that is exposed exceeds it.
 const LARGEST: f64 = u64::MAX as f64;
 
-/// Reads the newest row. The response for an instance without data is empty or has no points.
-pub(super) fn newest(body: &[u8]) -> Result<Reading, AnswerProblem> {
+/// Reads the newest value of each column, of the rows that are not older than `oldest` (seconds since the epoch). A row may
+/// have nulls where an older one has values. The response for an instance without data is empty, or has no points or none
+/// with a value.
+pub(super) fn newest(body: &[u8], oldest: f64) -> Result<Reading, AnswerProblem> {
     let text = json_text(body)?;
     if text.trim_ascii().is_empty() {
         return Ok(Reading::no_data());
     }
-    let response = read(text, None)?;
+    let response = read(text, None, oldest)?;
     // Columns that come after the points make a second pass.
     let response = match response {
-        Response { columns: Some(columns), early_points: true, .. } => read(text, Some(columns))?,
+        Response { columns: Some(columns), early_points: true, .. } => read(text, Some(columns), oldest)?,
         response => response,
     };
-    match response {
-        Response { newest: Some(row), .. } => Ok(Reading::measured(row.sample())),
-        Response { rows: 0, .. } => Ok(Reading::no_data()),
+    let points = response.points.unwrap_or_else(|| Points::since(oldest));
+    if points.rows > 0 && !points.has_times {
         // There are rows, but none has a time, or nothing names their columns.
-        Response { .. } => Err(AnswerProblem::Shape),
+        return Err(AnswerProblem::Shape);
     }
+    let sample = points.sample();
+    Ok(if sample.is_empty() { Reading::no_data() } else { Reading::measured(sample) })
 }
 
-fn read(text: &str, columns: Option<Vec<Column>>) -> Result<Response, AnswerProblem> {
+fn read(text: &str, columns: Option<Vec<Column>>, oldest: f64) -> Result<Response, AnswerProblem> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let response = ResponseSeed { columns }.deserialize(&mut deserializer);
+    let response = ResponseSeed { columns, oldest }.deserialize(&mut deserializer);
     let end = response.and_then(|response| deserializer.end().map(|()| response));
     end.map_err(|error| json_problem(&error))
 }
@@ -76,29 +79,15 @@ impl Column {
 /// One row, with values in the order of [`MEASURED`].
 #[derive(Debug, Clone, Copy)]
 struct Row {
-    timestamp: f64,
+    time: f64,
     values: [Option<f64>; MEASURED.len()],
-}
-
-impl Row {
-    fn sample(&self) -> Sample {
-        let mut values = [(Measurement::CpuUsageSeconds, Scale::Base, 0.0); MEASURED.len()];
-        let mut count = 0;
-        for ((_, measurement, scale), value) in MEASURED.iter().zip(self.values) {
-            if let Some(value) = value {
-                values[count] = (*measurement, *scale, value);
-                count += 1;
-            }
-        }
-        Sample::at(self.timestamp, &values[..count])
-    }
 }
 
 #[derive(Default)]
 struct Response {
     columns: Option<Vec<Column>>,
-    newest: Option<Row>,
-    rows: usize,
+    /// `None` without the field.
+    points: Option<Points>,
     /// The points came before the columns, so they were only counted.
     early_points: bool,
 }
@@ -106,6 +95,7 @@ struct Response {
 /// Reads the response's object. `null` and an empty object are responses without points.
 struct ResponseSeed {
     columns: Option<Vec<Column>>,
+    oldest: f64,
 }
 
 impl<'de> DeserializeSeed<'de> for ResponseSeed {
@@ -135,9 +125,8 @@ impl<'de> Visitor<'de> for ResponseSeed {
                 ("points", columns) => {
                     response.early_points = columns.is_none();
                     let columns = columns.as_deref().unwrap_or_default();
-                    let points = map.next_value_seed(PointsSeed { columns })?;
-                    response.newest = points.newest;
-                    response.rows = points.rows;
+                    let seed = PointsSeed { columns, oldest: self.oldest };
+                    response.points = Some(map.next_value_seed(seed)?);
                 }
                 _ => {
                     map.next_value::<IgnoredAny>()?;
@@ -179,14 +168,34 @@ impl<'de> Visitor<'de> for ColumnsSeed {
     }
 }
 
-#[derive(Default)]
+/// What the rows hold.
 struct Points {
-    newest: Option<Row>,
+    /// The newest value of each of [`MEASURED`].
+    newest: [Newest; MEASURED.len()],
     rows: usize,
+    /// Whether any row has a time.
+    has_times: bool,
+}
+
+impl Points {
+    fn since(oldest: f64) -> Self {
+        Self { newest: [Newest::since(oldest); MEASURED.len()], rows: 0, has_times: false }
+    }
+
+    fn sample(&self) -> Sample {
+        let mut sample = Sample::builder();
+        for ((_, measurement, scale), newest) in MEASURED.iter().zip(&self.newest) {
+            if let Some(Point { time, value }) = newest.point() {
+                sample.add(*measurement, *scale, value, time);
+            }
+        }
+        sample.build()
+    }
 }
 
 struct PointsSeed<'a> {
     columns: &'a [Column],
+    oldest: f64,
 }
 
 impl<'de> DeserializeSeed<'de> for PointsSeed<'_> {
@@ -205,16 +214,18 @@ impl<'de> Visitor<'de> for PointsSeed<'_> {
     }
 
     fn visit_unit<E>(self) -> Result<Points, E> {
-        Ok(Points::default())
+        Ok(Points::since(self.oldest))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Points, A::Error> {
-        let mut points = Points::default();
+        let mut points = Points::since(self.oldest);
         while let Some(row) = list.next_element_seed(RowSeed { columns: self.columns })? {
             points.rows += 1;
-            let newer = |row: &Row| points.newest.is_none_or(|newest| row.timestamp > newest.timestamp);
-            if let Some(row) = row.filter(newer) {
-                points.newest = Some(row);
+            if let Some(Row { time, values }) = row {
+                points.has_times = true;
+                for (newest, value) in points.newest.iter_mut().zip(values) {
+                    newest.offer(Some(time), value);
+                }
             }
         }
         Ok(points)
@@ -267,7 +278,7 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
             }
         }
         while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(time.map(|timestamp| Row { timestamp, values }))
+        Ok(time.map(|time| Row { time, values }))
     }
 }
 

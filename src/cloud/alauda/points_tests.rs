@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn sample(json: &str) -> Sample {
-    match newest(json.as_bytes()) {
+    match newest(json.as_bytes(), 0.0) {
         Ok(Reading { sample: Some(sample), .. }) => sample,
         other => panic!("{other:?}"),
     }
@@ -43,6 +43,41 @@ fn the_newest_row_wins_in_any_order() {
 }
 
 #[test]
+fn the_newest_value_of_each_column_counts_and_the_time_is_that_of_a_value() {
+    let read = |points: &str| {
+        let body = format!(r#"{{"columns": ["time", "memory_usage", "rx_bytes"], "points": [{points}]}}"#);
+        let values = |sample: Sample| -> Vec<_> {
+            sample.values().map(|value| (value.measurement, value.number, value.time)).collect()
+        };
+        let reading = newest(body.as_bytes(), 0.0).unwrap();
+        let timestamp = reading.sample.as_ref().map(Sample::timestamp);
+        (timestamp, reading.sample.map(values).unwrap_or_default())
+    };
+    let (memory, received) = (Measurement::MemoryUsage, Measurement::ReceiveBytes);
+    assert_eq!(
+        read("[90, null, null], [60, 6, 7], [30, 3, 4]"),
+        (Some(60.0), vec![(memory, 6.0, 60.0), (received, 7.0, 60.0)]),
+        "a row of nulls is not newer than the values before it"
+    );
+    assert_eq!(
+        read("[90, 9, null], [60, null, 7], [30, 3, 4]"),
+        (Some(90.0), vec![(memory, 9.0, 90.0), (received, 7.0, 60.0)])
+    );
+    assert_eq!(read("[90, null], [60]"), (None, Vec::new()));
+}
+
+#[test]
+fn rows_from_before_the_window_are_no_data() {
+    let read = |points: &str| {
+        let body = format!(r#"{{"columns": ["time", "memory_usage"], "points": [{points}]}}"#);
+        newest(body.as_bytes(), 100.0).unwrap()
+    };
+    assert_eq!(read("[99, 5], [40, 5]"), Reading::no_data());
+    assert_eq!(read("[101, null], [99, 5]"), Reading::no_data());
+    assert_eq!(read("[100, 5], [99, 6]").sample.unwrap().value(Measurement::MemoryUsage), Some(5.0));
+}
+
+#[test]
 fn columns_may_come_in_any_order_and_after_the_points() {
     let read = sample(r#"{"points": [[16, "x", 9]], "columns": ["memory_usage", "new_thing", "time"]}"#);
     assert_eq!(
@@ -63,8 +98,10 @@ fn what_is_missing_odd_or_absurd_in_a_row_is_absent_and_the_rest_stays() {
         ("[9, \"5\", 1, 2, 3, 4]", Some(5.0)),
         ("[\"9\", 5.5, 1]", Some(5.5)),
     ] {
-        let read = sample(&format!(r#"{{"columns": ["time", "memory_usage", "x"], "points": [{row}]}}"#));
-        assert_eq!((read.timestamp(), read.value(Measurement::MemoryUsage)), (9.0, expected), "{row}");
+        let body = format!(r#"{{"columns": ["time", "memory_usage", "x"], "points": [{row}]}}"#);
+        let read = newest(body.as_bytes(), 0.0).unwrap().sample;
+        let value = read.map(|read| (read.timestamp(), read.value(Measurement::MemoryUsage).unwrap()));
+        assert_eq!(value, expected.map(|value| (9.0, value)), "{row}");
     }
 }
 
@@ -75,10 +112,10 @@ fn rows_without_a_time_are_passed_over() {
     );
     assert_eq!((read.timestamp(), read.value(Measurement::ReceiveBytes)), (7.0, Some(3.0)));
     assert_eq!(
-        newest(br#"{"columns": ["time", "rx_bytes"], "points": [[null, 1]]}"#),
+        newest(br#"{"columns": ["time", "rx_bytes"], "points": [[null, 1]]}"#, 0.0),
         Err(AnswerProblem::Shape)
     );
-    assert_eq!(newest(br#"{"columns": ["rx_bytes"], "points": [[1]]}"#), Err(AnswerProblem::Shape));
+    assert_eq!(newest(br#"{"columns": ["rx_bytes"], "points": [[1]]}"#, 0.0), Err(AnswerProblem::Shape));
 }
 
 #[test]
@@ -92,8 +129,9 @@ fn every_response_without_points_is_no_data() {
         r#"{"columns": [], "points": null}"#,
         r#"{"points": []}"#,
         r#"{"columns": null, "points": []}"#,
+        r#"{"columns": ["time", "memory_usage"], "points": [[9, null], [8]]}"#,
     ] {
-        assert_eq!(newest(body.as_bytes()), Ok(Reading::no_data()), "{body}");
+        assert_eq!(newest(body.as_bytes(), 0.0), Ok(Reading::no_data()), "{body}");
     }
 }
 
@@ -107,18 +145,18 @@ fn another_shape_and_no_json_are_different_problems() {
         r#"{"points": [[1]]}"#,
         r#"{"columns": null, "points": [[1]]}"#,
     ] {
-        assert_eq!(newest(shape.as_bytes()), Err(AnswerProblem::Shape), "{shape}");
+        assert_eq!(newest(shape.as_bytes(), 0.0), Err(AnswerProblem::Shape), "{shape}");
     }
     for no_json in ["<html>", r#"{"columns": ["time"], "points": [[1"#, "{} {}"] {
-        assert_eq!(newest(no_json.as_bytes()), Err(AnswerProblem::NotJson), "{no_json}");
+        assert_eq!(newest(no_json.as_bytes(), 0.0), Err(AnswerProblem::NotJson), "{no_json}");
     }
-    assert_eq!(newest("[".repeat(100_000).as_bytes()), Err(AnswerProblem::TooDeep));
+    assert_eq!(newest("[".repeat(100_000).as_bytes(), 0.0), Err(AnswerProblem::TooDeep));
 }
 
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _ = newest(&body);
+        let _ = newest(&body, 0.0);
     }
 
     #[test]

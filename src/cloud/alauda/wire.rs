@@ -17,6 +17,7 @@ use crate::cloud::http::body::{json_text, parse};
 use crate::cloud::kit::InventoryBudget;
 use crate::cloud::kit::list::for_each;
 use crate::cloud::kit::loose::{Name, Scalar, is_complete};
+use crate::cloud::kit::paging::{Listed, next_named};
 use crate::cloud::kit::path::{below, segment};
 use crate::cloud::kit::session;
 use crate::cloud::model::{InstanceFacts, ServiceFacts};
@@ -61,22 +62,35 @@ impl ServicePath {
         self.instances.clone()
     }
 
-    /// The URL of one instance's points in the window that ends `lag` before `now`. `None` for an id that is no segment.
-    pub(super) fn metrics_url(
-        &self,
-        id: &str,
-        window: Duration,
-        lag: Duration,
-        now: SystemTime,
-    ) -> Option<Url> {
+    /// The URL of one instance's points in a window. `None` for an id that is no segment.
+    pub(super) fn metrics_url(&self, id: &str, window: Window) -> Option<Url> {
         let mut url = below(&self.instances, &format!("{}/metrics", segment(id)?));
-        let end = now.duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(lag);
-        let start = end.saturating_sub(window);
         url.query_pairs_mut()
-            .append_pair("start_time", &start.as_secs().to_string())
-            .append_pair("end_time", &end.as_secs().to_string())
+            .append_pair("start_time", &window.start.to_string())
+            .append_pair("end_time", &window.end.to_string())
             .append_pair("point_per_period", "1m");
         Some(url)
+    }
+}
+
+/// The time that points are asked of, in seconds since the epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Window {
+    start: u64,
+    end: u64,
+}
+
+impl Window {
+    /// The window of this length that ends `lag` before `now`.
+    pub(super) fn before(now: SystemTime, lag: Duration, length: Duration) -> Self {
+        let end = now.duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(lag);
+        Self { start: end.saturating_sub(length).as_secs(), end: end.as_secs() }
+    }
+
+    /// The time of the oldest point that may be in it. Whether a point has the first or the last second of its minute as
+    /// its time is not documented, so the minute in which the window begins counts.
+    pub(super) fn oldest(self) -> f64 {
+        self.start.saturating_sub(60) as f64
     }
 }
 
@@ -98,7 +112,9 @@ pub(super) fn login(body: &[u8]) -> Result<HeaderValue, AnswerProblem> {
 
 /// One page of services.
 pub(super) struct Page {
-    pub(super) next: Option<String>,
+    /// What it names as the next page, `None` on the last one. The error is that this cannot be read.
+    pub(super) next: Result<Option<String>, AnswerProblem>,
+    pub(super) listed: Listed,
     pub(super) services: Vec<ListedService>,
     /// Entries that are no service that can be read. The list is not complete without them.
     pub(super) unreadable: usize,
@@ -121,14 +137,23 @@ pub(super) fn services(
 ) -> Result<Page, AnswerProblem> {
     #[derive(Deserialize)]
     struct WirePage<'a> {
+        #[serde(borrow)]
+        next: Option<&'a RawValue>,
         #[serde(borrow, default)]
-        next: Scalar<'a>,
+        count: Scalar<'a>,
         #[serde(borrow)]
         results: &'a RawValue,
     }
     let wire: WirePage<'_> = parse(json_text(body)?)?;
-    let mut page = Page { next: wire.next.into_text(), services: Vec::new(), unreadable: 0, cut: false };
+    let mut page = Page {
+        next: next_named(wire.next),
+        listed: Listed { entries: 0, total: wire.count.count() },
+        services: Vec::new(),
+        unreadable: 0,
+        cut: false,
+    };
     for_each(wire.results.get(), |entry: &RawValue| {
+        page.listed.entries += 1;
         match service(entry.get(), budget) {
             Some(service) if wanted(&service.facts.name) => {
                 page.cut = budget.spend_service(&service.facts).is_err();

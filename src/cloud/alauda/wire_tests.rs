@@ -34,7 +34,8 @@ const DOCUMENTED: &str = r#"{"count": 41, "previous": null, "next": "https://hos
 #[test]
 fn the_documented_page_is_read() {
     let page = services(DOCUMENTED.as_bytes()).unwrap();
-    assert_eq!(page.next.as_deref(), Some("https://host/v1/services/acme/?page=2"));
+    assert_eq!(page.next, Ok(Some("https://host/v1/services/acme/?page=2".to_owned())));
+    assert_eq!(page.listed, Listed { entries: 1, total: Some(41) });
     assert_eq!(page.unreadable, 0);
     let [service] = &page.services[..] else { panic!("one service") };
     assert_eq!(
@@ -70,7 +71,7 @@ fn fields_whose_type_changed_over_the_years_are_still_read() {
     assert_eq!(facts.image_tag.as_deref(), Some("4.1"));
     assert_eq!(facts.region.as_deref(), Some("BEIJING1"));
     assert_eq!(facts.application.as_deref(), Some("shop"));
-    assert_eq!(page.next, None);
+    assert_eq!((page.next, page.listed), (Ok(None), Listed { entries: 1, total: None }));
     assert_eq!(page.services[0].instances, Some(Ok(Vec::new())), "an empty list is a list");
 }
 
@@ -129,12 +130,22 @@ fn an_application_is_named_on_every_path_below_its_service() {
     let path = ServicePath::new(&endpoint(), "acme", &facts).unwrap();
     assert_eq!(path.instances_url().query(), Some("application=a%26b+c"));
     let now = UNIX_EPOCH + Duration::from_secs(1_000);
-    let url = path.metrics_url("u/1", Duration::from_secs(100), Duration::from_secs(30), now).unwrap();
+    let window = Window::before(now, Duration::from_secs(30), Duration::from_secs(100));
+    let url = path.metrics_url("u/1", window).unwrap();
     assert_eq!(
         url.as_str(),
         "https://caas.example.com/v1/services/acme/web/instances/u%2F1/metrics\
          ?application=a%26b+c&start_time=870&end_time=970&point_per_period=1m"
     );
+}
+
+#[test]
+fn a_point_of_the_minute_in_which_the_window_begins_is_in_it() {
+    let window = |now| {
+        let now = UNIX_EPOCH + Duration::from_secs(now);
+        Window::before(now, Duration::from_secs(30), Duration::from_secs(100)).oldest()
+    };
+    assert_eq!([window(1_000), window(0)].map(f64::to_bits), [810.0, 0.0].map(f64::to_bits));
 }
 
 #[test]

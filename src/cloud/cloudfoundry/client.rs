@@ -178,8 +178,10 @@ impl Requests<'_> {
             if page.unreadable > 0 {
                 return Err(AnswerProblem::Shape.into());
             }
-            let Some(next) = page.next else { return Ok(entities) };
-            url = pages.follow(next_url(&self.account.settings.endpoint, &url, &next)?, false)?;
+            let named = |next: String| next_url(&self.account.settings.endpoint, &url, &next);
+            let next = page.next?.map(named).transpose()?;
+            let Some(next) = pages.after(next, page.listed, false)? else { return Ok(entities) };
+            url = next;
         }
     }
 

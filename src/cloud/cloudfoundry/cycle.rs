@@ -11,7 +11,7 @@ use super::stats::Stats;
 use super::wire::{self, Page, Process};
 use super::{state, stats};
 use crate::cloud::error::AnswerProblem;
-use crate::cloud::kit::paging::next_url;
+use crate::cloud::kit::paging::{Listed, next_url};
 use crate::cloud::kit::queue::Plan;
 use crate::cloud::kit::{CircuitBreaker, Inventory, InventoryBudget, Pages};
 use crate::cloud::model::{Instance, Limits, Reading, Service, ServiceFacts, State};
@@ -186,7 +186,7 @@ impl<'a> Cycle<'a> {
         }
         let only_known = listed > 0 && self.apps.len() == known_before;
         self.note(page.unreadable, page.cut);
-        let next = if page.cut { None } else { self.follow(true, url, page.next.as_deref(), only_known) };
+        let next = if page.cut { None } else { self.follow(true, url, page.next, page.listed, only_known) };
         let budget = self.inventory.budget();
         self.is_paging = true;
         self.next_page = Some(match next {
@@ -211,7 +211,7 @@ impl<'a> Cycle<'a> {
         }
         // A page that has nothing that is collected says nothing about the ones before.
         let only_known = wanted > 0 && self.listed.len() == known_before;
-        if let Some(next) = self.follow(false, url, page.next.as_deref(), only_known) {
+        if let Some(next) = self.follow(false, url, page.next, page.listed, only_known) {
             self.is_paging = true;
             self.next_page = Some(CycleRequest::Processes(next));
         }
@@ -225,17 +225,28 @@ impl<'a> Cycle<'a> {
         }
     }
 
-    /// The page that `next` names on the page at `url`. One that cannot be requested cuts the list short.
-    fn follow(&mut self, is_apps: bool, url: &Url, next: Option<&str>, only_known: bool) -> Option<Url> {
+    /// The page that `next` names on the page at `url`. One that cannot be requested cuts the list short, and so does an end
+    /// before the list has what it says it has.
+    fn follow(
+        &mut self,
+        is_apps: bool,
+        url: &Url,
+        next: Result<Option<String>, AnswerProblem>,
+        listed: Listed,
+        only_known: bool,
+    ) -> Option<Url> {
         let pages = if is_apps { &mut self.app_pages } else { &mut self.process_pages };
-        let next = next_url(self.endpoint, url, next?).and_then(|next| {
-            if wire::is_page_one(&next) {
-                Err(AnswerProblem::PageCycle)
-            } else {
-                pages.follow(next, only_known)
-            }
-        });
-        next.map_err(|problem| self.cut_short = Some(problem.into())).ok()
+        let named = |next: String| {
+            let next = next_url(self.endpoint, url, &next)?;
+            if wire::is_page_one(&next) { Err(AnswerProblem::PageCycle) } else { Ok(next) }
+        };
+        let next = next
+            .and_then(|next| next.map(named).transpose())
+            .and_then(|next| pages.after(next, listed, only_known));
+        next.unwrap_or_else(|problem| {
+            self.cut_short = Some(problem.into());
+            None
+        })
     }
 
     /// Adds a process if it is collected, and returns whether it is. The error is that its service exceeds the budget.

@@ -29,7 +29,8 @@ fn processes(list: &[(&str, &str, &str, i64)]) -> Page<Process> {
         memory_bytes: None,
         disk_bytes: None,
     };
-    Page { next: None, entries: list.iter().map(process).collect(), unreadable: 0, cut: false }
+    let entries: Vec<_> = list.iter().map(process).collect();
+    Page { next: Ok(None), listed: Listed::default(), entries, unreadable: 0, cut: false }
 }
 
 fn stats(guid: &str, states: &[State]) -> Stats {
@@ -185,6 +186,24 @@ fn an_outage_does_not_cost_a_request_a_process() {
     let (collection, asked) =
         run(apps(&names, None), Ok(processes(&listed)), &ServiceFilter::default(), answer);
     assert_eq!((asked.len(), collection.unwrap().failures().0), (8, 100));
+}
+
+#[test]
+fn a_list_that_has_less_than_it_says_is_not_complete() {
+    let fewer = Listed { entries: 1, total: Some(2) };
+    let incomplete = Some(CloudError::from(AnswerProblem::IncompleteList));
+    let list = || processes(&[("a", "shop", "web", 1)]);
+    for (of_apps, of_processes, expected) in [
+        (fewer, Listed::default(), incomplete.clone()),
+        (Listed::default(), fewer, incomplete),
+        (Listed { total: Some(1), ..fewer }, Listed { total: Some(1), ..fewer }, None),
+    ] {
+        let first = Page { listed: of_apps, ..apps(&["shop"], None) };
+        let listed = Ok(Page { listed: of_processes, ..list() });
+        let (collection, _) = run(first, listed, &ServiceFilter::default(), running);
+        let collection = collection.unwrap();
+        assert_eq!((collection.services.len(), collection.cut_short), (1, expected));
+    }
 }
 
 #[test]

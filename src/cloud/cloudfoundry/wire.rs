@@ -17,6 +17,7 @@ use crate::cloud::http::body::{json_text, parse};
 use crate::cloud::kit::InventoryBudget;
 use crate::cloud::kit::list::for_each;
 use crate::cloud::kit::loose::{Scalar, is_complete};
+use crate::cloud::kit::paging::{Listed, next_named};
 use crate::cloud::kit::path::{below, segment};
 use crate::cloud::model::ServiceFacts;
 use crate::schema::address;
@@ -135,7 +136,9 @@ pub(super) fn token(body: &[u8]) -> Result<TokenResponse, AnswerProblem> {
 
 /// One page of a list.
 pub(super) struct Page<T> {
-    pub(super) next: Option<String>,
+    /// The link to the next page, `None` on the last one. The error is that this cannot be read.
+    pub(super) next: Result<Option<String>, AnswerProblem>,
+    pub(super) listed: Listed,
     pub(super) entries: Vec<T>,
     /// Entries that cannot be read. The list is not complete without them.
     pub(super) unreadable: usize,
@@ -175,7 +178,21 @@ struct WireList<'a> {
 #[derive(Deserialize)]
 struct Pagination<'a> {
     #[serde(borrow)]
-    next: Option<Link<'a>>,
+    next: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    total_results: Scalar<'a>,
+}
+
+impl Pagination<'_> {
+    fn next(&self) -> Result<Option<String>, AnswerProblem> {
+        #[derive(Deserialize)]
+        struct Next<'a> {
+            #[serde(borrow)]
+            href: Option<&'a RawValue>,
+        }
+        let Some(next) = self.next else { return Ok(None) };
+        next_named(parse::<Next<'_>>(next.get())?.href)?.map(Some).ok_or(AnswerProblem::Shape)
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -316,10 +333,15 @@ fn page<'a, T>(
     read: impl Fn(WireEntry<'a>) -> Option<Option<T>>,
     mut fits: impl FnMut(&T) -> bool,
 ) -> Result<Page<T>, AnswerProblem> {
-    let next =
-        wire.pagination.next.as_ref().map(|next| next.href.clone().into_text().ok_or(AnswerProblem::Shape));
-    let mut page = Page { next: next.transpose()?, entries: Vec::new(), unreadable: 0, cut: false };
+    let mut page = Page {
+        next: wire.pagination.next(),
+        listed: Listed { entries: 0, total: wire.pagination.total_results.count() },
+        entries: Vec::new(),
+        unreadable: 0,
+        cut: false,
+    };
     for_each(wire.resources.get(), |entry: &'a RawValue| {
+        page.listed.entries += 1;
         match WireEntry::read(entry).and_then(&read) {
             Some(Some(entry)) => {
                 page.cut = !fits(&entry);

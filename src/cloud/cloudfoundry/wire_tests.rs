@@ -21,7 +21,8 @@ fn read_apps(body: &str) -> Page<ServiceFacts> {
 #[test]
 fn applications_are_read_with_their_organization_and_space() {
     let page = read_apps(APPS);
-    assert_eq!(page.next.as_deref(), Some("https://api.example.org/v3/apps?page=2&per_page=2"));
+    assert_eq!(page.next, Ok(Some("https://api.example.org/v3/apps?page=2&per_page=2".to_owned())));
+    assert_eq!(page.listed, Listed { entries: 2, total: Some(3) });
     let apps: Vec<_> = page
         .entries
         .iter()
@@ -41,19 +42,18 @@ fn an_application_without_a_guid_or_name_makes_the_list_incomplete_and_costs_no_
         r#"{"pagination": {"next": null}, "resources": [{"guid": "a"}, {"name": "b"}, 7, ["a", "b"],
             {"guid": "a", "name": "b"}]}"#,
     );
-    assert_eq!((page.entries.len(), page.unreadable, page.next), (1, 4, None));
+    assert_eq!((page.entries.len(), page.unreadable, page.next), (1, 4, Ok(None)));
 }
 
 #[test]
 fn a_list_without_pagination_is_not_taken_for_complete() {
-    for body in
-        [r#"{"resources": []}"#, r#"{"pagination": {"next": {"href": 7.5e400}}, "resources": []}"#, "[]"]
-    {
+    for body in [r#"{"resources": []}"#, "[]"] {
         assert!(apps(body.as_bytes(), &Scope::default(), InventoryBudget::PER_CYCLE).is_err(), "{body}");
     }
-    let without_href = r#"{"pagination": {"next": {}}, "resources": []}"#;
-    let read = apps(without_href.as_bytes(), &Scope::default(), InventoryBudget::PER_CYCLE);
-    assert_eq!(read.err(), Some(AnswerProblem::Shape));
+    for next in ["{}", r#"{"href": 7.5}"#, r#"{"href": null}"#, "7", r#""?page=2""#] {
+        let page = read_apps(&format!(r#"{{"pagination": {{"next": {next}}}, "resources": []}}"#));
+        assert_eq!(page.next, Err(AnswerProblem::Shape), "{next}");
+    }
 }
 
 #[test]

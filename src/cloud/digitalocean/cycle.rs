@@ -172,32 +172,24 @@ impl<'a> Cycle<'a> {
         if page.unreadable > 0 {
             self.cut_short = Some(AnswerProblem::Shape.into());
         }
-        let (listed, known_before) = (page.apps.len(), self.listed.len());
+        let (has_apps, known_before) = (!page.apps.is_empty(), self.listed.len());
         let added = page.apps.into_iter().try_for_each(|app| self.add_app(app));
         self.is_paging = false;
         if added.is_err() {
             self.cut_short = Some(AnswerProblem::TooLarge.into());
             return;
         }
-        let Some(next) = page.next else { return };
         // A page without any app is the last one, whatever it says.
-        let only_known = self.listed.len() == known_before && (listed > 0 || page.unreadable == 0);
-        match self.follow(number, &next, only_known) {
-            Ok(next) => {
+        let only_known = self.listed.len() == known_before && (has_apps || page.unreadable == 0);
+        let next = page.next.and_then(|next| next.map(|next| next_number(number, &next)).transpose());
+        match next.and_then(|next| self.pages.after(next, page.listed, only_known)) {
+            Ok(Some(next)) => {
                 self.is_paging = true;
                 self.next_page = Some(next);
             }
+            Ok(None) => {}
             Err(problem) => self.cut_short = Some(problem.into()),
         }
-    }
-
-    /// The page that `next` names on the page of this number.
-    fn follow(&mut self, number: u64, next: &str, only_known: bool) -> Result<u64, AnswerProblem> {
-        let next = urls::page_number(next).ok_or(AnswerProblem::Shape)?;
-        if next <= number {
-            return Err(AnswerProblem::PageCycle);
-        }
-        self.pages.follow(next, only_known)
     }
 
     /// Adds an app's components, unless an earlier page had it. The error is that they exceed the budget.
@@ -327,6 +319,12 @@ impl<'a> Cycle<'a> {
             service.instances = Some(Err(error.clone()));
         }
     }
+}
+
+/// The number of the page that `next` names on the page of this number.
+fn next_number(number: u64, next: &str) -> Result<u64, AnswerProblem> {
+    let next = urls::page_number(next).ok_or(AnswerProblem::Shape)?;
+    if next > number { Ok(next) } else { Err(AnswerProblem::PageCycle) }
 }
 
 impl Plan for Cycle<'_> {

@@ -113,6 +113,17 @@ fn an_app_without_instances_is_not_asked_for_metrics_and_one_that_a_second_page_
 }
 
 #[test]
+fn a_list_that_ends_before_the_total_of_its_apps_is_not_complete() {
+    let (settings, filter) = (settings(), ServiceFilter::default());
+    for (total, expected) in [(2, Some(AnswerProblem::IncompleteList.into())), (1, None)] {
+        let total = crate::cloud::kit::paging::Listed { entries: 1, total: Some(total) };
+        let page = Page { listed: total, ..page(&["shop"], None) };
+        let cycle = Cycle::new(&settings, &filter, Arc::default(), page, Inventory::new(), 4);
+        assert_eq!(cycle.finish(None).0.cut_short, expected, "{total:?}");
+    }
+}
+
+#[test]
 fn a_list_of_pages_that_leads_back_or_skips_nothing_new_is_cut() {
     let (settings, filter) = (settings(), ServiceFilter::default());
     for (ids, next) in [(&["shop"][..], "?page=1"), (&["shop"], "https://x/v2/apps"), (&[], "?page=2")] {

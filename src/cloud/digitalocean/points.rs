@@ -10,7 +10,7 @@ use crate::cloud::http::body::{json_text, parse};
 use crate::cloud::kit::InventoryBudget;
 use crate::cloud::kit::list::for_each;
 use crate::cloud::kit::loose::Scalar;
-use crate::cloud::kit::point::{LATEST, Newest, Point};
+use crate::cloud::kit::point::{Newest, Point};
 use crate::cloud::model::{Measurement, Scale};
 
 /// Seconds from one point to the next, as the API's examples show them.
@@ -152,11 +152,10 @@ pub(super) fn newest(
 }
 
 fn newest_of(values: &str, oldest: f64) -> Result<Option<Point>, AnswerProblem> {
-    let mut newest = Newest::default();
+    let mut newest = Newest::since(oldest);
     for_each(values, |(time, value): (Scalar<'_>, Scalar<'_>)| {
-        let time = time.number().filter(|time| *time >= oldest && *time < LATEST);
         let value = value.number().filter(|value| (0.0..=LARGEST).contains(value));
-        newest.offer(time, value);
+        newest.offer(time.number(), value);
         true
     })?;
     Ok(newest.point())

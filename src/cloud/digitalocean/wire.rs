@@ -13,19 +13,21 @@ use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::body::{json_text, parse};
 use crate::cloud::kit::list::{each, for_each};
 use crate::cloud::kit::loose::{Scalar, part};
+use crate::cloud::kit::paging::{Listed, next_named};
 use crate::cloud::model::Limits;
 
 /// The size of a component that names none: the API's documented default.
 const DEFAULT_SIZE: &str = "apps-s-1vcpu-0.5gb";
 
 /// A page of apps.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Page {
     pub(super) apps: Vec<App>,
     /// Entries that are no app that can be read. The list is not complete without them.
     pub(super) unreadable: usize,
-    /// The link to the next page.
-    pub(super) next: Option<String>,
+    pub(super) listed: Listed,
+    /// The link to the next page, `None` on the last one. The error is that this cannot be read.
+    pub(super) next: Result<Option<String>, AnswerProblem>,
 }
 
 /// An app as a page lists it.
@@ -97,18 +99,34 @@ pub(super) fn apps(body: &[u8]) -> Result<Page, AnswerProblem> {
     }
     #[derive(Deserialize, Default)]
     struct WirePages<'a> {
+        #[serde(borrow)]
+        next: Option<&'a RawValue>,
+    }
+    #[derive(Deserialize, Default)]
+    struct WireMeta<'a> {
         #[serde(borrow, default)]
-        next: Scalar<'a>,
+        total: Scalar<'a>,
     }
     let wire: WirePage<'_> = parse(json_text(body)?)?;
     if wire.apps.is_none() && wire.links.is_none() && wire.meta.is_none() {
         return Err(AnswerProblem::Shape);
     }
-    let pages: WirePages<'_> = part(part::<WireLinks<'_>>(wire.links).pages);
-    let mut page = Page { next: pages.next.into_text(), ..Page::default() };
-    each(wire.apps, |entry: &RawValue| match app(entry.get()) {
-        Some(app) => page.apps.push(app),
-        None => page.unreadable += 1,
+    let links = wire.links.map(|links| parse::<WireLinks<'_>>(links.get())).transpose();
+    let pages = links.and_then(|links| {
+        links.and_then(|links| links.pages).map(|pages| parse::<WirePages<'_>>(pages.get())).transpose()
+    });
+    let mut page = Page {
+        apps: Vec::new(),
+        unreadable: 0,
+        listed: Listed { entries: 0, total: part::<WireMeta<'_>>(wire.meta).total.count() },
+        next: pages.and_then(|pages| next_named(pages.and_then(|pages| pages.next))),
+    };
+    each(wire.apps, |entry: &RawValue| {
+        page.listed.entries += 1;
+        match app(entry.get()) {
+            Some(app) => page.apps.push(app),
+            None => page.unreadable += 1,
+        }
     })?;
     Ok(page)
 }

@@ -24,9 +24,10 @@ fn the_documented_page_of_apps_is_read() {
         "meta": {"total": 41},
     }));
     assert_eq!(
-        (page.unreadable, page.next.as_deref()),
-        (0, Some("https://api.digitalocean.com/v2/apps?page=2"))
+        (page.unreadable, page.next),
+        (0, Ok(Some("https://api.digitalocean.com/v2/apps?page=2".to_owned())))
     );
+    assert_eq!(page.listed, Listed { entries: 1, total: Some(41) });
     let component = |name: &str, kind, instance_count, size: &str, image: Option<(&str, &str)>| Component {
         name: name.to_owned(),
         kind,
@@ -59,7 +60,13 @@ fn the_last_page_has_no_next_and_an_empty_list_may_be_missing() {
         json!({"apps": null, "meta": {"total": 0}}),
     ] {
         let page = page(&body);
-        assert_eq!((page.apps.len(), page.next), (0, None), "{body}");
+        assert_eq!((page.apps.len(), page.next), (0, Ok(None)), "{body}");
+    }
+    for links in
+        [json!(7), json!({"pages": "x"}), json!({"pages": {"next": 2}}), json!({"pages": {"next": {}}})]
+    {
+        let page = page(&json!({"apps": [], "links": links}));
+        assert_eq!(page.next, Err(AnswerProblem::Shape), "not the last page: {links}");
     }
     assert_eq!(apps(b"{}").unwrap_err(), AnswerProblem::Shape);
     assert_eq!(apps(br#"{"apps": 7}"#).unwrap_err(), AnswerProblem::Shape);

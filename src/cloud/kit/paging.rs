@@ -1,27 +1,42 @@
-//! Lists that come in pages: which page is next, and when a list does not end.
+//! Lists that come in pages: which page is next, when a list does not end, and when it ends too early.
+//!
+//! What a complete list does not have was deleted, so a list that contradicts itself never counts as complete.
 
 use std::collections::HashSet;
 use std::hash::Hash;
 
+use serde_json::value::RawValue;
 use url::Url;
 
-use super::loose::is_complete;
+use super::loose::{Scalar, is_complete};
 use crate::cloud::error::AnswerProblem;
+use crate::cloud::http::body::parse;
 use crate::schema::address::is_unambiguous;
 
 /// The most pages that are read of one list. A list with more of them is taken for one that does not end.
 const MAX_PAGES: usize = 1_000;
 
+/// How much of a list a page has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Listed {
+    /// The entries of the page, whether they can be read and are collected or not.
+    pub entries: usize,
+    /// The entries that the list has as the page says it, if it does.
+    pub total: Option<i64>,
+}
+
 /// The pages of one list that were requested, by what names them: a URL, a cursor or a number.
 #[derive(Debug)]
 pub struct Pages<K> {
     requested: HashSet<K>,
+    /// The entries of the pages that [`Self::after`] was told of.
+    entries: usize,
 }
 
 impl<K: Clone + Eq + Hash> Pages<K> {
     /// A list whose first page is requested by this key.
     pub fn starting_at(first: K) -> Self {
-        Self { requested: HashSet::from([first]) }
+        Self { requested: HashSet::from([first]), entries: 0 }
     }
 
     /// Adds the page that the newest one names as its next, and returns its key.
@@ -37,6 +52,41 @@ impl<K: Clone + Eq + Hash> Pages<K> {
         }
         self.requested.insert(next.clone());
         Ok(next)
+    }
+
+    /// The same for a list that says how long it is. `next` is `None` on the last page, and so is the result.
+    ///
+    /// `IncompleteList` where the list ends before it has as many entries as its last page says: the number that a page
+    /// says before is not compared, since the list may change while its pages are read.
+    pub fn after(
+        &mut self,
+        next: Option<K>,
+        listed: Listed,
+        only_known: bool,
+    ) -> Result<Option<K>, AnswerProblem> {
+        self.entries += listed.entries;
+        match next {
+            Some(next) => self.follow(next, only_known).map(Some),
+            None if listed
+                .total
+                .is_some_and(|total| usize::try_from(total).is_ok_and(|total| total > self.entries)) =>
+            {
+                Err(AnswerProblem::IncompleteList)
+            }
+            None => Ok(None),
+        }
+    }
+}
+
+/// Reads the field in which a page names the next one. It is missing, null or empty on the last page; `Shape` where it is
+/// no text, or one that is too long to be kept.
+pub fn next_named(field: Option<&RawValue>) -> Result<Option<String>, AnswerProblem> {
+    match field.map(|json| parse(json.get())).transpose()? {
+        None => Ok(None),
+        Some(Scalar::Text(text)) if is_complete(&text) => {
+            Ok(Some(text.into_owned()).filter(|text| !text.is_empty()))
+        }
+        Some(_) => Err(AnswerProblem::Shape),
     }
 }
 
@@ -92,6 +142,47 @@ mod tests {
         let ends = (2..10_000).map(|next| pages.follow(next, false)).find(Result::is_err);
         assert_eq!(ends, Some(Err(AnswerProblem::TooManyPages)));
         assert_eq!(pages.requested.len(), 1_000);
+    }
+
+    #[test]
+    fn a_list_that_ends_before_it_has_what_it_says_it_has_is_not_complete() {
+        let page = |entries, total| Listed { entries, total };
+        let of_two_pages = |first, last| {
+            let mut pages = Pages::starting_at(1);
+            assert_eq!(pages.after(Some(2), first, false), Ok(Some(2)));
+            pages.after(None, last, false)
+        };
+        assert_eq!(of_two_pages(page(20, Some(41)), page(20, Some(41))), Err(AnswerProblem::IncompleteList));
+        assert_eq!(of_two_pages(page(20, Some(41)), page(21, Some(41))), Ok(None));
+        assert_eq!(
+            of_two_pages(page(20, Some(41)), page(20, Some(40))),
+            Ok(None),
+            "one was deleted meanwhile"
+        );
+        assert_eq!(
+            of_two_pages(page(20, Some(41)), page(20, None)),
+            Ok(None),
+            "the last page does not say it"
+        );
+        let mut pages = Pages::starting_at(1);
+        assert_eq!(pages.after(Some(1), page(20, Some(20)), false), Err(AnswerProblem::PageCycle));
+    }
+
+    #[test]
+    fn a_next_page_that_is_no_text_is_not_the_end_of_the_list() {
+        let read = |json: &str| {
+            let field: Option<&RawValue> = serde_json::from_str(json).unwrap();
+            next_named(field)
+        };
+        for last in ["null", "\"\""] {
+            assert_eq!(read(last), Ok(None), "{last}");
+        }
+        assert_eq!(read(r#""?page=2""#), Ok(Some("?page=2".to_owned())));
+        let long = format!("\"{}\"", "a".repeat(70_000));
+        for odd in ["2", "false", "[]", r#"{"href": "?page=2"}"#, &long] {
+            assert_eq!(read(odd), Err(AnswerProblem::Shape), "{}", &odd[..odd.len().min(30)]);
+        }
+        assert_eq!(next_named(None), Ok(None), "the field is missing");
     }
 
     #[test]

@@ -23,7 +23,9 @@ fn bytes(body: &Value) -> Vec<u8> {
 }
 
 fn last_page(name: &str, list: &Value) -> Vec<u8> {
-    bytes(&json!({"data": {name: list}, "pagination": {"hasNextPage": false, "count": 1}}))
+    bytes(
+        &json!({"data": {name: list}, "pagination": {"hasNextPage": false, "count": list.as_array().map(Vec::len)}}),
+    )
 }
 
 fn projects() -> Page<ListedProject> {

@@ -112,11 +112,10 @@ impl<'a> Listing<'a> {
         }
         let only_known = listed > 0 && self.known_projects.len() == known_before;
         self.open -= 1;
-        let next = page.next.transpose().map(|next| self.cursors.follow(next?, only_known));
-        match next {
-            Some(Ok(cursor)) => self.request(ListPage::Projects(Some(cursor))),
-            Some(Err(problem)) => self.cut_projects(problem.into()),
-            None => {}
+        match page.next.and_then(|next| self.cursors.after(next, page.listed, only_known)) {
+            Ok(Some(cursor)) => self.request(ListPage::Projects(Some(cursor))),
+            Ok(None) => {}
+            Err(problem) => self.cut_projects(problem.into()),
         }
     }
 
@@ -149,10 +148,10 @@ impl<'a> Listing<'a> {
         }
         let only_known = listed > 0 && self.known_services.len() == known_before;
         let cursors = &mut self.projects[project].cursors;
-        match page.next.transpose().map(|next| cursors.follow(next?, only_known)) {
-            Some(Ok(cursor)) => self.request(ListPage::Services(project, Some(cursor))),
-            Some(Err(problem)) => self.cut_short = Some(problem.into()),
-            None => {}
+        match page.next.and_then(|next| cursors.after(next, page.listed, only_known)) {
+            Ok(Some(cursor)) => self.request(ListPage::Services(project, Some(cursor))),
+            Ok(None) => {}
+            Err(problem) => self.cut_short = Some(problem.into()),
         }
     }
 

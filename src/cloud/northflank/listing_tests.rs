@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::cloud::kit::paging::Listed;
 
 fn settings(projects: &[&str]) -> Settings {
     Settings {
@@ -15,7 +16,7 @@ fn settings(projects: &[&str]) -> Settings {
 }
 
 fn page<T>(entries: Vec<T>, next: Option<&str>) -> Page<T> {
-    Page { entries, unreadable: 0, next: Ok(next.map(str::to_owned)) }
+    Page { entries, unreadable: 0, listed: Listed::default(), next: Ok(next.map(str::to_owned)) }
 }
 
 fn projects(ids: &[&str]) -> Vec<ListedProject> {
@@ -120,6 +121,8 @@ fn a_list_that_leads_back_or_names_a_page_without_its_cursor_is_cut() {
     assert_eq!(with_two_pages(page(services(&["web"], "combined"), Some("3"))), cycle, "nothing new");
     let no_cursor = Page { next: Err(AnswerProblem::Shape), ..page(vec![], None) };
     assert_eq!(with_two_pages(no_cursor), Some(AnswerProblem::Shape.into()));
+    let fewer = Page { listed: Listed { entries: 1, total: Some(3) }, ..page(vec![], None) };
+    assert_eq!(with_two_pages(fewer), Some(AnswerProblem::IncompleteList.into()));
     let unreadable = Page { unreadable: 1, ..page(vec![], None) };
     assert_eq!(with_two_pages(unreadable), Some(AnswerProblem::Shape.into()));
 }

@@ -225,11 +225,10 @@ fn newest(points: Option<&RawValue>, oldest: f64) -> Result<Option<Point>, Answe
         #[serde(borrow, default)]
         ts: Scalar<'a>,
     }
-    let mut newest = Newest::default();
+    let mut newest = Newest::since(oldest);
     each(points, |point: WirePoint<'_>| {
         let value = point.value.number().filter(|value| (0.0..=LARGEST).contains(value));
-        let time = point.ts.epoch_seconds().filter(|time| *time >= oldest);
-        newest.offer(time, value);
+        newest.offer(point.ts.epoch_seconds(), value);
     })?;
     Ok(newest.point())
 }

@@ -13,6 +13,7 @@ use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::body::{json_text, parse};
 use crate::cloud::kit::list::each;
 use crate::cloud::kit::loose::{Scalar, is_complete, part};
+use crate::cloud::kit::paging::{Listed, next_named};
 use crate::cloud::kit::point::LATEST;
 use crate::cloud::model::{InstanceFacts, Limits};
 
@@ -22,7 +23,8 @@ pub(super) struct Page<T> {
     pub(super) entries: Vec<T>,
     /// Entries that cannot be read. The list is not complete without them.
     pub(super) unreadable: usize,
-    /// The cursor of the page after it, `None` for the last one. The error is that the page names one without its cursor.
+    pub(super) listed: Listed,
+    /// The cursor of the page after it, `None` for the last one. The error is that what it says of it cannot be read.
     pub(super) next: Result<Option<String>, AnswerProblem>,
 }
 
@@ -82,13 +84,27 @@ struct WireLists<'a> {
     plans: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WirePagination<'a> {
     #[serde(borrow)]
     has_next_page: Option<&'a RawValue>,
+    #[serde(borrow)]
+    cursor: Option<&'a RawValue>,
+    /// Of the page or of the whole list: its documentation has one example, which is both.
     #[serde(borrow, default)]
-    cursor: Scalar<'a>,
+    count: Scalar<'a>,
+}
+
+impl WirePagination<'_> {
+    fn next(&self) -> Result<Option<String>, AnswerProblem> {
+        match self.has_next_page.map(RawValue::get) {
+            Some("false") => Ok(None),
+            Some("true") => next_named(self.cursor)?.map(Some).ok_or(AnswerProblem::Shape),
+            Some(_) => Err(AnswerProblem::Shape),
+            None => next_named(self.cursor),
+        }
+    }
 }
 
 /// Reads a page of projects.
@@ -195,14 +211,19 @@ fn page<'a, W: Deserialize<'a>, T>(
     if list.is_none() && answer.pagination.is_none() {
         return Err(AnswerProblem::Shape);
     }
-    let pagination: WirePagination<'_> = part(answer.pagination);
-    let has_next = pagination.has_next_page.is_some_and(|flag| flag.get() == "true");
-    let cursor = pagination.cursor.into_text().filter(|cursor| is_complete(cursor));
-    let next = if has_next { cursor.map(Some).ok_or(AnswerProblem::Shape) } else { Ok(None) };
-    let mut page = Page { entries: Vec::new(), unreadable: 0, next };
-    each(list, |entry: &'a RawValue| match serde_json::from_str(entry.get()).ok().and_then(&mut read) {
-        Some(entry) => page.entries.extend(entry),
-        None => page.unreadable += 1,
+    let pagination = answer.pagination.map(|json| parse::<WirePagination<'_>>(json.get())).transpose();
+    let (next, total) = match pagination {
+        Ok(Some(pagination)) => (pagination.next(), pagination.count.count()),
+        Ok(None) => (Ok(None), None),
+        Err(problem) => (Err(problem), None),
+    };
+    let mut page = Page { entries: Vec::new(), unreadable: 0, listed: Listed { entries: 0, total }, next };
+    each(list, |entry: &'a RawValue| {
+        page.listed.entries += 1;
+        match serde_json::from_str(entry.get()).ok().and_then(&mut read) {
+            Some(entry) => page.entries.extend(entry),
+            None => page.unreadable += 1,
+        }
     })?;
     Ok(page)
 }

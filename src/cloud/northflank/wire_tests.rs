@@ -25,6 +25,7 @@ fn the_documented_page_of_projects_is_read() {
         |id: &str, name: Option<&str>| ListedProject { id: id.to_owned(), name: name.map(str::to_owned) };
     assert_eq!(page.entries, [project("default-project", Some("Default Project")), project("p2", None)]);
     assert_eq!((page.unreadable, page.next), (0, Ok(Some("6eb0ab".to_owned()))));
+    assert_eq!(page.listed, Listed { entries: 2, total: Some(2) });
 }
 
 #[test]
@@ -34,7 +35,16 @@ fn a_list_ends_where_there_is_no_next_page_and_is_cut_where_its_cursor_is_missin
     assert_eq!(next(&json!({"hasNextPage": true, "count": 0})), Err(AnswerProblem::Shape));
     assert_eq!(next(&json!({"hasNextPage": true, "cursor": "", "count": 0})), Err(AnswerProblem::Shape));
     assert_eq!(next(&json!({"hasNextPage": true, "cursor": "c".repeat(9_000)})), Err(AnswerProblem::Shape));
-    assert_eq!(next(&json!(7)), Ok(None));
+    assert_eq!(next(&json!({"cursor": "6eb0ab"})), Ok(Some("6eb0ab".to_owned())));
+    let odd = [
+        json!(7),
+        json!({"hasNextPage": "maybe"}),
+        json!({"hasNextPage": true, "cursor": 7}),
+        json!({"cursor": []}),
+    ];
+    for pagination in odd {
+        assert_eq!(next(&pagination), Err(AnswerProblem::Shape), "{pagination}");
+    }
 }
 
 #[test]

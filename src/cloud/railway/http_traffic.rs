@@ -33,8 +33,8 @@ pub(super) struct Steps {
 }
 
 impl Steps {
-    fn contain(self, time: f64) -> bool {
-        time >= self.oldest && time <= self.asked - f64::from(RESOLUTION)
+    fn are_over(self, time: f64) -> bool {
+        time <= self.asked - f64::from(RESOLUTION)
     }
 }
 
@@ -80,9 +80,9 @@ fn add_requests(sample: &mut SampleBuilder, json: &str, steps: Steps) -> Result<
     let mut outcome = Ok(());
     for_each(json, |code: WireCode<'_>| {
         let Some(label) = code.status_code.count().map(|code| code.to_string()) else { return true };
-        let mut last = Newest::default();
+        let mut last = Newest::since(steps.oldest);
         outcome = for_each(code.samples.get(), |step: WireSample<'_>| {
-            let time = step.ts.number().filter(|time| steps.contain(*time));
+            let time = step.ts.number().filter(|time| steps.are_over(*time));
             let value = step.value.number().filter(|value| *value >= 0.0);
             last.offer(time, value);
             true
@@ -101,32 +101,25 @@ fn add_requests(sample: &mut SampleBuilder, json: &str, steps: Steps) -> Result<
     Ok(())
 }
 
-/// Adds the quantiles of the newest step that has some. A duration of 0 says that there was no request.
+/// Adds each quantile of the newest step that has it. A duration of 0 says that there was no request.
 fn add_durations(sample: &mut SampleBuilder, json: &str, steps: Steps) -> Result<(), AnswerProblem> {
     #[derive(Deserialize)]
     struct WireDurations<'a> {
         #[serde(borrow)]
         samples: &'a RawValue,
     }
-    let mut newest: Option<(f64, [Option<f64>; QUANTILES.len()])> = None;
+    let mut newest = QUANTILES.map(|_| Newest::since(steps.oldest));
     for_each(parse::<WireDurations<'_>>(json)?.samples.get(), |step: HashMap<Cow<'_, str>, Scalar<'_>>| {
         let number = |name: &str| step.get(name).and_then(Scalar::number);
-        let time = number("ts").filter(|time| steps.contain(*time));
-        let durations = QUANTILES.map(|(name, _)| number(name).filter(|milliseconds| *milliseconds > 0.0));
-        if let Some(time) = time
-            && durations.iter().any(Option::is_some)
-            && newest.is_none_or(|(newest, _)| time > newest)
-        {
-            newest = Some((time, durations));
+        let time = number("ts").filter(|time| steps.are_over(*time));
+        for ((name, _), newest) in QUANTILES.iter().zip(&mut newest) {
+            newest.offer(time, number(name).filter(|milliseconds| *milliseconds > 0.0));
         }
         true
     })?;
-    if let Some((time, durations)) = newest {
-        for ((_, label), milliseconds) in QUANTILES.into_iter().zip(durations) {
-            if let Some(milliseconds) = milliseconds {
-                let seconds = milliseconds / 1000.0;
-                sample.add_labeled(Measurement::ServiceHttpDuration, label, Scale::Base, seconds, time);
-            }
+    for ((_, label), newest) in QUANTILES.into_iter().zip(newest) {
+        if let Some(Point { time, value }) = newest.point() {
+            sample.add_labeled(Measurement::ServiceHttpDuration, label, Scale::Base, value / 1000.0, time);
         }
     }
     Ok(())
@@ -169,11 +162,14 @@ mod tests {
         let step =
             |ts: i64, p50: f64| json!({"ts": ts, "p50": p50, "p90": 2.0 * p50, "p95": 250, "p99": null});
         let none = json!({"ts": 1_540, "p50": 0, "p90": 0, "p95": 0, "p99": 0});
-        let data = json!({"r0": [], "d0": {"samples": [step(1_420, 20.0), step(1_480, 40.0), none, step(1_590, 9.0)]}});
+        let mut first = step(1_420, 20.0);
+        first["p99"] = json!(300);
+        let data = json!({"r0": [], "d0": {"samples": [first, step(1_480, 40.0), none, step(1_590, 9.0)]}});
         let read = read(&data, 1).unwrap();
         assert_eq!(
             values(read[0].as_ref().unwrap(), Measurement::ServiceHttpDuration),
-            [("0.5", 0.04, 1_480.0), ("0.9", 0.08, 1_480.0), ("0.95", 0.25, 1_480.0)]
+            [("0.5", 0.04, 1_480.0), ("0.9", 0.08, 1_480.0), ("0.95", 0.25, 1_480.0), ("0.99", 0.3, 1_420.0)],
+            "each is the newest there is, with its own time"
         );
     }
 

@@ -11,7 +11,7 @@ use crate::cloud::http::body::parse;
 use crate::cloud::kit::InventoryBudget;
 use crate::cloud::kit::list::for_each;
 use crate::cloud::kit::loose::Scalar;
-use crate::cloud::kit::point::{LATEST, Newest, Point};
+use crate::cloud::kit::point::{Newest, Point};
 use crate::cloud::model::{Limits, Measurement, MeasurementSet, Overrides, Sample, Scale};
 
 /// Seconds from one value to the next, as they are asked for.
@@ -187,11 +187,10 @@ fn newest_of(values: &str, oldest: f64) -> Result<Option<Point>, AnswerProblem> 
         #[serde(borrow, default)]
         value: Scalar<'a>,
     }
-    let mut newest = Newest::default();
+    let mut newest = Newest::since(oldest);
     for_each(values, |wire: WireValue<'_>| {
-        let time = wire.ts.number().filter(|time| (oldest..LATEST).contains(time));
         let value = wire.value.number().filter(|value| (0.0..=LARGEST).contains(value));
-        newest.offer(time, value);
+        newest.offer(wire.ts.number(), value);
         true
     })?;
     Ok(newest.point())

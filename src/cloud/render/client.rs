@@ -218,7 +218,7 @@ impl Requests<'_> {
             if entities.len() > MOST_NAMES {
                 return Err(AnswerProblem::TooLarge.into());
             }
-            let Some(next) = page.next else { return Ok(entities) };
+            let Some(next) = page.next? else { return Ok(entities) };
             cursor = Some(pages.follow(next, ids.len() == known_before)?);
         }
     }

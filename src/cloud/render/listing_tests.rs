@@ -22,7 +22,7 @@ fn page(ids: &[&str], next: Option<&str>) -> Page<ListedService> {
     Page {
         entries: ids.iter().map(|id| service(id, None)).collect(),
         unreadable: 0,
-        next: next.map(str::to_owned),
+        next: Ok(next.map(str::to_owned)),
     }
 }
 
@@ -65,8 +65,11 @@ fn a_page_of_what_is_not_collected_is_not_taken_for_a_repetition() {
 fn where_names_cannot_be_read_services_in_environments_wait_and_the_list_is_not_complete() {
     let (settings, filter, names) = (Settings::of_tests(), ServiceFilter::default(), Names::default());
     let mut listing = Listing::new(&settings, &filter, Inventory::new());
-    let both =
-        Page { entries: vec![service("a", Some("evm-1")), service("b", None)], unreadable: 0, next: None };
+    let both = Page {
+        entries: vec![service("a", Some("evm-1")), service("b", None)],
+        unreadable: 0,
+        next: Ok(None),
+    };
     let down = CloudError::Status(503);
     listing.add(both, &names, Some(&down));
     let ids: Vec<&str> = listing.services.iter().map(|one| &*one.id).collect();

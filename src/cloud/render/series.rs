@@ -160,9 +160,9 @@ fn is_of(division: Division, value: &str) -> bool {
 }
 
 fn newest_of(values: &str, oldest: f64, latest: f64) -> Result<Option<Point>, AnswerProblem> {
-    let mut newest = Newest::default();
+    let mut newest = Newest::since(oldest);
     for_each(values, |point: WirePoint<'_>| {
-        let time = point.timestamp.epoch_seconds().filter(|time| (oldest..=latest).contains(time));
+        let time = point.timestamp.epoch_seconds().filter(|time| *time <= latest);
         let value = point.value.number().filter(|value| (0.0..=LARGEST).contains(value));
         newest.offer(time, value);
         true

@@ -14,6 +14,7 @@ use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::body::{json_text, parse};
 use crate::cloud::kit::list::for_each;
 use crate::cloud::kit::loose::{Scalar, is_complete, part};
+use crate::cloud::kit::paging::next_named;
 
 /// A page of a list.
 #[derive(Debug, PartialEq)]
@@ -22,8 +23,9 @@ pub(super) struct Page<T> {
     pub(super) entries: Vec<T>,
     /// Entries that could not be read. The list is not complete without them.
     pub(super) unreadable: usize,
-    /// What the next page is asked for with, unless this one is the last: one that is not full.
-    pub(super) next: Option<String>,
+    /// What the next page is asked for with, unless this one is the last: one that is not full. The error is that a full
+    /// page does not say it.
+    pub(super) next: Result<Option<String>, AnswerProblem>,
 }
 
 /// A service as a page lists it.
@@ -78,13 +80,12 @@ fn page<T>(
     key: &str,
     read: impl Fn(&str) -> Option<Entry<T>>,
 ) -> Result<Page<T>, AnswerProblem> {
-    let mut page = Page { entries: Vec::new(), unreadable: 0, next: None };
-    let (mut listed, mut cursor) = (0, None);
+    let mut page = Page { entries: Vec::new(), unreadable: 0, next: Ok(None) };
+    let (mut listed, mut cursor) = (0, Ok(None));
     for_each(json_text(body)?, |entry: &RawValue| {
         listed += 1;
         let fields: HashMap<Cow<'_, str>, &RawValue> = serde_json::from_str(entry.get()).unwrap_or_default();
-        let text = |field: &&RawValue| serde_json::from_str::<Scalar<'_>>(field.get()).ok()?.into_text();
-        cursor = fields.get("cursor").and_then(text).filter(|cursor| is_complete(cursor));
+        cursor = next_named(fields.get("cursor").copied());
         match fields.get(key).and_then(|object| read(object.get())) {
             Some(Entry::Relevant(entry)) => page.entries.push(entry),
             Some(Entry::Irrelevant) => {}
@@ -92,7 +93,9 @@ fn page<T>(
         }
         true
     })?;
-    page.next = cursor.filter(|_| listed >= PER_PAGE);
+    if listed >= PER_PAGE {
+        page.next = cursor.and_then(|cursor| cursor.map(Some).ok_or(AnswerProblem::Shape));
+    }
     Ok(page)
 }
 

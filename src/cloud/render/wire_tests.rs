@@ -37,7 +37,7 @@ fn the_documented_page_of_services_is_read() {
         image: text("docker.io/acme/web"),
         image_tag: text("4.1"),
     };
-    assert_eq!(page, Page { entries: vec![expected], unreadable: 0, next: None });
+    assert_eq!(page, Page { entries: vec![expected], unreadable: 0, next: Ok(None) });
 }
 
 #[test]
@@ -57,9 +57,14 @@ fn only_a_page_that_is_full_has_another_behind_it() {
         let list: Vec<Value> = (0..number).map(|one| listed(&format!("srv-{one}"), &json!({}))).collect();
         page(&json!(list)).next
     };
-    assert_eq!(of(0), None);
-    assert_eq!(of(99), None);
-    assert_eq!(of(100).as_deref(), Some("cursor-of-srv-99"), "the cursor of the last entry");
+    assert_eq!(of(0), Ok(None));
+    assert_eq!(of(99), Ok(None));
+    assert_eq!(of(100), Ok(Some("cursor-of-srv-99".to_owned())), "the cursor of the last entry");
+    for cursor in [Value::Null, json!(7), json!(["x"])] {
+        let mut list = vec![listed("srv-a", &json!({})); 100];
+        list[99]["cursor"] = cursor;
+        assert_eq!(page(&json!(list)).next, Err(AnswerProblem::Shape), "a full page is not the last one");
+    }
 }
 
 #[test]

@@ -14,7 +14,12 @@ use tokio::task::JoinHandle;
 /// A service with one instance and its points.
 pub(super) const PAGE: &str = r#"{"next": null, "results": [{"service_name": "web", "current_status": "Running",
     "instances": [{"instance_name": "web.0", "uuid": "w0"}]}]}"#;
-pub(super) const POINTS: &str = r#"{"columns": ["time", "memory_usage"], "points": [[1433753089, 16]]}"#;
+
+/// The points of an instance, measured now.
+pub(super) fn points() -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    format!(r#"{{"columns": ["time", "memory_usage"], "points": [[{now}, 16]]}}"#)
+}
 
 /// What the cloud answers to a request.
 #[derive(Clone)]
@@ -72,7 +77,7 @@ async fn answer(State(answers): State<Answers>, request: Request) -> Response {
         Answer::Body(body) => body.into_response(),
         Answer::Gzip(body) => ([(CONTENT_ENCODING, "gzip")], Body::from(body)).into_response(),
         _ if path == "/v1/generate-api-token/" => r#"{"token": "0123456789abcdef"}"#.into_response(),
-        _ if path.contains("/metrics") => POINTS.into_response(),
+        _ if path.contains("/metrics") => points().into_response(),
         _ => PAGE.into_response(),
     }
 }

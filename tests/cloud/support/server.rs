@@ -77,7 +77,12 @@ pub(crate) const TOKEN: &str = "0123456789abcdef";
 pub(crate) const ONE_PAGE: &str = r#"{"next": null, "results": [{"service_name": "web", "current_status": "Running",
     "instances": [{"instance_name": "web.0", "uuid": "w0"}, {"instance_name": "web.1", "uuid": "w1"}]},
     {"service_name": "db", "instances": [{"instance_name": "db.0", "uuid": "d0"}]}]}"#;
-pub(crate) const POINTS: &str = r#"{"columns": ["time", "memory_usage"], "points": [[1433753089, 16]]}"#;
+
+/// The points of an instance, measured now.
+pub(crate) fn points() -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    format!(r#"{{"columns": ["time", "memory_usage"], "points": [[{now}, 16]]}}"#)
+}
 
 /// A page of one service with so many instances.
 pub(crate) fn large_page(instances: usize) -> String {
@@ -89,7 +94,7 @@ fn healthy(seen: &Seen) -> Reply {
     match seen.path.split('?').next().unwrap() {
         "/v1/generate-api-token/" => json(format!(r#"{{"token": "{TOKEN}"}}"#)),
         "/v1/services/acme/" => json(ONE_PAGE),
-        path if path.ends_with("/metrics") => json(POINTS),
+        path if path.ends_with("/metrics") => json(points()),
         _ => status(404),
     }
 }
