@@ -26,11 +26,12 @@ async fn an_account_that_is_applied_becomes_ready_and_is_collected() -> anyhow::
     assert_eq!(waited.trim(), "caasaccount.caas-operator.io/acme condition met");
 
     let shown = fixture.namespace.kubectl(&["get", "caas"]).await?.expect_ok();
-    assert_eq!(words(&shown, 0), ["NAME", "PROVIDER", "READY", "REASON", "SERVICES", "INSTANCES", "AGE"]);
+    let columns = ["NAME", "PROVIDER", "READY", "REASON", "SERVICES", "INSTANCES", "LAST", "SUCCESS", "AGE"];
+    assert_eq!(words(&shown, 0), columns);
     assert_eq!(words(&shown, 1)[..6], ["acme", "alauda", "True", "Collected", "2", "4"]);
     let shown = fixture.namespace.kubectl(&["get", "caas", "-o", "wide"]).await?.expect_ok();
-    assert_eq!(words(&shown, 0)[7..], ["ENDPOINT", "MESSAGE"]);
-    assert_eq!(words(&shown, 1)[7], fixture.cloud.url());
+    assert_eq!(words(&shown, 0)[9..], ["ENDPOINT", "MESSAGE"]);
+    assert_eq!(words(&shown, 1)[8], fixture.cloud.url());
     assert!(shown.contains("The account is collected and its metrics are served."), "{shown}");
 
     let status = status(&fixture.namespace, "acme").await?;
