@@ -1,10 +1,10 @@
 # The image: one static binary and CA certificates, nothing else; no shell, no package manager, no root.
 # `docker build .` needs nothing but this folder.
 
-# Only builds: nothing of it gets into the image but CA certificates. To build from the very bytes that you have checked, give
-# them by digest: docker build --build-arg BUILDER=rust@sha256:... .
-ARG BUILDER=rust:1.95-slim-bookworm
-FROM ${BUILDER} AS build
+# Only builds: nothing of it gets into the image but CA certificates. The digest is of the index of all architectures.
+FROM rust:1.95.0-slim-bookworm@sha256:d7482085ff5b415f84dba5647ae71606650bdef00db7aeb69f4b3d170c3e4082 AS build
+# Without versions: Debian keeps only the newest of a package, so a version here would end every later build.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates gcc libc6-dev \
     && rm -rf /var/lib/apt/lists/*
