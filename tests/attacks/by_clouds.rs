@@ -45,6 +45,15 @@ async fn clouds_of_110_000_services_are_cut_and_everybody_else_is_collected() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clouds_at_eight_ports_leave_files_for_probes_scrapes_and_others() {
+    clouds_at_eight_ports(1_024).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clouds_at_eight_ports_leave_files_to_others_where_there_are_few() {
+    clouds_at_eight_ports(256).await;
+}
+
+async fn clouds_at_eight_ports(files: u32) {
     let page = {
         let service = |number: usize| {
             let instance = |id: usize| format!(r#"{{"instance_name":"i{id}","uuid":"{number}-{id}"}}"#);
@@ -73,11 +82,11 @@ async fn clouds_at_eight_ports_leave_files_for_probes_scrapes_and_others() {
         clouds.push(cloud);
     }
 
-    let target = Target::with_files(&manifests, Some(256)).await;
+    let target = Target::with_files(&manifests, Some(files)).await;
     target.until_reason("tenant-0", "late", &["Collected", "PartiallyCollected"]).await;
     let damage = target.damage_after(Duration::from_secs(20)).await;
 
-    damage.assert_bounded("eight accounts at eight slow ports, 256 files");
+    damage.assert_bounded(&format!("eight accounts at eight slow ports, {files} files"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -91,22 +100,23 @@ async fn heads_without_an_end_leave_memory_and_requests_to_others() {
     })
     .await;
     let limits = "  collection: {interval: 10s, staleAfter: 1m, requestTimeout: 10s, maxConcurrentRequests: 256, requestsPerSecond: 1000}";
-    // Two namespaces: a third of everything is left.
-    let accounts = ["tenant-0", "tenant-1"].into_iter().flat_map(|namespace| {
+    // Three namespaces, which may have all 768 requests that there are.
+    let namespaces = ["tenant-0", "tenant-1", "tenant-2"];
+    let accounts = namespaces.into_iter().flat_map(|namespace| {
         let accounts = (0..2).map(move |number| format!("heads-{number}"));
         let accounts = accounts.map(move |name| (namespace, name));
         accounts
             .map(|(namespace, name)| account(namespace, &name, &cloud.endpoint(), limits))
             .collect::<Vec<_>>()
     });
-    let manifests = secret("tenant-0") + &secret("tenant-1") + &accounts.collect::<String>();
+    let manifests = namespaces.map(secret).concat() + &accounts.collect::<String>();
 
     let target = Target::start(&manifests).await;
     let reasons = ["PartiallyCollected", "CloudError", "CloudUnreachable"];
     target.until_reason("tenant-0", "heads-0", &reasons).await;
     let damage = target.damage_after(Duration::from_secs(20)).await;
 
-    damage.assert_bounded("four accounts of 300 heads of 400 KiB");
+    damage.assert_bounded("six accounts of 300 heads of 400 KiB");
 }
 
 #[tokio::test(flavor = "multi_thread")]
