@@ -53,9 +53,14 @@ impl Moving {
     }
 }
 
-/// A cloud at the moment of the call: nothing changes during a test.
+thread_local! {
+    /// When a test began: each has a thread of its own.
+    static BEGUN: f64 = Clock::system().now();
+}
+
+/// A cloud at the moment of the test's first call: nothing changes during a test, and two clouds of it measure the same.
 pub(crate) async fn start(options: Northflank, account: AccountSettings) -> Running {
-    let clock = Clock::fixed(Clock::system().now());
+    let clock = Clock::fixed(BEGUN.with(|begun| *begun));
     let settings = simulator::Settings { accounts: vec![account], clock, ..options.into() };
     Simulator::start(settings).await.unwrap()
 }
