@@ -29,7 +29,7 @@ use crate::cloud::CloudError;
 use crate::exposition::Rendered;
 use crate::exposition::values::{AccountGauges, AccountValues};
 use crate::limits::workers::aside;
-use crate::limits::{Holder, OverBudget, ProcessLimits, Shares};
+use crate::limits::{Holder, OverBudget, ProcessLimits, Shares, WorkSize};
 use crate::telemetry::{AccountMeter, Metrics};
 
 /// How many first cycles are under way at once. Later ones are spread over the interval; the first ones would all
@@ -267,8 +267,8 @@ impl Cycles<'_> {
 
     /// Renders what is known now and puts it into the registry; returns what is published then.
     async fn publish(&self, state: &mut CollectorState) -> Option<(Health, (usize, usize))> {
-        let is_small = state.values.len() <= AT_ONCE;
-        let permit = self.shared.renders.permit(&self.account.id.namespace, is_small).await;
+        let size = if state.values.len() <= AT_ONCE { WorkSize::Small } else { WorkSize::Large };
+        let permit = self.shared.renders.permit(&self.account.id.namespace, size).await;
         let exposition = self.desired.borrow().exposition;
         let before = self.shared.registry.get(&self.account.id).and_then(|entry| entry.snapshot);
         let values = || {
@@ -279,7 +279,7 @@ impl Cycles<'_> {
                 (values, history.unwrap_or_default())
             }))
         };
-        let values = if is_small { values() } else { aside(values) };
+        let values = if size == WorkSize::Small { values() } else { aside(values) };
         let (mut rendered, mut history) = match values {
             Ok((values, history)) => (permit.render(values, options(&exposition)).await, history),
             Err(_) => (Err(RenderFailed), History::default()),
@@ -299,7 +299,7 @@ impl Cycles<'_> {
             rendered = self
                 .shared
                 .renders
-                .permit(&self.account.id.namespace, true)
+                .permit(&self.account.id.namespace, WorkSize::Small)
                 .await
                 .render(own, options(&exposition))
                 .await;
@@ -357,7 +357,7 @@ impl Cycles<'_> {
             let rendered = self
                 .shared
                 .renders
-                .permit(&self.account.id.namespace, false)
+                .permit(&self.account.id.namespace, WorkSize::Large)
                 .await
                 .render(values, options(&state.exposition))
                 .await;
@@ -367,7 +367,7 @@ impl Cycles<'_> {
         }
         self.shared
             .renders
-            .permit(&self.account.id.namespace, true)
+            .permit(&self.account.id.namespace, WorkSize::Small)
             .await
             .render(own, options(&state.exposition))
             .await

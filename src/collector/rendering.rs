@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::exposition::values::AccountValues;
 use crate::exposition::{Options, Rendered, Renderer};
-use crate::limits::{SharedPermit, Workers};
+use crate::limits::{SharedPermit, WorkSize, Workers};
 
 /// How values become bodies; tests put another function here.
 type Render = dyn Fn(&mut Renderer, &AccountValues, &Options) -> Rendered + Send + Sync;
@@ -50,8 +50,8 @@ impl RenderPool {
 
     /// Waits until another render of this namespace may start; a small one waits for no large one. What is to be rendered
     /// is best made afterwards, so that none waits in memory.
-    pub(super) async fn permit(&self, namespace: &str, is_small: bool) -> RenderPermit {
-        RenderPermit { pool: self.clone(), permit: self.workers.of(namespace).permit(is_small).await }
+    pub(super) async fn permit(&self, namespace: &str, size: WorkSize) -> RenderPermit {
+        RenderPermit { pool: self.clone(), permit: self.workers.of(namespace).permit(size).await }
     }
 }
 
@@ -110,8 +110,8 @@ mod tests {
             rendered
         });
 
-        let renders =
-            (0..20).map(|_| async { pool.permit("team-a", false).await.render(values(), OPTIONS).await });
+        let renders = (0..20)
+            .map(|_| async { pool.permit("team-a", WorkSize::Large).await.render(values(), OPTIONS).await });
         for rendered in futures::future::join_all(renders).await {
             assert!(rendered.is_ok());
         }
@@ -124,7 +124,7 @@ mod tests {
     async fn a_render_that_panics_gives_its_permit_back() {
         let pool = RenderPool::with(Workers::new(1), |_, _, _| panic!("a bug"));
         for _ in 0..3 {
-            assert!(pool.permit("team-a", false).await.render(values(), OPTIONS).await.is_err());
+            assert!(pool.permit("team-a", WorkSize::Large).await.render(values(), OPTIONS).await.is_err());
         }
     }
 }

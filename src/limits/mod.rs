@@ -14,7 +14,7 @@ pub use available::available_memory;
 pub use memory::{Charge, Holder, MemoryBudget, OverBudget};
 pub use shares::{Share, SharedPermit, Shares};
 pub use values::{keep_values_within, shared_value};
-pub use workers::{WorkerShare, Workers};
+pub use workers::{WorkSize, WorkerShare, Workers};
 
 /// The limits that all parts of the process share. Cheap to clone. By default memory has none.
 #[derive(Debug, Clone, Default)]

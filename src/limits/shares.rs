@@ -25,7 +25,7 @@ struct Table {
     available: usize,
     /// Namespaces that hold permits or wait for some.
     namespaces: HashMap<Arc<str>, Entry>,
-    /// The number that was given last, to a waiter or a turn.
+    /// The number that was given last, to a waiter or to a namespace that was served.
     last: u64,
 }
 
@@ -34,7 +34,7 @@ struct Entry {
     held: usize,
     waiting: VecDeque<Waiter>,
     /// Grows with each time it is served. Of namespaces that hold as many, the least is next.
-    turn: u64,
+    last_served: u64,
 }
 
 #[derive(Debug)]
@@ -124,7 +124,7 @@ impl Table {
         self.last += 1;
         let entry = self.namespaces.entry(Arc::clone(namespace)).or_default();
         if entry.waiting.is_empty() {
-            entry.turn = self.last;
+            entry.last_served = self.last;
         }
         entry.waiting.push_back(Waiter { permits, number: self.last, granted });
         self.last
@@ -134,14 +134,14 @@ impl Table {
     /// while fewer are free than it waits for, so that others which want less do not keep it waiting for ever.
     fn next(&mut self, share: usize) -> Option<(Arc<str>, Waiter)> {
         let waiting = self.namespaces.iter().filter(|(_, entry)| entry.may_have_next(share));
-        let namespace = Arc::clone(waiting.min_by_key(|(_, entry)| (entry.held, entry.turn))?.0);
+        let namespace = Arc::clone(waiting.min_by_key(|(_, entry)| (entry.held, entry.last_served))?.0);
         let entry = self.namespaces.get_mut(&namespace)?;
         if entry.waiting.front()?.permits > self.available {
             return None;
         }
         let waiter = entry.waiting.pop_front()?;
         self.last += 1;
-        (entry.held, entry.turn) = (entry.held + waiter.permits, self.last);
+        (entry.held, entry.last_served) = (entry.held + waiter.permits, self.last);
         self.available -= waiter.permits;
         Some((namespace, waiter))
     }
@@ -217,6 +217,7 @@ impl Drop for Waiting<'_> {
         let Share { shares, namespace } = self.share;
         let mut table = shares.table();
         if let Some(entry) = table.namespaces.get_mut(namespace) {
+            // As long as one namespace's queue, which the requests of its accounts bound.
             entry.waiting.retain(|waiter| waiter.number != self.number);
         }
         table.forget(namespace);

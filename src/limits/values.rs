@@ -1,5 +1,5 @@
 //! Large values that many accounts use alike, such as bundles of certificates: each is kept once, and those of one namespace
-//! have at most a third of the room.
+//! have at most a third of the budget.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -10,7 +10,7 @@ use super::shares::{SharedPermit, Shares};
 
 /// The values of this process have one part in so many of its memory.
 const PART: usize = 16;
-/// The room where the machine does not say how much memory there is, in bytes.
+/// The budget where the machine does not say how much memory there is, in bytes.
 const UNKNOWN: usize = 64 << 20;
 
 /// The memory that the administrator allows, in bytes.
@@ -24,30 +24,30 @@ static VALUES: LazyLock<SharedValues> = LazyLock::new(|| {
 
 /// Values, each kept once while somebody uses it.
 struct SharedValues {
-    /// The room, in KiB.
-    room: Arc<Shares>,
+    /// The memory that they may take, in KiB.
+    budget: Arc<Shares>,
     hasher: RandomState,
     kept: Mutex<HashMap<u64, Kept>>,
 }
 
-/// A value, and its room.
+/// A value, and the permit of its memory.
 type Kept = (Arc<[u8]>, SharedPermit);
 
-/// Takes the room from this memory, in bytes, and not from what the machine says. For the start of the process: later, once
+/// Takes the budget from this memory, in bytes, and not from what the machine says. For the start of the process: later, once
 /// there are values, it changes nothing.
 pub fn keep_values_within(memory: usize) {
     // An error means that it was set before.
     let _ = ALLOWED.set(memory);
 }
 
-/// The one copy of this value in the process. `None` where the namespace has no room for another one.
+/// The one copy of this value in the process. `None` where the namespace has no budget left for another one.
 pub fn shared_value(namespace: &str, value: &[u8]) -> Option<Arc<[u8]>> {
     VALUES.get(namespace, value)
 }
 
 impl SharedValues {
     fn new(bytes: usize) -> Self {
-        Self { room: Shares::thirds(bytes >> 10), hasher: RandomState::new(), kept: Mutex::default() }
+        Self { budget: Shares::thirds(bytes >> 10), hasher: RandomState::new(), kept: Mutex::default() }
     }
 
     fn get(&self, namespace: &str, value: &[u8]) -> Option<Arc<[u8]>> {
@@ -60,7 +60,7 @@ impl SharedValues {
         }
         // Those that only this list still has.
         kept.retain(|_, (other, _)| Arc::strong_count(other) > 1);
-        let permit = self.room.of(namespace).try_acquire(value.len().div_ceil(1 << 10))?;
+        let permit = self.budget.of(namespace).try_acquire(value.len().div_ceil(1 << 10))?;
         let value: Arc<[u8]> = value.into();
         // Of two values with one hash the first stays; it cannot be chosen, as the hash is keyed at random.
         kept.entry(hash).or_insert_with(|| (Arc::clone(&value), permit));
@@ -89,12 +89,12 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_has_room_for_a_third_and_gets_it_back_with_the_values() {
+    fn a_namespace_may_take_a_third_and_gets_it_back_with_the_values() {
         let values = SharedValues::new(3 << 20);
         let mut held: Vec<_> = (0..2).map(|number| values.get("tenant", &large(number)).unwrap()).collect();
         assert!(values.get("tenant", &large(9)).is_none(), "1,000 of 1,024 KiB are used");
         assert!(values.get("tenant", &large(0)).is_some(), "one that is there costs nothing");
-        let other = values.get("team-a", &large(9)).expect("the room of another namespace");
+        let other = values.get("team-a", &large(9)).expect("the share of another namespace");
         held.pop();
         assert!(values.get("tenant", &large(8)).is_some());
         drop(other);

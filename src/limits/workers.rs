@@ -29,6 +29,15 @@ pub struct WorkerShare {
     small: Share,
 }
 
+/// How long work takes, as far as can be told before it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkSize {
+    /// Less than some milliseconds.
+    Small,
+    /// Any time.
+    Large,
+}
+
 impl Default for Workers {
     /// As many as the machine has cores.
     fn default() -> Self {
@@ -50,13 +59,17 @@ impl Workers {
 
 impl WorkerShare {
     /// Waits until more work may run. For work on a thread of its own, which holds the permit until it ends.
-    pub async fn permit(&self, is_small: bool) -> SharedPermit {
-        if is_small { self.small.acquire(1).await } else { self.large.acquire(1).await }
+    pub async fn permit(&self, size: WorkSize) -> SharedPermit {
+        let share = match size {
+            WorkSize::Small => &self.small,
+            WorkSize::Large => &self.large,
+        };
+        share.acquire(1).await
     }
 
     /// Waits until more large work may run and runs this to its end, while other tasks go on.
     pub async fn run<T>(&self, work: impl FnOnce() -> T) -> T {
-        let _permit = self.permit(false).await;
+        let _permit = self.permit(WorkSize::Large).await;
         aside(work)
     }
 }
@@ -104,11 +117,11 @@ mod tests {
     #[tokio::test]
     async fn small_work_does_not_wait_for_large_work() {
         let workers = Workers::new(1);
-        let _large = workers.of("tenant").permit(false).await;
+        let _large = workers.of("tenant").permit(WorkSize::Large).await;
         let other = workers.of("team-a");
-        assert!(other.permit(false).now_or_never().is_none());
-        let small = other.permit(true).now_or_never().expect("a permit for small work");
-        assert!(other.permit(true).now_or_never().is_none(), "which is bounded as well");
+        assert!(other.permit(WorkSize::Large).now_or_never().is_none());
+        let small = other.permit(WorkSize::Small).now_or_never().expect("a permit for small work");
+        assert!(other.permit(WorkSize::Small).now_or_never().is_none(), "which is bounded as well");
         drop(small);
     }
 
