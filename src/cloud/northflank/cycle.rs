@@ -110,6 +110,7 @@ impl<'a> Cycle<'a> {
         let end = CycleEnd {
             missing: &ended_by.or(denied).unwrap_or(CloudError::Answer(AnswerProblem::Shape)),
             started: self.started,
+            cycle: self.kept.cycles,
             now: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
             inventory_interval: self.settings.inventory_interval,
         };
@@ -147,8 +148,7 @@ impl<'a> Cycle<'a> {
             let listed = &self.listing.services[number];
             let application = listed.facts.application.clone().unwrap_or_default();
             let key = (application, listed.facts.name.clone());
-            let mut kept = self.kept.services.get(&key).cloned().unwrap_or_default();
-            kept.cycles_since_listed = kept.cycles_since_listed.saturating_add(1);
+            let kept = self.kept.services.get(&key).cloned().unwrap_or_default();
             let (facts, deployment) = (Arc::clone(&listed.facts), listed.deployment.clone());
             self.services.push(PartialService::new(key, facts, deployment, kept));
             if number == 0 {
@@ -326,7 +326,8 @@ impl Plan for Cycle<'_> {
             CycleResponse::Containers(number, Ok(page)) => {
                 self.succeeded(number);
                 let service = &mut self.services[number];
-                let next = service.add_containers(page, self.started, &mut self.listing.inventory);
+                let at = (self.kept.cycles, self.started);
+                let next = service.add_containers(page, at, &mut self.listing.inventory);
                 if next.is_some() {
                     self.enqueue(number, Question::Containers, next);
                 }

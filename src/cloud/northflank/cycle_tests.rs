@@ -110,7 +110,7 @@ fn after_first_cycle(desired: u32) -> Kept {
 fn on_turn(kept: Kept, is_turn: bool) -> Kept {
     let key = ("shop".to_owned(), "web".to_owned());
     let cycles =
-        (2..4).find(|cycles| Kept { cycles: *cycles, ..Kept::default() }.is_turn_of(&key) == is_turn);
+        (1..4).find(|cycles| Kept { cycles: *cycles, ..Kept::default() }.is_turn_of(&key) == is_turn);
     Kept { cycles: cycles.unwrap(), ..kept }
 }
 

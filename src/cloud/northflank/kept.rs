@@ -35,8 +35,8 @@ pub(super) struct KeptService {
     pub(super) details: Option<(Instant, Arc<Details>)>,
     /// Its containers that have not ended, and when they were listed.
     pub(super) containers: Option<(Instant, Containers)>,
-    /// How many cycles ago that was.
-    pub(super) cycles_since_listed: u32,
+    /// The number of that cycle.
+    pub(super) listed_in: u64,
     /// Whether its newest metrics had CPU as a share of a whole that is not known.
     pub(super) cpu_is_share: bool,
     /// The containers that its newest metrics were of.
@@ -85,16 +85,18 @@ impl KeptService {
         came || went
     }
 
-    /// Its containers, unless they were listed too long ago. Between two turns they are taken as they are, however long
-    /// the interval is.
+    /// Its containers, unless they were listed too long ago. In a cycle between two turns, which has this number, they are taken as
+    /// they are, however long the interval is.
     pub(super) fn containers(
         &self,
         now: Instant,
         max_age: Duration,
-        is_between_turns: bool,
+        between_turns: Option<u64>,
     ) -> Option<&Containers> {
         let (at, containers) = self.containers.as_ref()?;
-        let is_recent = is_between_turns && self.cycles_since_listed < CYCLES_PER_CONTAINERS;
+        let has_missed_none =
+            |cycle: u64| cycle.wrapping_sub(self.listed_in) < u64::from(CYCLES_PER_CONTAINERS);
+        let is_recent = between_turns.is_some_and(has_missed_none);
         (is_recent || now.duration_since(*at) < max_age).then_some(containers)
     }
 
@@ -197,11 +199,14 @@ mod tests {
         assert!(!all.plans_are_due(later(86_399)) && all.plans_are_due(later(86_400)));
         let service = kept(&["a"], &[]);
         assert!(
-            service.containers(later(899), EVERY, false).is_some()
-                && service.containers(later(900), EVERY, false).is_none()
+            service.containers(later(899), EVERY, None).is_some()
+                && service.containers(later(900), EVERY, None).is_none()
         );
-        assert!(service.containers(later(9_000), EVERY, true).is_some(), "the interval is longer");
-        let missed = KeptService { cycles_since_listed: CYCLES_PER_CONTAINERS, ..service };
-        assert!(missed.containers(later(9_000), EVERY, true).is_none(), "a turn was missed");
+        let service = KeptService { listed_in: 7, ..service };
+        let cycles = u64::from(CYCLES_PER_CONTAINERS);
+        let in_cycle = |cycle| service.containers(later(9_000), EVERY, Some(cycle));
+        assert!(in_cycle(7 + cycles - 1).is_some(), "the interval is longer");
+        // However few of these cycles had the service in their lists.
+        assert!(in_cycle(7 + cycles).is_none(), "a turn was missed");
     }
 }

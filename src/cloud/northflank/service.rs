@@ -54,7 +54,9 @@ pub(super) struct CycleEnd<'a> {
     pub(super) missing: &'a CloudError,
     /// The cycle's start.
     pub(super) started: Instant,
-    /// The same in seconds since the epoch.
+    /// Its number.
+    pub(super) cycle: u64,
+    /// Its end, in seconds since the epoch.
     pub(super) now: f64,
     pub(super) inventory_interval: Duration,
 }
@@ -103,11 +105,12 @@ impl PartialService {
         has_changed
     }
 
-    /// Takes a page of its containers in. Returns the cursor of the next page, if there is one.
+    /// Takes a page of its containers in, which the cycle of this number and start asked for. Returns the cursor of the next page, if
+    /// there is one.
     pub(super) fn add_containers(
         &mut self,
         page: Page<InstanceFacts>,
-        started: Instant,
+        (cycle, started): (u64, Instant),
         inventory: &mut Inventory,
     ) -> Option<String> {
         let list = self.containers.get_or_insert_with(ContainerList::new);
@@ -128,7 +131,7 @@ impl PartialService {
             Ok(Some(cursor)) => return Some(cursor),
             Ok(None) => {
                 self.kept.containers = Some((started, std::mem::take(&mut list.listed)));
-                self.kept.cycles_since_listed = 0;
+                self.kept.listed_in = cycle;
             }
             Err(problem) => list.error = Some(problem.into()),
         }
@@ -148,9 +151,8 @@ impl PartialService {
         if let Some(error @ CloudError::Answer(AnswerProblem::TooLarge)) = list_error {
             return Err(error.clone());
         }
-        if let Some(listed) =
-            self.kept.containers(end.started, end.inventory_interval, self.containers.is_none())
-        {
+        let between_turns = self.containers.is_none().then_some(end.cycle);
+        if let Some(listed) = self.kept.containers(end.started, end.inventory_interval, between_turns) {
             if !self.was_listed(end.started) {
                 inventory.add_instances(listed)?;
             }

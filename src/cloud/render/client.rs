@@ -19,7 +19,7 @@ use super::kept::Kept;
 use super::listing::Listing;
 use super::names::{MOST_NAMES, NameList, Names};
 use super::target::Settings;
-use super::wire::{self, Entity, ListedService, Page};
+use super::wire::{self, Entity, ListedInstances, ListedService, Page};
 use super::{series, urls};
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::{AccountClient, ApiRequest};
@@ -177,9 +177,14 @@ impl Requests<'_> {
                 }
                 CycleResponse::Metric(batch, metric, answer)
             }
-            CycleRequest::Instances(service, url) => {
+            CycleRequest::Instances(service, url, budget) => {
                 let at = urls::seconds(SystemTime::now()) as f64;
-                let read = |body: &[u8]| Ok(InstanceList { at, created: wire::instances(body)? });
+                let read = |body: &[u8]| {
+                    budget.reading(|budget| {
+                        let ListedInstances { created, is_complete } = wire::instances(body, budget)?;
+                        Ok(InstanceList { at, created, is_complete })
+                    })
+                };
                 let list = self.get("instances", url, MAX_LIST_BYTES, READ_SERVICES, read).await;
                 CycleResponse::Instances(service, list)
             }

@@ -30,14 +30,14 @@ use crate::cloud::{CloudError, Collection};
 pub(super) enum CycleRequest {
     /// A metric of a batch in this window, read within this budget.
     Metric(usize, Metric, Window, Url, InventoryBudget),
-    /// The instances of a service.
-    Instances(usize, Url),
+    /// The instances of a service, read within this budget.
+    Instances(usize, Url, InventoryBudget),
 }
 
 /// The response to a request, or why there is none.
 pub(super) enum CycleResponse {
     Metric(usize, Metric, Result<Spent<Answer>, CloudError>),
-    Instances(usize, Result<InstanceList, CloudError>),
+    Instances(usize, Result<Spent<InstanceList>, CloudError>),
 }
 
 /// A request that waits to be sent.
@@ -95,6 +95,8 @@ pub(super) struct Cycle<'a> {
     batch_errors: Vec<CloudError>,
     /// Whether no metric is asked for any more: the key may not read them.
     metrics_denied: bool,
+    /// The same of lists of instances.
+    lists_denied: bool,
 }
 
 impl<'a> Cycle<'a> {
@@ -129,6 +131,7 @@ impl<'a> Cycle<'a> {
             cut_short,
             batch_errors: Vec::new(),
             metrics_denied: false,
+            lists_denied: false,
             kept,
         };
         cycle.form_batches();
@@ -378,9 +381,10 @@ impl Plan for Cycle<'_> {
                     let (window, budget) = (self.window.of(metric), self.inventory.budget());
                     return Some(CycleRequest::Metric(batch, metric, window, url, budget));
                 }
+                PendingRequest::Instances(_) if self.lists_denied => self.pending_lists -= 1,
                 PendingRequest::Instances(service) => {
                     if let Some(url) = urls::instances(endpoint, &self.services[service].collected.id) {
-                        return Some(CycleRequest::Instances(service, url));
+                        return Some(CycleRequest::Instances(service, url, self.inventory.budget()));
                     }
                     // What has no URL fails without a request.
                     self.pending_lists -= 1;
@@ -414,16 +418,30 @@ impl Plan for Cycle<'_> {
                     }
                 }
             }
-            CycleResponse::Instances(service, Ok(list)) => {
-                self.pending_lists -= 1;
-                self.services[service].list = Some(Arc::new(list));
-                self.breaker.success();
-                Ok(())
-            }
-            CycleResponse::Instances(service, Err(error)) => {
-                let failed = self.failed(self.batches.len() + service, error);
-                self.pending_lists -= 1;
-                failed
+            CycleResponse::Instances(service, answered) => {
+                match answered.and_then(|list| Ok(self.inventory.keep(list)?)) {
+                    Ok(mut list) => {
+                        self.pending_lists -= 1;
+                        let service = &mut self.services[service];
+                        // Only these are looked up. The list stays after the cycle, and the cloud chooses how long it is.
+                        list.created.retain(|id, _| service.asked.as_ref().is_some_and(|it| it.contains(id)));
+                        service.list = Some(Arc::new(list));
+                        self.breaker.success();
+                        Ok(())
+                    }
+                    Err(error @ CloudError::ScopeMissing(_)) => {
+                        self.pending_lists -= 1;
+                        if !std::mem::replace(&mut self.lists_denied, true) {
+                            self.batch_errors.push(error);
+                        }
+                        Ok(())
+                    }
+                    Err(error) => {
+                        let failed = self.failed(self.batches.len() + service, error);
+                        self.pending_lists -= 1;
+                        failed
+                    }
+                }
             }
         }
     }

@@ -51,7 +51,7 @@ fn nothing() -> Spent<Answer> {
     spent(|_| Ok(Answer::default()))
 }
 
-fn spent(read: impl FnOnce(&mut InventoryBudget) -> Result<Answer, AnswerProblem>) -> Spent<Answer> {
+fn spent<T>(read: impl FnOnce(&mut InventoryBudget) -> Result<T, AnswerProblem>) -> Spent<T> {
     InventoryBudget::PER_CYCLE.reading(read).unwrap()
 }
 
@@ -64,7 +64,7 @@ fn drained(cycle: &mut Cycle<'_>) -> Vec<(usize, &'static str, String)> {
                 let ids: Vec<String> = resources.map(|(_, id)| id.into_owned()).collect();
                 (batch, metric.path(), ids.join(" "))
             }
-            CycleRequest::Instances(service, _) => (service, "instances", String::new()),
+            CycleRequest::Instances(service, ..) => (service, "instances", String::new()),
         })
         .collect()
 }
@@ -103,8 +103,9 @@ async fn limits_and_lists_are_asked_for_once_it_is_known_which_instances_there_a
     answer(&mut first, 0, Metric::Memory, Ok(usage(Metric::Memory, 60, &[("srv-b", "one")])));
     let asked: Vec<_> = drained(&mut first).into_iter().map(|(_, what, _)| what).collect();
     assert_eq!(asked, ["instances", "cpu-limit", "memory-limit"]);
-    let created = [("one".to_owned(), Some(7.0))].into();
-    first.record(CycleResponse::Instances(0, Ok(InstanceList { at: (TEN + 100) as f64, created }))).unwrap();
+    let created = [("one".to_owned(), Some(7.0)), ("of old".to_owned(), None)].into();
+    let list = InstanceList { at: (TEN + 100) as f64, created, is_complete: true };
+    first.record(CycleResponse::Instances(0, Ok(spent(|_| Ok(list))))).unwrap();
     answer(&mut first, 0, Metric::CpuLimit, Ok(usage(Metric::CpuLimit, 60, &[("srv-b", "one")])));
     answer(&mut first, 0, Metric::MemoryLimit, Ok(nothing()));
     answer(&mut first, 0, Metric::Bandwidth, Ok(nothing()));
@@ -112,6 +113,8 @@ async fn limits_and_lists_are_asked_for_once_it_is_known_which_instances_there_a
     let service = &collection.services[0];
     assert_eq!((service.facts.state, service.facts.limits.cpu_cores), (Some(State::Running), Some(1.0)));
     assert_eq!(service.instances.as_ref().unwrap()[0].facts.created_at, Some(7.0));
+    let list = kept.services["srv-b"].list.as_ref().unwrap();
+    assert_eq!(list.created.len(), 1, "of the list stays what metrics are of");
 
     tokio::time::advance(Duration::from_secs(60)).await;
     let mut second = cycle(&settings, kept, 160, &[WORKER]);
@@ -141,6 +144,24 @@ fn one_of_two_metrics_that_fails_is_one_error_and_the_other_shows_the_instances(
         assert_eq!(reading.unread, MeasurementSet::of(&[Measurement::CpuUsageCores]));
         assert!(reading.sample.is_some());
     }
+}
+
+#[test]
+fn a_token_that_may_not_list_instances_is_one_error_and_is_denied_once() {
+    let settings = settings(30);
+    let mut cycle = cycle(&settings, Kept::default(), 100, &[WORKER, ("srv-c", "background_worker")]);
+    drained(&mut cycle);
+    let instances = [("srv-b", "one"), ("srv-c", "two")];
+    answer(&mut cycle, 0, Metric::Cpu, Ok(usage(Metric::Cpu, 60, &instances)));
+    answer(&mut cycle, 0, Metric::Memory, Ok(usage(Metric::Memory, 60, &instances)));
+    let is_list = |request: &CycleRequest| matches!(request, CycleRequest::Instances(..));
+    while !is_list(&cycle.next_request().unwrap()) {}
+    let denied = CloudError::ScopeMissing("access to the workspace's services");
+    cycle.record(CycleResponse::Instances(0, Err(denied.clone()))).unwrap();
+    assert!(drained(&mut cycle).iter().all(|(_, what, _)| *what != "instances"), "no more are asked for");
+    let (collection, _) = cycle.finish(None);
+    assert_eq!(collection.failures(), (1, Some(&denied)));
+    assert!(collection.services.iter().all(|service| service.instances.as_ref().unwrap().len() == 1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,8 +12,10 @@ use crate::cloud::kit::point::Point;
 pub(super) struct InstanceList {
     /// When, in seconds since the epoch.
     pub(super) at: f64,
-    /// When each of them was created, in seconds since the epoch.
+    /// When each of them was created, in seconds since the epoch. Only those that metrics were of when the list was asked for.
     pub(super) created: HashMap<String, Option<f64>>,
+    /// Whether no other instance was in the list. One that could not be read ends none.
+    pub(super) is_complete: bool,
 }
 
 /// The newest points of an instance.
@@ -30,7 +32,7 @@ impl InstancePoints {
 }
 
 /// The instances that a service has now, by id: those with a point in the last two steps before `newest`, the newest point
-/// of the account. One that the list lacks has ended, unless it has a point from after the list was made, or the list has
+/// of the account. One that a complete list lacks has ended, unless it has a point from after the list was made, or the list has
 /// none of them: then it does not call instances as the metrics do.
 pub(super) fn present<'a>(
     service: &str,
@@ -47,6 +49,7 @@ pub(super) fn present<'a>(
         instances.entry(&one.name).or_default().memory = Some(one.point);
     }
     let ended_before = newest - (2 * STEP) as f64;
+    let list = list.filter(|list| list.is_complete);
     let list = list.filter(|list| instances.keys().any(|id| list.created.contains_key(*id)));
     instances.retain(|id, points| {
         let has_ended =
@@ -96,7 +99,8 @@ mod tests {
 
     #[test]
     fn an_instance_that_the_list_lacks_has_ended_unless_it_is_newer_than_the_list() {
-        let list = InstanceList { at: TEN + 150.0, created: [("a".to_owned(), None)].into() };
+        let list =
+            InstanceList { at: TEN + 150.0, created: [("a".to_owned(), None)].into(), is_complete: true };
         assert_eq!(ids(&[("a", 120), ("old", 120), ("new", 180)], 180, Some(&list)), ["a", "new"]);
         assert_eq!(ids(&[("old", 120)], 180, Some(&list)), ["old"], "the list may call instances otherwise");
     }

@@ -122,7 +122,7 @@ mod tests {
         let mut kept = KeptService::default();
         assert!(kept.list_is_due(start, ids(&["a"])) && !kept.list_is_due(start, ids(&[])));
         let created = [("a".to_owned(), None), ("b".to_owned(), None)].into();
-        kept.list = Some(Arc::new(InstanceList { at: 1.0, created }));
+        kept.list = Some(Arc::new(InstanceList { at: 1.0, created, is_complete: true }));
         assert!(!kept.list_is_due(start, ids(&["a"])), "that one is gone is no reason");
         assert!(kept.list_is_due(start, ids(&["a", "c"])));
         kept.asked = Some((start, Arc::new(["c".to_owned()].into())));

@@ -11,7 +11,8 @@ use serde_json::value::RawValue;
 use super::cost::PER_PAGE;
 use super::target::Kind;
 use crate::cloud::error::AnswerProblem;
-use crate::cloud::http::body::{json_text, parse};
+use crate::cloud::http::body::json_text;
+use crate::cloud::kit::InventoryBudget;
 use crate::cloud::kit::list::for_each;
 use crate::cloud::kit::loose::{Scalar, is_complete, part};
 use crate::cloud::kit::paging::next_named;
@@ -191,9 +192,17 @@ fn entity(json: &str) -> Option<Entity> {
     })
 }
 
-/// Reads when the instances of a service were created, in seconds since the epoch, by their ids; all of them are listed,
-/// also those of which that is not said.
-pub(super) fn instances(body: &[u8]) -> Result<HashMap<String, Option<f64>>, AnswerProblem> {
+/// The instances of a service.
+#[derive(Debug, PartialEq)]
+pub(super) struct ListedInstances {
+    /// When each was created, in seconds since the epoch, by its id; `None` where that is not said.
+    pub(super) created: HashMap<String, Option<f64>>,
+    /// Whether each entry could be read.
+    pub(super) is_complete: bool,
+}
+
+/// Reads the instances of a service within this budget.
+pub(super) fn instances(body: &[u8], budget: &mut InventoryBudget) -> Result<ListedInstances, AnswerProblem> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct WireInstance<'a> {
@@ -202,9 +211,21 @@ pub(super) fn instances(body: &[u8]) -> Result<HashMap<String, Option<f64>>, Ans
         #[serde(borrow, default)]
         created_at: Scalar<'a>,
     }
-    let list: Vec<WireInstance<'_>> = parse(json_text(body)?)?;
-    let instance = |wire: WireInstance<'_>| Some((wire.id.into_text()?, wire.created_at.epoch_seconds()));
-    list.into_iter().map(|wire| instance(wire).ok_or(AnswerProblem::Shape)).collect()
+    let mut listed = ListedInstances { created: HashMap::new(), is_complete: true };
+    let mut fits = Ok(());
+    for_each(json_text(body)?, |entry: &RawValue| {
+        let wire: Option<WireInstance<'_>> = serde_json::from_str(entry.get()).ok();
+        let instance = wire.and_then(|wire| Some((wire.id.into_text()?, wire.created_at.epoch_seconds())));
+        if let Some((id, created)) = instance.filter(|(id, _)| is_complete(id)) {
+            fits = budget.spend_entry::<Option<f64>>(id.len());
+            listed.created.insert(id, created);
+        } else {
+            listed.is_complete = false;
+        }
+        fits.is_ok()
+    })?;
+    fits?;
+    Ok(listed)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::cloud::kit::InventoryBudget;
 
 fn page(body: &Value) -> Page<ListedService> {
     services(body.to_string().as_bytes()).unwrap()
@@ -117,13 +118,31 @@ fn projects_and_environments_have_names_and_an_environment_its_project() {
 
 #[test]
 fn instances_are_listed_with_the_time_they_were_created_at() {
-    let list = |body: Value| instances(body.to_string().as_bytes());
+    let list = |body: Value| instances(body.to_string().as_bytes(), &mut InventoryBudget::PER_CYCLE.clone());
     let created = list(json!([
         {"id": "srv-abc-5f7xk", "createdAt": "2026-01-02T03:04:05Z"}, {"id": "srv-abc-2"},
     ]));
     let expected = [("srv-abc-5f7xk", Some(1_767_323_045.0)), ("srv-abc-2", None)];
-    assert_eq!(created, Ok(expected.map(|(id, at)| (id.to_owned(), at)).into()));
-    assert_eq!(list(json!([])), Ok(HashMap::new()));
-    assert_eq!(list(json!([{"createdAt": "2026-01-02T03:04:05Z"}])), Err(AnswerProblem::Shape));
+    let created_at = |created: &[(&str, Option<f64>)], is_complete| {
+        let created = created.iter().map(|(id, at)| ((*id).to_owned(), *at)).collect();
+        Ok(ListedInstances { created, is_complete })
+    };
+    assert_eq!(created, created_at(&expected, true));
+    assert_eq!(list(json!([])), created_at(&[], true));
+    // What cannot be read costs itself, and is told.
+    let broken =
+        json!([{"createdAt": "2026-01-02T03:04:05Z"}, 7, {"id": "x".repeat(5_000)}, {"id": "srv-abc-2"}]);
+    assert_eq!(list(broken), created_at(&[("srv-abc-2", None)], false));
     assert_eq!(list(json!({"instances": []})), Err(AnswerProblem::Shape));
+}
+
+#[test]
+fn a_list_of_instances_that_exceeds_the_budget_of_an_answer_is_too_large() {
+    let entries: Vec<Value> =
+        (0..3_000).map(|number| json!({"id": format!("{number}{}", "x".repeat(900))})).collect();
+    let body = json!(entries).to_string();
+    let mut nearly_spent = InventoryBudget::PER_CYCLE;
+    while nearly_spent.spend_entry::<()>(1 << 20).is_ok() {}
+    assert_eq!(instances(body.as_bytes(), &mut nearly_spent), Err(AnswerProblem::TooLarge));
+    assert!(instances(body.as_bytes(), &mut InventoryBudget::PER_CYCLE.clone()).is_ok());
 }
