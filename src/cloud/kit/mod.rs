@@ -7,6 +7,7 @@
 
 pub mod arrivals;
 pub mod circuit_breaker;
+pub mod image;
 pub mod inventory;
 pub mod list;
 pub mod loose;
@@ -19,6 +20,7 @@ pub mod unit;
 
 pub use arrivals::{Arrivals, Moment};
 pub use circuit_breaker::CircuitBreaker;
+pub use image::split_image;
 pub use inventory::{Inventory, InventoryBudget, Spent};
 pub use paging::Pages;
 pub use session::Session;

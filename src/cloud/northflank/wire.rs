@@ -15,6 +15,7 @@ use crate::cloud::kit::list::each;
 use crate::cloud::kit::loose::{Scalar, is_complete, part};
 use crate::cloud::kit::paging::{Listed, next_named};
 use crate::cloud::kit::point::LATEST;
+use crate::cloud::kit::split_image;
 use crate::cloud::model::{InstanceFacts, Limits};
 
 /// A page of a list.
@@ -283,7 +284,7 @@ pub(super) fn details(body: &[u8]) -> Result<Details, AnswerProblem> {
     let horizontal: WireHorizontal<'_> = part(part::<WireAutoscaling<'_>>(wire.autoscaling).horizontal);
     let desired = deployment.instances.count();
     let image = part::<WireExternal<'_>>(deployment.external).image_path.into_text();
-    let (image, image_tag) = image.filter(|path| is_complete(path)).map(|path| image_parts(&path)).unzip();
+    let (image, image_tag) = image.and_then(|path| split_image(&path)).unzip();
     Ok(Details {
         plan: part::<WireBilling<'_>>(wire.billing).deployment_plan.into_text(),
         region: deployment.region.into_text(),
@@ -292,17 +293,6 @@ pub(super) fn details(body: &[u8]) -> Result<Details, AnswerProblem> {
         image,
         image_tag: image_tag.flatten(),
     })
-}
-
-/// The name of an image and its tag, or its digest where it has no tag.
-fn image_parts(path: &str) -> (String, Option<String>) {
-    let (path, digest) = path.split_once('@').map_or((path, None), |(path, digest)| (path, Some(digest)));
-    // The colon before a port is followed by a path.
-    let (name, tag) = match path.rsplit_once(':') {
-        Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
-        _ => (path, None),
-    };
-    (name.to_owned(), tag.or(digest).map(str::to_owned))
 }
 
 /// Reads the plans.

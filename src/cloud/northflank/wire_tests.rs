@@ -171,20 +171,6 @@ fn what_scales_by_itself_has_no_number_that_it_should_have() {
 }
 
 #[test]
-fn an_images_path_has_a_name_and_a_tag_or_digest() {
-    for (path, name, tag) in [
-        ("nginx", "nginx", None),
-        ("nginx:latest", "nginx", Some("latest")),
-        ("registry.example:5000/a/b", "registry.example:5000/a/b", None),
-        ("registry.example:5000/a/b:1.2", "registry.example:5000/a/b", Some("1.2")),
-        ("a/b@sha256:00ff", "a/b", Some("sha256:00ff")),
-        ("a/b:1.2@sha256:00ff", "a/b", Some("1.2")),
-    ] {
-        assert_eq!(image_parts(path), (name.to_owned(), tag.map(str::to_owned)), "{path}");
-    }
-}
-
-#[test]
 fn plans_are_limits_and_one_of_nothing_is_none() {
     let body = json!({"data": {"plans": [
         {"id": "nf-compute-20", "cpuResource": 0.2, "ramResource": 512, "amountPerHour": 0.0061},

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::state::{self, InstanceCounts};
 use crate::cloud::error::AnswerProblem;
+use crate::cloud::kit::split_image;
 use crate::cloud::model::{InstanceFacts, Overrides, ServiceFacts, State};
 
 /// What an environment says of a service besides its instances.
@@ -56,10 +57,7 @@ pub(super) fn service(
         (false, true) => "web",
         (false, false) => "worker",
     };
-    let (image, image_tag) = image.map_or((None, None), |image| {
-        let (name, tag) = split_image(&image);
-        (Some(name.to_owned()), tag.map(str::to_owned))
-    });
+    let (image, image_tag) = image.and_then(|image| split_image(&image)).unzip();
     let facts = ServiceFacts {
         name,
         application: Some(application.to_owned()),
@@ -70,7 +68,7 @@ pub(super) fn service(
         desired_instances: desired,
         running_instances: Some(counts.running),
         image,
-        image_tag,
+        image_tag: image_tag.flatten(),
         region,
         ..ServiceFacts::default()
     };
@@ -89,18 +87,6 @@ fn instance(id: String, state: State, created_at: Option<f64>) -> InstanceFacts 
         created_at,
         overrides,
         ..InstanceFacts::default()
-    }
-}
-
-/// An image's name, and its tag or digest.
-fn split_image(image: &str) -> (&str, Option<&str>) {
-    if let Some((name, digest)) = image.split_once('@') {
-        return (name, Some(digest));
-    }
-    match image.rsplit_once(':') {
-        // A colon before a slash belongs to the registry's port.
-        Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
-        _ => (image, None),
     }
 }
 
@@ -150,17 +136,5 @@ mod tests {
         assert_eq!((worker.facts.kind.as_deref(), worker.serves_http), (Some("worker"), false));
         let cron = ServiceParts { is_cron: true, ..web };
         assert_eq!(listed(cron, &[]).facts.kind.as_deref(), Some("cron"));
-    }
-
-    #[test]
-    fn an_image_is_split_from_its_tag_or_digest() {
-        for (image, split) in [
-            ("redis", ("redis", None)),
-            ("ghcr.io/acme/api:1.2", ("ghcr.io/acme/api", Some("1.2"))),
-            ("localhost:5000/api", ("localhost:5000/api", None)),
-            ("api@sha256:1f", ("api", Some("sha256:1f"))),
-        ] {
-            assert_eq!(split_image(image), split, "{image}");
-        }
     }
 }

@@ -12,10 +12,10 @@ use super::cost::PER_PAGE;
 use super::target::Kind;
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::body::json_text;
-use crate::cloud::kit::InventoryBudget;
 use crate::cloud::kit::list::for_each;
 use crate::cloud::kit::loose::{Scalar, is_complete, part};
 use crate::cloud::kit::paging::next_named;
+use crate::cloud::kit::{InventoryBudget, split_image};
 
 /// A page of a list.
 #[derive(Debug, PartialEq)]
@@ -147,7 +147,7 @@ fn service(json: &str) -> Option<Entry<ListedService>> {
     let details: WireDetails<'_> = part(wire.service_details);
     // Under autoscaling the number says nothing.
     let is_scaled = part::<WireAutoscaling>(details.autoscaling).enabled;
-    let (image, image_tag) = wire.image_path.into_text().map(split_image).unzip();
+    let (image, image_tag) = wire.image_path.into_text().and_then(|path| split_image(&path)).unzip();
     Some(Entry::Relevant(ListedService {
         name: wire.name.into_text().unwrap_or_else(|| id.clone()),
         id,
@@ -161,15 +161,6 @@ fn service(json: &str) -> Option<Entry<ListedService>> {
         image,
         image_tag: image_tag.flatten(),
     }))
-}
-
-/// An image's name, and its tag or digest. A colon in front of a slash belongs to the registry's port.
-fn split_image(path: String) -> (String, Option<String>) {
-    let at = path.find('@').or_else(|| path.rfind(':').filter(|colon| !path[*colon..].contains('/')));
-    match at {
-        Some(at) => (path[..at].to_owned(), Some(path[at + 1..].to_owned()).filter(|tag| !tag.is_empty())),
-        None => (path, None),
-    }
 }
 
 fn entity(json: &str) -> Option<Entity> {

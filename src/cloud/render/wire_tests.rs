@@ -89,17 +89,6 @@ fn what_has_no_instances_is_left_out_and_what_cannot_be_read_costs_itself() {
 }
 
 #[test]
-fn an_image_is_split_where_its_tag_or_digest_begins() {
-    let split = |path: &str| split_image(path.to_owned());
-    let both = |image: &str, tag: &str| (image.to_owned(), Some(tag.to_owned()));
-    assert_eq!(split("docker.io/acme/web:4.1"), both("docker.io/acme/web", "4.1"));
-    assert_eq!(split("registry:5000/acme/web:4.1"), both("registry:5000/acme/web", "4.1"));
-    assert_eq!(split("registry:5000/acme/web"), ("registry:5000/acme/web".to_owned(), None));
-    assert_eq!(split("acme/web@sha256:0f"), both("acme/web", "sha256:0f"));
-    assert_eq!(split("acme/web:"), ("acme/web".to_owned(), None));
-}
-
-#[test]
 fn projects_and_environments_have_names_and_an_environment_its_project() {
     let body = json!([
         {"cursor": "a", "environment": {"id": "evm-1", "name": "production", "projectId": "prj-1", "serviceIds": ["srv-a"]}},
