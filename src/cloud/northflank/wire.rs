@@ -12,7 +12,7 @@ use super::units::MEGABYTE;
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::body::{json_text, parse};
 use crate::cloud::kit::list::each;
-use crate::cloud::kit::loose::{Scalar, is_complete, part};
+use crate::cloud::kit::loose::{Scalar, part};
 use crate::cloud::kit::paging::{Listed, next_named};
 use crate::cloud::kit::point::LATEST;
 use crate::cloud::kit::split_image;

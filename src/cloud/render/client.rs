@@ -13,11 +13,12 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 use url::Url;
 
-use super::cycle::{Cycle, CycleRequest, CycleResponse};
+use super::cycle::Cycle;
 use super::instances::InstanceList;
 use super::kept::Kept;
 use super::listing::Listing;
 use super::names::{MOST_NAMES, NameList, Names};
+use super::requests::{CycleRequest, CycleResponse};
 use super::target::Settings;
 use super::wire::{self, Entity, ListedInstances, ListedService, Page};
 use super::{series, urls};

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use tokio::time::Instant;
-use url::Url;
 
 use super::batch::{Batch, shared_limits};
 use super::cost::LISTS_PER_CYCLE;
@@ -16,29 +15,16 @@ use super::instances::{InstanceList, InstancePoints, present};
 use super::kept::{Kept, KeptService, KnownBandwidth};
 use super::listing::{CollectedService, Listing};
 use super::metric::{Metric, STEP};
+use super::requests::{CycleRequest, CycleResponse};
 use super::series::Answer;
 use super::status;
 use super::target::{Kind, Settings};
 use super::urls::{self, Window};
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::kit::queue::Plan;
-use crate::cloud::kit::{Arrivals, CircuitBreaker, Inventory, InventoryBudget, Moment, Spent};
+use crate::cloud::kit::{Arrivals, CircuitBreaker, Inventory, Moment};
 use crate::cloud::model::{Instance, InstanceFacts, Overrides, Reading, Service};
 use crate::cloud::{CloudError, Collection};
-
-/// A request, and for which batch or service of the cycle it is.
-pub(super) enum CycleRequest {
-    /// A metric of a batch in this window, read within this budget.
-    Metric(usize, Metric, Window, Url, InventoryBudget),
-    /// The instances of a service, read within this budget.
-    Instances(usize, Url, InventoryBudget),
-}
-
-/// The response to a request, or why there is none.
-pub(super) enum CycleResponse {
-    Metric(usize, Metric, Result<Spent<Answer>, CloudError>),
-    Instances(usize, Result<Spent<InstanceList>, CloudError>),
-}
 
 /// A request that waits to be sent.
 enum PendingRequest {

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::cloud::ServiceFilter;
+use crate::cloud::kit::{InventoryBudget, Spent};
 use crate::cloud::model::{Measurement, MeasurementSet, State};
 use crate::cloud::render::names::Names;
 use crate::cloud::render::{series, wire};

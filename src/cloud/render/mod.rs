@@ -13,6 +13,7 @@ mod listing;
 mod metric;
 mod names;
 mod provider;
+mod requests;
 mod series;
 mod settings;
 mod status;
