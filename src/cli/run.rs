@@ -19,7 +19,7 @@ use super::runtime::{Listeners, Runtime, alongside};
 use super::signals::stop_token;
 use crate::account::admission::is_label;
 use crate::cloud::Providers;
-use crate::controller::{self, Scope, ScrapeService, Settings, Startup};
+use crate::controller::{self, Scope, ScrapeService, Settings, Startup, causes};
 use crate::server::{HostName, ListenError};
 
 /// The label by which ServiceMonitors find the operator's Service: its value is the Service's name.
@@ -93,13 +93,13 @@ impl FromStr for Label {
 #[derive(Debug, Error)]
 pub(super) enum RunError {
     /// Neither a kubeconfig nor a pod's service account.
-    #[error("no way to the API server: set KUBECONFIG, or run in a pod with a service account ({0})")]
+    #[error("no way to the API server: set KUBECONFIG, or run in a pod with a service account ({})", causes(.0))]
     Config(#[from] InferConfigError),
     /// No such context, or a kubeconfig that cannot be used.
-    #[error("the kubeconfig cannot be used: {0}; check KUBECONFIG and --context")]
+    #[error("the kubeconfig cannot be used: {}; check KUBECONFIG and --context", causes(.0))]
     Kubeconfig(#[from] kube::config::KubeconfigError),
     /// The settings do not make a client.
-    #[error("there is no client for the API server: {0}")]
+    #[error("there is no client for the API server: {}", causes(&**.0))]
     Client(#[from] Box<kube::Error>),
     /// An address is taken.
     #[error(transparent)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::causes::{causes, is_unreachable};
 use super::client::retry_after;
 
 /// The longest that one call may take.
@@ -17,16 +18,8 @@ pub(super) enum ApiError {
     #[error("no answer from the API server within {CALL_DEADLINE:?}")]
     Deadline,
     /// An answer that is an error, or no connection.
-    #[error("{}", message(.0))]
+    #[error("{}", causes(&**.0))]
     Kube(Box<kube::Error>),
-}
-
-/// The API server's own words, where it said any.
-fn message(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) => format!("{} ({})", status.message, status.code),
-        other => other.to_string(),
-    }
 }
 
 impl ApiError {
@@ -54,6 +47,17 @@ impl ApiError {
     pub(super) fn is_unknown_field(&self) -> bool {
         let Self::Kube(error) = self else { return false };
         matches!(&**error, kube::Error::Api(status) if status.message.contains("field not declared in schema"))
+    }
+
+    /// Whether there is no connection to the API server. One call that has no answer in time says nothing of the others.
+    pub(super) fn is_unreachable(&self) -> bool {
+        self.cause().is_some_and(is_unreachable)
+    }
+
+    /// The client's error, where there is one.
+    pub(super) fn cause(&self) -> Option<&kube::Error> {
+        let Self::Kube(error) = self else { return None };
+        Some(error)
     }
 
     /// The answer's status code, where there was an answer.

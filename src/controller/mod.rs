@@ -2,13 +2,14 @@
 //!
 //! [`reconcile`] runs the pipeline, a file a step: [`dereference`] reads the Secrets, [`collect`] resolves the account and
 //! hands it to the collector, [`apply`] writes the ServiceMonitor that [`build`] makes, [`status`] reports the outcome.
-//! [`triggers`] feed it, and [`run`] wires it. [`api_call`] and [`watch`] are how the API server is reached, and [`watched`] is
-//! what stays of its objects.
+//! [`triggers`] feed it, and [`run`] wires it. [`api_call`] and [`watch`] are how the API server is reached, [`causes`] and
+//! [`outage`] are how its failures are told, and [`watched`] is what stays of its objects.
 //! Never speaks HTTP to a cloud: that is the collector's task.
 
 mod api_call;
 mod apply;
 mod build;
+mod causes;
 mod client;
 mod collect;
 mod dereference;
@@ -16,6 +17,7 @@ mod events;
 mod findings;
 mod initial;
 mod monitors;
+mod outage;
 mod owner;
 mod reconcile;
 mod references;
@@ -30,6 +32,7 @@ mod watch;
 mod watched;
 
 pub use build::ScrapeService;
+pub use causes::causes;
 pub use client::client;
 pub use initial::Startup;
 pub use reconcile::Ownership;

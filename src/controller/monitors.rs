@@ -14,10 +14,11 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use super::api_call::{ApiError, call};
 use super::build::account_name;
+use super::outage::{Outage, UseOutage};
 use super::relist::Relist;
 use super::scope::Scope;
 use super::service_monitor::{MANAGED_BY, ServiceMonitor, WatchedMonitor};
-use super::watch::{Lists, watch};
+use super::watch::{Lists, cause, watch};
 use crate::account::AccountId;
 
 /// How often discovery is queried for the CRD.
@@ -50,12 +51,13 @@ pub(super) struct CrdDiscovery {
     client: Client,
     installed: watch::Sender<Option<bool>>,
     check: Notify,
+    api_server: Arc<Outage>,
 }
 
 impl CrdDiscovery {
     /// Nothing is known before [`Self::follow`] runs.
-    pub(super) fn new(client: Client) -> Self {
-        Self { client, installed: watch::Sender::new(None), check: Notify::new() }
+    pub(super) fn new(client: Client, api_server: Arc<Outage>) -> Self {
+        Self { client, installed: watch::Sender::new(None), check: Notify::new(), api_server }
     }
 
     /// Has discovery queried soon: something suggests that the answer has changed.
@@ -66,6 +68,8 @@ impl CrdDiscovery {
     /// Queries discovery from time to time. Never ends.
     pub(super) async fn follow(&self) {
         let mut every = tokio::time::interval(CHECK_EVERY);
+        let outage =
+            UseOutage::new("cannot find out whether the ServiceMonitor CRD is installed", &self.api_server);
         loop {
             tokio::select! {
                 () = self.check.notified() => {}
@@ -73,6 +77,7 @@ impl CrdDiscovery {
             }
             match self.query().await {
                 Ok(now) => {
+                    outage.healed();
                     if self.installed.send_if_modified(|before| before.replace(now) != Some(now)) {
                         tracing::info!(
                             installed = now,
@@ -80,9 +85,7 @@ impl CrdDiscovery {
                         );
                     }
                 }
-                Err(error) => {
-                    tracing::warn!(%error, "cannot find out whether the ServiceMonitor CRD is installed");
-                }
+                Err(error) => outage.failed(&error, error.cause()),
             }
             tokio::time::sleep(CHECK_AT_MOST_EVERY).await;
         }
@@ -155,8 +158,14 @@ impl Follower {
         let mut events = watch(api, config, self.lists.clone()).default_backoff().reflect(writer).boxed();
         let follow = async {
             let mut list = Relist::default();
+            let outage =
+                UseOutage::new("the watch of ServiceMonitors is interrupted", &self.discovery.api_server);
             loop {
-                let changed = match events.try_next().await {
+                let event = events.try_next().await;
+                if matches!(&event, Ok(Some(event)) if !matches!(event, watcher::Event::Init)) {
+                    outage.healed();
+                }
+                let changed = match event {
                     Ok(Some(watcher::Event::Apply(monitor) | watcher::Event::Delete(monitor))) => {
                         vec![monitor.meta().clone()]
                     }
@@ -172,7 +181,7 @@ impl Follower {
                     Ok(Some(watcher::Event::InitDone)) => std::mem::take(&mut list).end().collect(),
                     Ok(None) => return,
                     Err(error) => {
-                        tracing::debug!(%error, "the watch of ServiceMonitors is interrupted");
+                        outage.failed(&error, cause(&error));
                         self.discovery.check_soon();
                         continue;
                     }

@@ -21,6 +21,7 @@ use super::events::{EventPublisher, shared_with};
 use super::findings::{self, current_reason, fails_for_credentials};
 use super::initial::InitialAccounts;
 use super::monitors::Monitors;
+use super::outage::Outage;
 use super::scope::WatchedAccount;
 use super::status::{COUNTS_EVERY, Due, StatusError, StatusInput, StatusWriter};
 use super::watched::{Kept, ObjectProblem, Unusable};
@@ -85,6 +86,8 @@ pub(super) struct Reconciler {
     pub(super) events: EventPublisher,
     pub(super) writers: Arc<Shares>,
     pub(super) owns: Ownership,
+    /// Whether the API server is away, for all that use it.
+    pub(super) api_server: Arc<Outage>,
     pub(super) metrics: Arc<Metrics>,
 }
 
@@ -200,7 +203,11 @@ pub(super) fn after_error(
 ) -> Action {
     let id = id(object.meta());
     let wait = scoped.reconciler.retries.failed(&id, error.call().retry_after());
-    tracing::warn!(account = %id, %error, ?wait, "the account could not be reconciled; it is tried again");
+    if error.call().is_unreachable() {
+        scoped.reconciler.api_server.failed(&error.to_string());
+    } else {
+        tracing::warn!(account = %id, %error, ?wait, "the account could not be reconciled; it is tried again");
+    }
     Action::requeue(wait)
 }
 

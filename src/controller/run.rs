@@ -19,6 +19,7 @@ use super::dereference::SecretReader;
 use super::events::EventPublisher;
 use super::initial::{InitialAccounts, Startup};
 use super::monitors::{CrdDiscovery, Follower, Monitors};
+use super::outage::Outage;
 use super::reconcile::{Ownership, Reconciler, Retries, ScopedReconciler, WRITERS, after_error, reconcile};
 use super::scope::{Scope, WatchedAccount};
 use super::status::StatusWriter;
@@ -77,7 +78,8 @@ pub struct Settings {
 /// Reconciles until cancelled. `startup` follows what happens to the accounts that are there at the start.
 pub async fn run(settings: Settings, startup: watch::Sender<Startup>, cancel: CancellationToken) {
     let Settings { client, scopes, watch_secrets, relist, metrics, .. } = settings;
-    let discovery = Arc::new(CrdDiscovery::new(client.clone()));
+    let api_server = Outage::of_api_server();
+    let discovery = Arc::new(CrdDiscovery::new(client.clone(), Arc::clone(&api_server)));
     let reconciler = Arc::new(Reconciler {
         secrets: SecretReader::new(client.clone(), settings.providers, Arc::clone(&metrics)),
         collection: Collection {
@@ -99,6 +101,7 @@ pub async fn run(settings: Settings, startup: watch::Sender<Startup>, cancel: Ca
         retries: Retries::default(),
         writers: Shares::thirds(WRITERS),
         owns: settings.owns,
+        api_server,
         metrics,
     });
 

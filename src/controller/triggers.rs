@@ -17,10 +17,11 @@ use kube::{Client, Resource};
 use tokio::sync::{mpsc, watch};
 
 use super::monitors::Monitors;
+use super::outage::UseOutage;
 use super::reconcile::Reconciler;
 use super::relist::Relist;
 use super::scope::{Scope, WatchedAccount};
-use super::watch::{Lists, watch};
+use super::watch::{Lists, cause, watch};
 use crate::account::AccountId;
 
 /// A request to reconcile. The queue itself never fails: a watch that is interrupted begins again.
@@ -37,7 +38,12 @@ pub(super) fn accounts(
     let store = writer.as_reader();
     let events = watch(scope.api::<WatchedAccount>(client), watcher::Config::default(), lists);
     let (mut is_first_list, mut list) = (true, Relist::default());
+    let outage = UseOutage::new("the watch of CaasAccounts is interrupted", &reconciler.api_server);
     events.default_backoff().reflect(writer).flat_map(move |event| {
+        // The beginning of a list is told before anything is asked.
+        if matches!(&event, Ok(event) if !matches!(event, watcher::Event::Init)) {
+            outage.healed();
+        }
         let requests: Vec<ObjectRef<WatchedAccount>> = match event {
             Ok(watcher::Event::Apply(account)) => {
                 // Its deletion and the creation of another may have been missed in between.
@@ -74,7 +80,7 @@ pub(super) fn accounts(
             }
             Err(error) => {
                 // It begins again by itself, later each time; collection goes on meanwhile.
-                tracing::warn!(%error, "the watch of CaasAccounts is interrupted");
+                outage.failed(&error, cause(&error));
                 reconciler.metrics.watch_errors.with_label_values(&["caasaccounts"]).inc();
                 Vec::new()
             }
@@ -114,7 +120,14 @@ pub(super) async fn secrets(
 ) {
     let api = scope.api::<PartialObjectMeta<Secret>>(client);
     let mut events = watch(api, watcher::Config::default(), lists).default_backoff().boxed();
+    let outage = UseOutage::new(
+        "the watch of Secrets is interrupted; they are read by period meanwhile",
+        &reconciler.api_server,
+    );
     while let Some(event) = events.next().await {
+        if matches!(&event, Ok(event) if !matches!(event, watcher::Event::Init)) {
+            outage.healed();
+        }
         let (secret, version) = match event {
             Ok(watcher::Event::Apply(secret) | watcher::Event::InitApply(secret)) => {
                 let version = secret.metadata.resource_version.clone();
@@ -123,7 +136,7 @@ pub(super) async fn secrets(
             Ok(watcher::Event::Delete(secret)) => (secret, None),
             Ok(watcher::Event::Init | watcher::Event::InitDone) => continue,
             Err(error) => {
-                tracing::warn!(%error, "the watch of Secrets is interrupted; they are read by period meanwhile");
+                outage.failed(&error, cause(&error));
                 reconciler.metrics.watch_errors.with_label_values(&["secrets"]).inc();
                 continue;
             }

@@ -97,6 +97,16 @@ fn wait<T>(event: &watcher::Result<T>) -> Option<Duration> {
     retry_after(error).map(|wait| wait.min(LONGEST_WAIT))
 }
 
+/// The client's error in one of a watch, where there is one.
+pub(super) fn cause(error: &watcher::Error) -> Option<&kube::Error> {
+    match error {
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => Some(error),
+        watcher::Error::WatchError(_) | watcher::Error::NoResourceVersion => None,
+    }
+}
+
 /// Whether the API server answered a watch with 410 Gone. The watcher handles 410 as an event by itself.
 fn is_gone<T>(event: &watcher::Result<T>) -> bool {
     let Err(watcher::Error::WatchStartFailed(kube::Error::Api(status))) = event else { return false };

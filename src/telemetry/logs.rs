@@ -2,6 +2,7 @@
 
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, ParseError};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -19,7 +20,7 @@ pub enum LogFormat {
 pub fn start(format: LogFormat) -> Result<(), String> {
     let filter = match std::env::var("RUST_LOG") {
         Ok(text) if !text.trim().is_empty() => filter(&text)?,
-        _ => EnvFilter::new("info"),
+        _ => filter("info")?,
     };
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -46,11 +47,22 @@ const LEVELS: [(&str, &str); 8] = [
     ("trace", "trace"),
 ];
 
+/// The modules of kube that log each failed try, as errors and warnings. The controller tells these failures itself, and
+/// how long they last; whoever asks for kube's lines or for `debug` gets them.
+const KUBE_RETRIES: [&str; 2] = ["kube_client::client", "kube_runtime::watcher"];
+
 /// The filter that `RUST_LOG` asks for.
 fn filter(text: &str) -> Result<EnvFilter, String> {
     let unreadable = |problem: String| format!("RUST_LOG={text} cannot be read: {problem}");
     let directives = directives(text).map_err(unreadable)?;
-    EnvFilter::try_new(directives).map_err(|error| unreadable(error.to_string()))
+    let mut filter = EnvFilter::try_new(directives).map_err(|error| unreadable(error.to_string()))?;
+    if !text.contains("kube") && filter.max_level_hint() <= Some(LevelFilter::INFO) {
+        for said_by_us in KUBE_RETRIES {
+            let silent = format!("{said_by_us}=off").parse();
+            filter = filter.add_directive(silent.map_err(|error: ParseError| unreadable(error.to_string()))?);
+        }
+    }
+    Ok(filter)
 }
 
 /// The same with levels as the filter knows them, and `warn` for everything that it does not name. A word that is no level
@@ -107,10 +119,19 @@ mod tests {
             assert_eq!(directives(text).as_deref(), Ok(expected), "{text}");
             assert!(filter(text).is_ok(), "{text}");
         }
-        assert_eq!(filter("info").unwrap().max_level_hint(), Some(tracing::level_filters::LevelFilter::INFO));
-        assert_eq!(filter("off").unwrap().max_level_hint(), Some(tracing::level_filters::LevelFilter::OFF));
+        assert_eq!(filter("info").unwrap().max_level_hint(), Some(LevelFilter::INFO));
+        assert_eq!(filter("off").unwrap().max_level_hint(), Some(LevelFilter::OFF));
         let module = filter("kube=off").unwrap();
-        assert_eq!(module.max_level_hint(), Some(tracing::level_filters::LevelFilter::WARN));
+        assert_eq!(module.max_level_hint(), Some(LevelFilter::WARN));
+    }
+
+    #[test]
+    fn kubes_line_a_try_is_left_out_unless_it_is_asked_for() {
+        for (text, is_silent) in [("info", true), ("warn", true), ("debug", false), ("info,kube=info", false)]
+        {
+            let shown = filter(text).unwrap().to_string();
+            assert_eq!(shown.contains("kube_client::client=off"), is_silent, "{text}: {shown}");
+        }
     }
 
     #[test]

@@ -93,7 +93,7 @@ impl Operator {
             Supervisor::new(Arc::new(Nowhere), Arc::clone(&registry), Arc::clone(&metrics), transitions);
         let service =
             ScrapeService { namespace: String::new(), name: String::new(), labels: [].into(), port: 80 };
-        let discovery = Arc::new(CrdDiscovery::new(client.clone()));
+        let discovery = Arc::new(CrdDiscovery::new(client.clone(), Outage::of_api_server()));
         let (started, startup) = watch::channel(Startup::Listing);
         let reconciler = Reconciler {
             secrets: SecretReader::new(client.clone(), Providers::ALL, Arc::clone(&metrics)),
@@ -111,6 +111,7 @@ impl Operator {
             retries: Retries::default(),
             writers: Shares::thirds(WRITERS),
             owns: Arc::new(|_: &str| true),
+            api_server: Outage::of_api_server(),
             metrics,
         };
         let (accounts, writer) = reflector::store();
