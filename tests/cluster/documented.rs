@@ -6,19 +6,10 @@ use anyhow::Context;
 use serde_json::Value;
 use tokio::process::Command;
 
+use crate::blocks::commands;
 use crate::harness::ControlPlane;
 use crate::harness::kubectl::Ran;
 use crate::servers::server;
-
-/// The commands of a section that mention something.
-fn block(page: &str, section: &str, mentions: &str) -> anyhow::Result<String> {
-    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page))?;
-    let (_, section) = text.split_once(section).with_context(|| format!("no {section} in {page}"))?;
-    let section = section.split("\n## ").next().unwrap_or_default();
-    let lines: Vec<_> = section.lines().collect();
-    let mut blocks = lines.split(|line| !line.starts_with("    ")).map(|block| block.join("\n"));
-    blocks.find(|block| block.contains(mentions)).with_context(|| format!("no command with {mentions}"))
-}
 
 /// Runs commands as a person at a shell in the project's folder does.
 async fn shell(plane: &ControlPlane, commands: &str) -> anyhow::Result<Ran> {
@@ -42,10 +33,8 @@ async fn shell(plane: &ControlPlane, commands: &str) -> anyhow::Result<Ran> {
 async fn the_commands_for_selected_namespaces_install_all_that_the_operator_needs_there() -> anyhow::Result<()>
 {
     let plane = ControlPlane::own().await?;
-    for namespace in ["team-a", "team-b"] {
-        plane.kubectl(&["create", "namespace", namespace]).await?.expect_ok();
-    }
-    let commands = block("docs/install.md", "## For selected namespaces only", "helm template")?;
+    let mut blocks = commands("docs/install.md", "For selected namespaces only")?.into_iter();
+    let commands = blocks.find(|block| block.contains("helm template")).context("no helm template")?;
 
     let ran = shell(&plane, &commands).await?;
 

@@ -6,6 +6,10 @@
 #[path = "../support/authority.rs"]
 mod authority;
 #[cfg(test)]
+#[allow(dead_code)]
+#[path = "../support/blocks.rs"]
+mod blocks;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 #[path = "../support/servers.rs"]

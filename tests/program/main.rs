@@ -5,6 +5,9 @@
 // Clippy allows unwrap in tests, but not in the helpers of an integration test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[allow(dead_code)]
+#[path = "../support/blocks.rs"]
+mod blocks;
 #[path = "../support/exposition.rs"]
 mod exposition;
 #[allow(dead_code)]
@@ -30,6 +33,7 @@ mod files;
 mod heads;
 mod hostile;
 mod outages;
+mod pages;
 mod prometheus;
 mod secrets;
 mod standalone;

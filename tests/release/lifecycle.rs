@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::ensure;
 use serde_json::{Value, json};
 
+use crate::blocks::commands;
 use crate::control::until;
 use crate::harness::cloud::NETWORK;
 use crate::harness::helm::chart;
 use crate::harness::prometheus::{Prometheus, Series};
-use crate::harness::shell::commands;
 use crate::harness::tenant::Tenant;
 use crate::harness::world::{NAMESPACE, World};
 use crate::harness::{PATIENCE, timeout};
@@ -234,10 +234,13 @@ async fn uid(world: &World) -> String {
 
 pub(crate) async fn a_crd_that_kubectl_installed_is_adopted_and_upgraded(world: &'static World) {
     let folder = tempfile::tempdir().unwrap();
-    let page = "upgrade.md";
-    let take_over = commands(page, "Adopting a CRD that kubectl installed");
-    let upgrade = "helm upgrade caas-operator charts/caas-operator -n caas-system --reset-then-reuse-values";
-    assert!(fs::read_to_string(project().join("docs").join(page)).unwrap().contains(upgrade));
+    let page = "docs/upgrade.md";
+    let take_over = commands(page, "Adopting a CRD that kubectl installed").unwrap().remove(0);
+    let upgrade = commands(page, "Upgrade").unwrap().remove(0);
+    assert!(
+        upgrade.starts_with("helm upgrade caas-operator charts/caas-operator -n caas-system "),
+        "{upgrade}"
+    );
     let later = folder.path().join("charts/caas-operator");
     chart_as(later, "99.0.0", |spec| without(spec, "maxSeries"));
     // What differs is a conflict on taking over, and what does not is one on a later upgrade, as long as both own it.
@@ -260,7 +263,7 @@ pub(crate) async fn a_crd_that_kubectl_installed_is_adopted_and_upgraded(world: 
             let taken = fields().await;
             assert!(taken.contains("timestamps") && taken.contains("maxSeries"), "{way:?}: {taken}");
 
-            world.typed(upgrade, folder.path()).await.expect_ok();
+            world.typed(&upgrade, folder.path()).await.expect_ok();
             let upgraded = fields().await;
             assert!(
                 upgraded.contains("timestamps") && !upgraded.contains("maxSeries"),

@@ -10,6 +10,9 @@ use std::process::ExitCode;
 #[path = "../support/authority.rs"]
 mod authority;
 #[cfg(test)]
+#[path = "../support/blocks.rs"]
+mod blocks;
+#[cfg(test)]
 #[allow(clippy::duplicate_mod, reason = "the control plane of the cluster's tests, in a binary of its own")]
 #[path = "../cluster/harness/mod.rs"]
 mod control;
@@ -34,6 +37,8 @@ mod alerts;
 mod dashboards;
 #[cfg(test)]
 mod discovery;
+#[cfg(test)]
+mod documented;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]

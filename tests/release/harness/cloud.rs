@@ -62,6 +62,11 @@ impl Cloud {
         Ok(Self { endpoint: format!("https://{name}/v1/"), running, address, tls })
     }
 
+    /// The address that its name stands for.
+    pub(crate) fn address(&self) -> Ipv4Addr {
+        self.address
+    }
+
     /// Restarts it with other users' services. Tokens become invalid.
     pub(crate) async fn restart(self, users: Vec<AccountSettings>) -> anyhow::Result<Self> {
         self.restart_as(Settings { accounts: users, ..Settings::default() }).await

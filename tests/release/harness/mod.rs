@@ -5,6 +5,7 @@
 //! - [`world::World`]: all of it, once a process
 //! - [`kubelet`], [`pod`], [`container`], [`volumes`], [`probes`], [`status`]: Pods as processes
 //! - [`network`], [`services`], [`hosts`]: addresses, Services and names
+//! - [`terminal`], [`public_clouds`]: a person who follows the pages, and the clouds that these name
 //! - [`helm`], [`shell`], [`operators`], [`prometheus`], [`tenant`], [`cloud`]: what uses it
 //! - [`inside`], [`trials`]: how the tests are run in their own namespace
 
@@ -16,14 +17,16 @@ mod inside;
 mod kubelet;
 mod network;
 pub(crate) mod once;
-mod operators;
+pub(crate) mod operators;
 mod pod;
 mod probes;
 pub(crate) mod prometheus;
+pub(crate) mod public_clouds;
 mod services;
 pub(crate) mod shell;
 mod status;
 pub(crate) mod tenant;
+pub(crate) mod terminal;
 pub(crate) mod trials;
 mod volumes;
 pub(crate) mod world;

@@ -12,7 +12,8 @@ use super::inside;
 use super::world::World;
 use crate::control::until;
 use crate::{
-    alerts, dashboards, discovery, lifecycle, manifests, namespaces, permissions, selection, series,
+    alerts, dashboards, discovery, documented, lifecycle, manifests, namespaces, permissions, selection,
+    series,
 };
 
 /// The release as most people install it; its tests run side by side.
@@ -20,6 +21,9 @@ const INSTALLED: &str = "installed";
 
 /// Releases that are installed, changed and removed, one test after another.
 const LIFECYCLE: &str = "lifecycle";
+
+/// The pages, followed from an empty cluster.
+const PAGES: &str = "pages";
 
 /// Tests that run at once: they wait for scrapes most of the time.
 const AT_ONCE: usize = 4;
@@ -62,6 +66,10 @@ fn of_world(world: &str) -> Vec<Trial> {
             lifecycle::an_uninstalled_release_leaves_accounts_and_a_new_one_adopts_them,
             lifecycle::nothing_remains_if_the_crd_is_not_kept,
         ],
+        PAGES => trials![
+            documented::every_command_of_the_pages_succeeds_as_it_is_written,
+            documented::every_manifest_of_the_pages_is_accepted,
+        ],
         _ => trials![],
     }
 }
@@ -74,7 +82,7 @@ pub(crate) fn run() -> ExitCode {
         args.test_threads.get_or_insert(at_once);
         return libtest_mimic::run(&args, of_world(&world)).exit_code();
     }
-    let worlds = [INSTALLED, LIFECYCLE];
+    let worlds = [INSTALLED, LIFECYCLE, PAGES];
     let runs_any = args.include_ignored || args.ignored;
     if args.list || !runs_any {
         let all = worlds.into_iter().flat_map(of_world).collect();
