@@ -408,6 +408,9 @@ impl Plan for Cycle<'_> {
                 match answered.and_then(|list| Ok(self.inventory.keep(list)?)) {
                     Ok(mut list) => {
                         self.pending_lists -= 1;
+                        if !list.is_complete {
+                            self.batch_errors.push(AnswerProblem::Shape.into());
+                        }
                         let service = &mut self.services[service];
                         // Only these are looked up. The list stays after the cycle, and the cloud chooses how long it is.
                         list.created.retain(|id, _| service.asked.as_ref().is_some_and(|it| it.contains(id)));
