@@ -1,7 +1,7 @@
 //! `caas-operator check`: validates manifests and collects each account once.
 
 use std::fmt::{self, Write as _};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,7 @@ use crate::collector::{HttpClouds, collect_once};
 use crate::limits::ProcessLimits;
 use crate::schema;
 use crate::standalone::manifests::{self, File};
+use crate::standalone::text;
 use crate::telemetry::Metrics;
 
 /// Arguments of `check`.
@@ -121,10 +122,18 @@ pub(super) async fn run(args: Args) -> Result<(), CheckError> {
 }
 
 fn read(admission: &Admission, file: &Path) -> Result<File, CheckError> {
-    let text =
-        if file == Path::new("-") { io::read_to_string(io::stdin()) } else { std::fs::read_to_string(file) };
+    let text = bytes(file).and_then(|bytes| text::decode(bytes).map_err(io::Error::other));
     let text = text.map_err(|error| CheckError::Read { file: file.to_owned(), error })?;
     Ok(manifests::parse(admission, &file.display().to_string(), &text))
+}
+
+fn bytes(file: &Path) -> io::Result<Vec<u8>> {
+    if file != Path::new("-") {
+        return std::fs::read(file);
+    }
+    let mut bytes = Vec::new();
+    io::stdin().read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The result for one account.

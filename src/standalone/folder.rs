@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::{fs, io};
 
+use super::text;
+
 /// The most bytes of one file that are read.
 const LARGEST_FILE: u64 = 16 * 1024 * 1024;
 
@@ -21,8 +23,11 @@ pub fn read(folder: &Path) -> io::Result<Texts> {
         else {
             continue;
         };
-        match text(&path) {
-            Ok(Some(text)) => drop(texts.insert(name.to_owned(), Ok(text))),
+        match content(&path) {
+            Ok(Some(bytes)) => {
+                let text = text::decode(bytes).map_err(|broken| format!("cannot be read: {broken}"));
+                texts.insert(name.to_owned(), text);
+            }
             Ok(None) => tracing::debug!(file = name, "is not a file, skipped"),
             // Gone between listing and reading: as if it had not been listed.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -37,8 +42,8 @@ fn is_manifest(name: &str) -> bool {
     !name.starts_with('.') && matches!(extension, Some("yaml" | "yml" | "json"))
 }
 
-/// A file's text; nothing where it is no regular file, since reading a pipe could wait for ever.
-fn text(path: &Path) -> io::Result<Option<String>> {
+/// A file's bytes; nothing where it is no regular file, since reading a pipe could wait for ever.
+fn content(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let metadata = fs::metadata(path)?;
     if !metadata.is_file() {
         return Ok(None);
@@ -46,5 +51,5 @@ fn text(path: &Path) -> io::Result<Option<String>> {
     if metadata.len() > LARGEST_FILE {
         return Err(io::Error::other(format!("it is larger than {LARGEST_FILE} bytes: split it")));
     }
-    fs::read_to_string(path).map(Some)
+    fs::read(path).map(Some)
 }

@@ -5,12 +5,12 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::Value;
 use url::Url;
 
+use super::text::{self, Broken};
 use super::{Desired, Fault, Location};
-use crate::account::admission::{self, Admission};
+use crate::account::admission::{Admission, RefusedSecret};
 use crate::account::{self, AccountId, Problem, SecretData, SecretRead, Uncollected};
 use crate::api::{CaasAccount, KIND, Reason};
 use crate::cloud::Providers;
@@ -30,62 +30,33 @@ pub struct File {
 /// Parses a file: JSON if its name ends in `.json`, else YAML documents.
 pub fn parse(admission: &Admission, name: &str, text: &str) -> File {
     let mut file = File::default();
+    let location = |document, line| Location { file: name.to_owned(), document, line: Some(line) };
     if name.to_ascii_lowercase().ends_with(".json") {
-        let location = |line| Location { file: name.to_owned(), document: 1, line };
-        match serde_json::from_str(text) {
-            Ok(value) => file.add(admission, &location(None), value),
-            Err(error) => file.faults.push(Fault {
-                location: location(Some(error.line())),
-                message: format!("is not valid JSON (column {})", error.column()),
-            }),
+        match text::json(text) {
+            Ok(value) => file.add(admission, &Location { line: None, ..location(1, 1) }, value),
+            Err(Broken { line, column, cause }) => {
+                let message = format!("is not valid JSON (column {column}): {cause}");
+                file.fault(&location(1, line), message);
+            }
         }
         return file;
     }
     let mut number = 0;
-    for (first_line, document) in documents(text) {
-        let location = |document, line| Location { file: name.to_owned(), document, line: Some(line) };
-        match serde_saphyr::from_str::<Option<Value>>(document) {
-            Ok(None | Some(Value::Null)) => {}
+    for (first_line, document) in text::documents(text) {
+        match text::yaml(document) {
+            Ok(None) => {}
             Ok(Some(value)) => {
                 number += 1;
                 file.add(admission, &location(number, first_line), value);
             }
-            Err(error) => {
+            Err(Broken { line, column, cause }) => {
                 number += 1;
-                // The error's own text may quote the document.
-                let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
-                file.faults.push(Fault {
-                    location: location(
-                        number,
-                        first_line + usize::try_from(line).unwrap_or(1).saturating_sub(1),
-                    ),
-                    message: format!("is not valid YAML (column {column})"),
-                });
+                let message = format!("is not valid YAML (column {column}): {cause}");
+                file.fault(&location(number, first_line + line - 1), message);
             }
         }
     }
     file
-}
-
-/// The YAML documents of a text with the line they begin at, split before they are parsed, so that a broken one
-/// leaves the others alone.
-fn documents(text: &str) -> Vec<(usize, &str)> {
-    let mut documents = Vec::new();
-    let (mut begin, mut begin_line, mut offset) = (0, 1, 0);
-    for (index, line) in text.split_inclusive('\n').enumerate() {
-        let end = offset + line.len();
-        if line
-            .strip_prefix("---")
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
-        {
-            documents.push((begin_line, &text[begin..offset]));
-            // What follows on the line of the dashes belongs to the document.
-            (begin, begin_line) = (offset + "---".len(), index + 1);
-        }
-        offset = end;
-    }
-    documents.push((begin_line, &text[begin..]));
-    documents
 }
 
 impl File {
@@ -115,24 +86,17 @@ impl File {
                     Ok(account) => self.accounts.push((location.clone(), account)),
                     Err(refused) => self.fault(location, format!("CaasAccount is refused: {refused}")),
                 },
-                Some("Secret") => self.add_secret(location, &value),
+                Some("Secret") => match admission.admit_secret(value) {
+                    Ok(secret) => self.secrets.push((location.clone(), secret.id, secret.data)),
+                    Err(RefusedSecret { id, refused }) => {
+                        let name = id.as_ref().map_or_else(String::new, |id| format!(" {id}"));
+                        self.fault(location, format!("Secret{name} is refused: {refused}"));
+                        self.refused_secrets.extend(id.map(|id| (location.clone(), id)));
+                    }
+                },
                 Some(kind) => tracing::debug!(%location, kind, "neither a CaasAccount nor a Secret, skipped"),
                 None => self.fault(location, "is not a manifest: it needs apiVersion, kind and metadata"),
             },
-        }
-    }
-
-    fn add_secret(&mut self, location: &Location, value: &Value) {
-        let id = match secret_id(&value["metadata"]) {
-            Ok(id) => id,
-            Err(message) => return self.fault(location, message),
-        };
-        match secret_data(&id, value) {
-            Ok(data) => self.secrets.push((location.clone(), id, data)),
-            Err(message) => {
-                self.fault(location, message);
-                self.refused_secrets.push((location.clone(), id));
-            }
         }
     }
 
@@ -151,41 +115,31 @@ pub fn desired<'a>(
     for file in files {
         found.add(file);
     }
-    let mut desired = Desired { faults: found.faults, ..Desired::default() };
+    let mut desired = Desired::default();
     for (id, (_, account)) in &found.accounts {
         let secret = |name: &str| {
             let key = AccountId::new(&id.namespace, name);
             found.secrets.get(&key).map_or(SecretRead::NotFound, |(_, data)| SecretRead::Found(data.clone()))
         };
         let credentials = &account.spec.credentials.secret_ref.name;
-        let ca_bundle = account.spec.tls.as_ref().map(|tls| &tls.ca_bundle_secret_ref.name);
-        let read = ca_bundle.map(|name| secret(name));
-        match account::resolve(providers, account, &secret(credentials), read.as_ref(), &allow) {
+        let ca_bundle = account.spec.tls.as_ref().map(|tls| secret(&tls.ca_bundle_secret_ref.name));
+        match account::resolve(providers, account, &secret(credentials), ca_bundle.as_ref(), &allow) {
             Ok(account) => desired.accounts.push(account),
             Err(problem) => {
-                let names = [Some(credentials), ca_bundle].into_iter().flatten();
-                let mut keys = names.map(|name| AccountId::new(&id.namespace, name));
-                let missing = keys.find(|key| !found.secrets.contains_key(key));
-                let refused = missing.and_then(|key| found.refused_secrets.get_key_value(&key));
-                let problem = explain_refusal(problem, refused);
+                let problem = found.explain_refusal(problem, id, account);
                 desired.problems.push(Uncollected::new(providers, account, problem));
             }
         }
     }
+    desired.faults = found.faults;
     desired
 }
 
-/// Replaces "does not exist" by "cannot be used" where the Secret exists but is refused.
-fn explain_refusal(problem: Problem, refused: Option<(&AccountId, &Location)>) -> Problem {
-    match refused {
-        Some((secret, location)) if problem.reason == Reason::SecretNotFound => Problem {
-            message: format!(
-                "Secret {secret} cannot be used: correct it in {location}. The message for that location says how."
-            ),
-            ..problem
-        },
-        _ => problem,
-    }
+/// The Secrets that an account names.
+fn secrets_of(id: &AccountId, account: &CaasAccount) -> impl Iterator<Item = AccountId> {
+    let tls = account.spec.tls.as_ref().map(|tls| &tls.ca_bundle_secret_ref.name);
+    let names = [Some(&account.spec.credentials.secret_ref.name), tls].into_iter().flatten();
+    names.map(|name| AccountId::new(&id.namespace, name))
 }
 
 /// The objects of all files by namespace and name, each with its location.
@@ -198,6 +152,21 @@ struct Found {
 }
 
 impl Found {
+    /// Replaces "does not exist" by "cannot be used" where the Secret exists but is refused.
+    fn explain_refusal(&self, problem: Problem, id: &AccountId, account: &CaasAccount) -> Problem {
+        let missing = secrets_of(id, account).find(|secret| !self.secrets.contains_key(secret));
+        let refused = missing.and_then(|secret| self.refused_secrets.get_key_value(&secret));
+        match refused {
+            Some((secret, location)) if problem.reason == Reason::SecretNotFound => Problem {
+                message: format!(
+                    "Secret {secret} cannot be used: correct it in {location}. The message for that location says how."
+                ),
+                ..problem
+            },
+            _ => problem,
+        }
+    }
+
     fn add(&mut self, file: &File) {
         self.faults.extend(file.faults.iter().cloned());
         for (location, account) in &file.accounts {
@@ -234,46 +203,6 @@ fn keep<T>(
             Err(Fault { location: location.clone(), message })
         }
     }
-}
-
-/// A Secret's namespace and name, as an API server takes them.
-fn secret_id(metadata: &Value) -> Result<AccountId, &'static str> {
-    let name = metadata["name"].as_str().filter(|name| admission::is_subdomain(name));
-    let name = name
-        .ok_or("Secret's metadata.name must be a name of lower case letters, digits, - and .: give it one")?;
-    let namespace = match &metadata["namespace"] {
-        Value::Null => "default",
-        namespace => namespace.as_str().filter(|name| admission::is_label(name)).ok_or(
-            "Secret's metadata.namespace must be a namespace's name of lower case letters, digits and -: write one",
-        )?,
-    };
-    Ok(AccountId::new(namespace, name))
-}
-
-/// A Secret's content, `stringData` before `data` as on an API server.
-fn secret_data(id: &AccountId, value: &Value) -> Result<SecretData, String> {
-    let mut pairs = Vec::new();
-    for (field, encoded) in [("data", true), ("stringData", false)] {
-        let fields = match &value[field] {
-            Value::Null => continue,
-            Value::Object(fields) => fields,
-            _ => return Err(format!("{field} of Secret {id} must hold keys with values")),
-        };
-        for (key, value) in fields {
-            let of = format!("{field}.{} of Secret {id}", admission::printable(key));
-            let text = value.as_str().ok_or_else(|| format!("{of} is not text: put it in quotes"))?;
-            let bytes = if encoded { decoded(text) } else { Some(text.as_bytes().to_vec()) };
-            let bytes = bytes.ok_or_else(|| format!("{of} is not base64: encode it, or use stringData"))?;
-            pairs.push((key.clone(), bytes));
-        }
-    }
-    Ok(SecretData::new(&id.namespace, pairs))
-}
-
-/// Base64 as an API server reads it: line breaks do not count.
-fn decoded(text: &str) -> Option<Vec<u8>> {
-    let text: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
-    BASE64_STANDARD.decode(text).ok()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 pub mod environment;
 pub mod folder;
 pub mod manifests;
+pub mod text;
 pub mod variables;
 pub mod watch;
 

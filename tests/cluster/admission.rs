@@ -59,12 +59,24 @@ pub(crate) fn with(pointer: &str, value: Value) -> Value {
     document
 }
 
-/// What the API server makes of a document that somebody creates with `kubectl`, or its refusal. Nothing is kept.
+/// What the API server makes of a CaasAccount that somebody creates with `kubectl`, or its refusal. Nothing is kept.
 pub(crate) async fn server(namespace: &Namespace, document: &Value) -> Result<Value, String> {
-    let path = format!(
-        "/apis/caas-operator.io/v1alpha1/namespaces/{}/caasaccounts?dryRun=All&fieldValidation=Strict",
-        namespace.name()
-    );
+    created(namespace, "/apis/caas-operator.io/v1alpha1", "caasaccounts", document).await
+}
+
+/// The same for a Secret.
+pub(crate) async fn server_secret(namespace: &Namespace, document: &Value) -> Result<Value, String> {
+    created(namespace, "/api/v1", "secrets", document).await
+}
+
+async fn created(
+    namespace: &Namespace,
+    version: &str,
+    resource: &str,
+    document: &Value,
+) -> Result<Value, String> {
+    let name = namespace.name();
+    let path = format!("{version}/namespaces/{name}/{resource}?dryRun=All&fieldValidation=Strict");
     let request = http::Request::post(path).body(serde_json::to_vec(document).unwrap()).unwrap();
     match namespace.client().request::<Value>(request).await {
         Ok(taken) => Ok(taken),

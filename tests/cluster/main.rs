@@ -47,6 +47,8 @@ mod monitors;
 #[cfg(test)]
 mod offline;
 #[cfg(test)]
+mod offline_metadata;
+#[cfg(test)]
 mod operator_fixture;
 #[cfg(test)]
 mod own_ca;

@@ -72,7 +72,7 @@ async fn check_reports_problems_of_credentials_as_the_condition_does() {
 
     let keyed = |data: &str| {
         format!(
-            "kind: Secret\nmetadata: {{name: acme, namespace: team-a}}\nstringData: {{{data}}}\n---\n{good}"
+            "apiVersion: v1\nkind: Secret\nmetadata: {{name: acme, namespace: team-a}}\nstringData: {{{data}}}\n---\n{good}"
         )
     };
     for (what, manifests, says) in [
@@ -253,7 +253,7 @@ async fn https_cloud() -> (Running, String) {
 async fn a_private_certificate_is_accepted_with_its_ca_bundle_and_rejected_without() {
     let (cloud, certificate) = https_cloud().await;
     let bundle = format!(
-        "kind: Secret\nmetadata: {{name: ca, namespace: team-a}}\nstringData: {{ca.crt: {}}}\n---\n",
+        "apiVersion: v1\nkind: Secret\nmetadata: {{name: ca, namespace: team-a}}\nstringData: {{ca.crt: {}}}\n---\n",
         serde_json::to_string(&certificate).unwrap()
     );
     let at = |more: &str| secret("acme", "secret") + &bundle + &account("acme", "acme", &cloud.url(), more);

@@ -1,23 +1,29 @@
-//! Admission without a cluster: schema, defaults and CEL rules of the CRD, applied as an API server does.
+//! Admission without a cluster: a CaasAccount by the schema, defaults and CEL rules of the CRD, a Secret by the rules of its
+//! kind, and the metadata of both, as an API server applies them to an object that is created.
 //!
-//! What stays with a real API server: labels and annotations of the metadata, quotas, access rights, other policies.
+//! What stays with a real API server: whether the namespace exists, quotas, access rights, other policies.
 
 mod error;
+mod metadata;
+mod names;
+mod secret;
 mod structure;
 
 use jsonschema::error::ValidationErrorKind as Kind;
 use kube::core::cel::{CompiledSchema, Validator, compile_schema};
 use serde_json::Value;
 
-use crate::api::{self, CaasAccount};
+use super::AccountId;
+use crate::api::{self, API_VERSION, CaasAccount, KIND};
 use crate::cloud::Providers;
 
-use error::join;
-pub use error::{FieldError, Refused, printable};
-pub use structure::{is_label, is_subdomain};
+pub use error::{FieldError, Refused};
+use error::{MOST_ERRORS, join};
+pub use names::{is_label, is_subdomain};
+pub use secret::{RefusedSecret, SecretManifest};
 
-/// The most errors that are kept of one document, which may be made to hold thousands.
-const MOST_ERRORS: usize = 20;
+/// The most bytes of a request, which holds one object as JSON, that an API server reads.
+const LARGEST_OBJECT: usize = 3 * 1024 * 1024;
 
 /// The CRD of a list of providers, ready to be applied to documents.
 pub struct Admission {
@@ -55,11 +61,21 @@ impl Admission {
     /// name is another account. The namespace is `default` where there is none; a status is dropped.
     pub fn admit(&self, mut document: Value) -> Result<CaasAccount, Refused> {
         let mut errors = Vec::new();
-        structure::check_envelope(&mut document, &mut errors);
+        check_size(&document, &mut errors);
+        for (field, value) in [("apiVersion", API_VERSION), ("kind", KIND)] {
+            if document.get(field).and_then(Value::as_str) != Some(value) {
+                errors.push(FieldError::new(field, format!("must be {value}")));
+            }
+        }
+        if let Some(metadata) = metadata::read(&mut document, &mut errors) {
+            let namespace = metadata.namespace.unwrap_or_default();
+            document["metadata"]["uid"] =
+                AccountId::new(&namespace, &metadata.name.unwrap_or_default()).to_string().into();
+        }
+        structure::find_unknown_fields(&self.schema, &document, &mut errors);
         if let Some(root) = document.as_object_mut() {
             root.remove("status");
         }
-        structure::find_unknown_fields(&self.schema, &document, &mut errors);
         structure::fill_defaults(&self.schema, &mut document);
 
         let mut blocked = !errors.is_empty();
@@ -75,17 +91,29 @@ impl Admission {
                 errors.push(FieldError::new(&rule.field_path, rule.message));
             }
         }
-        let more = errors.len().saturating_sub(MOST_ERRORS);
-        if more > 0 {
-            errors.truncate(MOST_ERRORS);
-            errors.push(FieldError::new("spec", format!("and {more} more errors: correct these first")));
-        }
-        if !errors.is_empty() {
-            return Err(Refused(errors));
-        }
+        Refused::if_any(errors)?;
         serde_json::from_value(document).map_err(|_| {
             Refused(vec![FieldError::new("metadata", "has fields of wrong types: see ObjectMeta")])
         })
+    }
+
+    /// Takes a Secret as an API server would take it, or refuses it with all that is wrong.
+    pub fn admit_secret(&self, document: Value) -> Result<SecretManifest, RefusedSecret> {
+        let mut errors = Vec::new();
+        check_size(&document, &mut errors);
+        match Refused::if_any(errors) {
+            Ok(()) => secret::read(document),
+            Err(refused) => Err(RefusedSecret { id: None, refused }),
+        }
+    }
+}
+
+fn check_size(document: &Value, errors: &mut Vec<FieldError>) {
+    if serde_json::to_vec(document).is_ok_and(|json| json.len() > LARGEST_OBJECT) {
+        errors.push(FieldError::new(
+            "",
+            "it is larger than 3 MiB, the most that an API server reads: shorten it",
+        ));
     }
 }
 

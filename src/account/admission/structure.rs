@@ -1,74 +1,8 @@
-//! The parts of admission that JSON Schema does not cover: the envelope, unknown fields, defaults.
+//! The parts of admission that JSON Schema does not cover: unknown fields, defaults.
 
 use serde_json::{Map, Value, json};
 
-use super::super::AccountId;
 use super::error::{FieldError, join};
-use crate::api::{API_VERSION, KIND};
-
-/// The fields that an object's metadata may have.
-const METADATA: [&str; 15] = [
-    "annotations",
-    "creationTimestamp",
-    "deletionGracePeriodSeconds",
-    "deletionTimestamp",
-    "finalizers",
-    "generateName",
-    "generation",
-    "labels",
-    "managedFields",
-    "name",
-    "namespace",
-    "ownerReferences",
-    "resourceVersion",
-    "selfLink",
-    "uid",
-];
-
-/// Checks `apiVersion`, `kind` and the names in `metadata`, and fills in namespace and UID.
-pub(super) fn check_envelope(document: &mut Value, errors: &mut Vec<FieldError>) {
-    for (field, value) in [("apiVersion", API_VERSION), ("kind", KIND)] {
-        if document.get(field).and_then(Value::as_str) != Some(value) {
-            errors.push(FieldError::new(field, format!("must be {value}")));
-        }
-    }
-    let Some(Value::Object(metadata)) = document.get_mut("metadata") else {
-        errors.push(FieldError::new("metadata", "is required: give the account a name"));
-        return;
-    };
-    for field in metadata.keys().filter(|field| !METADATA.contains(&field.as_str())) {
-        errors.push(FieldError::new(&join("metadata", field), "is an unknown field of metadata: remove it"));
-    }
-    metadata.retain(|_, value| !value.is_null());
-    let namespace = metadata.entry("namespace").or_insert_with(|| json!("default")).as_str();
-    let Some(namespace) = namespace.filter(|text| is_label(text)).map(str::to_owned) else {
-        let message = "must be a namespace's name: at most 63 lower case letters, digits and -";
-        errors.push(FieldError::new("metadata.namespace", message));
-        return;
-    };
-    let Some(name) = metadata.get("name").and_then(Value::as_str).filter(|text| is_subdomain(text)) else {
-        let message = "must be a name of lower case letters, digits, - and ., starting and ending with a letter or digit";
-        errors.push(FieldError::new("metadata.name", message));
-        return;
-    };
-    let uid = AccountId::new(&namespace, name).to_string();
-    metadata.insert("uid".to_owned(), json!(uid));
-}
-
-/// A DNS label: what Kubernetes takes as the name of a namespace.
-pub fn is_label(text: &str) -> bool {
-    text.len() <= 63 && is_part(text)
-}
-
-/// A DNS subdomain: what Kubernetes takes as the name of an object.
-pub fn is_subdomain(text: &str) -> bool {
-    text.len() <= 253 && text.split('.').all(is_part)
-}
-
-fn is_part(text: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    !text.is_empty() && text.bytes().all(allowed) && !text.starts_with('-') && !text.ends_with('-')
-}
 
 /// Names each field that the schema does not know, as `kubectl` does: it is misspelt more often than meant.
 pub(super) fn find_unknown_fields(schema: &Value, document: &Value, errors: &mut Vec<FieldError>) {

@@ -108,20 +108,18 @@ fn of_two_objects_of_one_name_the_first_counts_and_the_second_is_reported() {
 #[test]
 fn a_broken_secret_is_reported_without_its_values() {
     for (broken, sentence) in [
+        ("data: {password: canary!}", "data.password: is not base64: encode it, or use stringData"),
+        ("stringData: {password: 123456789}", "stringData.password: is not text: put it in quotes"),
+        ("data: canary", "data: must hold keys with values"),
         (
-            "data: {password: canary!}",
-            "data.password of Secret default/s is not base64: encode it, or use stringData",
+            "type: kubernetes.io/tls",
+            "data.tls.crt: is required for the type kubernetes.io/tls: add it; data.tls.key: is required for the type kubernetes.io/tls: add it",
         ),
-        (
-            "stringData: {password: 123456789}",
-            "stringData.password of Secret default/s is not text: put it in quotes",
-        ),
-        ("data: canary", "data of Secret default/s must hold keys with values"),
     ] {
         let text = format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\n{broken}\n");
         assert_eq!(
             faults(&desired(&[("s.yaml", &text)])),
-            [format!("s.yaml, document 1, line 1: {sentence}")]
+            [format!("s.yaml, document 1, line 1: Secret default/s is refused: {sentence}")]
         );
     }
 }
@@ -149,7 +147,7 @@ fn a_secret_has_a_name_that_an_api_server_takes() {
     ] {
         let text = format!("apiVersion: v1\nkind: Secret\nmetadata: {metadata}\n");
         let faults = faults(&desired(&[("s.yaml", &text)]));
-        assert!(faults[0].starts_with("s.yaml, document 1, line 1: Secret's "), "{faults:?}");
+        assert!(faults[0].starts_with("s.yaml, document 1, line 1: Secret is refused: "), "{faults:?}");
         assert!(faults[0].contains(sentence), "{faults:?}");
         assert!(!faults[0].contains(char::is_control), "{faults:?}");
     }
@@ -157,8 +155,10 @@ fn a_secret_has_a_name_that_an_api_server_takes() {
 
 #[test]
 fn a_secrets_key_is_printed_escaped_and_cut() {
-    let text =
-        format!("kind: Secret\nmetadata: {{name: s}}\nstringData: {{\"\\e{}\": 1}}\n", "k".repeat(900));
+    let text = format!(
+        "apiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\nstringData: {{\"\\e{}\": 1}}\n",
+        "k".repeat(900)
+    );
     let faults = faults(&desired(&[("s.yaml", &text)]));
     assert!(faults[0].contains(r"stringData.\u{1b}kkk") && faults[0].len() < 400, "{faults:?}");
 }
