@@ -38,6 +38,15 @@ async fn while_the_api_server_is_away_collection_and_scrapes_go_on_and_then_reco
     .await;
     assert_eq!(operator.health("/readyz").await?.0, 200);
 
+    let told = |sentence: &str| {
+        let logs = operator.logs();
+        logs.lines().filter(|line| line.contains(sentence)).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let away = told("the API server cannot be reached");
+    assert!(away.len() == 1 && away[0].contains("client error"), "{away:#?}");
+    // Neither each watch nor kube itself has a line a try.
+    assert!(told("is interrupted").len() <= 3 && told("failed with").is_empty(), "{}", operator.logs());
+
     plane.start_api_server().await?;
     fixture.delete("doomed").await?;
     fixture.account("later").await?;
@@ -46,6 +55,7 @@ async fn while_the_api_server_is_away_collection_and_scrapes_go_on_and_then_reco
     fixture.until_scraped(&operator, "doomed", 404).await;
     fixture.patch("acme", json!({"spec": {"suspend": true}})).await?;
     fixture.until_reason("acme", "Ready", "Suspended").await;
+    assert_eq!(told("over: the API server cannot be reached").len(), 1, "{}", operator.logs());
     assert_eq!(operator.exited()?, None);
     Ok(())
 }
