@@ -45,7 +45,9 @@ pub enum CloudError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// Plain http, which the administrator does not allow.
-    #[error("it is not https; allow plain http with --allow-http")]
+    #[error(
+        "it is not https; whoever runs the operator can allow plain http: --allow-http, in the chart clouds.allowHttp"
+    )]
     NotHttps,
     /// Not the URL of an API: another scheme, no host, or a user or password in it.
     #[error("it is not a plain http(s) URL with a host and without user, query or fragment")]
@@ -54,10 +56,14 @@ pub enum Refusal {
     #[error("its path has an empty segment, or one such as ..; or %2e%2e%2f that servers read differently")]
     AmbiguousPath,
     /// Not below a prefix that the administrator allows.
-    #[error("it is not among the endpoints that --allow-endpoint lists")]
+    #[error(
+        "it is not among the endpoints that whoever runs the operator allows: --allow-endpoint, in the chart clouds.allowedEndpoints"
+    )]
     NotAllowed,
     /// The name resolves only to internal addresses, such as loopback, private or link-local ones.
-    #[error("its address is private, local or reserved; allow its network with --allow-cidr")]
+    #[error(
+        "its address is private, local or reserved; whoever runs the operator can allow its network: --allow-cidr, in the chart clouds.allowedCIDRs"
+    )]
     PrivateAddress,
     /// The API names a login server to which credentials must not be sent unless the settings name it.
     #[error(
