@@ -6,6 +6,7 @@ mod crd;
 mod demo;
 mod files;
 mod memory;
+mod no_proxy;
 mod options;
 mod run;
 mod runtime;

@@ -14,6 +14,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use super::memory::MemoryOptions;
+use super::no_proxy;
 use super::options::{HostOptions, List, PolicyOptions};
 use super::runtime::{Listeners, Runtime, alongside};
 use super::signals::stop_token;
@@ -98,6 +99,11 @@ pub(super) enum RunError {
     /// No such context, or a kubeconfig that cannot be used.
     #[error("the kubeconfig cannot be used: {}; check KUBECONFIG and --context", causes(.0))]
     Kubeconfig(#[from] kube::config::KubeconfigError),
+    /// A proxy, whose URL may have a password in it, stands before the API server of this host.
+    #[error(
+        "HTTPS_PROXY or the kubeconfig's proxy-url names a proxy, and this program reaches the API server only without one; if that can be reached directly, add {0} to NO_PROXY"
+    )]
+    Proxy(String),
     /// The settings do not make a client.
     #[error("there is no client for the API server: {}", causes(&**.0))]
     Client(#[from] Box<kube::Error>),
@@ -163,6 +169,17 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
 
 impl Args {
     async fn config(&self) -> Result<Config, RunError> {
+        let mut config = self.any_config().await?;
+        let list = no_proxy::variable();
+        if config.proxy_url.is_some() && !no_proxy::covers(&list, &config.cluster_url) {
+            return Err(RunError::Proxy(config.cluster_url.host().unwrap_or_default().to_owned()));
+        }
+        config.proxy_url = None;
+        Ok(config)
+    }
+
+    /// Of the kubeconfig, or of the pod's service account.
+    async fn any_config(&self) -> Result<Config, RunError> {
         match &self.context {
             Some(context) => {
                 let options =

@@ -35,6 +35,7 @@ mod hostile;
 mod outages;
 mod pages;
 mod prometheus;
+mod proxies;
 mod secrets;
 mod standalone;
 mod starts;

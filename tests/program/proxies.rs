@@ -1,0 +1,58 @@
+//! `run` where the environment or the kubeconfig names a proxy: NO_PROXY counts, and a proxy's password is told nowhere.
+
+use std::process::Command;
+
+use crate::process::{Process, finished, program};
+
+const PROXY: &str = "http://user:hunter2@127.0.0.1:9";
+
+/// Of an API server. Its first label has 64 letters, one too many: it is resolved nowhere, and no name server is asked.
+const HOST: &str = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx.cluster.invalid";
+
+/// `run` with a kubeconfig for that API server, what else it says of the cluster, and these variables.
+fn run(folder: &tempfile::TempDir, cluster: &str, variables: &[(&str, &str)]) -> Command {
+    let path = folder.path().join("kubeconfig");
+    let server = format!("server: \"https://{HOST}:6443\"");
+    let text = format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: a\nclusters: [{{name: a, cluster: {{{server}{cluster}}}}}]\nusers: [{{name: a, user: {{}}}}]\ncontexts: [{{name: a, context: {{cluster: a, user: a}}}}]\n"
+    );
+    std::fs::write(&path, text).unwrap();
+    let mut command = program(&["run", "--listen", "127.0.0.1:0", "--listen-health", "127.0.0.1:0"]);
+    command.env("KUBECONFIG", path).envs(variables.iter().copied());
+    command
+}
+
+#[tokio::test]
+async fn a_proxy_before_the_api_server_is_a_sentence_without_its_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let in_file = format!(", proxy-url: \"{PROXY}\"");
+    for (cluster, variables) in [
+        ("", &[("HTTPS_PROXY", PROXY)][..]),
+        (&in_file, &[]),
+        ("", &[("HTTPS_PROXY", PROXY), ("NO_PROXY", "cluster.invalid:443,10.0.0.0/8,")]),
+    ] {
+        let output = finished(run(&folder, cluster, variables)).await;
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success());
+        assert!(error.contains(&format!("add {HOST} to NO_PROXY")), "{error}");
+        assert!(!error.contains("hunter2") && !error.contains("user:"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_no_proxy_excludes_is_not_used_and_the_log_says_what_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let in_file = format!(", proxy-url: \"{PROXY}\"");
+    for (cluster, no_proxy) in [("", "10.0.0.0/8,.cluster.invalid,"), (&in_file, "*")] {
+        let variables = [("HTTPS_PROXY", PROXY), ("NO_PROXY", no_proxy)];
+        let mut process = Process::start(run(&folder, cluster, &variables));
+        let log = process
+            .says("why the API server cannot be reached", |out, err| {
+                let log = format!("{out}{err}");
+                log.contains("the API server cannot be reached").then_some(log)
+            })
+            .await;
+        assert!(log.contains("client error (Connect): "), "{log}");
+        assert!(!log.contains("hunter2"), "{log}");
+    }
+}
