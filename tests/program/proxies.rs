@@ -1,4 +1,4 @@
-//! `run` where the environment or the kubeconfig names a proxy: NO_PROXY counts, and a proxy's password is told nowhere.
+//! `run` where the environment or the kubeconfig names a proxy: `NO_PROXY` counts, and a proxy's password is told nowhere.
 
 use std::process::Command;
 
