@@ -4,12 +4,18 @@
 TOOLS = $(CURDIR)/target/tools/bin
 DENY = env PATH="$(TOOLS):$$PATH" cargo deny
 
+# Every test but those in a browser, which `tests/servers/build` cannot have without Node.js. They show as ignored then.
+WITHOUT_BROWSER = --lib --bins $(addprefix --test ,$(filter-out browser,$(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs)) \
+	$(basename $(notdir $(wildcard tests/*.rs)))))
+
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 20
 
 test: servers static ## every test, those on real servers included
 	# Tests on real servers mostly wait: more of them than cores run at once.
-	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-6} cargo test --locked --no-fail-fast -- --include-ignored
+	export RUST_TEST_THREADS=$${RUST_TEST_THREADS:-6}; \
+	if [ -x target/servers/chromium ]; then cargo test --locked --no-fail-fast -- --include-ignored; \
+	else cargo test --locked --no-fail-fast $(WITHOUT_BROWSER) -- --include-ignored && cargo test --locked --test browser; fi
 
 scale: servers ## 10,000 accounts on a real API server, with times and memory (10 minutes)
 	CAAS_TEST_ACCOUNTS=10000 cargo test --locked --release --test cluster -- --include-ignored --nocapture all_accounts_are_collected_soon
