@@ -1,6 +1,7 @@
 //! The command line. Each command has a thin file that wires the other modules together.
 
 mod check;
+mod cluster;
 mod crd;
 #[cfg(feature = "simulator")]
 mod demo;

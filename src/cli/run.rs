@@ -9,12 +9,11 @@ use std::time::Duration;
 
 use clap::Args as ClapArgs;
 use kube::Config;
-use kube::config::{InferConfigError, KubeConfigOptions};
 use thiserror::Error;
 use tokio::sync::watch;
 
+use super::cluster::{self, ClusterError};
 use super::memory::MemoryOptions;
-use super::no_proxy;
 use super::options::{HostOptions, List, PolicyOptions};
 use super::runtime::{Listeners, Runtime, alongside};
 use super::signals::stop_token;
@@ -93,17 +92,9 @@ impl FromStr for Label {
 /// Why the operator does not run.
 #[derive(Debug, Error)]
 pub(super) enum RunError {
-    /// Neither a kubeconfig nor a pod's service account.
-    #[error("no way to the API server: set KUBECONFIG, or run in a pod with a service account ({})", causes(.0))]
-    Config(#[from] InferConfigError),
-    /// No such context, or a kubeconfig that cannot be used.
-    #[error("the kubeconfig cannot be used: {}; check KUBECONFIG and --context", causes(.0))]
-    Kubeconfig(#[from] kube::config::KubeconfigError),
-    /// A proxy, whose URL may have a password in it, stands before the API server of this host.
-    #[error(
-        "HTTPS_PROXY or the kubeconfig's proxy-url names a proxy, and this program reaches the API server only without one; if that can be reached directly, add {0} to NO_PROXY"
-    )]
-    Proxy(String),
+    /// No way to the API server.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// The settings do not make a client.
     #[error("there is no client for the API server: {}", causes(&**.0))]
     Client(#[from] Box<kube::Error>),
@@ -118,7 +109,7 @@ pub(super) enum RunError {
 /// Runs until SIGINT or SIGTERM.
 pub(super) async fn run(args: Args) -> Result<(), RunError> {
     let stop = stop_token()?;
-    let config = args.config().await?;
+    let config = cluster::config(args.context.as_deref()).await?;
     let service = args.service(&config);
     // The name in ServiceMonitors, which Prometheus uses.
     let own_name = format!("{}.{}.svc", service.name, service.namespace).parse::<HostName>().ok();
@@ -168,28 +159,6 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
 }
 
 impl Args {
-    async fn config(&self) -> Result<Config, RunError> {
-        let mut config = self.any_config().await?;
-        let list = no_proxy::variable();
-        if config.proxy_url.is_some() && !no_proxy::covers(&list, &config.cluster_url) {
-            return Err(RunError::Proxy(config.cluster_url.host().unwrap_or_default().to_owned()));
-        }
-        config.proxy_url = None;
-        Ok(config)
-    }
-
-    /// Of the kubeconfig, or of the pod's service account.
-    async fn any_config(&self) -> Result<Config, RunError> {
-        match &self.context {
-            Some(context) => {
-                let options =
-                    KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
-                Ok(Config::from_kubeconfig(&options).await?)
-            }
-            None => Ok(Config::infer().await?),
-        }
-    }
-
     fn service(&self, config: &Config) -> ScrapeService {
         let Label(name) = &self.service_name;
         let namespace = self.service_namespace.as_ref().map(|Label(namespace)| namespace);

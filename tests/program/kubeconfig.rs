@@ -1,4 +1,4 @@
-//! `run` where the environment or the kubeconfig names a proxy: `NO_PROXY` counts, and a proxy's password is told nowhere.
+//! `run` with its kubeconfig: `NO_PROXY` counts where a proxy is named, and neither a proxy's password nor a token is told.
 
 use std::process::Command;
 
@@ -54,5 +54,23 @@ async fn a_proxy_that_no_proxy_excludes_is_not_used_and_the_log_says_what_failed
             .await;
         assert!(log.contains("client error (Connect): "), "{log}");
         assert!(!log.contains("hunter2"), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn a_kubeconfig_that_is_broken_is_refused_without_a_word_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for text in
+        ["users:\n- name: a\n  user:\n    token: \"hunter2\n  x: [\n", "users:\n- name: a\n  user: hunter2\n"]
+    {
+        let path = folder.path().join("kubeconfig");
+        std::fs::write(&path, format!("apiVersion: v1\nkind: Config\n{text}")).unwrap();
+        let mut command = program(&["run", "--listen", "127.0.0.1:0", "--listen-health", "127.0.0.1:0"]);
+        command.env("KUBECONFIG", path);
+        let output = finished(command).await;
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success());
+        assert!(error.contains("the kubeconfig cannot be used: it is not a kubeconfig in YAML"), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
     }
 }
