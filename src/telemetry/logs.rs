@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::{LevelFilter, ParseError};
+use tracing_subscriber::filter::ParseError;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -56,7 +56,9 @@ fn filter(text: &str) -> Result<EnvFilter, String> {
     let unreadable = |problem: String| format!("RUST_LOG={text} cannot be read: {problem}");
     let directives = directives(text).map_err(unreadable)?;
     let mut filter = EnvFilter::try_new(directives).map_err(|error| unreadable(error.to_string()))?;
-    if !text.contains("kube") && filter.max_level_hint() <= Some(LevelFilter::INFO) {
+    let is_wordy =
+        |word: &str| ["debug", "trace"].iter().any(|level| level.eq_ignore_ascii_case(word.trim()));
+    if !text.contains("kube") && !text.split(',').any(is_wordy) {
         for said_by_us in KUBE_RETRIES {
             let silent = format!("{said_by_us}=off").parse();
             filter = filter.add_directive(silent.map_err(|error: ParseError| unreadable(error.to_string()))?);
@@ -102,6 +104,8 @@ fn level(word: &str) -> Result<&'static str, String> {
 
 #[cfg(test)]
 mod tests {
+    use tracing_subscriber::filter::LevelFilter;
+
     use super::*;
 
     #[test]
@@ -127,7 +131,9 @@ mod tests {
 
     #[test]
     fn kubes_line_a_try_is_left_out_unless_it_is_asked_for() {
-        for (text, is_silent) in [("info", true), ("warn", true), ("debug", false), ("info,kube=info", false)]
+        let one_module = "info,caas_operator=debug";
+        for (text, is_silent) in
+            [("info", true), ("warn", true), (one_module, true), ("debug", false), ("info,kube=info", false)]
         {
             let shown = filter(text).unwrap().to_string();
             assert_eq!(shown.contains("kube_client::client=off"), is_silent, "{text}: {shown}");
