@@ -74,7 +74,6 @@ impl Figures {
 
     /// Two instances, or what is known of some and another one.
     fn and(self, other: Self) -> Self {
-        let sum = |one, two| either(one, two, |one: f64, two| one + two);
         let most = |one, two| either(one, two, f64::max);
         Self {
             cpu_cores: sum(self.cpu_cores, other.cpu_cores),
@@ -90,6 +89,11 @@ impl Figures {
             failed: self.failed + other.failed,
         }
     }
+}
+
+/// Both together, or the one that is known.
+pub(super) fn sum(one: Option<f64>, two: Option<f64>) -> Option<f64> {
+    either(one, two, |one, two| one + two)
 }
 
 /// Both combined, or the one that is known.

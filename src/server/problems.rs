@@ -3,7 +3,7 @@
 //! An alert also waits before it fires; here a problem is shown at once. Thresholds are the defaults of `docs/alerts.md`. Pure.
 
 use super::figures::Figures;
-use crate::cloud::model::{ServiceFacts, State};
+use crate::cloud::model::{Sample, ServiceFacts, State};
 use crate::collector::registry::Listed;
 use crate::exposition::values::ServiceEntry;
 
@@ -47,19 +47,34 @@ pub(super) struct Problem {
     pub(super) alert: &'static str,
 }
 
+/// How bad the reason of an account's condition is; `None` where it is no problem.
+pub(super) fn of_reason(reason: &str) -> Option<Severity> {
+    match reason {
+        "Collected" | "Pending" | "Suspended" => None,
+        "PartiallyCollected" | "RateLimited" | "TooManySeries" => Some(Severity::Warning),
+        _ => Some(Severity::Critical),
+    }
+}
+
+/// The place of an account with this problem, or with none, among all: the worst first.
+pub(super) fn place(problem: Option<&Problem>) -> (bool, Option<Severity>) {
+    (problem.is_none(), problem.map(|problem| problem.severity))
+}
+
 /// The problem of an account, if it has one, at `now` in seconds since the epoch.
 pub(super) fn of_account(account: &Listed, now: f64) -> Option<Problem> {
     let gauges = account.snapshot().map(|snapshot| snapshot.values.gauges);
     let last_success = gauges.and_then(|gauges| gauges.last_success);
     let reason = account.reason();
-    let (severity, alert) = match reason {
-        "Pending" | "Suspended" => return None,
-        "Collected" => return stale(account, now),
-        "LoginRejected" => (Severity::Critical, "CaasCredentialsRejected"),
-        "RateLimited" => (Severity::Warning, "CaasCloudThrottling"),
-        "TooManySeries" => (Severity::Warning, "CaasSeriesDropped"),
-        "PartiallyCollected" => (Severity::Warning, "CaasAccountNotCollected"),
-        _ => (Severity::Critical, "CaasAccountNotCollected"),
+    if reason == "Collected" {
+        return stale(account, now);
+    }
+    let severity = of_reason(reason)?;
+    let alert = match reason {
+        "LoginRejected" => "CaasCredentialsRejected",
+        "RateLimited" => "CaasCloudThrottling",
+        "TooManySeries" => "CaasSeriesDropped",
+        _ => "CaasAccountNotCollected",
     };
     let what =
         if severity == Severity::Critical { format!("not collected: {reason}") } else { reason.to_owned() };
@@ -86,8 +101,10 @@ fn stale(account: &Listed, now: f64) -> Option<Problem> {
             "The collection under way takes longer than two intervals: the cloud responds slowly or not at all.",
         ));
     }
-    let figures = values.services.iter().map(|service| Figures::of_service(service, None));
-    let newest = figures.filter_map(|figures| figures.measured_at).reduce(f64::max)?;
+    let samples = values.services.iter().flat_map(|service| {
+        service.sample.iter().chain(service.instances.iter().filter_map(|instance| instance.sample.as_ref()))
+    });
+    let newest = samples.map(Sample::timestamp).reduce(f64::max)?;
     (now - newest > STALE_SECONDS.max(2.0 * gauges.interval)).then(|| {
         problem(
             "old measurements",

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::figures::Figures;
+use super::figures::{Figures, sum};
 use super::filter::Filter;
 use super::objects::{InstanceOf, ServiceOf};
 use super::problems::{self, Problem, Severity};
@@ -29,12 +29,15 @@ pub(super) struct InstanceRow<'a> {
     pub(super) figures: Figures,
 }
 
-/// The services of these accounts that the filter matches, in the registry's order.
-pub(super) fn services<'a>(accounts: &'a [Listed], filter: &Filter) -> Vec<ServiceRow<'a>> {
+/// The wanted services of these accounts, in the registry's order.
+pub(super) fn services(
+    accounts: &[Listed],
+    is_wanted: impl Fn(&ServiceOf<'_>) -> bool,
+) -> Vec<ServiceRow<'_>> {
     let mut rows = Vec::new();
     for account in accounts {
         for (index, service) in entries(account).iter().enumerate() {
-            if filter.matches(&ServiceOf { account, service }) {
+            if is_wanted(&ServiceOf { account, service }) {
                 let history = account.snapshot().and_then(|snapshot| snapshot.history.get(index));
                 rows.push(ServiceRow::new(account, service, history));
             }
@@ -110,11 +113,9 @@ impl<'a> ServiceRow<'a> {
     }
 
     fn by_name(&self, other: &Self) -> Ordering {
-        let name = |row: &Self| {
-            let facts = &row.service.facts;
-            (row.account.id().clone(), facts.application.clone(), facts.name.clone())
-        };
-        name(self).cmp(&name(other))
+        let (one, two) = (&self.service.facts, &other.service.facts);
+        let accounts = self.account.id().cmp(other.account.id());
+        accounts.then_with(|| (&one.application, &one.name).cmp(&(&two.application, &two.name)))
     }
 }
 
@@ -137,10 +138,6 @@ impl InstanceRow<'_> {
 /// The longest age is the earliest start.
 fn age(started_at: Option<f64>) -> SortKey<'static> {
     SortKey::Number(started_at.map(|at| -at))
-}
-
-fn sum(one: Option<f64>, two: Option<f64>) -> Option<f64> {
-    (one.is_some() || two.is_some()).then(|| one.unwrap_or_default() + two.unwrap_or_default())
 }
 
 /// The place of a state in the order that shows the worst first.

@@ -18,7 +18,8 @@ use crate::server::rows;
 pub(in crate::server) fn account(account: &Listed, query: &Query) -> Made {
     let (root, now, id) = (Root::ACCOUNT, now(), account.id());
     let accounts = std::slice::from_ref(account);
-    let mut services = rows::services(accounts, &query.filter());
+    let filter = query.filter();
+    let mut services = rows::services(accounts, |service| filter.matches(service));
     rows::sort_services(&mut services, query.order());
     let total = rows::entries(account).len();
     let path = account_path(id);

@@ -19,9 +19,7 @@ pub(in crate::server) fn accounts(registry: &Arc<Registry>, query: &Query) -> Ma
     let (root, now, filter) = (Root::TOP, now(), query.filter());
     let mut found = registry.after(None, usize::MAX);
     found.retain(|account| filter.matches(account));
-    found.sort_by_cached_key(|account| {
-        problems::of_account(account, now).map_or(u8::MAX, |problem| problem.severity as u8)
-    });
+    found.sort_by_cached_key(|account| problems::place(problems::of_account(account, now).as_ref()));
     let shown: Vec<Summary> =
         table::page_of(&found, query).iter().map(|account| summary(account, SystemTime::now())).collect();
     let content = html! {

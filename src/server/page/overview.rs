@@ -11,7 +11,6 @@ use super::parts::{self, account_link, now, text};
 use super::{table, units};
 use crate::collector::Registry;
 use crate::collector::registry::Listed;
-use crate::server::filter::Filter;
 use crate::server::problems::{self, Problem};
 use crate::server::query::Query;
 use crate::server::rows::{self, ServiceRow};
@@ -26,12 +25,11 @@ const ROWS: usize = 25;
 pub(in crate::server) fn overview(registry: &Arc<Registry>, query: &Query) -> Made {
     let (root, now) = (Root::TOP, now());
     let all = registry.after(None, usize::MAX);
-    let mut services = rows::services(&all, &Filter::default());
+    let mut services = rows::services(&all, |_| true);
     rows::sort_services(&mut services, query.order());
     let mut of_accounts: Vec<_> =
         all.iter().map(|account| (account, problems::of_account(account, now))).collect();
-    of_accounts
-        .sort_by_key(|(_, problem)| problem.as_ref().map_or(u8::MAX, |problem| problem.severity as u8));
+    of_accounts.sort_by_key(|(_, problem)| problems::place(problem.as_ref()));
     let ill = of_accounts.iter().filter(|(_, problem)| problem.is_some()).count();
     let summaries: Vec<Summary> =
         of_accounts.iter().take(ROWS).map(|(account, _)| summary(account, SystemTime::now())).collect();

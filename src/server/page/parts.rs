@@ -12,7 +12,7 @@ use crate::account::AccountId;
 use crate::cloud::model::State;
 use crate::cloud::model::unprintable::written_out;
 use crate::exposition::values::ServiceEntry;
-use crate::server::problems::{Problem, Severity};
+use crate::server::problems::{self, Problem, Severity};
 use crate::server::query::encoded;
 
 /// Where the runbooks of the alerts are.
@@ -90,12 +90,12 @@ pub(super) fn state(severity: Option<Severity>, state: Option<State>, word: Opti
 
 /// The reason of an account's condition.
 pub(super) fn reason(reason: &str) -> Markup {
-    let (class, icon) = match reason {
-        "Collected" => ("good", "●"),
-        "Pending" => ("busy", "↻"),
-        "Suspended" => ("rest", "■"),
-        "PartiallyCollected" | "RateLimited" | "TooManySeries" => ("warn", "▲"),
-        _ => ("bad", "✖"),
+    let (class, icon) = match (problems::of_reason(reason), reason) {
+        (Some(Severity::Critical), _) => ("bad", "✖"),
+        (Some(Severity::Warning), _) => ("warn", "▲"),
+        (None, "Pending") => ("busy", "↻"),
+        (None, "Suspended") => ("rest", "■"),
+        (None, _) => ("good", "●"),
     };
     html! { span class={ "state " (class) } { span aria-hidden="true" { (icon) } " " (reason) } }
 }

@@ -9,8 +9,6 @@ use super::parts::{self, account_link, now, text};
 use super::sparkline::sparkline;
 use super::{promql, table, units};
 use crate::collector::registry::Listed;
-use crate::exposition::values::ServiceEntry;
-use crate::server::filter::Filter;
 use crate::server::objects::ServiceOf;
 use crate::server::query::{Query, encoded};
 use crate::server::rows::{self, ServiceRow};
@@ -19,13 +17,11 @@ use crate::server::rows::{self, ServiceRow};
 pub(in crate::server) fn service(account: &Listed, name: &str, query: &Query) -> Made {
     let (root, now) = (Root::SERVICE, now());
     let accounts = std::slice::from_ref(account);
-    let is_it = |service: &ServiceEntry| {
+    let found = rows::services(accounts, |of| {
         let application = query.application.as_ref();
-        service.facts.name == name
-            && application.is_none_or(|wanted| service.facts.application.as_ref() == Some(wanted))
-    };
-    let mut found = rows::services(accounts, &Filter::default());
-    found.retain(|row| is_it(row.service));
+        of.service.facts.name == name
+            && application.is_none_or(|wanted| of.service.facts.application.as_ref() == Some(wanted))
+    });
     if found.is_empty() {
         return Made::Line(
             StatusCode::NOT_FOUND,

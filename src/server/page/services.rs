@@ -20,7 +20,8 @@ use crate::server::views::{FoundService, found};
 pub(in crate::server) fn services(registry: &Arc<Registry>, query: &Query, as_json: bool) -> Made {
     let (root, now) = (Root::TOP, now());
     let all = registry.after(None, usize::MAX);
-    let mut services = rows::services(&all, &query.filter());
+    let filter = query.filter();
+    let mut services = rows::services(&all, |service| filter.matches(service));
     rows::sort_services(&mut services, query.order());
     let shown = table::page_of(&services, query);
     if as_json {

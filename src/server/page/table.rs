@@ -3,9 +3,10 @@
 use maud::{Markup, html};
 
 use super::frame::Root;
-use super::parts::{self, account_link, ago, beside, nothing, share, text};
+use super::parts::{self, account_link, account_path, ago, beside, nothing, share, text};
 use super::sparkline::sparkline;
 use super::units;
+use crate::account::AccountId;
 use crate::cloud::model::State;
 use crate::collector::history::ServiceHistory;
 use crate::server::figures::Figures;
@@ -193,11 +194,11 @@ pub(super) fn accounts(root: Root, rows: &[Summary], now: f64) -> Markup {
             }
             tbody {
                 @for row in rows {
-                    @let path = row.metrics_path.trim_start_matches('/');
+                    @let path = account_path(&AccountId::new(&row.namespace, &row.name));
                     tr id={ "a-" (text(&row.namespace)) "/" (text(&row.name)) } {
                         td data-label="State" { (parts::reason(row.reason)) }
                         th scope="row" data-label="Account" {
-                            a.row href=(root.to(path.strip_suffix("/metrics").unwrap_or(path))) {
+                            a.row href=(root.to(&path)) {
                                 span.dim { (text(&row.namespace)) "/" } (text(&row.name))
                             }
                         }
@@ -206,7 +207,7 @@ pub(super) fn accounts(root: Root, rows: &[Summary], now: f64) -> Markup {
                         td.n data-label="Instances" { (units::grouped(row.instances)) }
                         td.n data-label="Data" { (ago(row.age_seconds.map(|age| now - age), now)) }
                         td data-label="Series" {
-                            a href=(root.to(path)) { "metrics" }
+                            a href=(root.to(row.metrics_path.trim_start_matches('/'))) { "metrics" }
                             @if let Some(legacy) = &row.legacy_metrics_path {
                                 " " a href=(root.to(legacy.trim_start_matches('/'))) { "legacy" }
                             }
