@@ -235,7 +235,7 @@ async fn uid(world: &World) -> String {
 pub(crate) async fn a_crd_that_kubectl_installed_is_adopted_and_upgraded(world: &'static World) {
     let folder = tempfile::tempdir().unwrap();
     let page = "docs/upgrade.md";
-    let take_over = commands(page, "Adopting a CRD that kubectl installed").unwrap().remove(0);
+    let take_over = commands(page, "Adopting a CRD that kubectl installed").unwrap();
     let upgrade = commands(page, "Upgrade").unwrap().remove(0);
     assert!(
         upgrade.starts_with("helm upgrade caas-operator charts/caas-operator -n caas-system "),
@@ -259,7 +259,9 @@ pub(crate) async fn a_crd_that_kubectl_installed_is_adopted_and_upgraded(world: 
             world.plane.apply(ACCOUNT).await.unwrap();
             let account = uid(world).await;
 
-            world.typed(&take_over, &project()).await.expect_ok();
+            for block in &take_over {
+                world.typed(block, &project()).await.expect_ok();
+            }
             let taken = fields().await;
             assert!(taken.contains("timestamps") && taken.contains("maxSeries"), "{way:?}: {taken}");
 
