@@ -44,7 +44,8 @@ async fn one_edited_into_what_cannot_be_read_is_put_back_and_is_removed_when_swi
     let fixture = Fixture::new(plane.namespace("unreadable").await?).await?;
     let mut operator = fixture.start_operator().await?;
     fixture.account("acme").await?;
-    fixture.until_ready("acme").await;
+    // Ready alone would not do: it also holds as long as the CRD that was just made is not discovered.
+    fixture.until_reason("acme", "ServiceMonitorReady", "Applied").await;
     let edit = async |value: Value| {
         let patch = json!({"spec": {"keepDroppedTargets": value}});
         fixture.monitors().patch("caas-acme", &PatchParams::default(), &Patch::Merge(&patch)).await
