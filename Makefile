@@ -29,7 +29,7 @@ pictures: ## the pictures of the page, into docs/pictures
 	tests/servers/build browser
 	CAAS_PICTURES="$(CURDIR)/docs/pictures" cargo test --locked --test browser -- --include-ignored pictures
 
-servers: ## the real servers that tests run, into target/servers (first time: about 15 minutes)
+servers: ## the real servers that tests run, into target/servers (first time: about 20 minutes)
 	tests/servers/build
 
 static: ## the binary of the image, which needs nothing from its system, into target/static
