@@ -16,6 +16,7 @@ mod signals;
 mod simulate;
 mod single_account;
 mod standalone;
+mod top;
 mod variables;
 
 use std::fmt::Display;
@@ -73,6 +74,8 @@ enum Command {
     Simulate(simulate::Args),
     /// Validate manifests as an API server would, log in, collect once and print a summary
     Check(check::Args),
+    /// Show what services, instances and accounts use, in an operator that runs
+    Top(top::Args),
     /// Print the custom resource definition (CRD)
     #[command(after_help = crd::EXAMPLES)]
     Crd,
@@ -85,10 +88,11 @@ pub fn command() -> clap::Command {
 
 /// Runs the program. An error is one line on stderr.
 pub fn main() -> ExitCode {
-    let mut command = variables::lenient(Cli::command());
-    let cli = command.try_get_matches_from_mut(std::env::args_os());
-    let cli = cli.and_then(|matches| Cli::from_arg_matches(&matches));
-    let cli = cli.unwrap_or_else(|error| error.format(&mut command).exit());
+    let cli = if top::plugin::is_called(std::env::args_os().next().as_ref()) {
+        Cli { log_format: LogFormat::Text, command: Command::Top(top::plugin::arguments()) }
+    } else {
+        arguments()
+    };
     if let Err(error) = logs::start(cli.log_format) {
         return failed(error);
     }
@@ -97,6 +101,14 @@ pub fn main() -> ExitCode {
         Ok(runtime) => complete(runtime, run(cli.command)),
         Err(error) => failed(format!("the async runtime cannot be started: {error}")),
     }
+}
+
+/// The arguments of this process. Prints help and ends it where they ask for that or cannot be read.
+fn arguments() -> Cli {
+    let mut command = variables::lenient(Cli::command());
+    let cli = command.try_get_matches_from_mut(std::env::args_os());
+    let cli = cli.and_then(|matches| Cli::from_arg_matches(&matches));
+    cli.unwrap_or_else(|error| error.format(&mut command).exit())
 }
 
 /// Runs the future to its end without waiting for blocking threads, as dropping the runtime would: a DNS lookup or a file
@@ -116,6 +128,7 @@ async fn run(command: Command) -> ExitCode {
         #[cfg(feature = "simulator")]
         Command::Simulate(args) => exit(simulate::run(args).await),
         Command::Check(args) => exit(check::run(args).await),
+        Command::Top(args) => exit(top::run(args).await),
         Command::Crd => exit(crd::run(std::io::stdout())),
     }
 }

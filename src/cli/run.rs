@@ -23,7 +23,7 @@ use crate::controller::{self, Scope, ScrapeService, Settings, Startup, causes};
 use crate::server::{HostName, ListenError};
 
 /// The label by which ServiceMonitors find the operator's Service: its value is the Service's name.
-const SERVICE_LABEL: &str = "caas-operator.io/service";
+pub(super) const SERVICE_LABEL: &str = "caas-operator.io/service";
 
 /// Often enough to notice that etcd was restored; a list of thousands of accounts costs the API server little.
 const RELIST_SECONDS: u64 = 300;

@@ -1,9 +1,11 @@
-//! What an instance, and a service as a whole, uses now: a service's figures are made of its instances'.
+//! What an instance, and a service or an account as a whole, uses now: a service's figures are made of its instances', and an
+//! account's of its services'.
 //!
 //! Base units: cores, bytes, bytes a second, ratios of what may be used, seconds since the epoch. What no cloud says is absent.
 
 use crate::cloud::model::{Measurement, Sample, State};
 use crate::collector::history::{Rates, ServiceHistory};
+use crate::collector::registry::Listed;
 use crate::exposition::values::{InstanceEntry, ServiceEntry};
 
 /// How much is used.
@@ -24,7 +26,7 @@ pub(super) struct Figures {
     pub(super) transmit: Option<f64>,
     /// Restarts that the cloud has counted.
     pub(super) restarts: Option<f64>,
-    /// Restarts in the last hour; only of services, and where the last hour is kept.
+    /// Restarts in the last hour; not of instances, and only where the last hour is kept.
     pub(super) restarts_last_hour: Option<usize>,
     /// When the newest instance started.
     pub(super) started_at: Option<f64>,
@@ -72,7 +74,16 @@ impl Figures {
         all
     }
 
-    /// Two instances, or what is known of some and another one.
+    /// Of all services of an account; of shares, that of the instance with most.
+    pub(super) fn of_account(account: &Listed) -> Self {
+        let Some(snapshot) = account.snapshot() else { return Self::default() };
+        let services = snapshot.values.services.iter().enumerate();
+        let services =
+            services.map(|(index, service)| Self::of_service(service, snapshot.history.get(index)));
+        services.fold(Self::default(), Self::and)
+    }
+
+    /// Two of a kind, or what is known of some and another one.
     fn and(self, other: Self) -> Self {
         let most = |one, two| either(one, two, f64::max);
         Self {
@@ -83,7 +94,9 @@ impl Figures {
             receive: sum(self.receive, other.receive),
             transmit: sum(self.transmit, other.transmit),
             restarts: sum(self.restarts, other.restarts),
-            restarts_last_hour: None,
+            restarts_last_hour: either(self.restarts_last_hour, other.restarts_last_hour, |one, two| {
+                one + two
+            }),
             started_at: most(self.started_at, other.started_at),
             measured_at: most(self.measured_at, other.measured_at),
             failed: self.failed + other.failed,
@@ -97,7 +110,7 @@ pub(super) fn sum(one: Option<f64>, two: Option<f64>) -> Option<f64> {
 }
 
 /// Both combined, or the one that is known.
-fn either(one: Option<f64>, two: Option<f64>, both: impl Fn(f64, f64) -> f64) -> Option<f64> {
+fn either<T>(one: Option<T>, two: Option<T>, both: impl Fn(T, T) -> T) -> Option<T> {
     match (one, two) {
         (Some(one), Some(two)) => Some(both(one, two)),
         (one, two) => one.or(two),

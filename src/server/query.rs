@@ -95,6 +95,12 @@ impl Query {
         self.limit.unwrap_or(PAGE_ROWS).min(MOST_ROWS)
     }
 
+    /// The rows of the page that is asked for.
+    pub(super) fn part_of<'a, T>(&self, rows: &'a [T]) -> &'a [T] {
+        let start = (self.page - 1).saturating_mul(self.rows()).min(rows.len());
+        &rows[start..rows.len().min(start + self.rows())]
+    }
+
     /// The query string, with its `?`, of the same list in the order that a click on this column makes; from its first page.
     pub(super) fn sorted_by(&self, column: Column) -> String {
         Self { sort: Some(self.order().clicked(column)), page: 1, ..self.clone() }.as_string()

@@ -18,7 +18,7 @@ use super::lines::{line, with_fallbacks};
 use super::negotiate::{Format, accepts_gzip, format, wants_html};
 use super::query::Query;
 use super::selection::Selection;
-use super::{detail, discovery, list, page, scrape, views};
+use super::{detail, discovery, found, list, page, scrape, views};
 use crate::account::{AccountId, Uncollected};
 use crate::collector::registry::{Listed, Registry, Snapshot};
 use crate::exposition::{Body, openmetrics, text};
@@ -45,6 +45,7 @@ pub fn router(context: Context) -> Router {
     let routes = Router::new()
         .route("/", get(index))
         .route("/services", get(services))
+        .route("/instances", get(instances))
         .route("/assets/{name}", get(asset))
         .route("/favicon.ico", get(async || page::icon()))
         .route("/accounts", get(accounts))
@@ -93,9 +94,17 @@ async fn index(State(context): State<Context>, uri: Uri, headers: HeaderMap) -> 
 
 async fn services(State(context): State<Context>, uri: Uri, headers: HeaderMap) -> Response {
     match read(&uri, &headers) {
-        Ok((query, html)) => {
-            page::answer(&headers, move || page::services(&context.registry, &query, !html)).await
+        Ok((query, true)) => page::answer(&headers, move || page::services(&context.registry, &query)).await,
+        Ok((query, false)) => {
+            page::answer(&headers, move || found::services(&context.registry, &query)).await
         }
+        Err(refused) => *refused,
+    }
+}
+
+async fn instances(State(context): State<Context>, uri: Uri, headers: HeaderMap) -> Response {
+    match read(&uri, &headers) {
+        Ok((query, _)) => page::answer(&headers, move || found::instances(&context.registry, &query)).await,
         Err(refused) => *refused,
     }
 }
@@ -103,6 +112,10 @@ async fn services(State(context): State<Context>, uri: Uri, headers: HeaderMap) 
 async fn accounts(State(context): State<Context>, uri: Uri, headers: HeaderMap) -> Response {
     match read(&uri, &headers) {
         Ok((query, true)) => page::answer(&headers, move || page::accounts(&context.registry, &query)).await,
+        // In an order, they are made as a whole.
+        Ok((query, false)) if query.sort.is_some() => {
+            page::answer(&headers, move || found::accounts(&context.registry, &query)).await
+        }
         Ok((query, false)) => {
             let accounts = views::Accounts::at(SystemTime::now(), Selection::new(&query));
             (JSON, [(VARY, "Accept")], list::body(context.registry, accounts)).into_response()

@@ -1,4 +1,5 @@
-//! The services of all accounts, or of one, as rows: filtered, judged and sorted. Made for one response and dropped with it.
+//! The accounts, and the services and instances of all accounts or of one, as rows: filtered, judged and sorted. Made for one
+//! response and dropped with it.
 
 use std::cmp::Ordering;
 
@@ -25,8 +26,29 @@ pub(super) struct ServiceRow<'a> {
 
 /// An instance of a service.
 pub(super) struct InstanceRow<'a> {
+    pub(super) of: ServiceOf<'a>,
     pub(super) instance: &'a InstanceEntry,
     pub(super) figures: Figures,
+}
+
+/// An account.
+pub(super) struct AccountRow<'a> {
+    pub(super) account: &'a Listed,
+    figures: Figures,
+    problem: Option<Problem>,
+}
+
+/// The accounts that the filter matches, judged at `now` in seconds since the epoch, and sorted.
+pub(super) fn accounts<'a>(all: &'a [Listed], filter: &Filter, sort: Sort, now: f64) -> Vec<AccountRow<'a>> {
+    let wanted = all.iter().filter(|account| filter.matches(*account));
+    let row = |account: &'a Listed| AccountRow {
+        account,
+        figures: Figures::of_account(account),
+        problem: problems::of_account(account, now),
+    };
+    let mut rows: Vec<_> = wanted.map(row).collect();
+    sort.sort(&mut rows, |row| row.key(sort.column), |one, other| one.account.id().cmp(other.account.id()));
+    rows
 }
 
 /// The wanted services of these accounts, in the registry's order.
@@ -56,17 +78,32 @@ pub(super) fn sort_services(rows: &mut [ServiceRow<'_>], sort: Sort) {
     sort.sort(rows, |row| row.key(sort.column), ServiceRow::by_name);
 }
 
+/// The instances of all accounts that the filter matches, sorted.
+pub(super) fn instances<'a>(accounts: &'a [Listed], filter: &Filter, sort: Sort) -> Vec<InstanceRow<'a>> {
+    let of_account =
+        |account: &'a Listed| entries(account).iter().map(move |service| ServiceOf { account, service });
+    sorted_instances(accounts.iter().flat_map(of_account), filter, sort)
+}
+
 /// The instances of a service that the filter matches, sorted.
-pub(super) fn instances<'a>(service: ServiceOf<'a>, filter: &Filter, sort: Sort) -> Vec<InstanceRow<'a>> {
-    let wanted =
-        service.service.instances.iter().filter(|instance| filter.matches(&InstanceOf { service, instance }));
-    let row = |instance: &'a InstanceEntry| InstanceRow { instance, figures: Figures::of_instance(instance) };
-    let mut rows: Vec<_> = wanted.map(row).collect();
-    let name = |one: &InstanceRow<'_>, other: &InstanceRow<'_>| {
-        let (one, other) = (&one.instance.facts, &other.instance.facts);
-        (&one.name, &one.id).cmp(&(&other.name, &other.id))
-    };
-    sort.sort(&mut rows, |row| row.key(sort.column), name);
+pub(super) fn instances_of<'a>(of: ServiceOf<'a>, filter: &Filter, sort: Sort) -> Vec<InstanceRow<'a>> {
+    sorted_instances(std::iter::once(of), filter, sort)
+}
+
+fn sorted_instances<'a>(
+    services: impl Iterator<Item = ServiceOf<'a>>,
+    filter: &Filter,
+    sort: Sort,
+) -> Vec<InstanceRow<'a>> {
+    let mut rows = Vec::new();
+    for of in services {
+        for instance in &of.service.instances {
+            if filter.matches(&InstanceOf { service: of, instance }) {
+                rows.push(InstanceRow { of, instance, figures: Figures::of_instance(instance) });
+            }
+        }
+    }
+    sort.sort(&mut rows, |row| row.key(sort.column), InstanceRow::by_name);
     rows
 }
 
@@ -119,7 +156,49 @@ impl<'a> ServiceRow<'a> {
     }
 }
 
+impl AccountRow<'_> {
+    fn key(&self, column: Column) -> SortKey<'_> {
+        let Figures { cpu_cores, memory_bytes, receive, transmit, restarts, .. } = self.figures;
+        match column {
+            Column::State => {
+                // In the order of their severity, and those without after them.
+                let severity = self.problem.as_ref().map(|problem| problem.severity);
+                SortKey::Number(Some(severity.map_or(2.0, |severity| f64::from(severity as u8))))
+            }
+            Column::Name => SortKey::Text(&self.account.id().name),
+            Column::Instances => {
+                let instances = entries(self.account).iter().map(|service| service.instances.len());
+                SortKey::Number(Some(instances.sum::<usize>() as f64))
+            }
+            Column::Cpu => SortKey::Number(cpu_cores),
+            Column::Memory => SortKey::Number(memory_bytes),
+            Column::Network => SortKey::Number(sum(receive, transmit)),
+            Column::Restarts => {
+                let last_hour = self.figures.restarts_last_hour.map(|count| count as f64);
+                SortKey::Number(last_hour.or(restarts))
+            }
+            // Of its data.
+            Column::Age => {
+                age(self.account.snapshot().and_then(|snapshot| snapshot.values.gauges.last_success))
+            }
+            Column::Account | Column::Image => SortKey::Name,
+        }
+    }
+}
+
 impl InstanceRow<'_> {
+    fn by_name(&self, other: &Self) -> Ordering {
+        let (one, two) = (&self.instance.facts, &other.instance.facts);
+        let (service, other_service) = (&self.of.service.facts, &other.of.service.facts);
+        let accounts = self.of.account.id().cmp(other.of.account.id());
+        accounts
+            .then_with(|| {
+                let one = (&service.application, &service.name);
+                one.cmp(&(&other_service.application, &other_service.name))
+            })
+            .then_with(|| (&one.name, &one.id).cmp(&(&two.name, &two.id)))
+    }
+
     fn key(&self, column: Column) -> SortKey<'_> {
         let Figures { cpu_cores, memory_bytes, receive, transmit, restarts, started_at, .. } = self.figures;
         match column {
@@ -130,7 +209,8 @@ impl InstanceRow<'_> {
             Column::Network => SortKey::Number(sum(receive, transmit)),
             Column::Restarts => SortKey::Number(restarts),
             Column::Age => age(started_at),
-            Column::Account | Column::Instances | Column::Image => SortKey::Name,
+            Column::Image => SortKey::Text(self.of.service.facts.image.as_deref().unwrap_or_default()),
+            Column::Account | Column::Instances => SortKey::Name,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 /// A column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Column {
+pub(crate) enum Column {
     State,
     Name,
     Account,
@@ -49,7 +49,7 @@ impl Column {
     }
 
     /// Whether people look for the largest in it first.
-    pub(super) fn is_number(self) -> bool {
+    pub(crate) fn is_number(self) -> bool {
         matches!(
             self,
             Self::Instances | Self::Cpu | Self::Memory | Self::Network | Self::Restarts | Self::Age
@@ -59,9 +59,9 @@ impl Column {
 
 /// An order of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Sort {
-    pub(super) column: Column,
-    pub(super) descending: bool,
+pub(crate) struct Sort {
+    pub(crate) column: Column,
+    pub(crate) descending: bool,
 }
 
 impl Default for Sort {
@@ -86,7 +86,7 @@ impl FromStr for Sort {
 
 impl Sort {
     /// As it stands in a URL.
-    pub(super) fn text(self) -> String {
+    pub(crate) fn text(self) -> String {
         format!("{}{}", if self.descending { "-" } else { "" }, self.column.as_str())
     }
 

@@ -8,9 +8,9 @@ use serde::Serialize;
 use super::figures::Figures;
 use super::json;
 use super::list::Listing;
-use super::rows::ServiceRow;
 use super::sample::Values;
 use super::selection::Selection;
+use super::usage::Usage;
 use crate::cloud::model::{Limits, State};
 use crate::collector::registry::Listed;
 use crate::exposition::values::{InstanceEntry, ServiceEntry};
@@ -64,6 +64,8 @@ pub(super) struct Summary {
     /// Seconds since the end of the last collection that succeeded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) age_seconds: Option<f64>,
+    #[serde(flatten)]
+    pub(super) usage: Usage,
     pub(super) metrics_path: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) legacy_metrics_path: Option<String>,
@@ -109,65 +111,9 @@ pub(super) struct Service<'a> {
     limits: Option<LimitsView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sample: Option<Values<'a>>,
+    /// `None` where the list has no place for them.
     #[serde(skip_serializing_if = "Option::is_none")]
     instances: Option<[(); 0]>,
-}
-
-/// A service in the list of `GET /services`: with its account and what its instances use, without them.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct FoundService<'a> {
-    namespace: &'a str,
-    account: &'a str,
-    provider: &'static str,
-    #[serde(flatten)]
-    service: Service<'a>,
-    instance_count: usize,
-    #[serde(flatten)]
-    usage: Usage,
-    /// In a few words each, worst first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    problems: Vec<&'a str>,
-}
-
-/// What all instances of a service use together; of shares the most, of starts the newest.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Usage {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cpu_usage_cores: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cpu_limit_utilization_ratio: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    memory_usage_bytes: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    memory_utilization_ratio: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    network_receive_bytes_per_second: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    network_transmit_bytes_per_second: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    restarts: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    restarts_last_hour: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    start_time_seconds: Option<f64>,
-}
-
-impl From<&Figures> for Usage {
-    fn from(figures: &Figures) -> Self {
-        Self {
-            cpu_usage_cores: figures.cpu_cores,
-            cpu_limit_utilization_ratio: figures.cpu_ratio,
-            memory_usage_bytes: figures.memory_bytes,
-            memory_utilization_ratio: figures.memory_ratio,
-            network_receive_bytes_per_second: figures.receive,
-            network_transmit_bytes_per_second: figures.transmit,
-            restarts: figures.restarts,
-            restarts_last_hour: figures.restarts_last_hour,
-            start_time_seconds: figures.started_at,
-        }
-    }
 }
 
 #[derive(Debug, Serialize)]
@@ -228,6 +174,7 @@ pub(super) fn summary(account: &Listed, now: SystemTime) -> Summary {
         services: services.len(),
         instances: services.iter().map(|service| service.instances.len()).sum(),
         age_seconds: values.and_then(|values| values.gauges.last_success).map(|at| age(at, now)),
+        usage: Usage::from(&Figures::of_account(account)),
         metrics_path: id.metrics_path(),
         legacy_metrics_path: legacy.map(|target| target.path.clone()),
     }
@@ -262,18 +209,9 @@ pub(super) fn service(entry: &ServiceEntry) -> Service<'_> {
     }
 }
 
-/// A service that a list found.
-pub(super) fn found<'a>(row: &'a ServiceRow<'_>) -> FoundService<'a> {
-    let id = row.account.id();
-    FoundService {
-        namespace: &id.namespace,
-        account: &id.name,
-        provider: row.account.provider(),
-        service: Service { instances: None, ..service(row.service) },
-        instance_count: row.service.instances.len(),
-        usage: Usage::from(&row.figures),
-        problems: row.problems.iter().map(|problem| &*problem.what).collect(),
-    }
+/// The same without a place for its instances.
+pub(super) fn service_alone(entry: &ServiceEntry) -> Service<'_> {
+    Service { instances: None, ..service(entry) }
 }
 
 /// An instance with its newest values, and the facts that differ from its service's.

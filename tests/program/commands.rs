@@ -6,8 +6,8 @@ use crate::process::{Process, finished, program};
 use crate::support::{account, client, get_json, secret};
 
 /// Every command.
-const COMMANDS: [&[&str]; 6] =
-    [&["run"], &["standalone"], &["demo"], &["simulate", "alauda"], &["check"], &["crd"]];
+const COMMANDS: [&[&str]; 7] =
+    [&["run"], &["standalone"], &["demo"], &["simulate", "alauda"], &["check"], &["top"], &["crd"]];
 
 #[tokio::test]
 async fn a_simulated_cloud_accepts_the_credentials_that_it_prints_and_stops_on_sigterm() {

@@ -41,3 +41,4 @@ mod standalone;
 mod starts;
 mod support;
 mod switches;
+mod top;

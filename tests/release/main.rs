@@ -49,6 +49,8 @@ mod permissions;
 mod selection;
 #[cfg(test)]
 mod series;
+#[cfg(test)]
+mod top;
 
 fn main() -> ExitCode {
     harness::run()

@@ -70,3 +70,56 @@ async fn the_services_of_all_accounts_are_listed_sorted_and_counted() {
     assert_eq!((last["services"].as_array().unwrap().len(), last.get("nextPage")), (1, None));
     assert_eq!(json(&served, "/services?q=image:kibana+tag:5.*+state:running").await["total"], 2);
 }
+
+#[tokio::test]
+async fn the_instances_of_all_accounts_are_listed_filtered_sorted_and_counted() {
+    let (served, _) = started(None).await;
+    let all = json(&served, "/instances?sort=name").await;
+    assert_eq!(all["total"], 6);
+    assert_eq!(names(&all, "instances"), ["kibana.0", "kibana.0", "kibana.1", "kibana.1", "odd.0", "odd.0"]);
+    let first = &all["instances"][0];
+    assert_eq!((&first["namespace"], &first["account"]), (&"team-a".into(), &"acme".into()));
+    assert_eq!((&first["service"], &first["application"]), (&"kibana".into(), &"logging".into()));
+    assert_eq!((&first["id"], &first["memoryUtilizationRatio"]), (&"0f7c".into(), &0.4.into()));
+
+    let by_cpu = json(&served, "/instances?sort=-cpu&limit=4").await;
+    assert_eq!(names(&by_cpu, "instances"), ["kibana.0", "kibana.0", "kibana.1", "kibana.1"]);
+    assert_eq!((&by_cpu["total"], &by_cpu["nextPage"]), (&6.into(), &2.into()));
+    let last = json(&served, "/instances?sort=-cpu&limit=4&page=2").await;
+    assert_eq!((names(&last, "instances").len(), last.get("nextPage")), (2, None));
+    for (query, expected) in [
+        ("q=kibana.1+account:acme", vec!["kibana.1"]),
+        ("q=service:kibana+-instance:*.0+namespace:team-b", vec!["kibana.1"]),
+        ("namespace=team-d", vec![]),
+    ] {
+        let found = json(&served, &format!("/instances?{query}")).await;
+        assert_eq!(names(&found, "instances"), expected, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn accounts_in_an_order_are_judged_counted_and_given_page_by_page() {
+    let (served, _) = started(None).await;
+    for (query, expected) in [
+        // The worst first: not collected, then old data.
+        ("sort=state", vec!["modern", "broken", "acme", "new", "resting"]),
+        ("sort=-instances", vec!["acme", "modern", "new", "broken", "resting"]),
+        ("sort=name", vec!["acme", "broken", "modern", "new", "resting"]),
+        ("sort=-name&limit=2", vec!["resting", "new"]),
+        ("sort=-name&limit=2&page=3", vec!["acme"]),
+        ("sort=memory&q=modern", vec!["modern"]),
+    ] {
+        let found = json(&served, &format!("/accounts?{query}")).await;
+        assert_eq!(names(&found, "accounts"), expected, "{query}");
+        assert_eq!(found["total"], if query.contains("q=") { 1 } else { 5 }, "{query}");
+    }
+    let first = &json(&served, "/accounts?sort=name&limit=1").await;
+    assert_eq!(first["nextPage"], 2);
+    // What its instances use together, of shares the most.
+    let account = &first["accounts"][0];
+    assert_eq!(
+        (&account["memoryUsageBytes"], &account["cpuUsageCores"]),
+        (&104_857_600.0.into(), &0.125.into())
+    );
+    assert_eq!(account["memoryUtilizationRatio"], 0.4);
+}

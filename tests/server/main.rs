@@ -162,7 +162,9 @@ async fn unknown_paths_and_accounts_are_answered_with_one_line_that_says_so() {
 #[tokio::test]
 async fn no_response_contains_credentials() {
     let (served, _) = started(Some(AccountId::new("team-a", "acme"))).await;
-    for path in ["/", "/services", "/accounts", "/accounts/team-a/acme", "/sd", "/metrics", METRICS] {
+    for path in
+        ["/", "/services", "/instances", "/accounts", "/accounts/team-a/acme", "/sd", "/metrics", METRICS]
+    {
         assert!(!get(&served, path).await.text().await.unwrap().contains("canary"), "{path}");
     }
 }

@@ -7,12 +7,13 @@ use maud::{Markup, html};
 use super::answer::Made;
 use super::frame::{Frame, Root, Section};
 use super::parts::{self, account_path, ago, now, text};
-use super::{promql, table, units};
+use super::{promql, table};
 use crate::collector::registry::Listed;
 use crate::exposition::labels::LabelSet;
 use crate::server::problems;
 use crate::server::query::Query;
 use crate::server::rows;
+use crate::server::units;
 
 /// The page of this account.
 pub(in crate::server) fn account(account: &Listed, query: &Query) -> Made {
@@ -45,7 +46,7 @@ pub(in crate::server) fn account(account: &Listed, query: &Query) -> Made {
             @if total == 0 { p { "It has no services." } }
             @else if services.is_empty() { p { "No service matches. " a href="?" { "Show all" } } }
             @else {
-                (table::services(root, table::page_of(&services, query), query, false, now))
+                (table::services(root, query.part_of(&services), query, false, now))
                 (table::pages(services.len(), query))
             }
         }

@@ -8,10 +8,11 @@ use maud::html;
 use super::answer::Made;
 use super::frame::{Frame, Root, Section};
 use super::parts::now;
-use super::{table, units};
+use super::table;
 use crate::collector::Registry;
 use crate::server::problems;
 use crate::server::query::Query;
+use crate::server::units;
 use crate::server::views::{Summary, summary};
 
 /// The accounts that the query selects.
@@ -21,7 +22,7 @@ pub(in crate::server) fn accounts(registry: &Arc<Registry>, query: &Query) -> Ma
     found.retain(|account| filter.matches(account));
     found.sort_by_cached_key(|account| problems::place(problems::of_account(account, now).as_ref()));
     let shown: Vec<Summary> =
-        table::page_of(&found, query).iter().map(|account| summary(account, SystemTime::now())).collect();
+        query.part_of(&found).iter().map(|account| summary(account, SystemTime::now())).collect();
     let content = html! {
         h1 { "Accounts" }
         p.summary {

@@ -17,11 +17,10 @@ mod service;
 mod services;
 mod sparkline;
 mod table;
-mod units;
 
 pub(super) use account::account;
 pub(super) use accounts::accounts;
-pub(super) use answer::answer;
+pub(super) use answer::{Made, answer};
 pub(super) use assets::{answer as asset, icon};
 pub(super) use overview::overview;
 pub(super) use service::service;

@@ -8,12 +8,13 @@ use maud::{Markup, html};
 use super::answer::Made;
 use super::frame::{Frame, Root, Section};
 use super::parts::{self, account_link, now, text};
-use super::{table, units};
+use super::table;
 use crate::collector::Registry;
 use crate::collector::registry::Listed;
 use crate::server::problems::{self, Problem};
 use crate::server::query::Query;
 use crate::server::rows::{self, ServiceRow};
+use crate::server::units;
 use crate::server::views::{Summary, summary};
 
 /// So many problems are shown.

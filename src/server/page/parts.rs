@@ -7,13 +7,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use maud::{Markup, html};
 
 use super::frame::Root;
-use super::units;
 use crate::account::AccountId;
 use crate::cloud::model::State;
 use crate::cloud::model::unprintable::written_out;
 use crate::exposition::values::ServiceEntry;
 use crate::server::problems::{self, Problem, Severity};
 use crate::server::query::encoded;
+use crate::server::units;
 
 /// Where the runbooks of the alerts are.
 const RUNBOOKS: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/runbooks/");

@@ -7,11 +7,12 @@ use super::answer::Made;
 use super::frame::{Frame, Root, Section};
 use super::parts::{self, account_link, now, text};
 use super::sparkline::sparkline;
-use super::{promql, table, units};
+use super::{promql, table};
 use crate::collector::registry::Listed;
 use crate::server::objects::ServiceOf;
 use crate::server::query::{Query, encoded};
 use crate::server::rows::{self, ServiceRow};
+use crate::server::units;
 
 /// The page of the services of this name: of the application that the query names, if it names one. Two may share both.
 pub(in crate::server) fn service(account: &Listed, name: &str, query: &Query) -> Made {
@@ -46,7 +47,7 @@ fn section(root: Root, row: &ServiceRow<'_>, query: &Query, now: f64) -> Markup 
     let ServiceRow { account, service, problems, .. } = row;
     let facts = &*service.facts;
     let severity = problems.first().map(|problem| problem.severity);
-    let instances = rows::instances(ServiceOf { account, service }, &query.filter(), query.order());
+    let instances = rows::instances_of(ServiceOf { account, service }, &query.filter(), query.order());
     let optional = [
         ("Application", facts.application.as_deref()),
         ("Kind", facts.kind.as_deref()),
@@ -94,7 +95,7 @@ fn section(root: Root, row: &ServiceRow<'_>, query: &Query, now: f64) -> Markup 
             @if service.instances.is_empty() { p { "It has no instances." } }
             @else if instances.is_empty() { p { "No instance matches." } }
             @else {
-                (table::instances(table::page_of(&instances, query), query, now))
+                (table::instances(query.part_of(&instances), query, now))
                 (table::pages(instances.len(), query))
             }
         }

@@ -5,7 +5,6 @@ use maud::{Markup, html};
 use super::frame::Root;
 use super::parts::{self, account_link, account_path, ago, beside, nothing, share, text};
 use super::sparkline::sparkline;
-use super::units;
 use crate::account::AccountId;
 use crate::cloud::model::State;
 use crate::collector::history::ServiceHistory;
@@ -13,6 +12,7 @@ use crate::server::figures::Figures;
 use crate::server::query::Query;
 use crate::server::rows::{InstanceRow, ServiceRow};
 use crate::server::sort::Column;
+use crate::server::units;
 use crate::server::views::Summary;
 
 /// A table's header cells, which are links to the same list in another order.
@@ -218,12 +218,6 @@ pub(super) fn accounts(root: Root, rows: &[Summary], now: f64) -> Markup {
             }
         }
     }
-}
-
-/// The rows of one page of a list.
-pub(super) fn page_of<'a, T>(rows: &'a [T], query: &Query) -> &'a [T] {
-    let start = (query.page - 1).saturating_mul(query.rows()).min(rows.len());
-    &rows[start..rows.len().min(start + query.rows())]
 }
 
 /// Links to the other pages of a list, and which rows these are.

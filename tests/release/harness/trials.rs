@@ -13,7 +13,7 @@ use super::world::World;
 use crate::control::until;
 use crate::{
     alerts, dashboards, discovery, documented, lifecycle, manifests, namespaces, permissions, selection,
-    series,
+    series, top,
 };
 
 /// The release as most people install it; its tests run side by side.
@@ -53,6 +53,7 @@ fn of_world(world: &str) -> Vec<Trial> {
             alerts::revoking_an_account_in_its_cloud_fires_the_alert_until_it_is_restored,
             dashboards::every_variable_and_every_query_of_every_dashboard_has_an_answer,
             manifests::every_way_to_install_the_chart_is_valid_to_the_api_server,
+            top::top_asks_the_operator_through_the_api_server_as_far_as_rights_allow,
             permissions::editors_manage_the_accounts_of_their_namespace_and_viewers_only_read_them,
             // Last: it checks what all the others made the operator do.
             permissions::the_operator_uses_every_permission_and_requests_no_other,

@@ -1,7 +1,7 @@
-//! Numbers as people read them: short, in steps that do not make the text jump.
+//! Numbers as people read them, on the page and in a terminal: short, in steps that do not make the text jump.
 
 /// Bytes in binary units, such as `12.3 MiB`.
-pub(super) fn bytes(bytes: f64) -> String {
+pub(crate) fn bytes(bytes: f64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let (mut value, mut unit) = (bytes.max(0.0), 0);
     while value >= 1000.0 && unit + 1 < UNITS.len() {
@@ -13,12 +13,12 @@ pub(super) fn bytes(bytes: f64) -> String {
 }
 
 /// Bytes a second.
-pub(super) fn rate(rate: f64) -> String {
+pub(crate) fn rate(rate: f64) -> String {
     format!("{}/s", bytes(rate))
 }
 
 /// CPU in cores, such as `0.25`.
-pub(super) fn cores(cores: f64) -> String {
+pub(crate) fn cores(cores: f64) -> String {
     match cores.max(0.0) {
         cores if cores >= 100.0 => format!("{cores:.0}"),
         cores if cores >= 10.0 => format!("{cores:.1}"),
@@ -29,12 +29,12 @@ pub(super) fn cores(cores: f64) -> String {
 }
 
 /// A share, such as `93 %`.
-pub(super) fn percent(ratio: f64) -> String {
+pub(crate) fn percent(ratio: f64) -> String {
     format!("{:.0} %", ratio.max(0.0) * 100.0)
 }
 
 /// How long ago, in minutes at the finest: `<1m`, `12m`, `3h5m`, `2d4h`, `400d`. The script refines it.
-pub(super) fn ago(seconds: f64) -> String {
+pub(crate) fn ago(seconds: f64) -> String {
     const DAY: u64 = 86_400;
     // As a cast does: what is no number or below 0 is 0.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -50,12 +50,12 @@ pub(super) fn ago(seconds: f64) -> String {
 }
 
 /// A number with its word, which is in the plural by an `s`.
-pub(super) fn count(number: usize, word: &str) -> String {
+pub(crate) fn count(number: usize, word: &str) -> String {
     format!("{} {word}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
 /// A number with commas, such as `10,000`.
-pub(super) fn grouped(number: usize) -> String {
+pub(crate) fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
