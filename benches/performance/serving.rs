@@ -110,6 +110,7 @@ pub(crate) fn ours() -> Result<()> {
             metrics: Arc::clone(&metrics),
             append_account: None,
             allowed_hosts: server::AllowedHosts::default(),
+            page: server::PageOptions::default(),
         };
         serve(server::router(context)).await
     })

@@ -7,7 +7,7 @@ use clap::Args;
 use ipnet::IpNet;
 
 use crate::cloud::http::{Policy, Prefix};
-use crate::server::{AllowedHosts, HostName};
+use crate::server::{AllowedHosts, GrafanaUrl, HostName, PageOptions};
 
 /// Values separated by commas, as an option or its variable has them. Blanks around a value and empty elements, such as
 /// after a comma at the end, are ignored.
@@ -89,6 +89,21 @@ impl HostOptions {
             return AllowedHosts::default();
         }
         AllowedHosts::new(List::values(self.names).chain(own))
+    }
+}
+
+/// Where the page links to.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct LinkOptions {
+    /// A Grafana with the chart's dashboards, to which the page links. Default: none
+    #[arg(long, value_name = "URL", env = "CAAS_OPERATOR_GRAFANA_URL")]
+    grafana_url: Option<GrafanaUrl>,
+}
+
+impl LinkOptions {
+    /// What the page shows by these options.
+    pub(super) fn page(self) -> PageOptions {
+        PageOptions { grafana: self.grafana_url, ..PageOptions::default() }
     }
 }
 

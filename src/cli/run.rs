@@ -14,13 +14,13 @@ use tokio::sync::watch;
 
 use super::cluster::{self, ClusterError};
 use super::memory::MemoryOptions;
-use super::options::{HostOptions, List, PolicyOptions};
+use super::options::{HostOptions, LinkOptions, List, PolicyOptions};
 use super::runtime::{Listeners, Runtime, alongside};
 use super::signals::stop_token;
 use crate::account::admission::is_label;
 use crate::cloud::Providers;
-use crate::controller::{self, Scope, ScrapeService, Settings, Startup, causes};
-use crate::server::{HostName, ListenError};
+use crate::controller::{self, Scope, ScrapeService, Settings, Startup, Statuses, causes};
+use crate::server::{AccountCondition, HostName, ListenError, PageOptions, ReadConditions};
 
 /// The label by which ServiceMonitors find the operator's Service: its value is the Service's name.
 pub(super) const SERVICE_LABEL: &str = "caas-operator.io/service";
@@ -61,6 +61,8 @@ pub(super) struct Args {
     service_port: u16,
     #[command(flatten)]
     hosts: HostOptions,
+    #[command(flatten)]
+    links: LinkOptions,
     #[command(flatten)]
     policy: PolicyOptions,
     #[command(flatten)]
@@ -117,7 +119,9 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
     let namespaces: Vec<String> = List::values(args.namespaces).map(|Label(name)| name).collect();
     let client = controller::client(config).map_err(Box::new)?;
     let listeners = Listeners::bind(args.listen, Some(args.listen_health), allowed_hosts).await?;
-    let (runtime, transitions) = Runtime::new(args.policy.policy(), args.memory.limits());
+    let (mut runtime, transitions) = Runtime::new(args.policy.policy(), args.memory.limits());
+    let statuses = Statuses::default();
+    runtime.page = PageOptions { conditions: Some(conditions(statuses.clone())), ..args.links.page() };
     let settings = Settings {
         client,
         scopes: Scope::of(&namespaces),
@@ -132,6 +136,7 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
         instance: std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty()),
         supervisor: Arc::clone(&runtime.supervisor),
         registry: Arc::clone(&runtime.registry),
+        statuses,
         metrics: Arc::clone(&runtime.metrics),
         transitions,
     };
@@ -156,6 +161,22 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
         Box::pin(alongside(Box::pin(controller::run(settings, startup, stop.clone())), Box::pin(ready)));
     runtime.run(listeners, None, stop.clone(), work).await;
     Ok(())
+}
+
+/// The conditions of an account for its page.
+fn conditions(statuses: Statuses) -> ReadConditions {
+    Arc::new(move |id| {
+        let conditions = statuses.conditions(id).into_iter();
+        let shown = conditions.map(|condition| AccountCondition {
+            name: condition.type_,
+            status: condition.status,
+            reason: condition.reason,
+            message: condition.message,
+            // Whole seconds in the API, and small enough.
+            since: condition.last_transition_time.0.as_second() as f64,
+        });
+        shown.collect()
+    })
 }
 
 impl Args {

@@ -12,7 +12,7 @@ use crate::account::AccountId;
 use crate::cloud::http::{Http, Policy};
 use crate::collector::{HttpClouds, Registry, Supervisor, Transition};
 use crate::limits::ProcessLimits;
-use crate::server::{self, AllowedHosts, Bound, ListenError, Liveness, Readiness};
+use crate::server::{self, AllowedHosts, Bound, ListenError, Liveness, PageOptions, Readiness};
 use crate::telemetry::Metrics;
 
 /// The capacity of the channel of transitions. A collector that finds it full reports again after its next cycle.
@@ -25,6 +25,8 @@ pub(super) struct Runtime {
     pub(super) supervisor: Arc<Supervisor>,
     pub(super) readiness: Readiness,
     pub(super) policy: Policy,
+    /// What the pages show besides; nothing unless it is set.
+    pub(super) page: PageOptions,
 }
 
 /// The bound addresses, not served yet.
@@ -73,6 +75,7 @@ impl Runtime {
             supervisor: Arc::new(supervisor),
             readiness: Readiness::default(),
             policy,
+            page: PageOptions::default(),
         };
         (runtime, transitions)
     }
@@ -91,6 +94,7 @@ impl Runtime {
             metrics: Arc::clone(&self.metrics),
             append_account,
             allowed_hosts: listeners.allowed_hosts,
+            page: self.page.clone(),
         };
         let (close, serving) = (CancellationToken::new(), TaskTracker::new());
         serving.spawn(listeners.main.serve(server::router(context), close.clone()));

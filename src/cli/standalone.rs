@@ -12,7 +12,7 @@ use tokio::sync::watch::channel as watch_channel;
 use tokio_util::sync::CancellationToken;
 
 use super::memory::MemoryOptions;
-use super::options::{HostOptions, PolicyOptions};
+use super::options::{HostOptions, LinkOptions, PolicyOptions};
 use super::runtime::{Listeners, Runtime, alongside};
 use super::signals::stop_token;
 use super::single_account::{self, SingleAccount};
@@ -54,6 +54,8 @@ pub(super) struct Args {
     listen_health: Option<SocketAddr>,
     #[command(flatten)]
     hosts: HostOptions,
+    #[command(flatten)]
+    links: LinkOptions,
     #[command(flatten)]
     policy: PolicyOptions,
     #[command(flatten)]
@@ -110,13 +112,15 @@ pub(super) async fn run(args: Args) -> Result<(), StandaloneError> {
     if let Some(single) = alauda.or_else(other) {
         let (account, policy) = single?;
         let listeners = Listeners::bind(args.listen, args.listen_health, allowed_hosts).await?;
-        let (runtime, _) = Runtime::new(policy, args.memory.limits());
+        let (mut runtime, _) = Runtime::new(policy, args.memory.limits());
+        runtime.page = args.links.page();
         run_single_account(&runtime, account, listeners, stop).await;
         return Ok(());
     }
     let folder = args.manifests.ok_or(StandaloneError::Nothing)?;
     let listeners = Listeners::bind(args.listen, args.listen_health, allowed_hosts).await?;
-    let (runtime, _) = Runtime::new(policy, args.memory.limits());
+    let (mut runtime, _) = Runtime::new(policy, args.memory.limits());
+    runtime.page = args.links.page();
     from_folder(&runtime, folder, listeners, stop).await
 }
 

@@ -27,6 +27,7 @@ mod scope;
 mod secret_reads;
 mod service_monitor;
 mod status;
+mod statuses;
 mod triggers;
 mod watch;
 mod watched;
@@ -38,6 +39,7 @@ pub use initial::Startup;
 pub use reconcile::Ownership;
 pub use run::{Settings, run};
 pub use scope::Scope;
+pub use statuses::Statuses;
 
 /// The field manager of all that is written, and the reporting controller of events.
 pub const FIELD_MANAGER: &str = "caas-operator";

@@ -23,6 +23,7 @@ use super::outage::Outage;
 use super::reconcile::{Ownership, Reconciler, Retries, ScopedReconciler, WRITERS, after_error, reconcile};
 use super::scope::{Scope, WatchedAccount};
 use super::status::StatusWriter;
+use super::statuses::Statuses;
 use super::triggers;
 use super::watch::Lists;
 use crate::account::AccountId;
@@ -69,6 +70,8 @@ pub struct Settings {
     pub supervisor: Arc<Supervisor>,
     /// Holds their snapshots.
     pub registry: Arc<Registry>,
+    /// Learns where the accounts are kept.
+    pub statuses: Statuses,
     /// Own metrics.
     pub metrics: Arc<Metrics>,
     /// What the collectors report.
@@ -114,6 +117,7 @@ pub async fn run(settings: Settings, startup: watch::Sender<Startup>, cancel: Ca
             client: client.clone(),
             reconciler: Arc::clone(&reconciler),
             discovery: Arc::clone(&discovery),
+            statuses: settings.statuses.clone(),
             scope,
             account_lists: account_lists.clone(),
             monitor_lists: monitor_lists.clone(),
@@ -152,6 +156,7 @@ struct RunningScope {
     client: Client,
     reconciler: Arc<Reconciler>,
     discovery: Arc<CrdDiscovery>,
+    statuses: Statuses,
     scope: Scope,
     account_lists: Lists,
     monitor_lists: Lists,
@@ -172,6 +177,7 @@ impl RunningScope {
             reconcile: names.clone(),
         };
         let (store, writer) = reflector::store::<WatchedAccount>();
+        self.statuses.add(store.clone());
         let lists = self.account_lists;
         let accounts =
             triggers::accounts(Arc::clone(&reconciler), client.clone(), scope.clone(), writer, lists);

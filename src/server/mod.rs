@@ -37,6 +37,7 @@ pub use health::health_router;
 pub use host::{AllowedHosts, HostName, HostNameError};
 pub use listen::{Bound, Limits, ListenError, bind};
 pub use liveness::Liveness;
+pub use page::{AccountCondition, GrafanaUrl, PageOptions, ReadConditions};
 pub use readiness::{Condition, Readiness};
 pub use routes::{Context, router};
 pub(crate) use sort::Sort;

@@ -16,6 +16,7 @@ use super::host::{self, AllowedHosts, Authority};
 use super::kept_body::KeptBody;
 use super::lines::{line, with_fallbacks};
 use super::negotiate::{Format, accepts_gzip, format, wants_html};
+use super::page::PageOptions;
 use super::query::Query;
 use super::selection::Selection;
 use super::{detail, discovery, found, list, page, scrape, views};
@@ -35,6 +36,8 @@ pub struct Context {
     pub append_account: Option<AccountId>,
     /// The names under which clients may ask for this server.
     pub allowed_hosts: AllowedHosts,
+    /// What the pages show besides.
+    pub page: PageOptions,
 }
 
 /// The type of JSON.
@@ -87,7 +90,9 @@ fn read(uri: &Uri, headers: &HeaderMap) -> Result<(Query, bool), Box<Response>> 
 
 async fn index(State(context): State<Context>, uri: Uri, headers: HeaderMap) -> Response {
     match read(&uri, &headers) {
-        Ok((query, _)) => page::answer(&headers, move || page::overview(&context.registry, &query)).await,
+        Ok((query, _)) => {
+            page::answer(&headers, move || page::overview(&context.registry, &query, &context.page)).await
+        }
         Err(refused) => *refused,
     }
 }
@@ -133,7 +138,9 @@ async fn account(
     let id = AccountId::new(&namespace, &name);
     let Some(account) = context.registry.listed(&id) else { return unknown_account() };
     match read(&uri, &headers) {
-        Ok((query, true)) => page::answer(&headers, move || page::account(&account, &query)).await,
+        Ok((query, true)) => {
+            page::answer(&headers, move || page::account(&account, &query, &context.page)).await
+        }
         Ok((query, false)) => {
             drop(account);
             let account = detail::answer(context.registry, id, SystemTime::now(), Selection::new(&query));
@@ -153,7 +160,9 @@ async fn service(
         return unknown_account();
     };
     match read(&uri, &headers) {
-        Ok((query, _)) => page::answer(&headers, move || page::service(&account, &service, &query)).await,
+        Ok((query, _)) => {
+            page::answer(&headers, move || page::service(&account, &service, &query, &context.page)).await
+        }
         Err(refused) => *refused,
     }
 }

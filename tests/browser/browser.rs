@@ -134,6 +134,15 @@ impl Tab<'_> {
         self.call("Emulation.setDeviceMetricsOverride", size).await;
     }
 
+    /// Minimizes the window, so that nobody sees the page, or restores it; waits until the page knows.
+    pub(crate) async fn minimize(&self, minimized: bool) {
+        let window = self.call("Browser.getWindowForTarget", json!({})).await;
+        let state = if minimized { "minimized" } else { "normal" };
+        let bounds = json!({"windowId": window["windowId"], "bounds": {"windowState": state}});
+        self.call("Browser.setWindowBounds", bounds).await;
+        self.until(&format!("document.hidden === {minimized}")).await;
+    }
+
     /// Sets what the system prefers, such as `prefers-color-scheme: dark`.
     pub(crate) async fn prefers(&self, feature: &str, value: &str) {
         let features = json!({"features": [{"name": feature, "value": value}]});

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use caas_operator::account::{Names, Problem};
+use caas_operator::account::{AccountId, Names, Problem};
 use caas_operator::api::Reason;
 use caas_operator::cloud::CloudError;
 use caas_operator::cloud::model::{InstanceFacts, Measurement, Sample, Scale, ServiceFacts, State};
@@ -12,12 +12,31 @@ use caas_operator::collector::history::History;
 use caas_operator::collector::registry::{Registry, Snapshot};
 use caas_operator::exposition::Renderer;
 use caas_operator::exposition::values::{AccountGauges, ServiceEntry};
-use caas_operator::server::{AllowedHosts, Context, Limits, router};
+use caas_operator::server::{AccountCondition, AllowedHosts, Context, Limits, PageOptions, router};
 use caas_operator::telemetry::Metrics;
 
 use crate::accounts::{account, uncollected};
 use crate::http_support::{Served, client, serve};
 use crate::pages::{ALL, Filled, page};
+
+/// What the status of an object says; only team-b has objects.
+fn conditions(id: &AccountId) -> Vec<AccountCondition> {
+    let condition = |name: &str, status: &str, reason: &str, message: &str| AccountCondition {
+        name: name.into(),
+        status: status.into(),
+        reason: reason.into(),
+        message: message.into(),
+        since: now() - 3600.0,
+    };
+    let collected = "All services and instances were collected.";
+    let missing =
+        "ServiceMonitors are not installed: install Prometheus Operator, or set spec.serviceMonitor.mode.";
+    let all = [
+        condition("Collecting", "True", "Collected", collected),
+        condition("Ready", "False", "CRDNotInstalled", missing),
+    ];
+    if &*id.namespace == "team-b" { all.into() } else { vec![] }
+}
 
 /// A served registry.
 pub(crate) struct Clouds {
@@ -36,6 +55,10 @@ impl Clouds {
             metrics: Metrics::new(),
             append_account: None,
             allowed_hosts: AllowedHosts::default(),
+            page: PageOptions {
+                conditions: Some(Arc::new(conditions)),
+                grafana: "https://grafana.example.com/".parse().ok(),
+            },
         };
         Self { registry, served: serve(router(context), Limits::default()).await }
     }

@@ -101,3 +101,28 @@ async fn an_unchanged_page_costs_a_request_without_a_body() {
     assert_eq!(last, json!([304, 0]));
     tab.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the real servers: run make test"]
+async fn a_page_that_nobody_sees_asks_for_nothing_until_it_is_seen_again() {
+    let (clouds, browser) = (Clouds::large(1, 2, 2).await, Browser::start());
+    let tab = browser.tab(1280, 900).await;
+    tab.open(&clouds.url("/")).await;
+    let asked =
+        "performance.getEntriesByType('resource').filter(one => one.initiatorType === 'fetch').length";
+    tab.until(&format!("{asked} >= 1")).await;
+    tab.minimize(true).await;
+    let before = tab.eval(asked).await;
+    let mut services: Vec<_> = ["service-0000", "service-0001"].map(|name| service(name, 2)).into();
+    services[1].0.running_instances = Some(1);
+    clouds.publish("team-a", "account-00", services, Health::Collected);
+    // Two periods and more, after which a page that is seen would also complain.
+    tab.until("Number(document.getElementById('live').textContent.match(/\\d+/)[0]) >= 13").await;
+    assert_eq!(tab.eval(asked).await, before, "it has asked");
+    assert_eq!(tab.eval("document.getElementById('away').hidden").await, true);
+    assert!(tab.text("main").await.contains("No problems"), "nothing new");
+
+    tab.minimize(false).await;
+    tab.until("document.querySelector('.problems')?.innerText.includes('1 of 2 instances run')").await;
+    tab.close().await;
+}

@@ -60,3 +60,36 @@ async fn endpoint_counts_and_last_success_are_those_of_the_spec_as_it_is() -> an
     .await;
     Ok(())
 }
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn the_page_of_an_account_shows_its_conditions_as_its_status_has_them() -> anyhow::Result<()> {
+    let fixture = OperatorFixture::new("shown").await?;
+    fixture.put("acme", fixture.spec("acme")).await?;
+    let path = format!("/accounts/{}/acme?format=html", fixture.namespace.name());
+    for reason in ["SecretNotFound", "Collected"] {
+        if reason == "Collected" {
+            fixture.secret("acme", &login(&fixture.cloud)).await?;
+        }
+        fixture.until_reason("acme", "Ready", reason).await;
+        let conditions = status(&fixture).await?.conditions;
+        assert!(conditions.len() >= 3, "{conditions:?}");
+        // The page has it once the watch delivers it.
+        until(DEADLINE, "the page", async || {
+            let (_, page) = fixture.operator.scrape(&path).await?;
+            for condition in &conditions {
+                let row = page.split_once(&format!("<tr id=\"c-{}\">", condition.type_)).context("a row")?.1;
+                let row = row.split("</tr>").next().unwrap_or_default();
+                let since = condition.last_transition_time.0.to_string();
+                let message =
+                    condition.message.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
+                for word in [&condition.status, &condition.reason, &message, &since] {
+                    ensure!(row.contains(word.as_str()), "{word} is not in {row}");
+                }
+            }
+            Ok(())
+        })
+        .await;
+    }
+    Ok(())
+}

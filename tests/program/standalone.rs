@@ -220,3 +220,18 @@ async fn a_command_that_cannot_run_says_why_in_one_line() {
         assert!(error.lines().rev().skip(1).all(|line| line.contains(" INFO ")), "{error}");
     }
 }
+
+#[tokio::test]
+async fn the_page_links_to_the_dashboards_of_the_grafana_that_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let named = ["--grafana-url", "https://grafana.example.com"];
+    let mut process = Process::start(program(&[standalone(folder.path()), named.into()].concat()));
+    let base = served(&mut process).await;
+    let page = get(&format!("{base}/?format=html")).await;
+    assert!(page.contains(r#"href="https://grafana.example.com/d/caas-clouds""#), "{page}");
+
+    let refused = finished(program(&["standalone", "--grafana-url", "https://ann:secret@grafana"])).await;
+    let error = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{error}");
+    assert!(error.contains("write a URL such as https://grafana.example.com/"), "{error}");
+}

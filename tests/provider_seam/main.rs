@@ -24,7 +24,7 @@ use caas_operator::cloud::http::{Http, Policy};
 use caas_operator::cloud::{Provider, Providers};
 use caas_operator::collector::registry::Snapshot;
 use caas_operator::collector::{HttpClouds, Registry, Supervisor};
-use caas_operator::server::{AllowedHosts, Context, Limits, router};
+use caas_operator::server::{AllowedHosts, Context, Limits, PageOptions, router};
 use caas_operator::telemetry::Metrics;
 use http_support::{client, serve};
 use serde_json::{Value, json};
@@ -159,7 +159,13 @@ async fn it_is_collected_over_http_and_served() {
     assert_eq!(supervisor.duplicate_of(&ids[1]).as_ref(), Some(&ids[0]), "both query one project");
     assert_eq!(supervisor.duplicate_of(&ids[0]), None, "the other one has invented its token");
 
-    let context = Context { registry, metrics, append_account: None, allowed_hosts: AllowedHosts::default() };
+    let context = Context {
+        registry,
+        metrics,
+        append_account: None,
+        allowed_hosts: AllowedHosts::default(),
+        page: PageOptions::default(),
+    };
     let served = serve(router(context), Limits::default()).await;
     let get = async |path: &str| client.get(served.url(path)).send().await.unwrap().text().await.unwrap();
     let series = get("/accounts/team-a/acme/metrics").await;

@@ -1,6 +1,6 @@
 //! The Host of a request: what is refused, and what discovery echoes.
 
-use caas_operator::server::{AllowedHosts, Context, Limits, router};
+use caas_operator::server::{AllowedHosts, Context, Limits, PageOptions, router};
 use caas_operator::telemetry::Metrics;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -71,8 +71,13 @@ async fn discovery_names_the_host_that_was_asked_for_and_nothing_else() {
 #[tokio::test]
 async fn with_a_list_of_hosts_another_name_is_answered_on_no_path() {
     let allowed_hosts = AllowedHosts::new(["caas.example.com".parse().unwrap()]);
-    let context =
-        Context { registry: registry(), metrics: Metrics::new(), append_account: None, allowed_hosts };
+    let context = Context {
+        registry: registry(),
+        metrics: Metrics::new(),
+        append_account: None,
+        allowed_hosts,
+        page: PageOptions::default(),
+    };
     let served = serve(router(context), Limits::default()).await;
     for path in
         ["/", "/sd", "/accounts", "/accounts/team-a/acme", "/metrics", "/accounts/team-a/acme/metrics"]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use caas_operator::account::Names;
 use caas_operator::collector::Registry;
-use caas_operator::server::{AllowedHosts, Context, Limits, router};
+use caas_operator::server::{AllowedHosts, Context, Limits, PageOptions, router};
 use caas_operator::telemetry::Metrics;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -31,6 +31,7 @@ async fn started() -> (Served, Arc<Registry>, Arc<Metrics>) {
         metrics: Arc::clone(&metrics),
         append_account: None,
         allowed_hosts: AllowedHosts::default(),
+        page: PageOptions::default(),
     };
     (serve(router(context), Limits::default()).await, registry, metrics)
 }

@@ -36,7 +36,7 @@ use caas_operator::collector::health::Health;
 use caas_operator::collector::history::History;
 use caas_operator::collector::registry::{Registry, Snapshot};
 use caas_operator::exposition::{Bodies, Body, Options, Renderer};
-use caas_operator::server::{AllowedHosts, Context, Limits, router};
+use caas_operator::server::{AllowedHosts, Context, Limits, PageOptions, router};
 use caas_operator::telemetry::Metrics;
 use flate2::read::GzDecoder;
 use http_support::{Served, client, serve};
@@ -91,12 +91,21 @@ async fn started(append_account: Option<AccountId>) -> (Served, Arc<Registry>) {
 }
 
 async fn started_within(limits: Limits, append_account: Option<AccountId>) -> (Served, Arc<Registry>) {
+    started_with(limits, append_account, PageOptions::default()).await
+}
+
+async fn started_with(
+    limits: Limits,
+    append_account: Option<AccountId>,
+    page: PageOptions,
+) -> (Served, Arc<Registry>) {
     let registry = registry();
     let context = Context {
         registry: Arc::clone(&registry),
         metrics: Metrics::new(),
         append_account,
         allowed_hosts: AllowedHosts::default(),
+        page,
     };
     (serve(router(context), limits).await, registry)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use caas_operator::account::AccountId;
-use caas_operator::server::{AllowedHosts, Context, router};
+use caas_operator::server::{AllowedHosts, Context, PageOptions, router};
 use caas_operator::telemetry::Metrics;
 use reqwest::StatusCode;
 use tower::ServiceExt;
@@ -34,6 +34,7 @@ fn own_metrics_are_rendered_on_blocking_threads() {
             metrics: Metrics::new(),
             append_account: None,
             allowed_hosts: AllowedHosts::default(),
+            page: PageOptions::default(),
         };
         let (done, busy) = std::sync::mpsc::channel::<()>();
         let busy = tokio::task::spawn_blocking(move || busy.recv());

@@ -1,14 +1,18 @@
 //! The HTML pages, as a browser without script gets them.
 
+use std::sync::Arc;
+
+use caas_operator::account::AccountId;
 use caas_operator::collector::Registry;
 use caas_operator::collector::health::Health;
+use caas_operator::server::{AccountCondition, Limits, PageOptions};
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, IF_NONE_MATCH};
 use reqwest::{Method, StatusCode};
 
 use crate::accounts::account;
 use crate::http_support::Served;
 use crate::pages::{self, ALL};
-use crate::{Names, ask, get, header, snapshot, started};
+use crate::{Names, ask, get, header, snapshot, started, started_with};
 
 /// What browsers send.
 const HTML: (reqwest::header::HeaderName, &str) =
@@ -220,4 +224,60 @@ async fn nothing_that_a_cloud_or_a_tenant_wrote_becomes_markup() {
         );
         assert!(html.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{html}");
     }
+}
+
+#[tokio::test]
+async fn an_account_that_has_a_status_shows_its_conditions_and_others_their_last_outcome() {
+    let read = |id: &AccountId| {
+        let condition = |name: &str, status: &str, reason: &str, message: &str| AccountCondition {
+            name: name.into(),
+            status: status.into(),
+            reason: reason.into(),
+            message: message.into(),
+            since: 1_480_000_000.0,
+        };
+        let both = [
+            condition("Ready", "False", "CRDNotInstalled", "Install <Prometheus> Operator.\u{202e}"),
+            condition("example.com/Audited", "Unknown", "Waiting", "Somebody else's."),
+        ];
+        if &*id.namespace == "team-a" { both.into() } else { vec![] }
+    };
+    let options = PageOptions { conditions: Some(Arc::new(read)), ..PageOptions::default() };
+    let (served, _) = started_with(Limits::default(), None, options).await;
+    let html = page(&served, "/accounts/team-a/acme").await;
+    assert!(html.contains("datetime=\"2016-11-24T15:06:40Z\""), "since when");
+    let shown = text(&html);
+    assert!(shown.contains("Ready False CRDNotInstalled"), "{shown}");
+    assert!(shown.contains(r"Install &lt;Prometheus&gt; Operator.\u{202e}"), "{shown}");
+    assert!(shown.contains("example.com/Audited Unknown Waiting"), "{shown}");
+    assert!(!shown.contains("Collecting True"), "the status says it: {shown}");
+
+    let other = text(&page(&served, "/accounts/team-b/modern").await);
+    assert!(
+        other.contains("CredentialsReady False · LoginRejected") && !other.contains("Conditions"),
+        "{other}"
+    );
+}
+
+#[tokio::test]
+async fn pages_link_to_the_dashboards_of_a_grafana_that_is_named() {
+    let options = PageOptions {
+        grafana: Some("https://example.com/grafana/".parse().unwrap()),
+        ..PageOptions::default()
+    };
+    let (served, _) = started_with(Limits::default(), None, options).await;
+    let account = "caas-account?var-namespace=team-a&amp;var-account=acme";
+    for (path, dashboards) in [
+        ("/", vec!["caas-clouds".to_owned(), "caas-operator".to_owned()]),
+        ("/accounts/team-a/acme", vec![account.to_owned()]),
+        ("/accounts/team-a/acme/services/kibana", vec![format!("{account}&amp;var-service=kibana")]),
+        ("/services", vec![]),
+    ] {
+        let html = page(&served, path).await;
+        let links = html.split("href=\"https://example.com/grafana/d/").skip(1);
+        let links: Vec<_> = links.map(|rest| rest.split('"').next().unwrap()).collect();
+        assert_eq!(links, dashboards, "{path}");
+    }
+    let (without, _) = started(None).await;
+    assert!(!page(&without, "/accounts/team-a/acme").await.contains("Grafana"));
 }

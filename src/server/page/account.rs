@@ -6,8 +6,9 @@ use maud::{Markup, html};
 
 use super::answer::Made;
 use super::frame::{Frame, Root, Section};
+use super::options::{AccountCondition, PageOptions};
 use super::parts::{self, account_path, ago, now, text};
-use super::{promql, table};
+use super::{grafana, promql, table};
 use crate::collector::registry::Listed;
 use crate::exposition::labels::LabelSet;
 use crate::server::problems;
@@ -16,7 +17,7 @@ use crate::server::rows;
 use crate::server::units;
 
 /// The page of this account.
-pub(in crate::server) fn account(account: &Listed, query: &Query) -> Made {
+pub(in crate::server) fn account(account: &Listed, query: &Query, options: &PageOptions) -> Made {
     let (root, now, id) = (Root::ACCOUNT, now(), account.id());
     let accounts = std::slice::from_ref(account);
     let filter = query.filter();
@@ -24,6 +25,7 @@ pub(in crate::server) fn account(account: &Listed, query: &Query) -> Made {
     rows::sort_services(&mut services, query.order());
     let total = rows::entries(account).len();
     let path = account_path(id);
+    let conditions = options.conditions(id);
     let title = format!("{}/{}", text(&id.namespace), text(&id.name));
     let content = html! {
         h1 { (title) }
@@ -35,11 +37,13 @@ pub(in crate::server) fn account(account: &Listed, query: &Query) -> Made {
                     @if target.legacy { "legacy metrics" } @else { "metrics" }
                 }
             }
+            (grafana::of_account(options.grafana.as_ref(), id, None))
         }
         @if let Some(problem) = problems::of_account(account, now) {
             ul.problems { (parts::problem(&html! { "This account" }, &problem, now)) }
         }
-        (condition(account, now))
+        (facts(account, conditions.is_empty(), now))
+        (describe(&conditions, now))
         (promql::list(&promql::of_account(LabelSet::account(&id.namespace, &id.name).as_str())))
         section aria-labelledby="services" {
             h2 #services { "Services" @if total > 0 { " " span.count { (units::grouped(services.len())) } } }
@@ -62,14 +66,47 @@ pub(in crate::server) fn account(account: &Listed, query: &Query) -> Made {
     Made::Html(frame.around(&content))
 }
 
-/// The condition as `kubectl describe` tells it, and the figures behind it.
-fn condition(account: &Listed, now: f64) -> Markup {
+/// The conditions of its status, as `kubectl describe` tells them.
+fn describe(conditions: &[AccountCondition], now: f64) -> Markup {
+    html! {
+        @if !conditions.is_empty() {
+            section aria-labelledby="conditions" {
+                h2 #conditions { "Conditions" }
+                table.cards {
+                    caption.hidden { "Conditions" }
+                    thead {
+                        tr {
+                            th scope="col" { "Type" } th scope="col" { "Status" } th scope="col" { "Reason" }
+                            th.n scope="col" { "Since" } th scope="col" { "Message" }
+                        }
+                    }
+                    tbody {
+                        @for condition in conditions {
+                            tr id={ "c-" (text(&condition.name)) } {
+                                th scope="row" data-label="Type" { (text(&condition.name)) }
+                                td data-label="Status" { (text(&condition.status)) }
+                                td data-label="Reason" { (text(&condition.reason)) }
+                                td.n data-label="Since" { (ago(Some(condition.since), now)) }
+                                td.message data-label="Message" { (text(&condition.message)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The figures of the last collection, and where there is no status its outcome.
+fn facts(account: &Listed, outcome: bool, now: f64) -> Markup {
     let (condition, holds) = account.condition();
     let snapshot = account.snapshot();
     html! {
         dl.facts {
-            div { dt { (condition) } dd { @if holds { "True" } @else { "False" } " · " (account.reason()) } }
-            div.wide { dt { "Message" } dd { (text(&account.message())) } }
+            @if outcome {
+                div { dt { (condition) } dd { @if holds { "True" } @else { "False" } " · " (account.reason()) } }
+                div.wide { dt { "Message" } dd { (text(&account.message())) } }
+            }
             @if let Some(snapshot) = snapshot {
                 @let gauges = snapshot.values.gauges;
                 @let (services, instances) = snapshot.counts();

@@ -7,8 +7,9 @@ use maud::{Markup, html};
 
 use super::answer::Made;
 use super::frame::{Frame, Root, Section};
+use super::options::PageOptions;
 use super::parts::{self, account_link, now, text};
-use super::table;
+use super::{grafana, table};
 use crate::collector::Registry;
 use crate::collector::registry::Listed;
 use crate::server::problems::{self, Problem};
@@ -23,7 +24,7 @@ const PROBLEMS: usize = 50;
 const ROWS: usize = 25;
 
 /// The page.
-pub(in crate::server) fn overview(registry: &Arc<Registry>, query: &Query) -> Made {
+pub(in crate::server) fn overview(registry: &Arc<Registry>, query: &Query, options: &PageOptions) -> Made {
     let (root, now) = (Root::TOP, now());
     let all = registry.after(None, usize::MAX);
     let mut services = rows::services(&all, |_| true);
@@ -41,6 +42,7 @@ pub(in crate::server) fn overview(registry: &Arc<Registry>, query: &Query) -> Ma
             (units::count(all.len() - ill, "account")) " ok"
             @if ill > 0 { ", " strong.bad { (units::grouped(ill)) " with problems" } }
             " · " (units::count(services.len(), "service"))
+            (grafana::of_all(options.grafana.as_ref()))
         }
         (ills(root, &of_accounts, &services, now))
         section aria-labelledby="services" {

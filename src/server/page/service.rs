@@ -5,9 +5,10 @@ use maud::{Markup, html};
 
 use super::answer::Made;
 use super::frame::{Frame, Root, Section};
+use super::options::PageOptions;
 use super::parts::{self, account_link, now, text};
 use super::sparkline::sparkline;
-use super::{promql, table};
+use super::{grafana, promql, table};
 use crate::collector::registry::Listed;
 use crate::server::objects::ServiceOf;
 use crate::server::query::{Query, encoded};
@@ -15,7 +16,7 @@ use crate::server::rows::{self, ServiceRow};
 use crate::server::units;
 
 /// The page of the services of this name: of the application that the query names, if it names one. Two may share both.
-pub(in crate::server) fn service(account: &Listed, name: &str, query: &Query) -> Made {
+pub(in crate::server) fn service(account: &Listed, name: &str, query: &Query, options: &PageOptions) -> Made {
     let (root, now) = (Root::SERVICE, now());
     let accounts = std::slice::from_ref(account);
     let found = rows::services(accounts, |of| {
@@ -30,7 +31,7 @@ pub(in crate::server) fn service(account: &Listed, name: &str, query: &Query) ->
         );
     }
     let title = text(name).into_owned();
-    let content = html! { @for row in &found { (section(root, row, query, now)) } };
+    let content = html! { @for row in &found { (section(root, row, query, options, now)) } };
     let path = format!("{}/services/{}", parts::account_path(account.id()), encoded(name));
     let frame = Frame {
         root,
@@ -43,7 +44,7 @@ pub(in crate::server) fn service(account: &Listed, name: &str, query: &Query) ->
     Made::Html(frame.around(&content))
 }
 
-fn section(root: Root, row: &ServiceRow<'_>, query: &Query, now: f64) -> Markup {
+fn section(root: Root, row: &ServiceRow<'_>, query: &Query, options: &PageOptions, now: f64) -> Markup {
     let ServiceRow { account, service, problems, .. } = row;
     let facts = &*service.facts;
     let severity = problems.first().map(|problem| problem.severity);
@@ -64,6 +65,7 @@ fn section(root: Root, row: &ServiceRow<'_>, query: &Query, now: f64) -> Markup 
             (account_link(root, account.id())) " · "
             a href=(root.to(&format!("services?q=account%3A%22{}%22%20service%3A%22{}%22&format=json",
                 encoded(&account.id().to_string()), encoded(&facts.name)))) { "JSON" }
+            (grafana::of_account(options.grafana.as_ref(), account.id(), Some(&facts.name)))
         }
         @if !problems.is_empty() {
             ul.problems { @for problem in problems { (parts::problem(&html! { "This service" }, problem, now)) } }
