@@ -137,7 +137,7 @@ reasons! {
     Suspended: Collecting = false,
     /// The ServiceMonitor is written.
     Applied: ServiceMonitorReady = true,
-    /// `serviceMonitor.mode` is `Never`, or the account is suspended.
+    /// `serviceMonitor.mode` is `Never`, or it is `Auto` and the operator runs with `--no-service-monitors`, or the account is suspended.
     Disabled: ServiceMonitorReady = true,
     /// The ServiceMonitor CRD of Prometheus Operator is not installed, and `serviceMonitor.mode` is `Auto`.
     PrometheusOperatorNotInstalled: ServiceMonitorReady = true,

@@ -254,9 +254,9 @@ pub enum Timestamps {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ServiceMonitor {
-    /// Whether there is a ServiceMonitor for the account. Auto: wherever Prometheus Operator is installed; without it the
-    /// account is ready all the same. Always: without Prometheus Operator the account is not ready. Never: there is none,
-    /// and one that the operator wrote is removed. Default: Auto.
+    /// Whether there is a ServiceMonitor for the account. Auto: wherever Prometheus Operator is installed, unless the
+    /// operator runs with --no-service-monitors; without one the account is ready all the same. Always: without Prometheus
+    /// Operator the account is not ready. Never: there is none, and one that the operator wrote is removed. Default: Auto.
     pub mode: MonitorMode,
 
     /// Labels of the ServiceMonitor, by which a Prometheus selects it, such as release: kube-prometheus-stack.
@@ -283,7 +283,7 @@ pub struct ServiceMonitor {
 /// When there is a ServiceMonitor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum MonitorMode {
-    /// Where its CRD is installed.
+    /// Where its CRD is installed, unless the operator is to make none.
     Auto,
     /// Everywhere; that its CRD is missing is a fault.
     Always,

@@ -38,6 +38,10 @@ pub(super) struct Args {
     /// Watch Secrets (metadata only), so that a changed one is used at once; needs list and watch on Secrets
     #[arg(long, env = "CAAS_OPERATOR_WATCH_SECRETS")]
     watch_secrets: bool,
+    /// Make no ServiceMonitor of an account whose serviceMonitor.mode is Auto, and remove those made before: for a
+    /// Prometheus that finds the accounts through /sd and would scrape each twice
+    #[arg(long, env = "CAAS_OPERATOR_NO_SERVICE_MONITORS")]
+    no_service_monitors: bool,
     /// How often each watch lists anew. Hidden: tests shorten it, and nobody else has a reason to
     #[arg(long, hide = true, default_value_t = RELIST_SECONDS)]
     relist_seconds: u64,
@@ -127,6 +131,7 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
         scopes: Scope::of(&namespaces),
         watch_secrets: args.watch_secrets,
         relist: Duration::from_secs(args.relist_seconds),
+        auto_service_monitors: !args.no_service_monitors,
         service,
         providers: Providers::ALL,
         policy: runtime.policy.clone(),

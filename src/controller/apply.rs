@@ -50,6 +50,8 @@ pub(super) struct MonitorWriter {
     pub(super) providers: Providers,
     /// What ServiceMonitors point at.
     pub(super) service: ScrapeService,
+    /// Whether accounts whose mode is `Auto` get one.
+    pub(super) auto: bool,
     /// Checks for the CRD where a write suggests that it is gone.
     pub(super) discovery: Arc<CrdDiscovery>,
 }
@@ -62,7 +64,12 @@ impl MonitorWriter {
         account: &CaasAccount,
         id: &AccountId,
     ) -> Result<Option<Finding>, ApplyError> {
-        let wanted = account.spec.service_monitor.mode != MonitorMode::Never && !account.spec.suspend;
+        let asked_for = match account.spec.service_monitor.mode {
+            MonitorMode::Always => true,
+            MonitorMode::Auto => self.auto,
+            MonitorMode::Never => false,
+        };
+        let wanted = asked_for && !account.spec.suspend;
         match monitors {
             Monitors::Unknown => Ok(None),
             Monitors::NotInstalled if wanted => Ok(Some(not_installed(account))),
@@ -225,10 +232,13 @@ fn applied(wanted: &ServiceMonitor, account: &CaasAccount) -> Finding {
 }
 
 fn disabled(account: &CaasAccount) -> Finding {
-    let why = if account.spec.suspend {
-        "The account is suspended, so it has no ServiceMonitor."
-    } else {
-        "spec.serviceMonitor.mode is Never, so there is no ServiceMonitor."
+    let why = match account.spec.service_monitor.mode {
+        _ if account.spec.suspend => "The account is suspended, so it has no ServiceMonitor.",
+        MonitorMode::Never => "spec.serviceMonitor.mode is Never, so there is no ServiceMonitor.",
+        MonitorMode::Auto | MonitorMode::Always => {
+            "The operator runs with --no-service-monitors, and spec.serviceMonitor.mode is not Always, so there is no \
+             ServiceMonitor; a Prometheus finds the account at /sd of the operator."
+        }
     };
     Finding::new(Reason::Disabled, why)
 }

@@ -56,6 +56,8 @@ pub struct Settings {
     pub watch_secrets: bool,
     /// How often each watch lists anew.
     pub relist: Duration,
+    /// Whether accounts whose `serviceMonitor.mode` is `Auto` get a ServiceMonitor.
+    pub auto_service_monitors: bool,
     /// The Service that ServiceMonitors point at.
     pub service: ScrapeService,
     /// The providers that accounts may name.
@@ -96,6 +98,7 @@ pub async fn run(settings: Settings, startup: watch::Sender<Startup>, cancel: Ca
             client: client.clone(),
             providers: settings.providers,
             service: settings.service,
+            auto: settings.auto_service_monitors,
             discovery: Arc::clone(&discovery),
         },
         status: StatusWriter::new(client.clone()),

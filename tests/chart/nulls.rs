@@ -20,8 +20,14 @@ const AS_THEY_STAND: [&str; 8] = [
 ];
 
 /// What is off by default, so that every template renders something.
-const SECTIONS: [&str; 5] =
-    ["dashboards", "networkPolicy", "podDisruptionBudget", "prometheusRule", "serviceMonitor"];
+const SECTIONS: [&str; 6] = [
+    "dashboards",
+    "networkPolicy",
+    "podDisruptionBudget",
+    "prometheusRule",
+    "scrapeConfig",
+    "serviceMonitor",
+];
 
 type Path = Vec<String>;
 

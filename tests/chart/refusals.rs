@@ -3,7 +3,7 @@
 use crate::chart::{errors, template};
 
 /// What is set, and what the message has to contain.
-const REFUSED: [(&str, &[&str]); 61] = [
+const REFUSED: [(&str, &[&str]); 63] = [
     ("replicaz=2", &["additional properties 'replicaz' not allowed"]),
     ("image.tagg=1", &["at '/image'", "'tagg' not allowed"]),
     ("clouds.allowedEndpoint=x", &["at '/clouds'", "'allowedEndpoint' not allowed"]),
@@ -13,6 +13,8 @@ const REFUSED: [(&str, &[&str]); 61] = [
     ),
     ("prometheusRule.alerts.CaasDataStale.minutes=5", &["CaasDataStale'", "'minutes' not allowed"]),
     ("serviceMonitor.enable=true", &["at '/serviceMonitor'", "'enable' not allowed"]),
+    ("scrapeConfig.interval=30s", &["at '/scrapeConfig'", "'interval' not allowed"]),
+    ("scrapeConfig.refreshInterval=0s", &["at '/scrapeConfig/refreshInterval'", "does not match pattern"]),
     ("resources.limit.cpu=1", &["at '/resources'", "'limit' not allowed"]),
     ("livenessProbe.period=1", &["at '/livenessProbe'", "'period' not allowed"]),
     ("networkPolicy.scrapers[0].namespace=x", &["at '/networkPolicy/scrapers/0'", "'namespace' not allowed"]),

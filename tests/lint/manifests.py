@@ -108,7 +108,7 @@ def main():
         of_custom_resources(schemas, PROJECT.glob("crds/*.yaml"))
         monitoring = module("prometheus-operator", "github.com/prometheus-operator/prometheus-operator")
         definitions = monitoring / "example/prometheus-operator-crd"
-        names = ("servicemonitors", "prometheusrules")
+        names = ("servicemonitors", "scrapeconfigs", "prometheusrules")
         of_custom_resources(schemas, [definitions / f"monitoring.coreos.com_{name}.yaml" for name in names])
         for way in [None, *sorted(PROJECT.glob("tests/chart/values/*.yaml"))]:
             name = way.stem if way else "default"

@@ -17,13 +17,13 @@ use crate::harness::{PATIENCE, timeout};
 
 const CRD: &str = "caasaccounts.caas-operator.io";
 
-/// Values of every release in this file.
-fn values() -> Value {
+/// Values of every release that is changed.
+pub(crate) fn values() -> Value {
     json!({"clouds": {"allowedCIDRs": [NETWORK]}, "log": {"level": "info,caas_operator=debug", "format": "text"}})
 }
 
 /// Uninstalls what an earlier test left behind.
-async fn clean(world: &World) {
+pub(crate) async fn clean(world: &World) {
     let releases =
         world.helm(&["list", "--all-namespaces", "--output", "json"], &Value::Null).await.expect_ok();
     let releases: Value = serde_json::from_str(&releases).unwrap();
@@ -38,11 +38,13 @@ fn project() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-async fn kubectl(world: &World, words: &[&str]) -> String {
+/// The output of the administrator's `kubectl`.
+pub(crate) async fn kubectl(world: &World, words: &[&str]) -> String {
     world.plane.kubectl(words).await.unwrap().expect_ok()
 }
 
-async fn install(world: &World, values: &Value) {
+/// Installs the release.
+pub(crate) async fn install(world: &World, values: &Value) {
     world.deploy("install", "caas-operator", NAMESPACE, &chart(), values).await;
 }
 
@@ -52,7 +54,8 @@ async fn pods(world: &World) -> String {
     kubectl(world, &["--namespace", NAMESPACE, "get", "pods", "-o", path]).await
 }
 
-async fn field(team: &Tenant, account: &str, path: &str) -> String {
+/// A field of an account, by its `JSONPath`.
+pub(crate) async fn field(team: &Tenant, account: &str, path: &str) -> String {
     team.kubectl(&["get", "caas", account, "-o", &format!("jsonpath={{{path}}}")], "").await.expect_ok()
 }
 

@@ -46,6 +46,8 @@ mod manifests;
 #[cfg(test)]
 mod permissions;
 #[cfg(test)]
+mod scrape_config;
+#[cfg(test)]
 mod selection;
 #[cfg(test)]
 mod series;

@@ -72,3 +72,42 @@ async fn it_goes_when_it_is_switched_off_and_while_the_account_is_suspended() ->
     }
     Ok(())
 }
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn an_operator_that_makes_none_removes_its_own_and_leaves_those_that_accounts_insist_on()
+-> anyhow::Result<()> {
+    let fixture = fixture("no-monitors").await?;
+    let mut operator = fixture.start_operator().await?;
+    fixture.account("acme").await?;
+    fixture.account_with("insists", json!({"serviceMonitor": {"mode": "Always"}})).await?;
+    for account in ["acme", "insists"] {
+        fixture.until_ready(account).await;
+    }
+    monitor(&fixture, "the first operator's", |_| true).await;
+    operator.stop(DEADLINE).await?;
+
+    let mut options = fixture.options();
+    options.args.push("--no-service-monitors".to_owned());
+    let mut operator = Operator::start(fixture.namespace.cluster(), options).await?;
+    let message = fixture.until_reason("acme", "ServiceMonitorReady", "Disabled").await;
+    assert!(message.contains("--no-service-monitors") && message.contains("/sd"), "{message}");
+    assert!(fixture.monitors().get_opt("caas-acme").await?.is_none(), "reported as removed, but still there");
+    assert_eq!(fixture.condition("acme", "Ready").await?.status, "True");
+    fixture.account("late").await?;
+    fixture.until_ready("late").await;
+    assert!(fixture.monitors().get_opt("caas-late").await?.is_none());
+    assert!(fixture.monitors().get_opt("caas-insists").await?.is_some());
+    assert_eq!(fixture.condition("insists", "ServiceMonitorReady").await?.reason, "Applied");
+    // They are found there all the same.
+    let (_, list) = operator.scrape("/sd").await?;
+    for account in ["acme", "late", "insists"] {
+        assert!(list.contains(&fixture.path(account)), "{account}: {list}");
+    }
+    operator.stop(DEADLINE).await?;
+
+    let _operator = fixture.start_operator().await?;
+    monitor(&fixture, "it to come again", |_| true).await;
+    fixture.until_reason("acme", "ServiceMonitorReady", "Applied").await;
+    Ok(())
+}

@@ -18,8 +18,9 @@ pub(crate) struct PrometheusOperator {
     _operator: Process,
 }
 
-/// What it needs to run a Prometheus. Its other five CRDs are not used here, and it runs without them.
-const CRDS: [&str; 5] = ["prometheuses", "servicemonitors", "podmonitors", "probes", "prometheusrules"];
+/// What it needs to run a Prometheus. Its other four CRDs are not used here, and it runs without them.
+const CRDS: [&str; 6] =
+    ["prometheuses", "servicemonitors", "podmonitors", "probes", "scrapeconfigs", "prometheusrules"];
 
 /// Installs its CRDs.
 pub(crate) async fn install_definitions(plane: &ControlPlane) -> anyhow::Result<()> {

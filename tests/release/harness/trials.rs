@@ -12,8 +12,8 @@ use super::inside;
 use super::world::World;
 use crate::control::until;
 use crate::{
-    alerts, dashboards, discovery, documented, lifecycle, manifests, namespaces, permissions, selection,
-    series, top,
+    alerts, dashboards, discovery, documented, lifecycle, manifests, namespaces, permissions, scrape_config,
+    selection, series, top,
 };
 
 /// The release as most people install it; its tests run side by side.
@@ -50,6 +50,7 @@ fn of_world(world: &str) -> Vec<Trial> {
             selection::a_prometheus_in_two_shards_scrapes_each_account_once,
             selection::each_shard_scrapes_the_operator_and_none_alerts_that_it_is_down,
             discovery::a_plain_prometheus_has_the_same_series_through_http_sd,
+            scrape_config::a_scrape_config_finds_each_account_in_one_shard_with_the_series_of_its_service_monitor,
             alerts::revoking_an_account_in_its_cloud_fires_the_alert_until_it_is_restored,
             dashboards::every_variable_and_every_query_of_every_dashboard_has_an_answer,
             manifests::every_way_to_install_the_chart_is_valid_to_the_api_server,
@@ -64,6 +65,7 @@ fn of_world(world: &str) -> Vec<Trial> {
             lifecycle::an_operator_of_some_namespaces_ignores_the_others,
             lifecycle::an_upgrade_keeps_accounts_and_series_with_at_most_one_scrape_missed,
             lifecycle::a_crd_that_kubectl_installed_is_adopted_and_upgraded,
+            scrape_config::a_release_with_a_scrape_config_has_no_service_monitors_and_back,
             lifecycle::an_uninstalled_release_leaves_accounts_and_a_new_one_adopts_them,
             lifecycle::nothing_remains_if_the_crd_is_not_kept,
         ],
