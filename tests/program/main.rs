@@ -36,6 +36,7 @@ mod kubeconfig;
 mod outages;
 mod pages;
 mod prometheus;
+mod scrapers;
 mod secrets;
 mod standalone;
 mod starts;

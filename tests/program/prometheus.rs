@@ -21,20 +21,11 @@ const GAUGES: [(&str, &str, &str, f64); 4] = [
     ("memory_utilization", "caas_instance_memory_utilization_ratio", "memory_percent", 1e-2),
 ];
 
-/// A Prometheus that finds the accounts through `/sd`. The article's gauges have labels `service` and `instance` of
-/// their own, which only `honor_labels` leaves as they are; no other target needs it, so they are a job of their own.
+/// A Prometheus that finds the accounts through `/sd`, as the pages configure it.
 pub(crate) fn through_discovery(base: &str) -> String {
-    let targets = format!("    http_sd_configs:\n      - url: {base}/sd\n        refresh_interval: 5s\n");
-    let only = |action: &str| {
-        format!(
-            "    relabel_configs:\n      - source_labels: [__metrics_path__]\n        regex: .*/legacy\n        \
-             action: {action}\n"
-        )
-    };
     format!(
-        "scrape_configs:\n  - job_name: caas\n{targets}{}  - job_name: caas-legacy\n    honor_labels: true\n{targets}{}",
-        only("drop"),
-        only("keep"),
+        "scrape_configs:\n  - job_name: caas\n    honor_labels: true\n    http_sd_configs:\n      - url: {base}/sd\n        \
+         refresh_interval: 5s\n"
     )
 }
 
@@ -57,6 +48,30 @@ pub(crate) struct Prometheus {
 impl Prometheus {
     /// Starts one, and waits until it has scraped so many targets.
     pub(crate) async fn start(configuration: &str, targets: usize) -> Self {
+        let prometheus = Self::run(configuration, &[]).await;
+        until("Prometheus has scraped all targets", async || {
+            let body = ask(&format!("{}/api/v1/targets?state=active", prometheus.base)).await?.1;
+            let answer: Value = serde_json::from_str(&body).ok()?;
+            let active = answer["data"]["activeTargets"].as_array()?;
+            (active.len() == targets && active.iter().all(|target| target["health"] == "up")).then_some(())
+        })
+        .await;
+        prometheus
+    }
+
+    /// Starts one that scrapes nothing and takes what others write to it, at the address that is returned.
+    pub(crate) async fn receiver() -> (Self, String) {
+        let prometheus = Self::run("", &["--web.enable-remote-write-receiver"]).await;
+        until("Prometheus is ready", async || {
+            let (status, _) = ask(&format!("{}/-/ready", prometheus.base)).await?;
+            (status == 200).then_some(())
+        })
+        .await;
+        let address = format!("{}/api/v1/write", prometheus.base);
+        (prometheus, address)
+    }
+
+    async fn run(configuration: &str, more: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("prometheus.yml");
         std::fs::write(&file, configuration).unwrap();
@@ -75,16 +90,8 @@ impl Prometheus {
             format!("--web.listen-address={address}"),
             "--log.level=warn".to_owned(),
         ]);
-        let prometheus =
-            Self { base: format!("http://{address}"), process: Process::start(command), _folder: folder };
-        until("Prometheus has scraped all targets", async || {
-            let body = ask(&format!("{}/api/v1/targets?state=active", prometheus.base)).await?.1;
-            let answer: Value = serde_json::from_str(&body).ok()?;
-            let active = answer["data"]["activeTargets"].as_array()?;
-            (active.len() == targets && active.iter().all(|target| target["health"] == "up")).then_some(())
-        })
-        .await;
-        prometheus
+        command.args(more);
+        Self { base: format!("http://{address}"), process: Process::start(command), _folder: folder }
     }
 
     /// The series that a query finds at a time: labels and value.
