@@ -111,6 +111,7 @@ impl Frame<'_> {
                             ul {
                                 li { a href=(root.to("accounts?format=json")) { "/accounts" } ": all accounts as JSON" }
                                 li { a href=(root.to("services?format=json")) { "/services" } ": all services as JSON" }
+                                li { a href=(root.to("instances")) { "/instances" } ": all instances as JSON" }
                                 li { code { "/accounts/{namespace}/{name}" } ": one account, with its instances and samples" }
                                 li { code { "/accounts/{namespace}/{name}/metrics" } ": its series" }
                                 li { a href=(root.to("sd")) { "/sd" } ": targets for Prometheus’ " code { "http_sd_configs" } }
