@@ -1,7 +1,9 @@
 //! Why a cloud could not be queried: a closed set of errors that keep no byte of a response.
 //!
-//! Every text here is the operator's own, so an error may appear in a status, an event, a log or a metric.
+//! Every text here is the operator's own, so an error may appear in a status, an event, a log or a metric. The one name that
+//! an error may carry is that of the endpoint's host, which the account's status shows anyway.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -50,10 +52,14 @@ pub enum Refusal {
     )]
     NotHttps,
     /// Not the URL of an API: another scheme, no host, or a user or password in it.
-    #[error("it is not a plain http(s) URL with a host and without user, query or fragment")]
+    #[error(
+        "it is no base URL: write an http:// or https:// URL with a host and without user, query and fragment"
+    )]
     NotAnEndpoint,
     /// A path that a proxy and a server may read differently.
-    #[error("its path has an empty segment, or one such as ..; or %2e%2e%2f that servers read differently")]
+    #[error(
+        "its path has an empty segment, or one such as ..; or %2e%2e%2f that servers read differently: write it without those"
+    )]
     AmbiguousPath,
     /// Not below a prefix that the administrator allows.
     #[error(
@@ -73,11 +79,11 @@ pub enum Refusal {
 }
 
 /// Why there was no complete response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Unreachable {
-    /// The host's name has no address.
-    #[error("its name cannot be resolved")]
-    Dns,
+    /// The host's name has no address: the name where it is the endpoint's, and none where the cloud gave it.
+    #[error("{}", unresolved(.0.as_deref()))]
+    Dns(Option<Arc<str>>),
     /// No TCP connection.
     #[error("the connection was refused or failed")]
     Connect,
@@ -95,6 +101,11 @@ pub enum Unreachable {
     /// The connection ended in the middle of a response.
     #[error("the connection ended before the response was complete")]
     BrokeOff,
+}
+
+fn unresolved(host: Option<&str>) -> String {
+    let host = host.map_or_else(|| "a host that it names".to_owned(), |host| format!("its host {host}"));
+    format!("the name of {host} cannot be resolved")
 }
 
 /// Why a TLS handshake failed.
@@ -174,7 +185,95 @@ pub enum AnswerProblem {
     IncompleteList,
 }
 
+impl Refusal {
+    /// As [`CloudError::action`].
+    fn action(self) -> &'static str {
+        match self {
+            Self::NotHttps => "Write an https endpoint into spec.provider, or ask them to.",
+            Self::NotAllowed | Self::PrivateAddress => {
+                "Correct the endpoint in spec.provider, or ask them to."
+            }
+            Self::NotAnEndpoint | Self::AmbiguousPath | Self::ForeignLogin => {
+                "Check the endpoint in spec.provider."
+            }
+        }
+    }
+}
+
+impl Unreachable {
+    /// As [`CloudError::action`].
+    fn action(&self) -> &'static str {
+        match self {
+            Self::Dns(_) => {
+                "Correct the host in spec.provider; if it is right, ask whoever runs the operator whether its DNS knows it."
+            }
+            Self::Connect => {
+                "Check host and port in spec.provider; if they are right, ask whoever runs the operator whether a network \
+                 policy or a firewall keeps it from the cloud."
+            }
+            Self::Tls(problem) => problem.action(),
+            Self::NoRoots => "Ask whoever runs the operator for that, or set spec.tls.caBundleSecretRef.",
+            Self::Timeout => {
+                "Raise spec.collection.requestTimeout; if that does not help, ask whoever runs the operator whether a \
+                 network policy or a firewall keeps it from the cloud."
+            }
+            Self::BrokeOff => {
+                "Check that the endpoint in spec.provider is the cloud's API, with the right scheme and port; if it is, ask \
+                 whoever runs the cloud."
+            }
+        }
+    }
+}
+
+impl TlsProblem {
+    /// As [`CloudError::action`].
+    fn action(self) -> &'static str {
+        match self {
+            Self::UnknownIssuer => {
+                "Check that the endpoint in spec.provider is the cloud's, before its certificate is trusted."
+            }
+            Self::OtherName => "Write the host in spec.provider as the certificate has it.",
+            Self::NoName | Self::Expired | Self::Certificate => {
+                "Ask whoever runs the cloud for another certificate."
+            }
+            Self::NotValidYet => {
+                "Ask whoever runs the cloud for another certificate, or whoever runs the operator whether its clock is right."
+            }
+            Self::CaAsServer => "Ask whoever runs the cloud for a server's certificate, or trust this one.",
+            Self::Handshake => {
+                "Check that the endpoint in spec.provider has a port for https; if it has, ask whoever runs the cloud for \
+                 TLS 1.2 or 1.3."
+            }
+        }
+    }
+}
+
 impl AnswerProblem {
+    /// As [`CloudError::action`].
+    fn action(self) -> &'static str {
+        match self {
+            Self::NoMeasurements => "Ask whoever runs the cloud if this lasts.",
+            Self::Reported => {
+                "Check that spec.provider names what exists, and that the credentials in the Secret may read it."
+            }
+            Self::TooLarge | Self::TooManyPages => {
+                "Narrow spec.provider down, or use an account of the cloud that sees fewer services."
+            }
+            Self::HeadTooLarge
+            | Self::Informational
+            | Self::TooDeep
+            | Self::NotJson
+            | Self::Shape
+            | Self::Encoding
+            | Self::Redirect
+            | Self::PageCycle
+            | Self::IncompleteList => {
+                "Check that the endpoint in spec.provider is the base URL of the cloud's API; if it is, ask whoever runs \
+                 the cloud."
+            }
+        }
+    }
+
     /// Whether the API may answer well in a moment: a proxy in front of it answered, such as with an HTML page of status 200,
     /// or corrupted the answer.
     pub fn may_pass(self) -> bool {
@@ -201,6 +300,35 @@ impl CloudError {
         }
     }
 
+    /// What the account's owner can do about it: a sentence that names what to change, or whom to ask.
+    pub fn action(&self) -> &'static str {
+        match self {
+            Self::EndpointRefused(refusal) => refusal.action(),
+            Self::Unreachable(how) => how.action(),
+            Self::LoginRejected => {
+                "Put a user and password, or a token, that it accepts into the Secret that spec.credentials.secretRef \
+                 names."
+            }
+            Self::ScopeMissing(_) => {
+                "Put credentials that have it into the Secret that spec.credentials.secretRef names."
+            }
+            Self::RateLimited { .. } => {
+                "Raise spec.collection.interval or lower spec.collection.requestsPerSecond."
+            }
+            Self::NotVisible(_) => "Correct the name in spec.provider, or give the user a role there.",
+            Self::Status(401) => {
+                "Check that the credentials in the Secret that spec.credentials.secretRef names are still valid."
+            }
+            Self::Status(403) => {
+                "Ask whoever runs the cloud for the right to read this, or put other credentials into the Secret that \
+                 spec.credentials.secretRef names."
+            }
+            Self::Status(500..) => "Ask whoever runs the cloud if this lasts.",
+            Self::Status(_) => "Check that spec.provider names the cloud's API and what exists there.",
+            Self::Answer(problem) => problem.action(),
+        }
+    }
+
     /// Whether no other request of the account can succeed now, whatever it is for.
     pub fn concerns_account(&self) -> bool {
         match self {
@@ -217,7 +345,7 @@ impl CloudError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::EndpointRefused(_) => "endpoint_refused",
-            Self::Unreachable(Unreachable::Dns) => "dns",
+            Self::Unreachable(Unreachable::Dns(_)) => "dns",
             Self::Unreachable(Unreachable::Connect) => "connect",
             Self::Unreachable(Unreachable::Tls(_)) => "tls",
             Self::Unreachable(Unreachable::NoRoots) => "no_roots",

@@ -70,7 +70,7 @@ impl Connect for HttpClouds {
             },
         )?;
         let memory = self.http.process().memory.holder(&account.id.namespace, &account.id.name);
-        let client = client.with_state(history.state(account)).charging(memory);
+        let client = client.with_state(history.state(account)).charging(memory).naming(provider.endpoint());
         Ok(provider.connect(match provider.published_limits() {
             Some(published) => self.http.limited(client, &published),
             None => client,

@@ -158,46 +158,36 @@ impl Health {
             ),
             Self::TooLarge(OverBudget { needed, budget }) => format!(
                 "The account needs more than {} MiB of the {} MiB of memory that all accounts share, so it is not \
-                 collected and its series are gone. Exclude services in spec.services, or have the operator given a larger \
-                 memory limit. Retrying every interval.",
+                 collected and its series are gone. Exclude services in spec.services, or ask whoever runs the operator for \
+                 a larger memory limit. Retrying every interval.",
                 // Rounded down, since it differs a little each time.
                 needed.saturating_sub(1) >> 20 >> 3 << 3,
                 budget >> 20
             ),
-            Self::Partial { first: CloudError::RateLimited { .. }, .. }
-            | Self::Failed(CloudError::RateLimited { .. }) => {
-                "The cloud limits the rate of requests (429). Raise spec.collection.interval or lower \
-                 spec.collection.requestsPerSecond."
-                    .into()
+            Self::Partial { first: error @ CloudError::RateLimited { .. }, .. }
+            | Self::Failed(error @ CloudError::RateLimited { .. }) => {
+                format!("The cloud limits the rate of requests (429). {}", error.action())
             }
-            Self::Partial { first: CloudError::ScopeMissing(scope), .. }
-            | Self::Failed(CloudError::ScopeMissing(scope)) => format!(
-                "The cloud accepts the credentials but denies a request (403): they need {scope}. Put credentials that \
-                 have it into the Secret that spec.credentials.secretRef names."
+            Self::Partial { first: error @ CloudError::ScopeMissing(scope), .. }
+            | Self::Failed(error @ CloudError::ScopeMissing(scope)) => format!(
+                "The cloud accepts the credentials but denies a request (403): they need {scope}. {}",
+                error.action()
             ),
-            Self::Partial { first, .. } => {
-                format!("A part of the collection failed and the rest is exposed. First failure: {}.", first.summary())
+            Self::Partial { first, .. } => format!(
+                "A part of the collection failed and the rest is exposed. First failure: {}. {}",
+                first.summary(),
+                first.action()
+            ),
+            Self::Failed(error @ CloudError::LoginRejected) => {
+                format!("The cloud rejects the credentials. {}", error.action())
             }
-            Self::Failed(CloudError::LoginRejected) => {
-                "The cloud rejects the credentials; put a user and password, or a token, that it accepts into \
-                 the Secret that spec.credentials.secretRef names."
-                    .into()
+            Self::Failed(error @ CloudError::EndpointRefused(_)) => {
+                format!("No request is sent: {}. {}", error.summary(), error.action())
             }
-            Self::Failed(error @ CloudError::EndpointRefused(_)) => format!("No request is sent: {}.", error.summary()),
-            Self::Failed(error @ CloudError::Unreachable(_)) => format!(
-                "The collection failed: {}. Check the endpoint in spec.provider, DNS and network policies, and \
-                 spec.tls if the cloud uses a private CA. Retrying every interval.",
-                error.summary()
-            ),
-            Self::Failed(error @ CloudError::NotVisible(_)) => format!(
-                "The collection failed: {}. Correct the name in spec.provider, or give the user a role there. \
-                 Retrying every interval.",
-                error.summary()
-            ),
-            Self::Failed(error @ (CloudError::Status(_) | CloudError::Answer(_))) => format!(
-                "The collection failed: {}. Check that spec.provider names the cloud's API and an existing \
-                 namespace. Retrying every interval.",
-                error.summary()
+            Self::Failed(error) => format!(
+                "The collection failed: {}. {} Retrying every interval.",
+                error.summary(),
+                error.action()
             ),
             Self::Overdue => "The current collection takes so long that all values are stale. Check that the cloud \
                  responds, and lower spec.collection.requestTimeout, or raise spec.collection.requestsPerSecond if \
@@ -226,7 +216,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::cloud::error::{AnswerProblem, Refusal, Unreachable};
+    use crate::cloud::error::{AnswerProblem, Refusal, TlsProblem, Unreachable};
 
     #[test]
     fn each_outcome_has_its_reason_and_a_sentence() {
@@ -265,6 +255,106 @@ mod tests {
             assert_eq!(health.reason(), reason);
             assert!(health.message().ends_with('.'), "{}", health.message());
         }
+    }
+
+    /// Every error that a cycle may end with, in all its kinds.
+    fn errors() -> Vec<CloudError> {
+        use AnswerProblem as Answer;
+        let refusals = [
+            Refusal::NotHttps,
+            Refusal::NotAnEndpoint,
+            Refusal::AmbiguousPath,
+            Refusal::NotAllowed,
+            Refusal::PrivateAddress,
+            Refusal::ForeignLogin,
+        ];
+        let tls = [
+            TlsProblem::UnknownIssuer,
+            TlsProblem::OtherName,
+            TlsProblem::NoName,
+            TlsProblem::Expired,
+            TlsProblem::NotValidYet,
+            TlsProblem::CaAsServer,
+            TlsProblem::Certificate,
+            TlsProblem::Handshake,
+        ];
+        let unreachable = [
+            Unreachable::Dns(Some("caas.example.com".into())),
+            Unreachable::Dns(None),
+            Unreachable::Connect,
+            Unreachable::NoRoots,
+            Unreachable::Timeout,
+            Unreachable::BrokeOff,
+        ];
+        let answers = [
+            Answer::TooLarge,
+            Answer::HeadTooLarge,
+            Answer::Informational,
+            Answer::TooDeep,
+            Answer::NotJson,
+            Answer::Shape,
+            Answer::Encoding,
+            Answer::NoMeasurements,
+            Answer::Redirect,
+            Answer::Reported,
+            Answer::PageCycle,
+            Answer::TooManyPages,
+            Answer::IncompleteList,
+        ];
+        let others = [
+            CloudError::LoginRejected,
+            CloudError::ScopeMissing("the scope app:read"),
+            CloudError::RateLimited { retry_after: None },
+            CloudError::NotVisible("project"),
+        ];
+        let statuses = [400, 401, 403, 404, 418, 500, 503].map(CloudError::Status);
+        let unreachable = unreachable.into_iter().chain(tls.map(Unreachable::from)).map(CloudError::from);
+        let told =
+            refusals.map(CloudError::from).into_iter().chain(unreachable).chain(others).chain(statuses);
+        told.chain(answers.map(CloudError::from)).collect()
+    }
+
+    /// What of a message its reader can act on: a part of the resource, an option of the administrator, or a person to ask.
+    const HANDLES: [&str; 4] = ["spec.", "whoever runs", "ask ", "loginEndpoint"];
+    /// What its reader is told to do.
+    const VERBS: [&str; 13] = [
+        "ask ",
+        "check ",
+        "correct ",
+        "exclude ",
+        "give ",
+        "lower ",
+        "name that ",
+        "narrow ",
+        "put ",
+        "raise ",
+        "set ",
+        "write ",
+        "can allow ",
+    ];
+
+    #[test]
+    fn each_failure_tells_an_owner_what_is_wrong_and_what_to_change_or_whom_to_ask() {
+        let failed = errors().into_iter().map(Health::Failed);
+        let partial = errors().into_iter().map(|first| Health::of_collection(2, Some(&first)));
+        let others = [
+            Health::TooManySeries { limit: 10, dropped: 3 },
+            Health::TooLarge(OverBudget { needed: 9 << 20, budget: 8 << 20 }),
+            Health::Stretched { interval: Duration::from_secs(150) },
+            Health::Overdue,
+        ];
+        for message in failed.chain(partial).chain(others).map(|health| health.message()) {
+            let lower = message.to_lowercase();
+            assert!(HANDLES.iter().any(|handle| lower.contains(handle)), "nothing to act on: {message}");
+            assert!(VERBS.iter().any(|verb| lower.contains(verb)), "nothing to do: {message}");
+            assert!(message.ends_with('.') && !message.contains(".. "), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_host_without_an_address_is_named() {
+        let message = Health::Failed(Unreachable::Dns(Some("caas.example.com".into())).into()).message();
+        assert!(message.contains("its host caas.example.com cannot be resolved"), "{message}");
     }
 
     #[test]

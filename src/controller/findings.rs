@@ -91,7 +91,7 @@ mod tests {
             Health::Partial { failures: 1, first: CloudError::Status(500) },
             Health::Failed(CloudError::RateLimited { retry_after: None }),
             Health::Failed(Refusal::NotHttps.into()),
-            Health::Failed(Unreachable::Dns.into()),
+            Health::Failed(Unreachable::Dns(None).into()),
             Health::Failed(AnswerProblem::Shape.into()),
             Health::Overdue,
             Health::Panicked,

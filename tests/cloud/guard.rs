@@ -9,7 +9,8 @@ use std::time::Duration;
 use caas_operator::cloud::CloudError;
 use caas_operator::cloud::error::{Refusal, Unreachable};
 use caas_operator::cloud::http::resolve::Lookup;
-use caas_operator::cloud::http::{Http, Policy};
+use caas_operator::cloud::http::{ApiRequest, Http, Policy};
+use caas_operator::telemetry::Metrics;
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 
@@ -269,5 +270,21 @@ async fn connections_to_one_host_share_a_lookup_in_progress() {
 async fn a_name_without_addresses_cannot_be_resolved() {
     let http = Http::with_lookup(strict(&[]), Scripted::new(&[&[]]));
     let account = Account::new(&http, "http://nowhere.example/v1/", limits(), None, password());
-    assert_eq!(account.collect().await, Err(Unreachable::Dns.into()));
+    assert_eq!(account.collect().await, Err(Unreachable::Dns(None).into()));
+}
+
+#[tokio::test]
+async fn an_error_names_the_host_of_the_endpoint_and_none_that_a_response_may_have_given() {
+    let http = Http::with_lookup(strict(&[]), Scripted::new(&[&[], &[]]));
+    let meter = Metrics::new().account("team-a", "acme");
+    let client = http.account("team-a", limits(), None, meter).unwrap();
+    let client = client.naming(&"http://nowhere.example/v1/".parse().unwrap());
+    let failure = async |url: &str| {
+        let request = ApiRequest::new("services", url.parse().unwrap(), 1);
+        client.fetch(&request, |_| Ok::<(), CloudError>(())).await.unwrap_err()
+    };
+    let endpoint = failure("http://nowhere.example/v1/services").await;
+    assert!(endpoint.summary().contains("its host nowhere.example cannot be resolved"), "{endpoint}");
+    let other = failure("http://login.nowhere.example/").await;
+    assert_eq!(other, Unreachable::Dns(None).into());
 }

@@ -9,6 +9,7 @@ use http::StatusCode;
 use http::response::Parts;
 use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
+use url::Url;
 
 use super::account_limits::AccountLimits;
 use super::client_state::ClientState;
@@ -43,6 +44,8 @@ pub struct AccountClient {
     pub(super) state: Arc<ClientState>,
     /// What the accounts of one token or user may send together, where the cloud limits that.
     pub(super) rate: Option<RateShare>,
+    /// The endpoint's host, the only one that an error may name.
+    pub(super) endpoint_host: Option<Arc<str>>,
     pub(super) meter: AccountMeter,
 }
 
@@ -92,6 +95,12 @@ impl AccountClient {
     /// The account's limits.
     pub fn limits(&self) -> AccountLimits {
         self.limits
+    }
+
+    /// The same client, whose errors name the host of this endpoint. They name no other: it may come from a response.
+    #[must_use]
+    pub fn naming(self, endpoint: &Url) -> Self {
+        Self { endpoint_host: endpoint.host_str().map(Arc::from), ..self }
     }
 
     /// The same client, which charges what its account keeps to this holder.
@@ -208,7 +217,7 @@ impl AccountClient {
 
     /// Sends the request and receives its answer; every status but 2xx is a failure.
     async fn receive(&self, request: &ApiRequest) -> Result<Received<'_>, Failed> {
-        let mut answer = self.client.send(request).await?;
+        let mut answer = self.client.send(request).await.map_err(|error| self.named(error, &request.url))?;
         let status = answer.head.status;
         if let (Some(rate), Some(limit)) = (&self.rate, reset::limit(&answer.head.headers)) {
             rate.learn(limit);
@@ -226,6 +235,17 @@ impl AccountClient {
         };
         self.client.finish(answer, &self.namespace).await;
         received
+    }
+
+    /// The error with the name of the host, where it may have it.
+    fn named(&self, error: CloudError, url: &Url) -> CloudError {
+        let host = self.endpoint_host.as_ref().filter(|host| url.host_str() == Some(host));
+        match (error, host) {
+            (CloudError::Unreachable(Unreachable::Dns(_)), Some(host)) => {
+                Unreachable::Dns(Some(Arc::clone(host))).into()
+            }
+            (error, _) => error,
+        }
     }
 
     /// Counts an attempt by its status, or by its error where no complete answer came.

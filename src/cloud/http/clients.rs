@@ -243,6 +243,7 @@ mod tests {
             limits,
             state: Arc::new(ClientState::new(limits)),
             rate: None,
+            endpoint_host: None,
             meter: Metrics::new().account("team-a", "acme"),
         };
         let request = ApiRequest::new("services", "https://caas.example.com/v1/".parse().unwrap(), 1);

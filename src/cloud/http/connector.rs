@@ -92,7 +92,7 @@ async fn drive(io: impl Read + Write + Unpin + Send + 'static) -> Result<Connect
 fn not_connected(error: &(dyn Error + 'static)) -> CloudError {
     match body::cause(error) {
         Some(NoAddress::AllRefused) => Refusal::PrivateAddress.into(),
-        Some(NoAddress::Unknown) => Unreachable::Dns.into(),
+        Some(NoAddress::Unknown) => Unreachable::Dns(None).into(),
         None => Unreachable::Connect.into(),
     }
 }

@@ -108,6 +108,7 @@ impl Http {
             limits,
             state: Arc::new(ClientState::new(limits)),
             rate: None,
+            endpoint_host: None,
             meter,
         })
     }

@@ -62,7 +62,7 @@ fn is_transient(error: &CloudError) -> bool {
     match error {
         CloudError::Status(status) => matches!(status, 500 | 502 | 503 | 504),
         CloudError::Unreachable(how) => {
-            matches!(how, Unreachable::Dns | Unreachable::Connect | Unreachable::BrokeOff)
+            matches!(how, Unreachable::Dns(_) | Unreachable::Connect | Unreachable::BrokeOff)
         }
         CloudError::Answer(problem) => problem.may_pass(),
         CloudError::EndpointRefused(_)

@@ -28,7 +28,7 @@ struct Nowhere;
 
 impl Connect for Nowhere {
     fn connect(&self, _: &Account, _: &ClientHistory) -> Result<Arc<dyn Cloud>, CloudError> {
-        Err(Unreachable::Dns.into())
+        Err(Unreachable::Dns(None).into())
     }
 }
 
