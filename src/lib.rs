@@ -8,7 +8,8 @@
 //! - [`cloud`] providers' HTTP APIs; `simulator` simulated clouds, the other side of the wire
 //! - [`api`] the custom resource
 //! - [`account`] the validated plain value; [`exposition`] samples to immutable bodies
-//! - [`collector`] one task per account, and the registry of their newest snapshots
+//! - [`collector`] one task per account, and the registry of their newest snapshots; [`replicas`] which replica collects
+//!   which account
 //! - [`controller`] Kubernetes; [`standalone`] manifests from a folder; [`server`] HTTP
 //! - [`cli`] one file per command
 
@@ -20,6 +21,7 @@ pub mod collector;
 pub mod controller;
 pub mod exposition;
 pub mod limits;
+pub mod replicas;
 pub mod schema;
 pub mod server;
 #[cfg(feature = "simulator")]

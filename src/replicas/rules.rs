@@ -1,0 +1,260 @@
+//! The rules by which a replica joins, takes over, stops and takes another for dead: pure, of what was listed and when.
+//!
+//! - A member is dead when its Lease has not changed for [`EXPIRY`] of this replica's own clock, while this replica's own
+//!   renewals went through. No clocks are compared, and while the API server is away nobody dies.
+//! - Whoever is outranked stops at once. Whoever takes over from a live member waits [`HANDOVER`], in which that one notices;
+//!   from one that is gone it takes over at once: who leaves has stopped before it deletes its Lease.
+//! - A member whose own Lease was deleted was taken for dead: it owns nothing until it has joined again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::member::{Member, SeenLease, Share};
+use super::rank::owner;
+
+/// From one renewal to the next.
+pub const RENEW: Duration = Duration::from_secs(3);
+
+/// How long a Lease is valid after its last change.
+pub const EXPIRY: Duration = Duration::from_secs(15);
+
+/// How long a new owner leaves an account to a live member: two renewals.
+pub const HANDOVER: Duration = Duration::from_secs(6);
+
+/// How long a member that has left goes on answering.
+pub const FAREWELL: Duration = Duration::from_secs(10);
+
+/// A Lease that is gone without having been old was deleted by its holder. Renewal, listing and a failed attempt of each.
+const RECENT: Duration = Duration::from_secs(9);
+
+/// What one replica knows of all.
+#[derive(Debug)]
+pub struct View {
+    me: Member,
+    others: BTreeMap<Arc<str>, Seen>,
+    /// Whether this replica holds its Lease, as far as it knows.
+    is_member: bool,
+    /// Whether it may join although others live.
+    is_prepared: bool,
+    /// Since when every round has gone through, and when the last one did.
+    went_through: Option<(Instant, Instant)>,
+    /// Those who share the accounts, in the order of their names.
+    members: Vec<Member>,
+    /// Earlier lists of members, oldest first.
+    past: Vec<Past>,
+    /// Grows with each change of shares.
+    changes: u64,
+}
+
+#[derive(Debug)]
+struct Seen {
+    lease: SeenLease,
+    /// When this replica saw it change.
+    changed: Instant,
+}
+
+/// Those who shared the accounts before a change.
+#[derive(Debug)]
+struct Past {
+    members: Vec<Member>,
+    until: Instant,
+    /// Those who left at its end, having stopped by themselves.
+    left: Vec<Member>,
+    /// Whether the end of the hand-over was counted as a change.
+    is_over: bool,
+}
+
+impl View {
+    /// Of a replica that knows nobody and is no member yet.
+    pub(super) fn new(me: Member) -> Self {
+        Self {
+            me,
+            others: BTreeMap::new(),
+            is_member: false,
+            is_prepared: false,
+            went_through: None,
+            members: Vec::new(),
+            past: Vec::new(),
+            changes: 0,
+        }
+    }
+
+    /// All Leases as they are now. Returns whether this replica should write its own.
+    pub fn listed(&mut self, leases: Vec<SeenLease>, now: Instant) -> bool {
+        let (own, others): (Vec<_>, Vec<_>) =
+            leases.into_iter().partition(|lease| lease.member.name == self.me.name);
+        let mut before = std::mem::take(&mut self.others);
+        for lease in others {
+            let name = Arc::clone(&lease.member.name);
+            let seen = before.remove(&name).filter(|seen| seen.lease == lease);
+            let changed = seen.map_or(now, |seen| seen.changed);
+            self.others.insert(name, Seen { lease, changed });
+        }
+        let recent = |seen: &Seen| now - seen.changed < RECENT;
+        let left = before.into_values().filter(recent).map(|seen| seen.lease.member).collect();
+        // A Lease of its own name is its own, also one from before a restart. Where it was deleted, others may have taken
+        // over; where there is nobody else, nobody has.
+        self.is_member = !own.is_empty() || self.is_member && self.others.is_empty();
+        self.is_prepared |= self.is_member;
+        self.share_anew(left, now);
+        self.is_prepared || self.others.is_empty()
+    }
+
+    /// This replica's Lease was written: it is a member.
+    pub fn renewed(&mut self, now: Instant) {
+        (self.is_member, self.is_prepared) = (true, true);
+        self.share_anew(Vec::new(), now);
+    }
+
+    /// Listing and writing went through.
+    pub fn succeeded(&mut self, now: Instant) {
+        // After a pause it is not known what went through.
+        let went_on = self.went_through.filter(|(_, last)| now - *last < 2 * RENEW);
+        self.went_through = Some((went_on.map_or(now, |(since, _)| since), now));
+    }
+
+    /// Listing or writing failed: all stays as it is.
+    pub fn failed(&mut self) {
+        self.went_through = None;
+    }
+
+    /// The Leases that are to be deleted, since their members are dead.
+    pub fn dead(&self, now: Instant) -> Vec<SeenLease> {
+        // After a pause nothing is known of the others before the next round.
+        let is_recent = self.went_through.is_some_and(|(_, last)| now - last < 2 * RENEW);
+        let expired = |seen: &&Seen| is_recent && self.expires(seen).is_some_and(|at| at <= now);
+        let dead = self.others.values().filter(expired);
+        dead.map(|seen| seen.lease.clone()).collect()
+    }
+
+    /// The Lease of a dead member is deleted.
+    pub fn deleted(&mut self, lease: &SeenLease, now: Instant) {
+        self.others.remove(&lease.member.name);
+        self.share_anew(Vec::new(), now);
+    }
+
+    /// A Lease that was to be deleted has changed meanwhile.
+    pub fn is_alive(&mut self, lease: &SeenLease, now: Instant) {
+        if let Some(seen) = self.others.get_mut(&lease.member.name) {
+            seen.changed = now;
+        }
+    }
+
+    /// This replica is ready to collect what it would own.
+    pub(super) fn prepared(&mut self) {
+        self.is_prepared = true;
+    }
+
+    /// Time has passed.
+    pub fn tick(&mut self, now: Instant) {
+        self.past.retain(|past| past.until + FAREWELL > now);
+        for past in self.past.iter_mut().filter(|past| !past.is_over && past.until + HANDOVER <= now) {
+            past.is_over = true;
+            self.changes += 1;
+        }
+    }
+
+    /// When the passing of time alone is to be acted on next.
+    pub fn wakes_at(&self) -> Option<Instant> {
+        let handovers = self.past.iter().filter(|past| !past.is_over).map(|past| past.until + HANDOVER);
+        handovers.chain(self.others.values().filter_map(|seen| self.expires(seen))).min()
+    }
+
+    /// Those who share the accounts.
+    pub(super) fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// All other live members.
+    pub(super) fn peers(&self) -> Vec<Member> {
+        self.others.values().map(|seen| seen.lease.member.clone()).collect()
+    }
+
+    /// A number that grows with each change of shares.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// What this replica does with an account.
+    pub(super) fn share(&self, uid: &str, now: Instant) -> Share {
+        match owner(&self.members, uid) {
+            // Nobody is known yet.
+            None => Share::Later(now + RENEW),
+            Some(owner) if owner.name != self.me.name => Share::Of(owner.clone()),
+            Some(_) => {
+                let from_live = |past: &&Past| {
+                    owner(&past.members, uid)
+                        .is_some_and(|past| past.name != self.me.name && self.lives(past))
+                };
+                let last = self.past.iter().filter(from_live).map(|past| past.until + HANDOVER).max();
+                last.filter(|at| *at > now).map_or(Share::Mine, Share::Later)
+            }
+        }
+    }
+
+    /// Whether this replica owns an account, or would if it were a member.
+    pub(super) fn would_own(&self, uid: &str) -> bool {
+        owner(&self.with_me(true), uid).is_some_and(|owner| owner.name == self.me.name)
+    }
+
+    /// Why this replica has become the owner of an account: a word of a closed set for a metric.
+    pub(super) fn reason(&self, uid: &str) -> &'static str {
+        let mut before = self.past.iter().rev().filter_map(|past| Some((past, owner(&past.members, uid)?)));
+        match before.find(|(_, owner)| owner.name != self.me.name) {
+            Some((_, owner)) if self.lives(owner) => "joined",
+            Some((past, owner)) if past.left.contains(owner) => "left",
+            Some(_) => "died",
+            None => "joined",
+        }
+    }
+
+    /// Whom to ask for an account: who collected it before a recent change, if it answers, and then the owner.
+    pub(super) fn routes(&self, uid: &str, now: Instant) -> Vec<Member> {
+        let owner_now = owner(&self.members, uid);
+        let answers = |past: &Past, before: &Member| {
+            past.until + HANDOVER > now && self.lives(before) || past.left.contains(before)
+        };
+        let before = self.past.iter().rev().filter(|past| past.until + FAREWELL > now).find_map(|past| {
+            let before = owner(&past.members, uid).filter(|before| Some(*before) != owner_now)?;
+            answers(past, before).then_some(before)
+        });
+        before.into_iter().chain(owner_now).filter(|member| member.name != self.me.name).cloned().collect()
+    }
+
+    fn lives(&self, member: &Member) -> bool {
+        self.members.iter().any(|live| live.name == member.name)
+    }
+
+    /// When this Lease expires; `None` while this replica's own rounds do not go through.
+    fn expires(&self, seen: &Seen) -> Option<Instant> {
+        let (since, _) = self.went_through?;
+        Some(seen.changed.max(since) + EXPIRY)
+    }
+
+    /// The others, and this replica where it counts.
+    fn with_me(&self, counts: bool) -> Vec<Member> {
+        let mut members = self.peers();
+        members.extend(counts.then(|| self.me.clone()));
+        members.sort_by(|one, other| one.name.cmp(&other.name));
+        members
+    }
+
+    fn share_anew(&mut self, left: Vec<Member>, now: Instant) {
+        let members = self.with_me(self.is_member);
+        if members != self.members {
+            let members = std::mem::replace(&mut self.members, members);
+            if !members.is_empty() {
+                self.past.push(Past { members, until: now, left, is_over: false });
+            }
+            self.changes += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod property_tests;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,272 @@
+//! Three replicas by the rules, an API server, and random faults, in virtual time: no account is without a collector for longer
+//! than it takes to notice a death, and no two of those who reach the API server collect the same account.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// The step of time, in milliseconds.
+const STEP: u64 = 250;
+
+/// The longest that a request or its answer is under way.
+const LONGEST_LAG: u64 = 1000;
+
+/// The time from a start to the end of reading the Secrets.
+const PREPARATION: u64 = 1000;
+
+/// After the last fault, no account may be without a collector for longer: a renewal that was seen late, the expiry, and
+/// the answers of the API server.
+const UNCOLLECTED: u64 = 15_000 + 3_000 + 4 * LONGEST_LAG;
+
+/// After the last fault, no account may have two collectors that reach the API server for longer: a renewal and its answers.
+const TWICE: u64 = 3_000 + 4 * LONGEST_LAG;
+
+const NAMES: [&str; 3] = ["a", "b", "c"];
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    /// Killed, and started again under the same name.
+    Crash,
+    /// Stopped by itself, and started again.
+    Leave,
+    /// Neither runs nor stops.
+    Pause,
+    /// Without the API server, but not without the cloud.
+    Cut,
+    /// All without the API server.
+    Away,
+}
+
+/// A fault of one of the replicas, in milliseconds from the start.
+#[derive(Debug, Clone)]
+struct Fault {
+    kind: Kind,
+    replica: usize,
+    begins: u64,
+    ends: u64,
+}
+
+fn faults() -> impl Strategy<Value = Vec<Fault>> {
+    let kind = prop_oneof![
+        Just(Kind::Crash),
+        Just(Kind::Leave),
+        Just(Kind::Pause),
+        Just(Kind::Cut),
+        Just(Kind::Away)
+    ];
+    let fault = (kind, 0..NAMES.len(), 0..150_000_u64, 500..45_000_u64)
+        .prop_map(|(kind, replica, begins, lasts)| Fault { kind, replica, begins, ends: begins + lasts });
+    prop::collection::vec(fault, 1..6)
+}
+
+/// The Leases as the API server has them.
+#[derive(Default)]
+struct ApiServer {
+    leases: BTreeMap<Arc<str>, SeenLease>,
+    version: u64,
+}
+
+impl ApiServer {
+    /// Writes a member's Lease if it is still as it was listed; whether it was written.
+    fn write(&mut self, member: &Member, listed: Option<&SeenLease>) -> bool {
+        if self.leases.get(&member.name) != listed {
+            return false;
+        }
+        self.version += 1;
+        let version = self.version.to_string();
+        let uid = listed.map_or_else(|| version.clone(), |lease| lease.uid.clone());
+        self.leases.insert(Arc::clone(&member.name), SeenLease { member: member.clone(), uid, version });
+        true
+    }
+
+    /// Deletes it if it is still the same; whether it is gone.
+    fn delete(&mut self, lease: &SeenLease) -> bool {
+        match self.leases.get(&lease.member.name) {
+            Some(now) if now != lease => false,
+            _ => {
+                self.leases.remove(&lease.member.name);
+                true
+            }
+        }
+    }
+}
+
+/// A request that is under way.
+enum Request {
+    /// The list that arrives.
+    List(Vec<SeenLease>),
+    /// A write that arrives at the API server, of the Lease as it was listed.
+    Write(Option<SeenLease>),
+    /// Its answer, whether it was written.
+    Written(bool),
+}
+
+/// What one replica does.
+struct Replica {
+    me: Member,
+    /// `None` while it does not run.
+    view: Option<View>,
+    started: u64,
+    next_round: u64,
+    request: Option<(u64, Request)>,
+    down_until: u64,
+    paused_until: u64,
+    cut_until: u64,
+}
+
+impl Replica {
+    fn new(name: &str) -> Self {
+        let me = Member::test(name);
+        let view = Some(View::new(me.clone()));
+        Self {
+            me,
+            view,
+            started: 0,
+            next_round: 0,
+            request: None,
+            down_until: 0,
+            paused_until: 0,
+            cut_until: 0,
+        }
+    }
+
+    fn runs(&self, now: u64) -> bool {
+        self.view.is_some() && self.paused_until <= now
+    }
+
+    fn is_connected(&self, now: u64) -> bool {
+        self.runs(now) && self.cut_until <= now
+    }
+
+    fn collects(&self, uid: &str, now: u64, at: Instant) -> bool {
+        self.runs(now) && self.view.as_ref().is_some_and(|view| view.share(uid, at) == Share::Mine)
+    }
+
+    fn suffer(&mut self, fault: &Fault, now: u64, api: &mut ApiServer) {
+        let until = fault.ends;
+        match fault.kind {
+            Kind::Crash | Kind::Leave => {
+                if matches!(fault.kind, Kind::Leave) && self.is_connected(now) {
+                    api.leases.remove(&self.me.name);
+                }
+                (self.view, self.request) = (None, None);
+                self.down_until = self.down_until.max(until);
+            }
+            Kind::Pause => self.paused_until = self.paused_until.max(until),
+            Kind::Cut | Kind::Away => self.cut_until = self.cut_until.max(until),
+        }
+    }
+
+    fn step(&mut self, now: u64, at: Instant, lag: u64, api: &mut ApiServer) {
+        if self.view.is_none() && self.down_until <= now {
+            self.view = Some(View::new(self.me.clone()));
+            (self.started, self.next_round) = (now, now);
+        }
+        let is_connected = self.is_connected(now);
+        if !self.runs(now) {
+            return;
+        }
+        let Some(view) = &mut self.view else { return };
+        if now >= self.started + PREPARATION {
+            view.prepared();
+        }
+        view.tick(at);
+        if is_connected {
+            for lease in view.dead(at) {
+                if api.delete(&lease) { view.deleted(&lease, at) } else { view.is_alive(&lease, at) }
+            }
+        }
+        let request = match self.request.take() {
+            Some((arrives, request)) if arrives > now => Some((arrives, request)),
+            Some(_) if !is_connected => {
+                view.failed();
+                None
+            }
+            Some((_, Request::List(leases))) => {
+                let own = leases.iter().find(|lease| lease.member == self.me).cloned();
+                if view.listed(leases, at) {
+                    Some((now + lag, Request::Write(own)))
+                } else {
+                    view.succeeded(at);
+                    None
+                }
+            }
+            Some((_, Request::Write(own))) => {
+                Some((now + lag, Request::Written(api.write(&self.me, own.as_ref()))))
+            }
+            Some((_, Request::Written(true))) => {
+                view.renewed(at);
+                view.succeeded(at);
+                None
+            }
+            Some((_, Request::Written(false))) => {
+                view.failed();
+                None
+            }
+            None if now < self.next_round => None,
+            None => {
+                self.next_round = now + 3000;
+                if is_connected {
+                    Some((now + lag, Request::List(api.leases.values().cloned().collect())))
+                } else {
+                    view.failed();
+                    None
+                }
+            }
+        };
+        self.request = request;
+    }
+}
+
+/// Runs three replicas with these faults; the error says which account is not collected as it should be.
+fn run(faults: &[Fault], lag: u64) -> Result<(), TestCaseError> {
+    let start = Instant::now();
+    let uids: Vec<String> = (0..4).map(|number| format!("uid-{number}")).collect();
+    let mut api = ApiServer::default();
+    let mut replicas = NAMES.map(Replica::new);
+    // Since when each account has no collector, and more than one.
+    let mut none = [None; 4];
+    let mut several = [None; 4];
+    let mut to_come: Vec<&Fault> = faults.iter().collect();
+    let end = faults.iter().map(|fault| fault.ends).max().unwrap_or(0) + 60_000;
+    for now in (0..end).step_by(usize::try_from(STEP).unwrap()) {
+        let at = start + Duration::from_millis(now);
+        to_come.retain(|fault| {
+            let begins = fault.begins <= now;
+            for (index, replica) in replicas.iter_mut().enumerate() {
+                if begins && (index == fault.replica || matches!(fault.kind, Kind::Away)) {
+                    replica.suffer(fault, now, &mut api);
+                }
+            }
+            !begins
+        });
+        for replica in &mut replicas {
+            replica.step(now, at, lag, &mut api);
+        }
+        let changes = faults.iter().flat_map(|fault| [fault.begins, fault.ends]);
+        let last_fault = changes.filter(|change| *change <= now).max().unwrap_or(0);
+        let any_connected = replicas.iter().any(|replica| replica.is_connected(now));
+        for (index, uid) in uids.iter().enumerate() {
+            let collectors = replicas.iter().filter(|replica| replica.collects(uid, now, at)).count();
+            let connected = replicas
+                .iter()
+                .filter(|replica| replica.is_connected(now) && replica.collects(uid, now, at))
+                .count();
+            none[index] = (collectors == 0 && any_connected).then(|| none[index].unwrap_or(now));
+            several[index] = (connected > 1).then(|| several[index].unwrap_or(now));
+            let lasts = |since: Option<u64>| since.map_or(0, |since| now - since.max(last_fault));
+            prop_assert!(lasts(none[index]) <= UNCOLLECTED, "{uid} has no collector at {now} ms");
+            prop_assert!(lasts(several[index]) <= TWICE, "{uid} has several collectors at {now} ms");
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn each_account_has_one_collector_whatever_fails(faults in faults(), lag in 0..=LONGEST_LAG) {
+        run(&faults, lag)?;
+    }
+}

@@ -1,0 +1,224 @@
+//! Each rule by itself, in virtual time.
+
+use super::*;
+
+/// A replica's view with a clock of its own.
+struct Replica {
+    view: View,
+    start: Instant,
+    version: u32,
+}
+
+/// The other members' Leases, by name and version.
+type Others<'a> = &'a [(&'a str, u32)];
+
+impl Replica {
+    fn new(name: &str) -> Self {
+        Self { view: View::new(Member::test(name)), start: Instant::now(), version: 0 }
+    }
+
+    /// A replica that has joined with these others, and the second at which it has taken over all that it owns.
+    fn among(others: Others<'_>) -> Self {
+        let mut replica = Self::new("a");
+        replica.view.prepared();
+        replica.round(0, others);
+        replica.view.tick(replica.at(6));
+        replica
+    }
+
+    fn at(&self, second: u64) -> Instant {
+        self.start + Duration::from_secs(second)
+    }
+
+    /// Lists, writes if it may, and everything goes through. `own` is whether its own Lease is there.
+    fn list(&mut self, second: u64, own: bool, others: Others<'_>) -> bool {
+        let now = self.at(second);
+        let own = own.then_some(("a", self.version));
+        let leases = others.iter().copied().chain(own).map(|(name, version)| lease(name, version)).collect();
+        let writes = self.view.listed(leases, now);
+        if writes {
+            self.version += 1;
+            self.view.renewed(now);
+        }
+        self.view.succeeded(now);
+        writes
+    }
+
+    fn round(&mut self, second: u64, others: Others<'_>) -> bool {
+        self.list(second, self.version > 0, others)
+    }
+
+    fn share(&self, second: u64, uid: &str) -> Share {
+        self.view.share(uid, self.at(second))
+    }
+
+    fn routes(&self, second: u64, uid: &str) -> Vec<String> {
+        self.view.routes(uid, self.at(second)).into_iter().map(|member| member.name.to_string()).collect()
+    }
+
+    fn dead(&self, second: u64) -> Vec<String> {
+        self.view.dead(self.at(second)).into_iter().map(|lease| lease.member.name.to_string()).collect()
+    }
+}
+
+fn lease(name: &str, version: u32) -> SeenLease {
+    SeenLease { member: Member::test(name), uid: format!("of-{name}"), version: version.to_string() }
+}
+
+/// An account that has these owners, each among the members of these one-letter names.
+fn account<const N: usize>(owners: [(&str, &str); N]) -> String {
+    let is_owned = |uid: &String| {
+        owners.iter().all(|(name, members)| {
+            let members: Vec<Member> =
+                members.split("").filter(|name| !name.is_empty()).map(Member::test).collect();
+            owner(&members, uid).is_some_and(|owner| &*owner.name == *name)
+        })
+    };
+    (0..10_000).map(|number| format!("uid-{number}")).find(is_owned).unwrap()
+}
+
+#[test]
+fn who_is_alone_joins_at_once_and_owns_all() {
+    let mut replica = Replica::new("a");
+    assert!(replica.round(0, &[]));
+    assert_eq!(replica.share(0, "any"), Share::Mine);
+    assert!(replica.routes(0, "any").is_empty());
+}
+
+#[test]
+fn who_finds_others_joins_once_it_is_prepared_and_leaves_them_six_seconds_to_stop() {
+    let mut replica = Replica::new("a");
+    let uid = account([("a", "ab")]);
+    assert!(!replica.round(0, &[("b", 1)]));
+    assert_eq!(replica.share(0, &uid), Share::Of(Member::test("b")));
+    assert!(replica.view.would_own(&uid) && !replica.view.would_own(&account([("b", "ab")])));
+    replica.view.prepared();
+    assert!(replica.round(3, &[("b", 2)]));
+    assert_eq!(replica.share(3, &uid), Share::Later(replica.at(9)));
+    assert_eq!(replica.routes(8, &uid), ["b"]);
+    assert_eq!(replica.view.wakes_at(), Some(replica.at(9)));
+    assert_eq!(replica.share(9, &uid), Share::Mine);
+    assert!(replica.routes(9, &uid).is_empty());
+    assert_eq!(replica.view.reason(&uid), "joined");
+}
+
+#[test]
+fn the_end_of_a_hand_over_is_a_change() {
+    let mut replica = Replica::new("a");
+    replica.view.prepared();
+    replica.round(0, &[("b", 1)]);
+    let before = replica.view.changes();
+    replica.view.tick(replica.at(5));
+    assert_eq!(replica.view.changes(), before);
+    replica.view.tick(replica.at(6));
+    assert!(replica.view.changes() > before);
+    assert_ne!(replica.view.wakes_at(), Some(replica.at(6)));
+}
+
+#[test]
+fn who_finds_its_own_lease_takes_it_up_and_nothing_moves() {
+    let mut replica = Replica::new("a");
+    assert!(replica.list(0, true, &[("b", 1)]));
+    assert_eq!(replica.share(0, &account([("a", "ab")])), Share::Mine);
+}
+
+#[test]
+fn who_is_outranked_stops_at_once_and_is_asked_for_six_seconds_more() {
+    let mut replica = Replica::among(&[("b", 1)]);
+    let [mine, other] = ["a", "b"].map(|before| account([(before, "ab"), ("c", "abc")]));
+    assert_eq!(replica.share(6, &mine), Share::Mine);
+    replica.round(6, &[("b", 2), ("c", 1)]);
+    for uid in [&mine, &other] {
+        assert_eq!(replica.share(6, uid), Share::Of(Member::test("c")));
+    }
+    assert_eq!(replica.routes(11, &mine), ["c"]);
+    assert_eq!(replica.routes(11, &other), ["b", "c"]);
+    assert_eq!(replica.routes(12, &other), ["c"]);
+}
+
+#[test]
+fn a_member_is_dead_fifteen_seconds_after_the_last_change_that_was_seen() {
+    let mut replica = Replica::among(&[("b", 1)]);
+    let uid = account([("b", "ab")]);
+    for second in [3, 6, 9, 12] {
+        replica.round(second, &[("b", 2)]);
+    }
+    assert!(replica.dead(17).is_empty());
+    replica.round(15, &[("b", 2)]);
+    assert_eq!(replica.view.wakes_at(), Some(replica.at(18)));
+    assert_eq!(replica.dead(18), ["b"]);
+    // Whoever deletes it takes over at once.
+    assert_eq!(replica.share(18, &uid), Share::Of(Member::test("b")));
+    replica.view.deleted(&lease("b", 2), replica.at(18));
+    assert_eq!(replica.share(18, &uid), Share::Mine);
+    assert!(replica.routes(18, &uid).is_empty(), "the dead do not answer");
+    assert_eq!(replica.view.reason(&uid), "died");
+}
+
+#[test]
+fn a_lease_that_has_changed_before_it_could_be_deleted_is_alive() {
+    let mut replica = Replica::among(&[("b", 1)]);
+    for second in [3, 6, 9, 12, 15] {
+        replica.round(second, &[("b", 1)]);
+    }
+    assert_eq!(replica.dead(15), ["b"]);
+    replica.view.is_alive(&lease("b", 1), replica.at(15));
+    assert!(replica.dead(29).is_empty());
+}
+
+#[test]
+fn nobody_dies_while_the_api_server_is_away_nor_in_the_fifteen_seconds_after() {
+    let mut replica = Replica::among(&[("b", 1)]);
+    replica.round(3, &[("b", 2)]);
+    replica.view.failed();
+    assert!(replica.dead(60).is_empty());
+    assert_eq!(replica.share(60, &account([("b", "ab")])), Share::Of(Member::test("b")));
+    assert_eq!(replica.share(60, &account([("a", "ab")])), Share::Mine);
+    for second in [63, 66, 69, 72, 75] {
+        replica.round(second, &[("b", 2)]);
+        assert!(replica.dead(second).is_empty(), "{second}");
+    }
+    replica.round(78, &[("b", 2)]);
+    assert_eq!(replica.dead(78), ["b"]);
+}
+
+#[test]
+fn a_pause_of_its_own_makes_nobody_else_dead() {
+    let mut replica = Replica::among(&[("b", 1)]);
+    replica.round(60, &[("b", 1)]);
+    assert!(replica.dead(60).is_empty());
+}
+
+#[test]
+fn of_a_member_that_leaves_the_accounts_are_taken_at_once_and_it_is_asked_for_ten_seconds() {
+    let mut replica = Replica::among(&[("b", 1), ("c", 1)]);
+    let [mine, other] = ["a", "b"].map(|next| account([("c", "abc"), (next, "ab")]));
+    replica.round(6, &[("b", 2), ("c", 2)]);
+    replica.round(9, &[("b", 3)]);
+    assert_eq!(replica.share(9, &mine), Share::Mine);
+    assert_eq!(replica.view.reason(&mine), "left");
+    assert_eq!(replica.routes(18, &mine), ["c"]);
+    assert_eq!(replica.routes(18, &other), ["c", "b"]);
+    assert_eq!(replica.routes(19, &other), ["b"]);
+}
+
+#[test]
+fn whose_lease_was_deleted_stops_and_owns_again_only_six_seconds_after_it_has_joined_again() {
+    let mut replica = Replica::among(&[("b", 1)]);
+    let uid = account([("a", "ab")]);
+    assert_eq!(replica.share(6, &uid), Share::Mine);
+    let own_is_gone = replica.view.listed(vec![lease("b", 9)], replica.at(30));
+    assert!(own_is_gone, "it joins again");
+    assert_eq!(replica.share(30, &uid), Share::Of(Member::test("b")));
+    replica.view.renewed(replica.at(30));
+    assert_eq!(replica.share(30, &uid), Share::Later(replica.at(36)));
+    assert_eq!(replica.share(36, &uid), Share::Mine);
+}
+
+#[test]
+fn whose_lease_was_deleted_while_nobody_else_lives_goes_on() {
+    let mut replica = Replica::new("a");
+    replica.round(0, &[]);
+    assert!(replica.list(3, false, &[]));
+    assert_eq!(replica.share(3, "any"), Share::Mine);
+}
