@@ -9,6 +9,7 @@ mod files;
 mod memory;
 mod no_proxy;
 mod options;
+mod replicas;
 mod run;
 mod runtime;
 mod signals;

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use clap::Args;
 use ipnet::IpNet;
 
+use crate::account::admission::is_label;
 use crate::cloud::http::{Policy, Prefix};
 use crate::server::{AllowedHosts, GrafanaUrl, HostName, PageOptions};
 
@@ -29,6 +30,24 @@ impl<T: FromStr<Err: Display>> FromStr for List<T> {
         let parse = |element: &str| element.parse().map_err(|error| format!("{element}: {error}"));
         let values: Vec<T> = elements.map(parse).collect::<Result<_, _>>()?;
         if values.is_empty() { Err("it names nothing".to_owned()) } else { Ok(Self(values)) }
+    }
+}
+
+/// The name of a namespace, Service or pod; any other text would be another path of the API.
+#[derive(Debug, Clone)]
+pub(super) struct Label(pub(super) String);
+
+impl FromStr for Label {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if is_label(text) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(
+                "write a name of at most 63 lower case letters, digits and -, starting and ending with a letter or digit",
+            )
+        }
     }
 }
 

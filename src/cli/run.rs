@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,10 +13,10 @@ use tokio::sync::watch;
 
 use super::cluster::{self, ClusterError};
 use super::memory::MemoryOptions;
-use super::options::{HostOptions, LinkOptions, List, PolicyOptions};
+use super::options::{HostOptions, Label, LinkOptions, List, PolicyOptions};
+use super::replicas::ReplicaOptions;
 use super::runtime::{Listeners, Runtime, alongside};
 use super::signals::stop_token;
-use crate::account::admission::is_label;
 use crate::cloud::Providers;
 use crate::controller::{self, Scope, ScrapeService, Settings, Startup, Statuses, causes};
 use crate::server::{AccountCondition, HostName, ListenError, PageOptions, ReadConditions};
@@ -68,6 +67,8 @@ pub(super) struct Args {
     #[command(flatten)]
     links: LinkOptions,
     #[command(flatten)]
+    replicas: ReplicaOptions,
+    #[command(flatten)]
     policy: PolicyOptions,
     #[command(flatten)]
     memory: MemoryOptions,
@@ -76,24 +77,6 @@ pub(super) struct Args {
 const EXAMPLES: &str = "Examples:
   caas-operator run
   caas-operator run --namespace team-a --namespace team-b --allow-endpoint https://caas.example.com/";
-
-/// The name of a namespace or Service; any other text would be another path of the API.
-#[derive(Debug, Clone)]
-struct Label(String);
-
-impl FromStr for Label {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if is_label(text) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(
-                "write a name of at most 63 lower case letters, digits and -, starting and ending with a letter or digit",
-            )
-        }
-    }
-}
 
 /// Why the operator does not run.
 #[derive(Debug, Error)]
@@ -126,6 +109,9 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
     let (mut runtime, transitions) = Runtime::new(args.policy.policy(), args.memory.limits());
     let statuses = Statuses::default();
     runtime.page = PageOptions { conditions: Some(conditions(statuses.clone())), ..args.links.page() };
+    let (group, port) = (&service.name, listeners.address().port());
+    let replica = args.replicas.share(&client, group, port, &runtime.metrics);
+    let membership = replica.membership().clone();
     let settings = Settings {
         client,
         scopes: Scope::of(&namespaces),
@@ -135,8 +121,7 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
         service,
         providers: Providers::ALL,
         policy: runtime.policy.clone(),
-        // One replica, which owns all.
-        owns: Arc::new(|_| true),
+        membership: membership.clone(),
         // A pod's host name is its own name.
         instance: std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty()),
         supervisor: Arc::clone(&runtime.supervisor),
@@ -153,7 +138,8 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
         let mut now = now.clone();
         async move { drop(now.wait_for(|now| *now >= stage).await) }
     };
-    let (listing, handed_over) = (reached(Startup::Reading), reached(Startup::HandedOver));
+    let (listing, prepared, handed_over) =
+        (reached(Startup::Reading), reached(Startup::HandedOver), reached(Startup::HandedOver));
     let collected = runtime.readiness.expect_first_collections(Arc::clone(&runtime.registry), handed_over);
     let ready = async {
         let listing = async {
@@ -162,9 +148,23 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
         };
         tokio::join!(listing, collected);
     };
-    let work =
-        Box::pin(alongside(Box::pin(controller::run(settings, startup, stop.clone())), Box::pin(ready)));
-    runtime.run(listeners, None, stop.clone(), work).await;
+    let prepared = async {
+        prepared.await;
+        membership.prepared();
+    };
+    let reconcile = async {
+        // Before that, every account would be another replica's.
+        if stop.run_until_cancelled(membership.known()).await.is_some() {
+            controller::run(settings, startup, stop.clone()).await;
+        }
+    };
+    let work = Box::pin(alongside(
+        Box::pin(reconcile),
+        Box::pin(async {
+            tokio::join!(ready, prepared);
+        }),
+    ));
+    runtime.run(listeners, None, stop.clone(), work, replica.leave()).await;
     Ok(())
 }
 

@@ -80,14 +80,16 @@ impl Runtime {
         (runtime, transitions)
     }
 
-    /// Serves and runs `work` until `stop`. Then the process becomes unready, the collectors end, and scrapes under way
-    /// finish, in this order. `/metrics` also serves `append_account`. Returns the output of `work`.
+    /// Serves and runs `work` until `stop`. Then the process becomes unready, the collectors end, `farewell` runs while scrapes
+    /// are still answered, and those under way finish, in this order. `/metrics` also serves `append_account`. Returns the
+    /// output of `work`.
     pub(super) async fn run<T>(
         &self,
         listeners: Listeners,
         append_account: Option<AccountId>,
         stop: CancellationToken,
         work: impl Future<Output = T>,
+        farewell: impl Future<Output = ()>,
     ) -> T {
         let context = server::Context {
             registry: Arc::clone(&self.registry),
@@ -115,6 +117,7 @@ impl Runtime {
         };
         let (output, ()) = tokio::join!(ended, become_unready);
         self.supervisor.stop().await;
+        farewell.await;
         close.cancel();
         serving.wait().await;
         output

@@ -1,5 +1,6 @@
 //! `caas-operator standalone`: collects without a cluster, from a folder of manifests or for a single account.
 
+use std::future::ready;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -156,7 +157,7 @@ async fn run_single_account(
     runtime.supervisor.put(account);
     let collected =
         runtime.readiness.expect_first_collections(Arc::clone(&runtime.registry), std::future::ready(()));
-    runtime.run(listeners, Some(id), stop.clone(), alongside(stop.cancelled(), collected)).await;
+    runtime.run(listeners, Some(id), stop.clone(), alongside(stop.cancelled(), collected), ready(())).await;
 }
 
 /// Collects the accounts of the folder's manifests until `stop`.
@@ -194,7 +195,7 @@ pub(super) async fn from_folder(
         apply,
         stop.clone(),
     );
-    let done = runtime.run(listeners, None, stop.clone(), alongside(watching, collected)).await;
+    let done = runtime.run(listeners, None, stop.clone(), alongside(watching, collected), ready(())).await;
     done.map_err(|error| StandaloneError::Folder { folder, error })
 }
 

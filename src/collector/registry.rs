@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::SystemTime;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::health::Health;
 use super::history::History;
@@ -67,6 +68,36 @@ pub enum Listed {
     Collected(Entry),
     /// One that is not collected, for a reason.
     Uncollected(Arc<Uncollected>),
+    /// One that another replica collects.
+    Elsewhere(Arc<Elsewhere>),
+}
+
+/// An account that another replica collects, or that this one is about to take over.
+#[derive(Debug, Clone)]
+pub struct Elsewhere {
+    /// Namespace and name.
+    pub id: AccountId,
+    /// The object's UID, by which replicas share accounts.
+    pub uid: String,
+    /// The provider's name; `unknown` where this program does not have it.
+    pub provider: &'static str,
+    /// What Prometheus scrapes of it.
+    pub targets: Vec<Target>,
+    /// Whether the account is suspended: then it is not listed as a target.
+    pub is_suspended: bool,
+    /// Whether this replica is about to collect it.
+    pub is_coming: bool,
+    /// The last snapshot that this replica made of it, until that is stale.
+    pub before: Option<Before>,
+}
+
+/// The last snapshot of an account that is collected here no longer.
+#[derive(Debug, Clone)]
+pub struct Before {
+    /// What the last cycle here left behind.
+    pub snapshot: Arc<Snapshot>,
+    /// When it is to be dropped: so long after the end of the collection here as values may stay.
+    pub stale_at: Instant,
 }
 
 impl Listed {
@@ -75,6 +106,7 @@ impl Listed {
         match self {
             Self::Collected(entry) => &entry.account.id,
             Self::Uncollected(account) => &account.id,
+            Self::Elsewhere(account) => &account.id,
         }
     }
 
@@ -82,7 +114,7 @@ impl Listed {
     pub fn snapshot(&self) -> Option<&Snapshot> {
         match self {
             Self::Collected(entry) => entry.snapshot.as_deref(),
-            Self::Uncollected(_) => None,
+            Self::Uncollected(_) | Self::Elsewhere(_) => None,
         }
     }
 
@@ -90,7 +122,7 @@ impl Listed {
     pub fn snapshot_weak(&self) -> Option<Weak<Snapshot>> {
         match self {
             Self::Collected(entry) => entry.snapshot.as_ref().map(Arc::downgrade),
-            Self::Uncollected(_) => None,
+            Self::Uncollected(_) | Self::Elsewhere(_) => None,
         }
     }
 
@@ -99,6 +131,7 @@ impl Listed {
         match self {
             Self::Collected(entry) => entry.health().reason().as_str(),
             Self::Uncollected(account) => account.problem.reason.as_str(),
+            Self::Elsewhere(_) => "CollectedElsewhere",
         }
     }
 
@@ -107,6 +140,8 @@ impl Listed {
         let reason = match self {
             Self::Collected(entry) => entry.health().reason(),
             Self::Uncollected(account) => account.problem.reason,
+            // Whether it is collected is for its owner to say.
+            Self::Elsewhere(_) => return ("Collecting", true),
         };
         (reason.condition().as_str(), reason.holds())
     }
@@ -116,6 +151,7 @@ impl Listed {
         match self {
             Self::Collected(entry) => entry.health().message(),
             Self::Uncollected(account) => account.problem.message.clone(),
+            Self::Elsewhere(_) => "Another replica collects this account.".to_owned(),
         }
     }
 
@@ -124,6 +160,7 @@ impl Listed {
         match self {
             Self::Collected(entry) => entry.account.connection.provider.name(),
             Self::Uncollected(account) => account.provider,
+            Self::Elsewhere(account) => account.provider,
         }
     }
 
@@ -132,6 +169,7 @@ impl Listed {
         match self {
             Self::Collected(entry) => &entry.account.targets,
             Self::Uncollected(account) => &account.targets,
+            Self::Elsewhere(account) => &account.targets,
         }
     }
 }
@@ -156,7 +194,15 @@ impl Registry {
     pub fn get(&self, id: &AccountId) -> Option<Entry> {
         match self.listed(id)? {
             Listed::Collected(entry) => Some(entry),
-            Listed::Uncollected(_) => None,
+            Listed::Uncollected(_) | Listed::Elsewhere(_) => None,
+        }
+    }
+
+    /// An account that another replica collects.
+    pub fn elsewhere(&self, id: &AccountId) -> Option<Arc<Elsewhere>> {
+        match self.listed(id)? {
+            Listed::Elsewhere(account) => Some(account),
+            Listed::Collected(_) | Listed::Uncollected(_) => None,
         }
     }
 
@@ -177,13 +223,21 @@ impl Registry {
         self.accounts.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
     }
 
-    /// How many accounts are in each state, by the reason of their condition.
+    /// How many of this replica's accounts are in each state, by the reason of their condition.
     pub fn states(&self) -> BTreeMap<&'static str, i64> {
         let mut states = BTreeMap::new();
-        for account in self.accounts.read().unwrap_or_else(PoisonError::into_inner).values() {
+        let accounts = self.accounts.read().unwrap_or_else(PoisonError::into_inner);
+        for account in accounts.values().filter(|account| !matches!(account, Listed::Elsewhere(_))) {
             *states.entry(account.reason()).or_insert(0) += 1;
         }
         states
+    }
+
+    /// How many accounts are this replica's, and how many there are with those of others.
+    pub fn shares(&self) -> (usize, usize) {
+        let accounts = self.accounts.read().unwrap_or_else(PoisonError::into_inner);
+        let owned = accounts.values().filter(|account| !matches!(account, Listed::Elsewhere(_)));
+        (owned.count(), accounts.len())
     }
 
     /// Puts an account in. It keeps the snapshot before it only where it inherits that one's values, and the reported
@@ -207,6 +261,26 @@ impl Registry {
         let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
         accounts.insert(account.id.clone(), Listed::Uncollected(Arc::new(account)));
         self.changed.notify_waiters();
+    }
+
+    /// Puts an account in that another replica collects, with the last snapshot of it that was made here, unless that is
+    /// stale or of another object. Returns until when that stays.
+    pub fn mark_elsewhere(&self, account: Elsewhere) -> Option<Instant> {
+        let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let before = match accounts.get(&account.id) {
+            Some(Listed::Collected(entry)) if entry.account.uid == account.uid => {
+                let stale_at = now + entry.account.schedule.stale_after;
+                entry.snapshot.clone().map(|snapshot| Before { snapshot, stale_at })
+            }
+            Some(Listed::Elsewhere(before)) if before.uid == account.uid => before.before.clone(),
+            _ => None,
+        };
+        let before = before.filter(|before| before.stale_at > now);
+        let stale_at = before.as_ref().map(|before| before.stale_at);
+        accounts.insert(account.id.clone(), Listed::Elsewhere(Arc::new(Elsewhere { before, ..account })));
+        self.changed.notify_waiters();
+        stale_at
     }
 
     /// Puts the newest snapshot of this account in, unless it has gone or is collected otherwise by now.
@@ -235,14 +309,19 @@ impl Registry {
         self.changed.notify_waiters();
     }
 
-    /// Waits until each account that is listed now has ended its first cycle, in whatever way, or is not collected any
-    /// longer. Accounts that come later are not waited for.
+    /// Waits until each account that is listed now has ended its first cycle here, in whatever way, or is not collected here
+    /// any longer. Accounts that come later are not waited for.
     pub async fn first_cycles_ended(&self) {
         let mut waiting = self.ids();
         while let Some(id) = waiting.last() {
             // Made before the look, so that no change in between is missed.
             let changed = self.changed.notified();
-            if self.get(id).is_some_and(|entry| entry.snapshot.is_none()) {
+            let is_waited_for = match self.listed(id) {
+                Some(Listed::Collected(entry)) => entry.snapshot.is_none(),
+                Some(Listed::Elsewhere(account)) => account.is_coming,
+                Some(Listed::Uncollected(_)) | None => false,
+            };
+            if is_waited_for {
                 changed.await;
             } else {
                 waiting.pop();

@@ -6,11 +6,12 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::connect::{ClientHistory, Connect};
 use super::cycle::Shared;
-use super::registry::Registry;
+use super::registry::{Elsewhere, Registry};
 use super::task::collect;
 use super::transition::Transition;
 use crate::account::{Account, AccountId, Uncollected};
@@ -117,6 +118,13 @@ impl Supervisor {
         let mut running = self.running();
         running.remove(&account.id);
         self.shared.registry.mark_uncollected(account);
+    }
+
+    /// Stops collecting this account, since another replica does. Its series stay for a while: returns until when.
+    pub fn mark_elsewhere(&self, account: Elsewhere) -> Option<Instant> {
+        let mut running = self.running();
+        running.remove(&account.id);
+        self.shared.registry.mark_elsewhere(account)
     }
 
     /// Collects exactly these accounts, and lists exactly those others.

@@ -15,8 +15,8 @@ const CALL_DEADLINE: Duration = Duration::from_secs(10);
 #[derive(Debug, Error)]
 pub(super) enum ApiError {
     /// No answer in time.
-    #[error("no answer from the API server within {CALL_DEADLINE:?}")]
-    Deadline,
+    #[error("no answer from the API server within {0:?}")]
+    Deadline(Duration),
     /// An answer that is an error, or no connection.
     #[error("{}", causes(&**.0))]
     Kube(Box<kube::Error>),
@@ -26,7 +26,7 @@ impl ApiError {
     /// A word of a closed set for the metric of reconcile errors.
     pub(super) fn reason(&self) -> &'static str {
         match (self, self.code()) {
-            (Self::Deadline, _) => "deadline",
+            (Self::Deadline(_), _) => "deadline",
             (_, None) => "unreachable",
             (_, Some(401 | 403)) => "forbidden",
             (_, Some(404)) => "not_found",
@@ -72,8 +72,16 @@ impl ApiError {
 
 /// Makes one call.
 pub(super) async fn call<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, ApiError> {
-    match tokio::time::timeout(CALL_DEADLINE, call).await {
+    call_within(CALL_DEADLINE, call).await
+}
+
+/// Makes one call that has less time.
+pub(super) async fn call_within<T>(
+    deadline: Duration,
+    call: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, ApiError> {
+    match tokio::time::timeout(deadline, call).await {
         Ok(result) => result.map_err(|error| ApiError::Kube(Box::new(error))),
-        Err(_) => Err(ApiError::Deadline),
+        Err(_) => Err(ApiError::Deadline(deadline)),
     }
 }

@@ -5,12 +5,14 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::dereference::SecretSnapshot;
-use crate::account::{Account, AccountId, Problem, SecretRead, Uncollected, resolve};
+use crate::account::{Account, AccountId, Problem, SecretRead, Uncollected, resolve, targets};
 use crate::api::{CaasAccount, ProviderSpec};
-use crate::cloud::Providers;
 use crate::cloud::http::Policy;
+use crate::cloud::{Provider, Providers};
+use crate::collector::registry::Elsewhere;
 use crate::collector::{Health, Registry, Supervisor};
 
 /// The collector, as reconciles use it.
@@ -61,6 +63,28 @@ impl Collection {
         self.supervisor.mark_uncollected(Uncollected::refused(id.clone(), problem));
     }
 
+    /// Lists an account that another replica collects; it is not collected here any longer. `account` is `None` where its
+    /// object is not kept. Returns until when its last snapshot stays.
+    pub(super) fn list_elsewhere(
+        &self,
+        account: Option<&CaasAccount>,
+        id: &AccountId,
+        uid: &str,
+        is_coming: bool,
+    ) -> Option<Instant> {
+        self.unreported(|ids| ids.remove(id));
+        let provider = account.and_then(|account| self.providers.get(&account.spec.provider.name));
+        self.supervisor.mark_elsewhere(Elsewhere {
+            id: id.clone(),
+            uid: uid.to_owned(),
+            provider: provider.map_or("unknown", Provider::name),
+            targets: account.map(|account| targets(self.providers, id, &account.spec)).unwrap_or_default(),
+            is_suspended: account.is_some_and(|account| account.spec.suspend),
+            is_coming,
+            before: None,
+        })
+    }
+
     /// Another account that queries the same cloud account, once for each change of this one, and not before the cloud has
     /// accepted the credentials of both: anybody may write an account with invented ones.
     pub(super) fn unreported_duplicate(&self, id: &AccountId, health: &Health) -> Option<AccountId> {
@@ -104,9 +128,10 @@ impl Collection {
         Timestamp::from_second(seconds as i64).ok()
     }
 
-    /// The UID of the object that is collected under this name.
+    /// The UID of the object that is collected under this name, here or elsewhere.
     pub(super) fn uid(&self, id: &AccountId) -> Option<String> {
-        self.supervisor.uid_of(id)
+        let elsewhere = || self.registry.elsewhere(id).map(|account| account.uid.clone());
+        self.supervisor.uid_of(id).or_else(elsewhere)
     }
 
     /// All accounts that are collected or listed.

@@ -3,7 +3,8 @@
 //! [`reconcile`] runs the pipeline, a file a step: [`dereference`] reads the Secrets, [`collect`] resolves the account and
 //! hands it to the collector, [`apply`] writes the ServiceMonitor that [`build`] makes, [`status`] reports the outcome.
 //! [`triggers`] feed it, and [`run`] wires it. [`api_call`] and [`watch`] are how the API server is reached, [`causes`] and
-//! [`outage`] are how its failures are told, and [`watched`] is what stays of its objects.
+//! [`outage`] are how its failures are told, and [`watched`] is what stays of its objects. [`lease`] is how several replicas know
+//! each other.
 //! Never speaks HTTP to a cloud: that is the collector's task.
 
 mod api_call;
@@ -16,6 +17,7 @@ mod dereference;
 mod events;
 mod findings;
 mod initial;
+mod lease;
 mod monitors;
 mod outage;
 mod owner;
@@ -36,7 +38,7 @@ pub use build::ScrapeService;
 pub use causes::causes;
 pub use client::client;
 pub use initial::Startup;
-pub use reconcile::Ownership;
+pub use lease::ReplicaLease;
 pub use run::{Settings, run};
 pub use scope::Scope;
 pub use statuses::Statuses;

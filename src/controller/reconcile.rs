@@ -28,6 +28,7 @@ use super::watched::{Kept, ObjectProblem, Unusable};
 use crate::account::{AccountId, Problem};
 use crate::api::{CaasAccount, ConditionType, Finding, Reason};
 use crate::limits::Shares;
+use crate::replicas::{Membership, Share};
 use crate::telemetry::Metrics;
 
 /// Reconciles that write at once; one namespace may have a third of them. Those that read, publish events or wait for a
@@ -72,9 +73,6 @@ impl ReconcileError {
     }
 }
 
-/// Whether this replica reconciles the account with this UID. It leaves all others alone.
-pub type Ownership = Arc<dyn Fn(&str) -> bool + Send + Sync>;
-
 /// The steps, each with its own memory, for all scopes.
 pub(super) struct Reconciler {
     pub(super) secrets: SecretReader,
@@ -85,7 +83,8 @@ pub(super) struct Reconciler {
     pub(super) retries: Retries,
     pub(super) events: EventPublisher,
     pub(super) writers: Arc<Shares>,
-    pub(super) owns: Ownership,
+    /// Which accounts are this replica's.
+    pub(super) membership: Membership,
     /// Whether the API server is away, for all that use it.
     pub(super) api_server: Arc<Outage>,
     pub(super) metrics: Arc<Metrics>,
@@ -120,6 +119,29 @@ impl Reconciler {
         );
         self.metrics.reconciles.with_label_values(&["unreadable"]).inc();
         self.remove(id);
+    }
+
+    /// An account that another replica collects is listed and nothing more. Where this one is about to take it over, its
+    /// Secrets are read already, so that the move costs no cycle.
+    async fn leave(
+        &self,
+        account: Option<&CaasAccount>,
+        id: &AccountId,
+        uid: &str,
+    ) -> Result<Action, ReconcileError> {
+        let is_coming = self.membership.would_own(uid);
+        let stale_at = self.collection.list_elsewhere(account, id, uid, is_coming);
+        self.status.remove(id);
+        let read = if let Some(account) = account.filter(|_| is_coming) {
+            Box::pin(self.secrets.dereference(account, id, false)).await.map(drop)
+        } else {
+            self.secrets.remove(id);
+            Ok(())
+        };
+        self.initial.settled(id);
+        read?;
+        // A change of shares requests a reconcile.
+        Ok(stale_at.map_or(Action::await_change(), |at| Action::requeue(at - Instant::now())))
     }
 
     /// An object that is too large to be kept is not collected, and its status says why.
@@ -158,11 +180,10 @@ pub(super) async fn reconcile(
     let reconciler = &*scoped.reconciler;
     let metadata = object.meta();
     let id = id(metadata);
-    let owned = metadata.uid.as_deref().is_some_and(|uid| (reconciler.owns)(uid));
-    if metadata.deletion_timestamp.is_some() || !owned {
+    let Some(uid) = metadata.uid.as_deref().filter(|_| metadata.deletion_timestamp.is_none()) else {
         reconciler.remove(&id);
         return Ok(Action::await_change());
-    }
+    };
     if let Err(Unusable { problem: ObjectProblem::Unreadable(error), .. }) = &object.0 {
         reconciler.refuse_unreadable(&id, error);
         return Ok(Action::await_change());
@@ -171,7 +192,9 @@ pub(super) async fn reconcile(
         return Ok(Action::requeue(wait));
     }
     let timer = reconciler.metrics.reconcile_duration.start_timer();
+    let share = reconciler.membership.share(uid);
     let outcome = match &object.0 {
+        read if share != Share::Mine => Box::pin(reconciler.leave(read.as_ref().ok(), &id, uid)).await,
         Ok(account) => {
             let current = reconciler.status.with_current_status(account, &id);
             scoped.run_steps(&current, &id).await
@@ -220,6 +243,14 @@ fn id(object: &ObjectMeta) -> AccountId {
 }
 
 impl ScopedReconciler {
+    /// Whether this very object still exists and is this replica's to collect. Where that has changed, a reconcile is
+    /// requested.
+    fn is_mine(&self, account: &CaasAccount, id: &AccountId) -> bool {
+        let membership = &self.reconciler.membership;
+        let is_mine = |uid| membership.share(uid) == Share::Mine;
+        self.is_current(&account.metadata, id) && account.metadata.uid.as_deref().is_some_and(is_mine)
+    }
+
     /// Whether this very object still exists; one that is being deleted does not.
     fn is_current(&self, object: &ObjectMeta, id: &AccountId) -> bool {
         let name = ObjectRef::new(&id.name).within(&id.namespace);
@@ -238,16 +269,17 @@ impl ScopedReconciler {
             // The cloud has just refused them: perhaps they were changed.
             secrets.request(id);
         }
-        if self.is_current(&account.metadata, id) {
+        if self.is_mine(account, id) {
             collection.list_unread(account, id);
         }
         let failing = rejected || fails_for_credentials(account);
         // Boxed, as many accounts wait here and for a permit below: what waits holds little memory.
         let snapshot = Box::pin(secrets.dereference(account, id, failing)).await?;
         // Nothing is awaited between this check and the supervisor: a later deletion removes the collector as well.
-        if !self.is_current(&account.metadata, id) {
+        if !self.is_mine(account, id) {
             return Ok(Action::await_change());
         }
+        self.count_move(account, id);
         let resolved = collection.resolve(account, snapshot.as_ref());
         let problem = resolved.as_ref().err().cloned();
         collection.collect(account, id, resolved);
@@ -256,7 +288,7 @@ impl ScopedReconciler {
         let known_monitors = self.monitors().await;
         let share = writers.of(&id.namespace);
         let permit = Box::pin(share.acquire(1)).await;
-        if !self.is_current(&account.metadata, id) {
+        if !self.is_mine(account, id) {
             return Ok(Action::await_change());
         }
         let health = collection.health(account, id);
@@ -297,6 +329,15 @@ impl ScopedReconciler {
             updated.counts_wait.then_some(COUNTS_EVERY),
         ];
         Ok(Action::requeue(next.into_iter().flatten().min().unwrap_or(REST)))
+    }
+
+    /// Counts an account that was another replica's until now.
+    fn count_move(&self, account: &CaasAccount, id: &AccountId) {
+        let Reconciler { collection, membership, metrics, .. } = &*self.reconciler;
+        let uid = account.metadata.uid.as_deref().filter(|_| collection.registry.elsewhere(id).is_some());
+        if let Some(uid) = uid {
+            metrics.account_moves.with_label_values(&[membership.reason(uid)]).inc();
+        }
     }
 
     /// What is known of ServiceMonitors; after the start of the operator, discovery is given a moment to answer.

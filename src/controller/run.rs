@@ -20,7 +20,7 @@ use super::events::EventPublisher;
 use super::initial::{InitialAccounts, Startup};
 use super::monitors::{CrdDiscovery, Follower, Monitors};
 use super::outage::Outage;
-use super::reconcile::{Ownership, Reconciler, Retries, ScopedReconciler, WRITERS, after_error, reconcile};
+use super::reconcile::{Reconciler, Retries, ScopedReconciler, WRITERS, after_error, reconcile};
 use super::scope::{Scope, WatchedAccount};
 use super::status::StatusWriter;
 use super::statuses::Statuses;
@@ -31,6 +31,7 @@ use crate::cloud::Providers;
 use crate::cloud::http::Policy;
 use crate::collector::{Registry, Supervisor, Transition};
 use crate::limits::Shares;
+use crate::replicas::Membership;
 use crate::telemetry::Metrics;
 
 /// Changes of one account within this time are one reconcile.
@@ -64,8 +65,8 @@ pub struct Settings {
     pub providers: Providers,
     /// What the administrator allows.
     pub policy: Policy,
-    /// Which accounts this replica reconciles.
-    pub owns: Ownership,
+    /// Which accounts this replica collects.
+    pub membership: Membership,
     /// The reporting instance of events, such as the pod's name.
     pub instance: Option<String>,
     /// Runs the collectors.
@@ -106,7 +107,7 @@ pub async fn run(settings: Settings, startup: watch::Sender<Startup>, cancel: Ca
         initial: InitialAccounts::new(scopes.len(), startup),
         retries: Retries::default(),
         writers: Shares::thirds(WRITERS),
-        owns: settings.owns,
+        membership: settings.membership.clone(),
         api_server,
         metrics,
     });
@@ -188,6 +189,7 @@ impl RunningScope {
             accounts.boxed(),
             triggers::named(requested).boxed(),
             triggers::all_on_change(monitors_now.clone(), store.clone()),
+            triggers::moved(Arc::clone(&reconciler), store.clone()),
         ]);
         let reconciles = applier(
             |object, scoped| Box::pin(reconcile(object, scoped)),

@@ -23,6 +23,7 @@ use super::relist::Relist;
 use super::scope::{Scope, WatchedAccount};
 use super::watch::{Lists, cause, watch};
 use crate::account::AccountId;
+use crate::replicas::Share;
 
 /// A request to reconcile. The queue itself never fails: a watch that is interrupted begins again.
 pub(super) type Request = Result<ReconcileRequest<WatchedAccount>, Infallible>;
@@ -108,6 +109,32 @@ pub(super) fn all_on_change(
     )
     .flat_map(move |()| stream::iter(store.state()).map(|account| Ok(ObjectRef::from_obj(&*account).into())))
     .boxed()
+}
+
+/// Requests for the accounts that are not listed as their share is, each time that shares have changed.
+pub(super) fn moved(
+    reconciler: Arc<Reconciler>,
+    store: Store<WatchedAccount>,
+) -> BoxStream<'static, Request> {
+    let changes = reconciler.membership.changes();
+    stream::unfold(changes, |mut changes| async move { changes.changed().await.ok().map(|()| ((), changes)) })
+        .flat_map(move |()| {
+            let mut moved = store.state();
+            moved.retain(|account| is_moved(&reconciler, account.meta()));
+            stream::iter(moved).map(|account| Ok(ObjectRef::from_obj(&*account).into()))
+        })
+        .boxed()
+}
+
+fn is_moved(reconciler: &Reconciler, meta: &ObjectMeta) -> bool {
+    let (Some(id), Some(uid)) = (id(meta), meta.uid.as_deref()) else { return false };
+    let membership = &reconciler.membership;
+    match reconciler.collection.registry.elsewhere(&id) {
+        Some(elsewhere) => {
+            membership.share(uid) == Share::Mine || elsewhere.is_coming != membership.would_own(uid)
+        }
+        None => membership.share(uid) != Share::Mine,
+    }
 }
 
 /// Follows the versions of Secrets, never their data. Sends each account that has read another version to `reconcile`.

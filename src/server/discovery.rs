@@ -40,6 +40,7 @@ impl Listing for Groups {
         let scraped = match account {
             Listed::Collected(_) => true,
             Listed::Uncollected(account) => !account.is_suspended(),
+            Listed::Elsewhere(account) => !account.is_suspended,
         };
         for target in account.targets().iter().filter(|_| scraped) {
             if std::mem::replace(&mut self.any, true) {

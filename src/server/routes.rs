@@ -21,7 +21,7 @@ use super::query::Query;
 use super::selection::Selection;
 use super::{detail, discovery, found, list, page, scrape, views};
 use crate::account::{AccountId, Uncollected};
-use crate::collector::registry::{Listed, Registry, Snapshot};
+use crate::collector::registry::{Elsewhere, Listed, Registry, Snapshot};
 use crate::exposition::{Body, openmetrics, text};
 use crate::telemetry::Metrics;
 
@@ -75,6 +75,11 @@ fn not_collected_yet() -> Response {
 
 fn uncollected(account: &Uncollected) -> Response {
     line(StatusCode::SERVICE_UNAVAILABLE, &account.problem.message)
+}
+
+fn elsewhere(account: &Elsewhere) -> Response {
+    let text = format!("another replica collects {}; ask that one", account.id);
+    line(StatusCode::SERVICE_UNAVAILABLE, &text)
 }
 
 /// What a request asks for and whether as HTML; the error is the response to one that cannot be read.
@@ -179,6 +184,7 @@ async fn account_metrics(
     let snapshot = match context.registry.listed(&AccountId::new(&namespace, &name)) {
         Some(Listed::Collected(entry)) => entry.snapshot,
         Some(Listed::Uncollected(account)) => return uncollected(&account),
+        Some(Listed::Elsewhere(account)) => return elsewhere(&account),
         None => return unknown_account(),
     };
     let Some(snapshot) = snapshot else { return not_collected_yet() };
@@ -207,6 +213,7 @@ async fn legacy_metrics(
     let snapshot = match account {
         Listed::Collected(entry) => entry.snapshot,
         Listed::Uncollected(account) => return uncollected(&account),
+        Listed::Elsewhere(account) => return elsewhere(&account),
     };
     let Some(snapshot) = snapshot else { return not_collected_yet() };
     let Some(body) = &snapshot.bodies.legacy else { return not_collected_yet() };
@@ -236,6 +243,8 @@ async fn own_metrics(State(context): State<Context>) -> Response {
     let own = scrape::as_read(&scrape::SCRAPES, (context, None), |(context, pages)| {
         let pages = pages.get_or_insert_with(|| {
             context.metrics.set_accounts(&context.registry.states());
+            let (owned, known) = context.registry.shares();
+            context.metrics.set_shares(owned, known);
             context.metrics.pages()
         });
         Ok(pages.next_chunk(scrape::CHUNK_BYTES).map(Bytes::from))

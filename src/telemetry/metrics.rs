@@ -27,6 +27,11 @@ pub struct Metrics {
     pub reconcile_duration: Histogram,
     /// Interruptions of watches, by what is watched.
     pub watch_errors: IntCounterVec,
+    /// Accounts that this replica took over from another, by why: a replica `joined`, `left` or `died`.
+    pub account_moves: IntCounterVec,
+    replicas: IntGauge,
+    accounts_owned: IntGauge,
+    accounts_known: IntGauge,
     memory_held: IntGauge,
     memory_budget: IntGauge,
 }
@@ -72,6 +77,11 @@ fn register_process(registry: &Registrar) {
 /// A family of counters.
 fn counter(registry: &Registrar, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
     register(registry, IntCounterVec::new(Opts::new(name, help), labels))
+}
+
+/// A count as the library takes it.
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(0)
 }
 
 /// A gauge without labels.
@@ -142,6 +152,27 @@ impl Metrics {
                 "Interruptions of watches on the API server, by resource.",
                 &["resource"],
             ),
+            account_moves: counter(
+                &registry,
+                "caas_operator_account_moves_total",
+                "Accounts that this replica took over from another, by why: a replica joined, left or died.",
+                &["reason"],
+            ),
+            replicas: gauge(
+                &registry,
+                "caas_operator_replicas",
+                "Replicas that share the accounts, as this one knows them; 0 where it shares them with no other.",
+            ),
+            accounts_owned: gauge(
+                &registry,
+                "caas_operator_accounts_owned",
+                "Accounts that are this replica's to collect.",
+            ),
+            accounts_known: gauge(
+                &registry,
+                "caas_operator_accounts_known",
+                "Accounts that this replica knows, whichever replica collects them.",
+            ),
             memory_held: gauge(
                 &registry,
                 "caas_operator_memory_held_bytes",
@@ -175,9 +206,19 @@ impl Metrics {
         }
     }
 
+    /// Sets how many replicas share the accounts.
+    pub fn set_replicas(&self, members: usize) {
+        self.replicas.set(number(members));
+    }
+
+    /// Sets how many accounts are this replica's, and how many it knows.
+    pub fn set_shares(&self, owned: usize, known: usize) {
+        self.accounts_owned.set(number(owned));
+        self.accounts_known.set(number(known));
+    }
+
     /// Sets what all accounts hold in memory and what they may hold, in bytes. Without a limit the second is 0.
     pub fn set_memory(&self, held: usize, budget: usize) {
-        let number = |bytes: usize| i64::try_from(bytes).unwrap_or(0);
         self.memory_held.set(number(held));
         self.memory_budget.set(number(budget));
     }

@@ -116,7 +116,7 @@ impl Operator {
             initial: InitialAccounts::new(1, started),
             retries: Retries::default(),
             writers: Shares::thirds(WRITERS),
-            owns: Arc::new(|_: &str| true),
+            membership: Membership::alone(),
             api_server: Outage::of_api_server(),
             metrics,
         };

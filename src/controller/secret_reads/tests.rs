@@ -26,7 +26,7 @@ async fn at_once(concurrency: &ReadConcurrency) -> usize {
         tokio::time::sleep(SECOND).await;
         now.fetch_sub(1, Ordering::Relaxed);
         // It is neither an answer nor a 429, so it changes no limit.
-        Err::<(), _>(ApiError::Deadline)
+        Err::<(), _>(ApiError::Deadline(SECOND))
     };
     // One namespace has a third of them only.
     let namespaces = ["team-a", "team-b", "team-c"];

@@ -1,0 +1,122 @@
+//! How this process shares the accounts with other replicas: the options, and its Lease from the start to the end.
+
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use clap::Args;
+use kube::Client;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::options::Label;
+use crate::controller::ReplicaLease;
+use crate::replicas::rules::FAREWELL;
+use crate::replicas::{Member, Membership};
+use crate::telemetry::Metrics;
+
+/// Options for several replicas.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Several replicas")]
+pub(super) struct ReplicaOptions {
+    /// Share the accounts with other replicas, by Leases in this namespace. Default: collect all accounts
+    #[arg(
+        long,
+        value_name = "NAMESPACE",
+        env = "CAAS_OPERATOR_REPLICAS_LEASE_NAMESPACE",
+        requires_all = ["replica_name", "replica_address"]
+    )]
+    replicas_lease_namespace: Option<Label>,
+    /// This replica's name, which no other one has: that of the pod
+    #[arg(long, value_name = "NAME", env = "POD_NAME")]
+    replica_name: Option<Label>,
+    /// IP address at which other replicas reach this one: that of the pod. Without a port, that of --listen
+    #[arg(long, value_name = "ADDRESS", env = "POD_IP")]
+    replica_address: Option<ReplicaAddress>,
+}
+
+/// An IP address, with a port or without.
+#[derive(Debug, Clone, Copy)]
+enum ReplicaAddress {
+    Host(IpAddr),
+    Socket(SocketAddr),
+}
+
+impl FromStr for ReplicaAddress {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let address = text.parse().map(Self::Host).or_else(|_| text.parse().map(Self::Socket));
+        address
+            .map_err(|_| "write an IP address, or one with a port, such as 10.1.2.3:8080 or [fd00::1]:8080")
+    }
+}
+
+impl ReplicaAddress {
+    /// With the port, or this one.
+    fn socket(self, port: u16) -> SocketAddr {
+        match self {
+            Self::Host(host) => SocketAddr::new(host, port),
+            Self::Socket(address) => address,
+        }
+    }
+}
+
+/// This process among the replicas.
+pub(super) struct Replica {
+    membership: Membership,
+    /// Where it holds a Lease: what ends that, and its end.
+    lease: Option<(CancellationToken, JoinHandle<()>)>,
+}
+
+impl ReplicaOptions {
+    /// Begins to share the accounts with the replicas of this group. The main port is `port`.
+    pub(super) fn share(&self, client: &Client, group: &str, port: u16, metrics: &Arc<Metrics>) -> Replica {
+        let (Some(Label(namespace)), Some(Label(name)), Some(address)) =
+            (&self.replicas_lease_namespace, &self.replica_name, self.replica_address)
+        else {
+            return Replica { membership: Membership::alone(), lease: None };
+        };
+        let address = address.socket(port).to_string();
+        let me = Member { name: name.as_str().into(), address: address.into() };
+        let membership = Membership::joining(me.clone(), Arc::clone(metrics));
+        let lease = ReplicaLease::new(client.clone(), namespace, group, me, membership.clone());
+        let stop = CancellationToken::new();
+        let held = tokio::spawn(lease.hold(stop.clone()));
+        Replica { membership, lease: Some((stop, held)) }
+    }
+}
+
+impl Replica {
+    /// What this process knows of the others.
+    pub(super) fn membership(&self) -> &Membership {
+        &self.membership
+    }
+
+    /// Leaves the others, and goes on answering for a while: they are asked for this one's accounts until their endpoints
+    /// are known everywhere.
+    pub(super) async fn leave(self) {
+        let Some((stop, held)) = self.lease else { return };
+        stop.cancel();
+        // Ends in any case, whether by a value or without.
+        let _ = held.await;
+        if !self.membership.peers().is_empty() {
+            sleep(FAREWELL).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_without_a_port_has_that_of_the_main_port() {
+        let of = |text: &str| text.parse::<ReplicaAddress>().map(|address| address.socket(8080).to_string());
+        assert_eq!(of("10.1.2.3"), Ok("10.1.2.3:8080".to_owned()));
+        assert_eq!(of("10.1.2.3:9090"), Ok("10.1.2.3:9090".to_owned()));
+        assert_eq!(of("fd00::1"), Ok("[fd00::1]:8080".to_owned()));
+        assert!(of("caas-operator").is_err());
+    }
+}
