@@ -61,6 +61,8 @@ mod reasons;
 #[cfg(test)]
 mod replaced_secrets;
 #[cfg(test)]
+mod replicas;
+#[cfg(test)]
 mod restarts;
 #[cfg(test)]
 mod rotation;
