@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod alerts;
+mod artifact_hub;
 mod chart;
 mod dashboards;
 #[path = "../support/grafana.rs"]

@@ -29,7 +29,7 @@ fn links(page: &Path) -> Vec<String> {
 }
 
 /// The file of the project that an address shows, where it is one of ours.
-fn shown(address: &str) -> Option<PathBuf> {
+pub(crate) fn shown(address: &str) -> Option<PathBuf> {
     SHOWN.iter().find_map(|place| address.strip_prefix(place)).map(project)
 }
 
