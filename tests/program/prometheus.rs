@@ -8,6 +8,7 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::blocks::{blocks, page};
 use crate::demo::{Demo, addresses};
 use crate::process::{Process, finished, program, until};
 use crate::servers;
@@ -21,12 +22,13 @@ const GAUGES: [(&str, &str, &str, f64); 4] = [
     ("memory_utilization", "caas_instance_memory_utilization_ratio", "memory_percent", 1e-2),
 ];
 
-/// A Prometheus that finds the accounts through `/sd`, as the pages configure it.
+/// A Prometheus that finds the accounts through `/sd`: the job that `docs/standalone.md` shows first, at another address.
 pub(crate) fn through_discovery(base: &str) -> String {
-    format!(
-        "scrape_configs:\n  - job_name: caas\n    honor_labels: true\n    http_sd_configs:\n      - url: {base}/sd\n        \
-         refresh_interval: 5s\n"
-    )
+    let mut found = blocks(&page("docs/standalone.md").unwrap()).unwrap();
+    found.retain(|block| block.section == "Prometheus" && block.text.contains("http_sd_configs"));
+    let (accounts, own) = found[0].text.split_once("  - job_name: caas-operator\n").unwrap();
+    assert!(accounts.contains("http://localhost:9104/sd") && own.contains("static_configs"), "{accounts}");
+    accounts.replace("http://localhost:9104", base).replace("refresh_interval: 30s", "refresh_interval: 5s")
 }
 
 /// A Prometheus with a single static target.

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::blocks::{blocks, page};
-use crate::process::{DEADLINE, Process, until_within};
+use crate::process::{DEADLINE, Process, finished, until_within};
 use crate::prometheus::{Prometheus, demo, now, through_discovery};
 use crate::servers::server;
 use crate::support::get_json;
@@ -111,6 +111,28 @@ fn collector(folder: &Path, block: String, _: &str) -> Command {
     let mut command = Command::new(server("otelcol"));
     command.args([file, quiet].map(|file| format!("--config={}", file.display())));
     command
+}
+
+/// A test of another version than the page names would tell its readers nothing.
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn the_page_names_the_versions_that_are_run() {
+    let page = page("docs/scrapers.md").unwrap();
+    let programs = [
+        ("Prometheus agent", "prometheus", "--version"),
+        ("vmagent", "vmagent", "-version"),
+        ("OpenTelemetry Collector", "otelcol", "-v"),
+    ];
+    for (name, binary, argument) in programs {
+        let row = page.lines().find(|line| line.starts_with(&format!("| [{name}]"))).unwrap();
+        let named = row.split('|').nth(2).unwrap().trim();
+        let mut command = Command::new(server(binary));
+        command.arg(argument);
+        let output = finished(command).await;
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        let words: Vec<_> = said.split_whitespace().collect();
+        assert!(words.iter().any(|word| word.trim_start_matches("vmagent-v") == named), "{row}\n{said}");
+    }
 }
 
 /// All at once, on one demo: most of it is waiting for accounts that are scraped once a minute.
