@@ -1,5 +1,8 @@
-//! `caas-operator check`: validates manifests and collects each account once.
+//! `caas-operator check`: validates manifests and collects each account once. [`from_cluster`] reads what the files lack.
 
+mod from_cluster;
+
+use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -10,10 +13,12 @@ use clap::Args as ClapArgs;
 use thiserror::Error;
 use tokio::time::Instant;
 
+use self::from_cluster::{AccountName, Accounts, ReadError, Reader};
 use super::files;
-use super::options::PolicyOptions;
-use crate::account::Account;
+use super::options::{Label, PolicyOptions};
 use crate::account::admission::Admission;
+use crate::account::{Account, AccountId, SecretRead, Uncollected};
+use crate::api::Reason;
 use crate::cloud::Providers;
 use crate::cloud::http::Http;
 use crate::collector::{HttpClouds, collect_once};
@@ -23,20 +28,36 @@ use crate::standalone::manifests::{self, File};
 use crate::standalone::text;
 use crate::telemetry::Metrics;
 
+/// What is logged where `RUST_LOG` says nothing. Why a collection failed is printed with its account, so no log line says it.
+pub(super) const LOG_FILTER: &str = "warn,caas_operator::collector::cycle=error";
+
 /// Arguments of `check`.
 #[derive(ClapArgs)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Manifests with CaasAccounts and their Secrets; - reads standard input
-    #[arg(value_name = "FILE", required = true)]
-    files: Vec<PathBuf>,
+    /// Manifests with CaasAccounts and their Secrets; - reads standard input. With --from-cluster also CaasAccounts of the
+    /// cluster, as NAME or NAMESPACE/NAME; then a file has an ending (.yaml, .yml, .json), or ./ or / before it
+    #[arg(value_name = "FILE", required_unless_present = "from_cluster")]
+    arguments: Vec<PathBuf>,
+    /// Read from the cluster of the kubeconfig what is in no file: Secrets, and the CaasAccounts that are named, or without
+    /// any argument all of the namespace. Nothing is written
+    #[arg(long, env = "CAAS_OPERATOR_CHECK_FROM_CLUSTER")]
+    from_cluster: bool,
+    /// The namespace of what names none. Default: with --from-cluster that of the kubeconfig's context, else default
+    #[arg(short, long, value_name = "NAMESPACE", env = "CAAS_OPERATOR_CHECK_NAMESPACE")]
+    namespace: Option<Label>,
+    /// With --from-cluster, use this context of the kubeconfig. Default: the current one
+    #[arg(long, value_name = "NAME", env = "CAAS_OPERATOR_CONTEXT")]
+    context: Option<String>,
     #[command(flatten)]
     policy: PolicyOptions,
 }
 
 const EXAMPLES: &str = "Examples:
   caas-operator check account.yaml secret.yaml
-  kubectl get caas,secret acme -o yaml | caas-operator check -
+  caas-operator check --from-cluster account.yaml
+  caas-operator check --from-cluster --namespace team-a acme
+  kubectl get caas,secret -o yaml | caas-operator check -
 
 Exits with 0 only if every account was collected completely.";
 
@@ -51,11 +72,25 @@ pub(super) enum CheckError {
         /// What the system says.
         error: io::Error,
     },
+    /// An argument that is neither a file nor a name.
+    #[error("{}: {advice}", argument.display())]
+    Name {
+        /// Which.
+        argument: PathBuf,
+        /// What to write.
+        advice: &'static str,
+    },
     /// No CaasAccount in any of the files.
     #[error(
         "there is no CaasAccount in these files; give the files that hold the CaasAccount and its Secret"
     )]
     Nothing,
+    /// No CaasAccount in the namespace.
+    #[error("there is no CaasAccount in namespace {0} of the cluster; choose another namespace with -n")]
+    NothingThere(String),
+    /// The cluster cannot be read.
+    #[error(transparent)]
+    Cluster(#[from] ReadError),
     /// Something is wrong; standard output has the details.
     #[error("{0}")]
     Failed(Failures),
@@ -86,29 +121,76 @@ impl fmt::Display for Failures {
     }
 }
 
-/// Checks the files. Fails unless all documents can be used and all accounts are collected completely.
+/// Checks the files and the cluster's accounts. Fails unless all documents can be used and all accounts are collected
+/// completely.
 pub(super) async fn run(args: Args) -> Result<(), CheckError> {
-    let admission = Admission::new(Providers::ALL);
-    let files =
-        args.files.iter().map(|file| read(&admission, file)).collect::<Result<Vec<File>, CheckError>>()?;
+    let cluster = if args.from_cluster { Some(Reader::new(args.context.as_deref()).await?) } else { None };
+    let namespace = args.namespace.map(|Label(name)| name);
+    let namespace = namespace.or_else(|| cluster.as_ref().map(|cluster| cluster.namespace.clone()));
+    let mut admission = Admission::new(Providers::ALL);
+    if let Some(namespace) = &namespace {
+        admission = admission.in_namespace(namespace);
+    }
+    let (paths, names) = split(args.arguments, args.from_cluster)?;
+    let mut files =
+        paths.iter().map(|file| read(&admission, file)).collect::<Result<Vec<File>, CheckError>>()?;
+    let (mut missing, mut secrets) = (Vec::new(), BTreeMap::new());
+    if let Some(cluster) = &cluster {
+        let namespace = namespace.as_deref().unwrap_or(&cluster.namespace);
+        let Accounts { objects, missing: not_there } = if paths.is_empty() && names.is_empty() {
+            cluster.all(namespace).await?
+        } else {
+            cluster.named(&names, namespace).await?
+        };
+        if paths.is_empty() && objects.is_empty() && not_there.is_empty() {
+            return Err(CheckError::NothingThere(namespace.to_owned()));
+        }
+        missing = not_there;
+        files.push(manifests::of_objects(&admission, objects));
+        secrets = cluster.secrets(manifests::missing_secrets(&files)).await?;
+    }
+    check(&admission, &files, &Elsewhere { secrets, missing, is_read: cluster.is_some() }, args.policy).await
+}
+
+/// What the cluster holds.
+struct Elsewhere {
+    /// The Secrets that no file holds.
+    secrets: BTreeMap<AccountId, SecretRead>,
+    /// Accounts that were named and are not there.
+    missing: Vec<AccountId>,
+    /// Whether it was asked.
+    is_read: bool,
+}
+
+async fn check(
+    admission: &Admission,
+    files: &[File],
+    elsewhere: &Elsewhere,
+    policy: PolicyOptions,
+) -> Result<(), CheckError> {
     let limits = ProcessLimits { files: Some(files::limit()), ..ProcessLimits::default() };
-    let http = Http::new(args.policy.policy()).within(limits);
-    let desired = manifests::desired(admission.providers(), &files, |url| http.policy().check_endpoint(url));
-    if desired.accounts.is_empty() && desired.problems.is_empty() && desired.faults.is_empty() {
+    let http = Http::new(policy.policy()).within(limits);
+    let desired = manifests::desired_with(admission.providers(), files, &elsewhere.secrets, |url| {
+        http.policy().check_endpoint(url)
+    });
+    let without = desired.problems.len() + elsewhere.missing.len();
+    let mut failures =
+        Failures { accounts: without, of: without + desired.accounts.len(), documents: desired.faults.len() };
+    if failures.of + failures.documents == 0 {
         return Err(CheckError::Nothing);
     }
     let mut out = io::stdout();
-    let mut failures = Failures {
-        accounts: desired.problems.len(),
-        of: desired.problems.len() + desired.accounts.len(),
-        documents: desired.faults.len(),
-    };
     for fault in &desired.faults {
         writeln!(out, "{fault}")?;
     }
+    for id in &elsewhere.missing {
+        writeln!(
+            out,
+            "{id}: NotFound\n  CaasAccount {id} does not exist in the cluster: kubectl get caas --all-namespaces lists those that do."
+        )?;
+    }
     for account in &desired.problems {
-        let (id, problem) = (&account.id, &account.problem);
-        writeln!(out, "{id}: {}\n  {}", problem.reason, problem.message)?;
+        writeln!(out, "{}: {}\n  {}", account.id, account.problem.reason, advice(account, elsewhere))?;
     }
     for account in desired.accounts {
         let checked = collect(&http, account).await;
@@ -119,6 +201,48 @@ pub(super) async fn run(args: Args) -> Result<(), CheckError> {
         return Err(CheckError::Failed(failures));
     }
     Ok(())
+}
+
+/// The condition's message, as far as it is for whoever checks and not for the operator.
+fn advice(account: &Uncollected, elsewhere: &Elsewhere) -> String {
+    let message = &account.problem.message;
+    let mut forbidden = elsewhere.secrets.iter().filter(|(_, read)| **read == SecretRead::Forbidden);
+    let forbidden = forbidden.find(|(id, _)| message.contains(&id.to_string()));
+    match (account.problem.reason, forbidden) {
+        (Reason::SecretForbidden, Some((secret, _))) => format!(
+            "Secret {secret} may not be read with this kubeconfig: ask for the right to get Secrets in namespace {}, or give a \
+             file that holds it.",
+            secret.namespace
+        ),
+        (Reason::SecretNotFound, _) if !elsewhere.is_read && message.contains("does not exist") => {
+            format!("{message} If it is in the cluster, add --from-cluster, which reads it there.")
+        }
+        _ => message.clone(),
+    }
+}
+
+/// The files and the names of accounts. Only with a cluster is anything a name.
+fn split(
+    arguments: Vec<PathBuf>,
+    from_cluster: bool,
+) -> Result<(Vec<PathBuf>, Vec<AccountName>), CheckError> {
+    let (mut files, mut names) = (Vec::new(), Vec::new());
+    for argument in arguments {
+        if !from_cluster || is_file(&argument) {
+            files.push(argument);
+            continue;
+        }
+        let name = argument.to_string_lossy().parse();
+        names.push(name.map_err(|advice| CheckError::Name { argument, advice })?);
+    }
+    Ok((files, names))
+}
+
+/// Whether an argument is meant as a file: by its form, so that it means the same in every folder.
+fn is_file(argument: &Path) -> bool {
+    let text = argument.to_string_lossy().to_ascii_lowercase();
+    text.starts_with(['.', '/', '-', '~'])
+        || [".yaml", ".yml", ".json"].iter().any(|ending| text.ends_with(ending))
 }
 
 fn read(admission: &Admission, file: &Path) -> Result<File, CheckError> {
@@ -213,6 +337,17 @@ mod tests {
         let message = allowed(Duration::from_secs(60), 1.49);
         assert!(message.contains("1m30s (set: 1m)"), "{message}");
         assert!(allowed(Duration::from_secs(60), 0.0).contains(" 1s (set: 1m)"));
+    }
+
+    #[test]
+    fn only_with_a_cluster_is_an_argument_without_an_ending_the_name_of_an_account() {
+        let arguments =
+            || ["-", "acme", "team-a/acme", "a.yaml", "b/c.JSON", "./acme", "/dev/fd/63"].map(PathBuf::from);
+        let (files, names) = split(arguments().into(), true).unwrap();
+        assert_eq!(files, ["-", "a.yaml", "b/c.JSON", "./acme", "/dev/fd/63"].map(PathBuf::from));
+        assert_eq!(names, ["acme", "team-a/acme"].map(|name| name.parse().unwrap()));
+        assert_eq!(split(arguments().into(), false).unwrap(), (arguments().into(), vec![]));
+        assert!(split(vec!["accounts/of/acme".into()], true).is_err());
     }
 
     #[test]

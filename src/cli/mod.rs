@@ -1,5 +1,6 @@
 //! The command line. Each command has a thin file that wires the other modules together.
 
+mod chart;
 mod check;
 mod cluster;
 mod crd;
@@ -82,6 +83,13 @@ enum Command {
     Crd,
 }
 
+impl Command {
+    /// What is logged where `RUST_LOG` says nothing.
+    fn log_filter(&self) -> &'static str {
+        if matches!(self, Self::Check(_)) { check::LOG_FILTER } else { "info" }
+    }
+}
+
 /// All commands and options, for `docs/cli.md`.
 pub fn command() -> clap::Command {
     Cli::command()
@@ -94,7 +102,7 @@ pub fn main() -> ExitCode {
     } else {
         arguments()
     };
-    if let Err(error) = logs::start(cli.log_format) {
+    if let Err(error) = logs::start(cli.log_format, cli.command.log_filter()) {
         return failed(error);
     }
     files::raise_limit();

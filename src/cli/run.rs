@@ -11,6 +11,7 @@ use kube::Config;
 use thiserror::Error;
 use tokio::sync::watch;
 
+use super::chart::{self, AlreadyRuns};
 use super::cluster::{self, ClusterError};
 use super::memory::MemoryOptions;
 use super::options::{HostOptions, Label, LinkOptions, List, PolicyOptions};
@@ -47,6 +48,9 @@ pub(super) struct Args {
     /// Use this context of the kubeconfig. Default: the current one, or the pod's own service account
     #[arg(long, value_name = "NAME", env = "CAAS_OPERATOR_CONTEXT")]
     context: Option<String>,
+    /// Outside of the cluster, run although an operator of the chart does; the two must not have a namespace in common
+    #[arg(long, env = "CAAS_OPERATOR_ALLOW_SECOND_OPERATOR")]
+    allow_second_operator: bool,
     /// Where metrics, accounts and /sd are served
     #[arg(long, value_name = "ADDRESS", env = "CAAS_OPERATOR_LISTEN", default_value = "0.0.0.0:8080")]
     listen: SocketAddr,
@@ -87,6 +91,9 @@ pub(super) enum RunError {
     /// The settings do not make a client.
     #[error("there is no client for the API server: {}", causes(&**.0))]
     Client(#[from] Box<kube::Error>),
+    /// The chart's operator runs.
+    #[error(transparent)]
+    AlreadyRuns(#[from] AlreadyRuns),
     /// An address is taken.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -105,6 +112,12 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
     let allowed_hosts = args.hosts.clone().allowed(own_name);
     let namespaces: Vec<String> = List::values(args.namespaces).map(|Label(name)| name).collect();
     let client = controller::client(config).map_err(Box::new)?;
+    if !chart::is_in_pod() {
+        if !args.allow_second_operator {
+            chart::ensure_none_runs(&client, &service).await?;
+        }
+        chart::warn_of_scrapes(&service);
+    }
     let listeners = Listeners::bind(args.listen, Some(args.listen_health), allowed_hosts).await?;
     let (mut runtime, transitions) = Runtime::new(args.policy.policy(), args.memory.limits());
     let statuses = Statuses::default();

@@ -2,8 +2,8 @@
 //!
 //! A broken document costs itself only. No message holds any of a document's text: it may be a Secret's.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use url::Url;
@@ -55,6 +55,15 @@ pub fn parse(admission: &Admission, name: &str, text: &str) -> File {
                 file.fault(&location(number, first_line + line - 1), message);
             }
         }
+    }
+    file
+}
+
+/// The objects of one file that were read elsewhere, each as an API server gives it and with where it is.
+pub fn of_objects(admission: &Admission, objects: impl IntoIterator<Item = (String, Value)>) -> File {
+    let mut file = File::default();
+    for (place, object) in objects {
+        file.add(admission, &Location { file: place, document: 0, line: None }, object);
     }
     file
 }
@@ -111,15 +120,23 @@ pub fn desired<'a>(
     files: impl IntoIterator<Item = &'a File>,
     allow: impl Fn(&Url) -> Result<(), Refusal>,
 ) -> Desired {
-    let mut found = Found::default();
-    for file in files {
-        found.add(file);
-    }
+    desired_with(providers, files, &BTreeMap::new(), allow)
+}
+
+/// The same with Secrets that were read elsewhere: one that a file holds goes before.
+pub fn desired_with<'a>(
+    providers: Providers,
+    files: impl IntoIterator<Item = &'a File>,
+    elsewhere: &BTreeMap<AccountId, SecretRead>,
+    allow: impl Fn(&Url) -> Result<(), Refusal>,
+) -> Desired {
+    let found = Found::of(files);
     let mut desired = Desired::default();
     for (id, (_, account)) in &found.accounts {
         let secret = |name: &str| {
             let key = AccountId::new(&id.namespace, name);
-            found.secrets.get(&key).map_or(SecretRead::NotFound, |(_, data)| SecretRead::Found(data.clone()))
+            let in_files = found.secrets.get(&key).map(|(_, data)| SecretRead::Found(data.clone()));
+            in_files.or_else(|| elsewhere.get(&key).cloned()).unwrap_or(SecretRead::NotFound)
         };
         let credentials = &account.spec.credentials.secret_ref.name;
         let ca_bundle = account.spec.tls.as_ref().map(|tls| secret(&tls.ca_bundle_secret_ref.name));
@@ -133,6 +150,14 @@ pub fn desired<'a>(
     }
     desired.faults = found.faults;
     desired
+}
+
+/// The Secrets that accounts of these files need and no file holds, not even a refused one.
+pub fn missing_secrets<'a>(files: impl IntoIterator<Item = &'a File>) -> BTreeSet<AccountId> {
+    let found = Found::of(files);
+    let accounts = found.accounts.iter().filter(|(_, (_, account))| !account.spec.suspend);
+    let named = accounts.flat_map(|(id, (_, account))| secrets_of(id, account));
+    named.filter(|id| !found.secrets.contains_key(id) && !found.refused_secrets.contains_key(id)).collect()
 }
 
 /// The Secrets that an account names.
@@ -152,6 +177,14 @@ struct Found {
 }
 
 impl Found {
+    fn of<'a>(files: impl IntoIterator<Item = &'a File>) -> Self {
+        let mut found = Self::default();
+        for file in files {
+            found.add(file);
+        }
+        found
+    }
+
     /// Replaces "does not exist" by "cannot be used" where the Secret exists but is refused.
     fn explain_refusal(&self, problem: Problem, id: &AccountId, account: &CaasAccount) -> Problem {
         let missing = secrets_of(id, account).find(|secret| !self.secrets.contains_key(secret));

@@ -14,13 +14,13 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts logging for the whole process; a second call changes nothing.
+/// Starts logging for the whole process, by `unset` where `RUST_LOG` says nothing; a second call changes nothing.
 ///
 /// `RUST_LOG` that cannot be read is an error, since a silent default would hide the mistake.
-pub fn start(format: LogFormat) -> Result<(), String> {
+pub fn start(format: LogFormat, unset: &str) -> Result<(), String> {
     let filter = match std::env::var("RUST_LOG") {
         Ok(text) if !text.trim().is_empty() => filter(&text)?,
-        _ => filter("info")?,
+        _ => filter(unset)?,
     };
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -37,6 +37,8 @@ mod documented;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod from_cluster;
+#[cfg(test)]
 mod harness_tests;
 #[cfg(test)]
 mod hostile_objects;
@@ -66,6 +68,8 @@ mod replicas;
 mod restarts;
 #[cfg(test)]
 mod rotation;
+#[cfg(test)]
+mod second_operator;
 #[cfg(test)]
 mod told;
 #[cfg(test)]

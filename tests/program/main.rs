@@ -30,6 +30,7 @@ mod documents;
 mod edits;
 mod faults;
 mod files;
+mod from_cluster;
 mod heads;
 mod hostile;
 mod kubeconfig;

@@ -69,16 +69,24 @@ those of a NetworkPolicy, "relabelings" to those of a ServiceMonitor.
 {{- end -}}
 {{- end }}
 
-{{/* A quantity as the API server writes it: 2 cores as "2", 0.5 as "500m", 1024Mi as "1Gi". */}}
+{{/*
+A quantity as the API server writes it: 2 cores as "2", 0.5 as "500m", 1.5Gi as "1536Mi", 1024Mi as "1Gi". A fraction goes down by a
+unit until it is whole, then a whole number goes up for as long as it stays one.
+*/}}
 {{- define "caas-operator.stored.quantity" -}}
 {{- $text := toString . -}}
 {{- if and (kindIs "float64" .) (eq (floor .) (float64 .)) -}}
 {{- $text = printf "%.0f" . -}}
-{{- else if regexMatch `^[0-9]*\.[0-9]+$` $text -}}
-{{- $text = printf "%.0fm" (mulf (float64 $text) 1000.0) -}}
 {{- end -}}
-{{- range list (list "m" "" 1000) (list "Ki" "Mi" 1024) (list "Mi" "Gi" 1024) (list "Gi" "Ti" 1024) -}}
-{{- if regexMatch (printf "^[0-9]+%s$" (index . 0)) $text -}}
+{{- range list (list "Ti" "Gi" 1024.0) (list "Gi" "Mi" 1024.0) (list "Mi" "Ki" 1024.0) (list "Ki" "" 1024.0) (list "T" "G" 1000.0) (list "G" "M" 1000.0) (list "M" "k" 1000.0) (list "k" "" 1000.0) (list "" "m" 1000.0) -}}
+{{- if regexMatch (printf `^[0-9]*\.[0-9]+%s$` (index . 0)) $text -}}
+{{- $count := mulf (trimSuffix (index . 0) $text | float64) (index . 2) -}}
+{{- $is_whole := or (eq (index . 1) "m") (eq (floor $count) $count) -}}
+{{- $text = printf (ternary "%.0f%s" "%.6f%s" $is_whole) $count (index . 1) -}}
+{{- end -}}
+{{- end -}}
+{{- range list (list "m" "" 1000) (list "" "k" 1000) (list "k" "M" 1000) (list "M" "G" 1000) (list "G" "T" 1000) (list "Ki" "Mi" 1024) (list "Mi" "Gi" 1024) (list "Gi" "Ti" 1024) -}}
+{{- if regexMatch (printf "^[1-9][0-9]*%s$" (index . 0)) $text -}}
 {{- $count := trimSuffix (index . 0) $text | int64 -}}
 {{- if eq (mod $count (index . 2)) 0 -}}
 {{- $text = printf "%d%s" (div $count (index . 2)) (index . 1) -}}

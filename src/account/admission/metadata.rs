@@ -36,9 +36,6 @@ const FIELDS: [(&str, &str); 15] = [
     ("uid", TEXT),
 ];
 
-/// The namespace of a document that names none.
-const DEFAULT_NAMESPACE: &str = "default";
-
 /// The fields of an owner.
 const OWNER: [&str; 6] = ["apiVersion", "blockOwnerDeletion", "controller", "kind", "name", "uid"];
 
@@ -47,8 +44,12 @@ const ANNOTATIONS: usize = 256 * 1024;
 
 /// Reads the metadata of a document, with nothing where fields have wrong types, and what is wrong with it.
 ///
-/// In the document, nulls are taken out and the namespace is filled in, as a decoder would.
-pub(super) fn read(document: &mut Value, errors: &mut Vec<FieldError>) -> Option<ObjectMeta> {
+/// In the document, nulls are taken out, as a decoder would, and one that names no namespace is given this one.
+pub(super) fn read(
+    document: &mut Value,
+    namespace: &str,
+    errors: &mut Vec<FieldError>,
+) -> Option<ObjectMeta> {
     let Some(Value::Object(fields)) = document.get_mut("metadata") else {
         errors.push(FieldError::new("metadata", "is required: give the object a name"));
         return None;
@@ -70,7 +71,7 @@ pub(super) fn read(document: &mut Value, errors: &mut Vec<FieldError>) -> Option
         }
     }
     if fields.get("namespace").is_none_or(|value| value == "") {
-        fields.insert("namespace".to_owned(), json!(DEFAULT_NAMESPACE));
+        fields.insert("namespace".to_owned(), json!(namespace));
     }
     let mut is_typed = true;
     for (field, sentence) in FIELDS {

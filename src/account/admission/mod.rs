@@ -22,12 +22,16 @@ use error::{MOST_ERRORS, join};
 pub use names::{is_label, is_subdomain};
 pub use secret::{RefusedSecret, SecretManifest};
 
+/// The namespace of a document that names none, where nothing else is said.
+const DEFAULT_NAMESPACE: &str = "default";
+
 /// The most bytes of a request, which holds one object as JSON, that an API server reads.
 const LARGEST_OBJECT: usize = 3 * 1024 * 1024;
 
 /// The CRD of a list of providers, ready to be applied to documents.
 pub struct Admission {
     providers: Providers,
+    namespace: String,
     schema: Value,
     structure: jsonschema::Validator,
     rules: CompiledSchema,
@@ -47,7 +51,13 @@ impl Admission {
         #[allow(clippy::expect_used)]
         let structure = jsonschema::validator_for(&schema).expect("the schema is well formed");
         let rules = compile_schema(&schema);
-        Self { providers, schema, structure, rules }
+        Self { providers, namespace: DEFAULT_NAMESPACE.to_owned(), schema, structure, rules }
+    }
+
+    /// The same with another namespace than `default` for documents that name none.
+    #[must_use]
+    pub fn in_namespace(self, namespace: impl Into<String>) -> Self {
+        Self { namespace: namespace.into(), ..self }
     }
 
     /// The providers that documents may name.
@@ -58,7 +68,7 @@ impl Admission {
     /// Takes a document as an API server would take it: all defaults filled in, or refused with all that is wrong.
     ///
     /// A file has no UID: the account's is `<namespace>/<name>`, whatever the document says, so that a copy under another
-    /// name is another account. The namespace is `default` where there is none; a status is dropped.
+    /// name is another account. A status is dropped.
     pub fn admit(&self, mut document: Value) -> Result<CaasAccount, Refused> {
         let mut errors = Vec::new();
         check_size(&document, &mut errors);
@@ -67,7 +77,7 @@ impl Admission {
                 errors.push(FieldError::new(field, format!("must be {value}")));
             }
         }
-        if let Some(metadata) = metadata::read(&mut document, &mut errors) {
+        if let Some(metadata) = metadata::read(&mut document, &self.namespace, &mut errors) {
             let namespace = metadata.namespace.unwrap_or_default();
             document["metadata"]["uid"] =
                 AccountId::new(&namespace, &metadata.name.unwrap_or_default()).to_string().into();
@@ -102,7 +112,7 @@ impl Admission {
         let mut errors = Vec::new();
         check_size(&document, &mut errors);
         match Refused::if_any(errors) {
-            Ok(()) => secret::read(document),
+            Ok(()) => secret::read(document, &self.namespace),
             Err(refused) => Err(RefusedSecret { id: None, refused }),
         }
     }

@@ -40,13 +40,13 @@ const LARGEST: usize = 1024 * 1024;
 
 type Pairs = BTreeMap<String, Vec<u8>>;
 
-/// Reads a document of kind Secret.
-pub(super) fn read(mut document: Value) -> Result<SecretManifest, RefusedSecret> {
+/// Reads a document of kind Secret; one that names no namespace is in this one.
+pub(super) fn read(mut document: Value, namespace: &str) -> Result<SecretManifest, RefusedSecret> {
     let mut errors = Vec::new();
     if document["apiVersion"] != "v1" {
         errors.push(FieldError::new("apiVersion", "must be v1"));
     }
-    let metadata = metadata::read(&mut document, &mut errors);
+    let metadata = metadata::read(&mut document, namespace, &mut errors);
     let id = metadata.as_ref().and_then(id);
     // A document without metadata is no object at all, and told so above.
     let empty = Map::new();

@@ -23,7 +23,8 @@ pub(crate) struct OperatorOptions {
     pub(crate) kubeconfig: Option<Kubeconfig>,
     /// Further arguments.
     pub(crate) args: Vec<String>,
-    /// Its environment, `KUBECONFIG`, `RUST_LOG` and `PATH` aside. An entry of those names replaces ours.
+    /// Its environment, `KUBECONFIG`, `KUBERNETES_SERVICE_HOST`, `RUST_LOG` and `PATH` aside. An entry of those names replaces
+    /// ours.
     pub(crate) env: Vec<(String, String)>,
 }
 
@@ -62,6 +63,8 @@ impl Operator {
         let mut env = vec![
             ("KUBECONFIG".to_owned(), kubeconfig.path().display().to_string()),
             ("RUST_LOG".to_owned(), "info,caas_operator=debug".to_owned()),
+            // As in a pod, where the kubelet sets it.
+            ("KUBERNETES_SERVICE_HOST".to_owned(), "127.0.0.1".to_owned()),
         ];
         env.extend(options.env);
         // Names another build to test: an optimized one.
