@@ -72,6 +72,7 @@ async fn every_object_of_the_chart_stays_as_it_is_when_applied_again() -> anyhow
     plane.stop_controllers().await?;
     plane.install_service_monitors().await?;
     plane.install_prometheus_rules().await?;
+    plane.install_scrape_configs().await?;
     for namespace in NAMESPACES {
         let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
         plane.apply(&object.to_string()).await?;

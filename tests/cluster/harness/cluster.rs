@@ -145,7 +145,12 @@ impl Cluster {
         crds::install(&self.client().await?, &crds::prometheus_rules()).await
     }
 
-    /// Removes it, and with it all ServiceMonitors; waits until it is gone from discovery.
+    /// Installs Prometheus Operator's `ScrapeConfig` CRD and waits until it is served.
+    pub(crate) async fn install_scrape_configs(&self) -> anyhow::Result<()> {
+        crds::install(&self.client().await?, &crds::scrape_configs()).await
+    }
+
+    /// Removes that of ServiceMonitors, and with it all ServiceMonitors; waits until it is gone from discovery.
     pub(crate) async fn remove_service_monitors(&self) -> anyhow::Result<()> {
         crds::remove(&self.client().await?, &crds::service_monitors()).await
     }

@@ -21,6 +21,11 @@ pub(crate) fn prometheus_rules() -> PathBuf {
     server("prometheus-operator-crds").join("monitoring.coreos.com_prometheusrules.yaml")
 }
 
+/// Prometheus Operator's `ScrapeConfig`.
+pub(crate) fn scrape_configs() -> PathBuf {
+    server("prometheus-operator-crds").join("monitoring.coreos.com_scrapeconfigs.yaml")
+}
+
 /// The project's own.
 pub(crate) fn ours() -> anyhow::Result<Vec<PathBuf>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
