@@ -1,6 +1,7 @@
 //! One `ScrapeConfig` of the chart for all accounts, in place of a ServiceMonitor for each.
 
 use std::collections::BTreeSet;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::ensure;
 use serde_json::{Value, json};
@@ -80,6 +81,24 @@ pub(crate) async fn a_scrape_config_finds_each_account_in_one_shard_with_the_ser
     team.apply("late", &world.cloud, "initech", spec).await;
     let after = same(ACCOUNTS + 1).await;
     assert!(after > before, "{after}");
+
+    // Not marked as stale, series would be seen for five minutes after their last sample.
+    team.kubectl(&["delete", "caas", "late"], "").await.expect_ok();
+    let of_late = "caas_account_up{instance=\"configured/late\"}";
+    until(PATIENCE, "the series of a deleted account to end", async || {
+        let (_, number) = labels(&[one, other], of_late).await?;
+        ensure!(number == 0, "{number} are seen");
+        Ok(())
+    })
+    .await;
+    let seen: Vec<_> = [
+        one.values(&format!("{of_late}[30m]")).await.unwrap(),
+        other.values(&format!("{of_late}[30m]")).await.unwrap(),
+    ]
+    .concat();
+    let (last, _) = *seen[0].1.last().unwrap();
+    let ago = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64() - last;
+    assert!(ago < 200.0, "their last sample is {ago} s old");
 }
 
 /// The names of the ServiceMonitors in a team's namespace.
