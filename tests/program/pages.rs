@@ -76,6 +76,41 @@ fn every_command_of_a_page_is_in_a_block_that_is_typed_or_says_why_not() {
 }
 
 #[test]
+fn the_index_names_every_page_and_runbooks_by_that_of_alerts() {
+    let index = page("docs/README.md").unwrap();
+    for path in pages().iter().filter_map(|path| path.strip_prefix("docs/")) {
+        let is_index = path == "README.md" || path.starts_with("runbooks/");
+        assert!(is_index || index.contains(&format!("]({path})")), "docs/README.md does not name {path}");
+    }
+}
+
+#[test]
+fn the_versions_that_are_said_to_be_tested_are_those_that_the_tests_build() {
+    let built = page("tests/servers/README.md").unwrap();
+    let support = page("docs/support.md").unwrap();
+    let manifest = page("Cargo.toml").unwrap();
+    for (program, module) in [
+        ("Kubernetes", "kubernetes"),
+        ("Prometheus", "prometheus"),
+        ("Prometheus Operator", "prometheus-operator"),
+        ("Helm", "helm"),
+        ("OpenTelemetry Collector", "otelcol"),
+    ] {
+        let row = |text: &str, first: &str| {
+            let row = text.lines().find(|line| line.starts_with(&format!("| {first} |"))).unwrap();
+            row.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>()
+        };
+        let tested = row(&support, program)[3].clone();
+        let version = row(&built, &format!("`{module}`"))[2].clone();
+        let is_named = version.split([' ', ',']).any(|word| word == tested);
+        assert!(is_named, "{program}: docs/support.md says {tested}, built is {version}");
+    }
+    let oldest = manifest.lines().find_map(|line| line.strip_prefix("rust-version = ")).unwrap();
+    let oldest = oldest.trim_matches('"');
+    assert!(support.contains(&format!("| Rust, to build it | {oldest} or newer |")), "{oldest}");
+}
+
+#[test]
 fn a_block_is_found_with_its_mark_wherever_it_is_indented() {
     let page = "# A\n## B\n1. One:\n\n   <!-- until Ctrl-C -->\n   ```sh\n   a \\\n     b\n   ```\n```text\nc\n```\n";
     let found = blocks(page).unwrap();

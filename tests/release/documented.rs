@@ -20,8 +20,14 @@ use crate::servers::server;
 /// Namespaces that a new cluster has.
 const FIRST: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
 
-/// The API group of another's resource, whose definition is not here.
-const FLUX: &str = "kustomize.toolkit.fluxcd.io";
+/// The API groups of others' resources, whose definitions are not here.
+const OTHERS: [&str; 5] = [
+    "kustomize.toolkit.fluxcd.io",
+    "helm.toolkit.fluxcd.io",
+    "source.toolkit.fluxcd.io",
+    "argoproj.io",
+    "external-secrets.io",
+];
 
 /// The clouds, for all tests of this world.
 async fn prepared(world: &'static World) {
@@ -149,7 +155,7 @@ async fn show(world: &World, text: &str, values: &Value) -> anyhow::Result<Shown
     let documents: Vec<Value> = serde_saphyr::from_multiple(text)?;
     let first = documents.first().context("it is empty")?;
     if let Some(version) = first["apiVersion"].as_str() {
-        if version.starts_with(FLUX) {
+        if OTHERS.iter().any(|group| version.starts_with(group)) {
             return Ok(Shown::Nobody);
         }
         let ran = kubectl(&world.plane.admin()?, &["create", "--dry-run=server", "-f", "-"], text).await;
