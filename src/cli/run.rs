@@ -119,7 +119,9 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
         chart::warn_of_scrapes(&service);
     }
     let listeners = Listeners::bind(args.listen, Some(args.listen_health), allowed_hosts).await?;
-    let (mut runtime, transitions) = Runtime::new(args.policy.policy(), args.memory.limits());
+    let limits = args.memory.limits();
+    let memory = limits.memory.clone();
+    let (mut runtime, transitions) = Runtime::new(args.policy.policy(), limits);
     let statuses = Statuses::default();
     runtime.page = PageOptions { conditions: Some(conditions(statuses.clone())), ..args.links.page() };
     let (group, port) = (&service.name, listeners.address().port());
@@ -140,6 +142,7 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
         supervisor: Arc::clone(&runtime.supervisor),
         registry: Arc::clone(&runtime.registry),
         statuses,
+        memory,
         metrics: Arc::clone(&runtime.metrics),
         transitions,
     };

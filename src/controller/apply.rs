@@ -88,7 +88,7 @@ impl MonitorWriter {
         let wanted = service_monitor(self.providers, account, id, &self.service);
         let name = wanted.name_any();
         if let Some(existing) = monitors.get(&id.namespace, &name)
-            && let Ok(existing) = &existing.0
+            && let Ok(existing) = &existing.object
             && existing.written == written(&wanted)
         {
             return Ok(applied(&wanted, account));

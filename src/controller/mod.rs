@@ -3,14 +3,15 @@
 //! [`reconcile`] runs the pipeline, a file a step: [`dereference`] reads the Secrets, [`collect`] resolves the account and
 //! hands it to the collector, [`apply`] writes the ServiceMonitor that [`build`] makes, [`status`] reports the outcome.
 //! [`triggers`] feed it, and [`run`] wires it. [`api_call`] and [`watch`] are how the API server is reached, [`causes`] and
-//! [`outage`] are how its failures are told, and [`watched`] is what stays of its objects. [`lease`] is how several replicas know
-//! each other.
+//! [`outage`] are how its failures are told, [`watched`] is what stays of its objects, and [`charged`] bounds their sum.
+//! [`lease`] is how several replicas know each other.
 //! Never speaks HTTP to a cloud: that is the collector's task.
 
 mod api_call;
 mod apply;
 mod build;
 mod causes;
+mod charged;
 mod client;
 mod collect;
 mod dereference;

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::api_call::ApiError;
 use super::apply::{ApplyError, MonitorWriter};
+use super::charged;
 use super::collect::Collection;
 use super::dereference::{DereferenceError, SecretReader};
 use super::events::{EventPublisher, shared_with};
@@ -27,7 +28,7 @@ use super::status::{COUNTS_EVERY, Due, StatusError, StatusInput, StatusWriter};
 use super::watched::{Kept, ObjectProblem, Unusable};
 use crate::account::{AccountId, Problem};
 use crate::api::{CaasAccount, ConditionType, Finding, Reason};
-use crate::limits::Shares;
+use crate::limits::{OverBudget, Shares};
 use crate::replicas::{Membership, Share};
 use crate::telemetry::Metrics;
 
@@ -149,13 +150,19 @@ impl Reconciler {
         &self,
         object: &ObjectMeta,
         id: &AccountId,
+        over: Option<OverBudget>,
         is_reported: bool,
     ) -> Result<Action, ReconcileError> {
-        let message = format!(
-            "CaasAccount {id} has more than {} KiB and is not collected: remove labels and annotations, or shorten its spec.",
-            CaasAccount::LARGEST >> 10
+        let problem = over.map_or_else(
+            || {
+                let message = format!(
+                    "CaasAccount {id} has more than {} KiB and is not collected: remove labels and annotations, or shorten its spec.",
+                    CaasAccount::LARGEST >> 10
+                );
+                Problem::new(Reason::ObjectTooLarge, message)
+            },
+            |over| charged::problem(id, over),
         );
-        let problem = Problem::new(Reason::ObjectTooLarge, message);
         let finding = Finding::from(problem.clone());
         self.secrets.remove(id);
         self.collection.refuse(id, problem);
@@ -184,7 +191,7 @@ pub(super) async fn reconcile(
         reconciler.remove(&id);
         return Ok(Action::await_change());
     };
-    if let Err(Unusable { problem: ObjectProblem::Unreadable(error), .. }) = &object.0 {
+    if let Err(Unusable { problem: ObjectProblem::Unreadable(error), .. }) = &object.object {
         reconciler.refuse_unreadable(&id, error);
         return Ok(Action::await_change());
     }
@@ -193,16 +200,23 @@ pub(super) async fn reconcile(
     }
     let timer = reconciler.metrics.reconcile_duration.start_timer();
     let share = reconciler.membership.share(uid);
-    let outcome = match &object.0 {
-        read if share != Share::Mine => Box::pin(reconciler.leave(read.as_ref().ok(), &id, uid)).await,
+    let outcome = match &object.object {
+        read if share != Share::Mine => Box::pin(reconciler.leave(read.as_deref().ok(), &id, uid)).await,
         Ok(account) => {
-            let current = reconciler.status.with_current_status(account, &id);
-            scoped.run_steps(&current, &id).await
+            let steps = async {
+                let current = reconciler.status.with_current_status(account, &id);
+                scoped.run_steps(&current, &id).await
+            };
+            tokio::select! {
+                outcome = steps => outcome,
+                // It may wait for long, and holds the object. The watch requests the next reconcile, without it.
+                () = charged::cut(&object) => Ok(Action::await_change()),
+            }
         }
-        Err(unusable) => {
-            let is_reported = matches!(unusable.problem, ObjectProblem::TooLarge { is_reported: true });
-            Box::pin(reconciler.refuse_large(metadata, &id, is_reported)).await
+        Err(Unusable { problem: ObjectProblem::TooLarge { over, is_reported }, .. }) => {
+            Box::pin(reconciler.refuse_large(metadata, &id, *over, *is_reported)).await
         }
+        Err(Unusable { problem: ObjectProblem::Unreadable(_), .. }) => Ok(Action::await_change()),
     };
     timer.observe_duration();
     if !scoped.is_current(metadata, &id) {

@@ -34,8 +34,14 @@ impl Relist {
     pub(super) fn listed(&mut self, object: &ObjectMeta) {
         let before = self.before.remove(&key(object));
         if object.resource_version.is_none() || before != Some(object.resource_version.clone()) {
-            self.changed.push(named(key(object)));
+            self.changed(object);
         }
+    }
+
+    /// Takes in an object of the list that has changed although its version may be the same.
+    pub(super) fn changed(&mut self, object: &ObjectMeta) {
+        self.before.remove(&key(object));
+        self.changed.push(named(key(object)));
     }
 
     /// Ends the list. The names of the objects that are new or have another version, and then of those that are gone.

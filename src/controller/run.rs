@@ -30,7 +30,7 @@ use crate::account::AccountId;
 use crate::cloud::Providers;
 use crate::cloud::http::Policy;
 use crate::collector::{Registry, Supervisor, Transition};
-use crate::limits::Shares;
+use crate::limits::{MemoryBudget, Shares};
 use crate::replicas::Membership;
 use crate::telemetry::Metrics;
 
@@ -75,6 +75,8 @@ pub struct Settings {
     pub registry: Arc<Registry>,
     /// Learns where the accounts are kept.
     pub statuses: Statuses,
+    /// What the objects that are kept are charged to, as snapshots are.
+    pub memory: MemoryBudget,
     /// Own metrics.
     pub metrics: Arc<Metrics>,
     /// What the collectors report.
@@ -83,7 +85,7 @@ pub struct Settings {
 
 /// Reconciles until cancelled. `startup` follows what happens to the accounts that are there at the start.
 pub async fn run(settings: Settings, startup: watch::Sender<Startup>, cancel: CancellationToken) {
-    let Settings { client, scopes, watch_secrets, relist, metrics, .. } = settings;
+    let Settings { client, scopes, watch_secrets, relist, metrics, memory, .. } = settings;
     let api_server = Outage::of_api_server();
     let discovery = Arc::new(CrdDiscovery::new(client.clone(), Arc::clone(&api_server)));
     let reconciler = Arc::new(Reconciler {
@@ -126,6 +128,7 @@ pub async fn run(settings: Settings, startup: watch::Sender<Startup>, cancel: Ca
             account_lists: account_lists.clone(),
             monitor_lists: monitor_lists.clone(),
             secret_lists: watch_secrets.then(|| secret_lists.clone()),
+            memory: memory.clone(),
             cancel: cancel.clone(),
         };
         queues.push(running.run(sender, receiver));
@@ -166,6 +169,7 @@ struct RunningScope {
     monitor_lists: Lists,
     /// Where Secrets are watched.
     secret_lists: Option<Lists>,
+    memory: MemoryBudget,
     cancel: CancellationToken,
 }
 
@@ -183,8 +187,14 @@ impl RunningScope {
         let (store, writer) = reflector::store::<WatchedAccount>();
         self.statuses.add(store.clone());
         let lists = self.account_lists;
-        let accounts =
-            triggers::accounts(Arc::clone(&reconciler), client.clone(), scope.clone(), writer, lists);
+        let accounts = triggers::accounts(
+            Arc::clone(&reconciler),
+            client.clone(),
+            scope.clone(),
+            writer,
+            lists,
+            self.memory,
+        );
         let queue = stream::select_all([
             accounts.boxed(),
             triggers::named(requested).boxed(),

@@ -21,7 +21,7 @@ impl Statuses {
         let name = ObjectRef::new(&id.name).within(&id.namespace);
         let scopes = scopes.read().unwrap_or_else(PoisonError::into_inner);
         let object = scopes.iter().find_map(|accounts| accounts.get(&name));
-        let status = object.and_then(|object| object.0.as_ref().ok()?.status.clone());
+        let status = object.and_then(|object| object.object.as_ref().ok()?.status.clone());
         status.map(|status| status.conditions).unwrap_or_default()
     }
 

@@ -16,6 +16,7 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, Resource};
 use tokio::sync::{mpsc, watch};
 
+use super::charged::charged;
 use super::monitors::Monitors;
 use super::outage::UseOutage;
 use super::reconcile::Reconciler;
@@ -23,6 +24,7 @@ use super::relist::Relist;
 use super::scope::{Scope, WatchedAccount};
 use super::watch::{Lists, cause, watch};
 use crate::account::AccountId;
+use crate::limits::MemoryBudget;
 use crate::replicas::Share;
 
 /// A request to reconcile. The queue itself never fails: a watch that is interrupted begins again.
@@ -35,12 +37,14 @@ pub(super) fn accounts(
     scope: Scope,
     writer: Writer<WatchedAccount>,
     lists: Lists,
+    memory: MemoryBudget,
 ) -> impl Stream<Item = Request> + Send {
     let store = writer.as_reader();
     let events = watch(scope.api::<WatchedAccount>(client), watcher::Config::default(), lists);
     let (mut is_first_list, mut list) = (true, Relist::default());
     let outage = UseOutage::new("the watch of CaasAccounts is interrupted", &reconciler.api_server);
-    events.default_backoff().reflect(writer).flat_map(move |event| {
+    let events = charged(events.default_backoff(), store.clone(), memory);
+    events.reflect(writer).flat_map(move |event| {
         // The beginning of a list is told before anything is asked.
         if matches!(&event, Ok(event) if !matches!(event, watcher::Event::Init)) {
             outage.healed();
@@ -67,7 +71,13 @@ pub(super) fn accounts(
                 Vec::new()
             }
             Ok(watcher::Event::InitApply(account)) => {
-                list.listed(account.meta());
+                // Whether there is memory for it may have changed.
+                let before = store.get(&ObjectRef::from_obj(&account));
+                if account.lacks_memory() || before.is_some_and(|before| before.lacks_memory()) {
+                    list.changed(account.meta());
+                } else {
+                    list.listed(account.meta());
+                }
                 Vec::new()
             }
             Ok(watcher::Event::InitDone) => {

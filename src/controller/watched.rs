@@ -1,9 +1,11 @@
 //! Objects as watches deliver and keep them: what is used of them and no more, and nothing of a large one.
 //!
 //! Tenants write as many labels and annotations into an object as etcd takes, 1.5 MiB, and the API server adds who wrote
-//! them. Such an object becomes a name here before the next one of its page is parsed.
+//! them. Such an object becomes a name here before the next one of its page is parsed. The sum of what is kept is bounded in
+//! [`super::charged`].
 
 use std::borrow::Cow;
+use std::sync::{Arc, Mutex};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
 use kube::Resource;
@@ -14,9 +16,13 @@ use serde_json::value::RawValue;
 
 use super::owner;
 use crate::api::{CaasAccount, ConditionType, Reason};
+use crate::limits::{Charge, OverBudget};
 
 /// How much is kept of the error of an object that cannot be read. It may quote the object.
 const LONGEST_ERROR: usize = 300;
+
+/// A controller that is described in more bytes is none of ours, and is not kept: the API server bounds only the object.
+const LONGEST_OWNER: usize = 1024;
 
 /// A kind of objects, by what is kept of one.
 pub(super) trait Kept: Resource + Sized {
@@ -31,8 +37,15 @@ pub(super) trait Kept: Resource + Sized {
 }
 
 /// What a watch keeps of an object, or of one that cannot be used.
+///
+/// Copies share the object and what it is charged with.
 #[derive(Debug, Clone)]
-pub(super) struct Watched<K>(pub(super) Result<K, Unusable>);
+pub(super) struct Watched<K> {
+    /// The object.
+    pub(super) object: Result<Arc<K>, Unusable>,
+    /// The memory of all versions of it that are kept. `None` where it is charged to nobody.
+    pub(super) charge: Option<Arc<Mutex<Charge>>>,
+}
 
 /// An object that is not kept.
 #[derive(Debug, Clone)]
@@ -46,8 +59,10 @@ pub(super) struct Unusable {
 /// Why an object is not kept.
 #[derive(Debug, Clone)]
 pub(super) enum ObjectProblem {
-    /// It has more than [`Kept::LARGEST`] bytes.
+    /// It has more than [`Kept::LARGEST`] bytes, or does not fit into the memory.
     TooLarge {
+        /// What it needs, where that does not fit.
+        over: Option<OverBudget>,
         /// Its status says so.
         is_reported: bool,
     },
@@ -63,13 +78,26 @@ impl<'de, K: Kept> Deserialize<'de> for Watched<K> {
             None
         } else {
             match serde_json::from_str(text.get()) {
-                Ok(object) => return Ok(Self(Ok(K::keep(object)))),
+                Ok(object) => return Ok(Self::new(Ok(Arc::new(K::keep(object))))),
                 Err(error) => Some(ObjectProblem::Unreadable(cut(&error.to_string()))),
             }
         };
         let head: Head<'_> = serde_json::from_str(text.get()).map_err(D::Error::custom)?;
-        let problem = problem.unwrap_or_else(|| ObjectProblem::TooLarge { is_reported: head.is_reported() });
-        Ok(Self(Err(Unusable { metadata: head.metadata.into(), problem })))
+        let problem = problem
+            .unwrap_or_else(|| ObjectProblem::TooLarge { over: None, is_reported: head.is_reported() });
+        Ok(Self::new(Err(Unusable { metadata: head.metadata.into(), problem })))
+    }
+}
+
+impl<K> Watched<K> {
+    /// Charged to nobody.
+    fn new(object: Result<Arc<K>, Unusable>) -> Self {
+        Self { object, charge: None }
+    }
+
+    /// Whether it is not kept since it does not fit into the memory.
+    pub(super) fn lacks_memory(&self) -> bool {
+        matches!(&self.object, Err(Unusable { problem: ObjectProblem::TooLarge { over: Some(_), .. }, .. }))
     }
 }
 
@@ -140,7 +168,11 @@ impl From<UsedMetadata> for ObjectMeta {
 
 /// The metadata that is used.
 pub(super) fn used_metadata(metadata: ObjectMeta) -> ObjectMeta {
-    let controller = owner::controller(&metadata).cloned();
+    let is_short = |owner: &&OwnerReference| {
+        let OwnerReference { api_version, kind, name, uid, .. } = owner;
+        [api_version, kind, name, uid].iter().map(|text| text.len()).sum::<usize>() <= LONGEST_OWNER
+    };
+    let controller = owner::controller(&metadata).filter(is_short).cloned();
     ObjectMeta {
         owner_references: controller.map(|controller| vec![controller]),
         name: metadata.name,
@@ -163,7 +195,7 @@ impl Kept for CaasAccount {
     }
 }
 
-impl<K: Resource> Resource for Watched<K> {
+impl<K: Resource + Clone> Resource for Watched<K> {
     type DynamicType = K::DynamicType;
     type Scope = K::Scope;
 
@@ -184,11 +216,14 @@ impl<K: Resource> Resource for Watched<K> {
     }
 
     fn meta(&self) -> &ObjectMeta {
-        self.0.as_ref().map_or_else(|unusable| &unusable.metadata, K::meta)
+        self.object.as_ref().map_or_else(|unusable| &unusable.metadata, |object| object.meta())
     }
 
     fn meta_mut(&mut self) -> &mut ObjectMeta {
-        self.0.as_mut().map_or_else(|unusable| &mut unusable.metadata, K::meta_mut)
+        match &mut self.object {
+            Ok(object) => Arc::make_mut(object).meta_mut(),
+            Err(unusable) => &mut unusable.metadata,
+        }
     }
 }
 
@@ -231,12 +266,12 @@ mod tests {
 
     #[test]
     fn labels_annotations_and_who_wrote_them_are_not_kept_and_what_is_used_is() {
-        let account = read(&object()).0.unwrap();
+        let account = read(&object()).object.unwrap();
         let kept = json!({
             "name": "acme", "namespace": "team-a", "uid": "u", "generation": 3, "resourceVersion": "17",
         });
         assert_eq!(serde_json::to_value(&account.metadata).unwrap(), kept);
-        assert_eq!(account.status.unwrap().services, Some(7));
+        assert_eq!(account.status.as_ref().unwrap().services, Some(7));
         assert_eq!(account.spec.credentials.secret_ref.name, "acme-alauda");
     }
 
@@ -244,17 +279,31 @@ mod tests {
     fn of_an_object_above_the_limit_only_its_name_stays_and_whether_it_was_told() {
         let mut large = large();
         for is_told in [false, true] {
-            let unusable = read(&large).0.unwrap_err();
-            let ObjectProblem::TooLarge { is_reported } = unusable.problem else { panic!("{unusable:?}") };
+            let unusable = read(&large).object.unwrap_err();
+            let ObjectProblem::TooLarge { over: None, is_reported } = unusable.problem else {
+                panic!("{unusable:?}")
+            };
             assert_eq!(is_reported, is_told);
             assert_eq!(unusable.metadata, read(&object()).meta().clone());
             large["status"] = json!({"conditions": [{"type": "Collecting", "reason": "ObjectTooLarge"}]});
         }
         large["status"] = json!("of another version");
         assert!(matches!(
-            read(&large).0.unwrap_err().problem,
-            ObjectProblem::TooLarge { is_reported: false }
+            read(&large).object.unwrap_err().problem,
+            ObjectProblem::TooLarge { is_reported: false, .. }
         ));
+    }
+
+    #[test]
+    fn an_owner_of_many_bytes_is_not_kept_either() {
+        let mut object = large();
+        for (length, is_kept) in [(100, true), (100_000, false)] {
+            let reference = json!({
+                "apiVersion": "apps/v1", "kind": "Deployment", "name": "x".repeat(length), "uid": "u", "controller": true,
+            });
+            object["metadata"]["ownerReferences"] = json!([reference]);
+            assert_eq!(read(&object).meta().owner_references.is_some(), is_kept, "{length}");
+        }
     }
 
     #[test]
@@ -266,11 +315,11 @@ mod tests {
             "metadata": {"resourceVersion": "1"}, "items": [broken, object(), large()],
         });
         let list: ObjectList<Account> = serde_json::from_str(&list.to_string()).unwrap();
-        let ObjectProblem::Unreadable(error) = &list.items[0].0.as_ref().unwrap_err().problem else {
+        let ObjectProblem::Unreadable(error) = &list.items[0].object.as_ref().unwrap_err().problem else {
             panic!("{list:?}")
         };
         assert!(error.len() <= LONGEST_ERROR, "{error}");
-        assert!(list.items[1].0.is_ok());
+        assert!(list.items[1].object.is_ok());
         assert!(list.items.iter().all(|item| item.meta().name.as_deref() == Some("acme")));
 
         // As the API server writes it: the type comes first.

@@ -14,7 +14,7 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 /// A cut holder that was refused so often tries all the same: what it needs may have become less.
 const REFUSALS_BEFORE_A_TRIAL: u32 = 10;
@@ -52,7 +52,12 @@ struct HolderEntry {
     cut: Option<OverBudget>,
     refusals: u32,
     wake: Arc<Notify>,
+    /// Receives its namespace and name with each cut.
+    cuts: Option<mpsc::UnboundedSender<Named>>,
 }
+
+/// Namespace and name of a holder.
+pub type Named = (Arc<str>, Arc<str>);
 
 /// A holder could not keep what it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -107,6 +112,19 @@ impl MemoryBudget {
     /// The holder of this name.
     pub fn holder(&self, namespace: &str, name: &str) -> Holder {
         self.handle(namespace.into(), name.into())
+    }
+
+    /// The holder of this name, which is sent to `cuts` each time that it is cut: for one task that drops what many holders
+    /// keep.
+    pub fn reporting_holder(
+        &self,
+        namespace: &str,
+        name: &str,
+        cuts: &mpsc::UnboundedSender<Named>,
+    ) -> Holder {
+        let holder = self.holder(namespace, name);
+        self.ledger().entry(&holder.namespace, &holder.name).cuts = Some(cuts.clone());
+        holder
     }
 
     fn handle(&self, namespace: Arc<str>, name: Arc<str>) -> Holder {
@@ -170,6 +188,10 @@ impl Ledger {
         entry.refusals = 0;
         entry.epoch += 1;
         entry.wake.notify_waiters();
+        if let Some(cuts) = &entry.cuts {
+            // Where nobody receives it, nothing is kept either.
+            let _ = cuts.send((Arc::clone(namespace), Arc::clone(name)));
+        }
         self.set(namespace, name, |_| 0);
     }
 }
@@ -244,6 +266,17 @@ impl Charge {
     /// What is charged, in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Who keeps it.
+    pub fn holder(&self) -> &Holder {
+        &self.holder
+    }
+
+    /// Whether its holder was cut since it was made. It counts as free then, and what was charged has to be dropped.
+    pub fn is_cut(&self) -> bool {
+        let Holder { memory, namespace, name, .. } = &self.holder;
+        memory.ledger().entry(namespace, name).epoch != self.epoch
     }
 
     /// Charges so much in all, more or less than before. Where more does not fit, others may be cut for it; the error is
@@ -374,6 +407,18 @@ mod tests {
         drop(small);
         assert_eq!(acme.admit(), Ok(()));
         acme.charge().resize(45).expect("accounts of the tenant are cut for it");
+    }
+
+    #[test]
+    fn a_cut_is_reported_by_name() {
+        let memory = MemoryBudget::new(100);
+        let (sender, mut cuts) = mpsc::unbounded_channel();
+        let mut charge = memory.reporting_holder("tenant", "large", &sender).charge();
+        charge.resize(90).unwrap();
+        assert!(!charge.is_cut() && cuts.try_recv().is_err());
+        let _other = charged(&memory, "team-a", "acme", 20);
+        assert!(charge.is_cut());
+        assert_eq!(cuts.try_recv().unwrap(), ("tenant".into(), "large".into()));
     }
 
     #[tokio::test]

@@ -11,7 +11,7 @@ pub mod values;
 pub mod workers;
 
 pub use available::available_memory;
-pub use memory::{Charge, Holder, MemoryBudget, OverBudget};
+pub use memory::{Charge, Holder, MemoryBudget, Named, OverBudget};
 pub use shares::{Share, SharedPermit, Shares};
 pub use values::{keep_values_within, shared_value};
 pub use workers::{WorkSize, WorkerShare, Workers};

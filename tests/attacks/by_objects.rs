@@ -139,6 +139,43 @@ async fn accounts_of_28_000_labels_each_are_not_kept() -> anyhow::Result<()> {
     Ok(())
 }
 
+// Half of them are suspended, and the others wait for a Secret: reconciles under way hold their objects for long.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the real servers: run make attacks"]
+async fn specs_of_60_kib_by_the_thousand_are_kept_no_further_than_the_memory_goes() -> anyhow::Result<()> {
+    const ACCOUNTS: usize = 6_000;
+    let cluster = Cluster::start().await?;
+    let tenant = &cluster.tenant;
+    let mut spec = cluster.spec();
+    // All that the schema lets globs take, which the account has a copy of, and one annotation.
+    let globs = |list: &str| -> Value { (0..100).map(|n| json!(format!("{n:03}{list:x<250}"))).collect() };
+    spec["services"] = json!({"include": globs("in"), "exclude": globs("ex")});
+    spec["serviceMonitor"] = json!({"mode": "Never", "annotations": {"a": "x".repeat(4_096)}});
+    let objects = stream::iter((0..ACCOUNTS).map(|n| (format!("spec-{n}"), n % 2 == 0)));
+    objects
+        .map(Ok)
+        .try_for_each_concurrent(8, async |(name, is_suspended)| {
+            let mut spec = spec.clone();
+            spec["suspend"] = json!(is_suspended);
+            create(tenant, &name, &spec, Value::Null).await
+        })
+        .await?;
+
+    let attacked = cluster.operator().await?;
+    until_within(Duration::from_secs(300), "all of them to be listed", async || {
+        let listed = attacked.operator.scrape("/accounts").await.ok()?.1.matches("\"name\":\"spec-").count();
+        println!("{listed} accounts listed");
+        (listed >= ACCOUNTS).then_some(())
+    })
+    .await;
+    let (_, listed) = attacked.operator.scrape("/accounts").await?;
+    println!("{} of {ACCOUNTS} are refused", listed.matches("\"TooLarge\"").count());
+    let damage = attacked.damage_after(Duration::from_secs(45)).await?;
+    damage.assert_bounded("6,000 accounts with specs of 60 KiB");
+    assert!(listed.contains("\"TooLarge\""), "some do not fit");
+    Ok(())
+}
+
 /// Certificates of so many bytes in all, at most.
 fn bundle(bytes: usize) -> String {
     let key = rcgen::KeyPair::generate().unwrap();

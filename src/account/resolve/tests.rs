@@ -216,6 +216,18 @@ fn credentials_bound_to_an_endpoint_go_nowhere_else() {
     }
 }
 
+// No schema stands before a Secret, so this rule alone does.
+#[test]
+fn a_secret_that_names_a_path_which_servers_read_differently_is_refused_as_such() {
+    for path in ["..;/admin/", ".;/", "/admin/", "%2e%2e%3b/", "..%2fadmin/", "%252e%252e/"] {
+        let bound = format!("https://caas.example.com/v1/{path}");
+        let keys = [("username", &b"acme"[..]), ("password", b"canary"), ("endpoint", bound.as_bytes())];
+        let problem = resolved(&json!({}), &secret(&keys)).unwrap_err();
+        assert_eq!(problem.reason, Reason::EndpointMismatch, "{path}");
+        assert!(problem.message.contains("semicolon or empty path segment"), "{path}: {problem}");
+    }
+}
+
 #[test]
 fn a_cloud_of_alaudas_own_stands_for_its_endpoint() {
     let provider = json!({"provider": {"alauda": {"cloud": "cn"}}});
