@@ -5,6 +5,7 @@ use std::sync::Arc;
 use caas_operator::account::AccountId;
 use caas_operator::collector::Registry;
 use caas_operator::collector::health::Health;
+use caas_operator::collector::registry::Elsewhere;
 use caas_operator::server::{AccountCondition, Limits, PageOptions};
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, IF_NONE_MATCH};
 use reqwest::{Method, StatusCode};
@@ -280,4 +281,27 @@ async fn pages_link_to_the_dashboards_of_a_grafana_that_is_named() {
     }
     let (without, _) = started(None).await;
     assert!(!page(&without, "/accounts/team-a/acme").await.contains("Grafana"));
+}
+
+#[tokio::test]
+async fn an_account_that_another_replica_collects_is_listed_and_no_problem() {
+    let (served, registry) = started(None).await;
+    for id in registry.ids() {
+        registry.remove(&id);
+    }
+    let theirs = account("team-a", "acme", Names::Both);
+    registry.mark_elsewhere(Elsewhere {
+        id: theirs.id.clone(),
+        uid: "1".into(),
+        provider: "alauda",
+        targets: theirs.targets.clone(),
+        is_suspended: false,
+        is_coming: false,
+        before: None,
+    });
+    let overview = text(&page(&served, "/").await);
+    assert!(overview.contains("No problems in 0 services of 1 account."), "{overview}");
+    assert!(overview.contains("CollectedElsewhere"), "{overview}");
+    let list = get(&served, "/accounts?sort=state").await.text().await.unwrap();
+    assert!(list.contains("\"reason\":\"CollectedElsewhere\""), "{list}");
 }
