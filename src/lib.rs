@@ -4,7 +4,7 @@
 //! (`tests/architecture` parses every file and fails otherwise):
 //!
 //! - [`telemetry`] own metrics and logs; [`schema`] durations, addresses and their rules; [`limits`] what the process may
-//!   hold, shared by namespace
+//!   hold, shared by namespace; [`proxy`] connections through an HTTP proxy
 //! - [`cloud`] providers' HTTP APIs; `simulator` simulated clouds, the other side of the wire
 //! - [`api`] the custom resource
 //! - [`account`] the validated plain value; [`exposition`] samples to immutable bodies
@@ -21,6 +21,7 @@ pub mod collector;
 pub mod controller;
 pub mod exposition;
 pub mod limits;
+pub mod proxy;
 pub mod replicas;
 pub mod schema;
 pub mod server;

@@ -1,5 +1,5 @@
-//! How the API server is reached: with the kubeconfig, read as kubectl reads it, or else with the pod's own service account;
-//! without a proxy. No error repeats a kubeconfig or the URL of a proxy, which may hold credentials.
+//! How the API server is reached: with the kubeconfig, read as kubectl reads it, and through the proxy that it or
+//! `HTTPS_PROXY` names unless `NO_PROXY` covers the API server; or else with the pod's own service account, directly. No error repeats a kubeconfig or the URL of a proxy, which may hold credentials.
 
 use std::ffi::OsStr;
 use std::io;
@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use super::no_proxy;
 use crate::controller::causes;
+use crate::proxy::{Proxy, ProxyProblem};
 
 /// Why there is no way to the API server.
 #[derive(Debug, Error)]
@@ -24,11 +25,16 @@ pub(super) enum ClusterError {
     /// A context of a kubeconfig that is not there.
     #[error("--context needs a kubeconfig, and there is none: set KUBECONFIG")]
     NoKubeconfig,
-    /// A proxy stands before the API server of this host.
+    /// The proxy before the API server of this host cannot be used.
     #[error(
-        "HTTPS_PROXY or the kubeconfig's proxy-url names a proxy, and this program reaches the API server only without one; if that can be reached directly, add {0} to NO_PROXY"
+        "HTTPS_PROXY or the kubeconfig's proxy-url: {problem}; if the API server can be reached without a proxy, add {host} to NO_PROXY"
     )]
-    Proxy(String),
+    Proxy {
+        /// The API server's.
+        host: String,
+        /// What is wrong with the proxy's URL.
+        problem: ProxyProblem,
+    },
 }
 
 /// What is wrong. The parser's own words quote the file.
@@ -39,7 +45,7 @@ fn told(error: &KubeconfigError) -> String {
     }
 }
 
-/// The settings for the API server, of this context or the current one.
+/// The settings for the API server, of this context or the current one. A proxy in them is one that is to be used.
 pub(super) async fn config(context: Option<&str>) -> Result<Config, ClusterError> {
     let home = std::env::var_os("HOME").map(PathBuf::from);
     let files = files(std::env::var_os("KUBECONFIG").as_deref(), home);
@@ -52,11 +58,17 @@ pub(super) async fn config(context: Option<&str>) -> Result<Config, ClusterError
         None if context.is_some() => return Err(ClusterError::NoKubeconfig),
         None => Config::incluster()?,
     };
-    if config.proxy_url.is_some() && !no_proxy::covers(&no_proxy::variable(), &config.cluster_url) {
-        return Err(ClusterError::Proxy(config.cluster_url.host().unwrap_or_default().to_owned()));
-    }
-    config.proxy_url = None;
+    let covered = no_proxy::covers(&no_proxy::variable(), &config.cluster_url);
+    config.proxy_url = config.proxy_url.filter(|_| !covered);
+    proxy(&config)?;
     Ok(config)
+}
+
+/// The proxy in the settings.
+pub(super) fn proxy(config: &Config) -> Result<Option<Proxy>, ClusterError> {
+    let host = || config.cluster_url.host().unwrap_or_default().to_owned();
+    let proxy = config.proxy_url.as_ref().map(|url| url.to_string().parse());
+    proxy.transpose().map_err(|problem| ClusterError::Proxy { host: host(), problem })
 }
 
 /// The files that are read: those that the variable lists, or the one of the user.

@@ -1,13 +1,17 @@
 //! Options shared by several commands.
 
+use std::ffi::OsStr;
 use std::fmt::Display;
 use std::str::FromStr;
 
-use clap::Args;
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
+use clap::{Arg, Args, Command};
 use ipnet::IpNet;
 
 use crate::account::admission::is_label;
 use crate::cloud::http::{Policy, Prefix};
+use crate::proxy::{Proxy, ProxyProblem};
 use crate::server::{AllowedHosts, GrafanaUrl, HostName, PageOptions};
 
 /// Values separated by commas, as an option or its variable has them. Blanks around a value and empty elements, such as
@@ -79,6 +83,35 @@ pub(super) struct PolicyOptions {
     /// Allow plain HTTP, which sends the credentials unencrypted
     #[arg(long = "allow-http", env = "CAAS_OPERATOR_ALLOW_HTTP")]
     http: bool,
+    /// Reach all clouds through this HTTP proxy, which resolves their names: what it must refuse stands in
+    /// docs/security.md. With a password, set the variable: other users of the machine can see command lines.
+    /// HTTPS_PROXY and NO_PROXY do not count for clouds. Default: no proxy
+    // The help would show backticks as they are.
+    #[allow(clippy::doc_markdown)]
+    #[arg(
+        long = "cloud-proxy",
+        value_name = "URL",
+        env = "CAAS_OPERATOR_CLOUD_PROXY",
+        hide_env_values = true,
+        value_parser = ProxyParser
+    )]
+    proxy: Option<Proxy>,
+}
+
+/// Reads a proxy's URL. Unlike the usual parsers, it repeats none of a value that it refuses.
+#[derive(Debug, Clone, Copy)]
+struct ProxyParser;
+
+impl TypedValueParser for ProxyParser {
+    type Value = Proxy;
+
+    fn parse_ref(&self, command: &Command, _: Option<&Arg>, value: &OsStr) -> Result<Proxy, clap::Error> {
+        let read = value.to_str().ok_or(ProxyProblem::NotAProxy).and_then(str::parse);
+        read.map_err(|problem| {
+            let message = format!("--cloud-proxy or CAAS_OPERATOR_CLOUD_PROXY: {problem}");
+            clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(command)
+        })
+    }
 }
 
 impl PolicyOptions {
@@ -88,6 +121,7 @@ impl PolicyOptions {
             allow_endpoints: List::values(self.endpoints).collect(),
             allow_cidrs: List::values(self.cidrs).map(|Network(network)| network).collect(),
             allow_http: self.http,
+            proxy: self.proxy,
         }
     }
 }

@@ -106,6 +106,9 @@ pub(super) enum RunError {
 pub(super) async fn run(args: Args) -> Result<(), RunError> {
     let stop = stop_token()?;
     let config = cluster::config(args.context.as_deref()).await?;
+    if let Some(proxy) = cluster::proxy(&config)? {
+        tracing::info!(%proxy, "the API server is reached through a proxy");
+    }
     let service = args.service(&config);
     // The name in ServiceMonitors, which Prometheus uses.
     let own_name = format!("{}.{}.svc", service.name, service.namespace).parse::<HostName>().ok();

@@ -63,6 +63,9 @@ impl Listeners {
 impl Runtime {
     /// A runtime without accounts, and the transitions that its collectors will report.
     pub(super) fn new(policy: Policy, limits: ProcessLimits) -> (Self, mpsc::Receiver<Transition>) {
+        if let Some(proxy) = &policy.proxy {
+            tracing::info!(%proxy, "all clouds are reached through a proxy");
+        }
         let (registry, metrics) = (Arc::new(Registry::default()), Metrics::new());
         let limits = ProcessLimits { files: Some(files::limit()), ..limits };
         let clouds = HttpClouds::new(Http::new(policy.clone()).within(limits.clone()), Arc::clone(&metrics));

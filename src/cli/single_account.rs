@@ -113,6 +113,7 @@ pub(super) fn chosen(policy: &Policy, endpoint: &Url) -> Policy {
         allow_endpoints: Vec::new(),
         allow_cidrs: ["0.0.0.0/0", "::/0"].iter().filter_map(|all| all.parse().ok()).collect(),
         allow_http: policy.allow_http || is_plain,
+        proxy: policy.proxy.clone(),
     }
 }
 

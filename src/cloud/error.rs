@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::proxy::ProxyFault;
+
 /// Why a request, or a whole cycle, failed.
 ///
 /// `Display` is for logs and has the status number. Conditions use [`CloudError::summary`].
@@ -90,6 +92,9 @@ pub enum Unreachable {
     /// The TLS handshake failed.
     #[error(transparent)]
     Tls(#[from] TlsProblem),
+    /// The administrator's proxy does not connect to it.
+    #[error("the proxy that the operator uses for clouds {0}")]
+    Proxy(ProxyFault),
     /// There is no CA certificate to verify the endpoint's with.
     #[error(
         "this system has no CA certificates; mount some at /etc/ssl/certs, set SSL_CERT_FILE or give a CA bundle"
@@ -212,6 +217,13 @@ impl Unreachable {
                  policy or a firewall keeps it from the cloud."
             }
             Self::Tls(problem) => problem.action(),
+            Self::Proxy(ProxyFault::Unreachable | ProxyFault::Credentials) => {
+                "Ask whoever runs the operator to mend that: --cloud-proxy, in the chart clouds.proxy."
+            }
+            Self::Proxy(ProxyFault::Forbidden | ProxyFault::NoTunnel) => {
+                "Check host and port in spec.provider; if they are right, ask whoever runs the operator whether the proxy \
+                 can and may connect to them: --cloud-proxy, in the chart clouds.proxy."
+            }
             Self::NoRoots => "Ask whoever runs the operator for that, or set spec.tls.caBundleSecretRef.",
             Self::Timeout => {
                 "Raise spec.collection.requestTimeout; if that does not help, ask whoever runs the operator whether a \
@@ -348,6 +360,7 @@ impl CloudError {
             Self::Unreachable(Unreachable::Dns(_)) => "dns",
             Self::Unreachable(Unreachable::Connect) => "connect",
             Self::Unreachable(Unreachable::Tls(_)) => "tls",
+            Self::Unreachable(Unreachable::Proxy(_)) => "proxy",
             Self::Unreachable(Unreachable::NoRoots) => "no_roots",
             Self::Unreachable(Unreachable::Timeout) => "timeout",
             Self::Unreachable(Unreachable::BrokeOff) => "broke_off",

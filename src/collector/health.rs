@@ -217,6 +217,7 @@ mod tests {
 
     use super::*;
     use crate::cloud::error::{AnswerProblem, Refusal, TlsProblem, Unreachable};
+    use crate::proxy::ProxyFault;
 
     #[test]
     fn each_outcome_has_its_reason_and_a_sentence() {
@@ -282,6 +283,10 @@ mod tests {
             Unreachable::Dns(Some("caas.example.com".into())),
             Unreachable::Dns(None),
             Unreachable::Connect,
+            Unreachable::Proxy(ProxyFault::Unreachable),
+            Unreachable::Proxy(ProxyFault::Credentials),
+            Unreachable::Proxy(ProxyFault::Forbidden),
+            Unreachable::Proxy(ProxyFault::NoTunnel),
             Unreachable::NoRoots,
             Unreachable::Timeout,
             Unreachable::BrokeOff,

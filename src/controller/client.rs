@@ -1,5 +1,5 @@
-//! The client for the API server: a stalled watch ends at a read timeout, kube retries nothing on its own, and an error
-//! keeps the API server's `Retry-After`.
+//! The client for the API server: directly or through a proxy, a stalled watch ends at a read timeout, kube retries nothing
+//! on its own, and an error keeps the API server's `Retry-After`.
 
 use std::time::Duration;
 
@@ -7,10 +7,17 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, RETRY_AFTER};
 use http::{Response, StatusCode};
 use http_body_util::{Either, Full};
-use kube::client::ClientBuilder;
+use hyper_timeout::TimeoutConnector;
+use hyper_util::client::legacy::Client as HttpClient;
+use hyper_util::client::legacy::connect::dns::GaiResolver;
+use hyper_util::rt::TokioExecutor;
+use kube::client::{Body, ClientBuilder, ConfigExt};
 use kube::{Client, Config};
 use serde_json::json;
 use tower::util::MapResponseLayer;
+use tower::{BoxError, ServiceBuilder};
+
+use crate::proxy::Proxy;
 
 /// How many seconds one watch lasts before the API server ends it and it resumes at the version it saw last.
 pub(super) const WATCH_SECONDS: u32 = 60;
@@ -18,12 +25,36 @@ pub(super) const WATCH_SECONDS: u32 = 60;
 /// How long the client waits for a byte: longer than a watch lasts, so only a stalled watch is cut.
 const READ_TIMEOUT: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 15);
 
-/// A client with safe settings.
+/// A client with safe settings, which uses the proxy of the configuration whatever `NO_PROXY` says.
 pub fn client(mut config: Config) -> Result<Client, kube::Error> {
     config.read_timeout = Some(READ_TIMEOUT);
     // It would hold an account's reconcile, and hide each 429 from the limit on Secret reads.
     config.default_retry = false;
+    if let Some(url) = config.proxy_url.take() {
+        let proxy = url.to_string().parse().map_err(|problem| kube::Error::Service(Box::new(problem)))?;
+        return through(&proxy, &config);
+    }
     Ok(ClientBuilder::try_from(config)?.with_layer(&MapResponseLayer::new(keep_retry_after)).build())
+}
+
+/// As kube makes its clients, through a proxy. kube's own way through one applies `NO_PROXY` to the proxy's address.
+fn through(proxy: &Proxy, config: &Config) -> Result<Client, kube::Error> {
+    // The cluster's authority says nothing of the proxy's certificate; the system's do.
+    let to_proxy = || Config::new(config.cluster_url.clone()).rustls_client_config();
+    let tunnels = proxy.tunnels(GaiResolver::new(), to_proxy)?;
+    let mut connector = TimeoutConnector::new(config.rustls_https_connector_with_connector(tunnels)?);
+    connector.set_connect_timeout(config.connect_timeout);
+    connector.set_read_timeout(config.read_timeout);
+    connector.set_write_timeout(config.write_timeout);
+    let http: HttpClient<_, Body> = HttpClient::builder(TokioExecutor::new()).build(connector);
+    let service = ServiceBuilder::new()
+        .layer(MapResponseLayer::new(keep_retry_after))
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .map_err(BoxError::from)
+        .service(http);
+    Ok(Client::new(service, config.default_namespace.clone()))
 }
 
 /// kube turns an error's body into a `Status` and drops its headers, so the header moves into the body.
@@ -54,11 +85,8 @@ pub(super) fn retry_after(error: &kube::Error) -> Option<Duration> {
 mod tests {
     use std::convert::Infallible;
 
-    use kube::client::Body;
-    use kube::core::Status;
-    use tower::ServiceBuilder;
-
     use super::*;
+    use kube::core::Status;
 
     /// What kube makes of this answer.
     async fn error(code: u16, wait: &'static str, body: &'static str) -> kube::Error {

@@ -3,7 +3,7 @@
 use crate::chart::{errors, template};
 
 /// What is set, and what the message has to contain.
-const REFUSED: [(&str, &[&str]); 63] = [
+const REFUSED: [(&str, &[&str]); 66] = [
     ("replicaz=2", &["additional properties 'replicaz' not allowed"]),
     ("image.tagg=1", &["at '/image'", "'tagg' not allowed"]),
     ("clouds.allowedEndpoint=x", &["at '/clouds'", "'allowedEndpoint' not allowed"]),
@@ -43,6 +43,18 @@ const REFUSED: [(&str, &[&str]); 63] = [
         &["clouds.allowedEndpoints", "is no URL prefix", "https://"],
     ),
     ("clouds.allowedEndpoints[0]=http://caas.example.com/", &["is plain http", "clouds.allowHttp"]),
+    (
+        "clouds.proxy.url=http://user:hunter2@proxy.example.com:3128",
+        &["clouds.proxy.url: everyone who reads the Deployment", "clouds.proxy.existingSecret.name"],
+    ),
+    (
+        "clouds.proxy.url=proxy.example.com:3128",
+        &["clouds.proxy.url", "is not the URL of a proxy", "http://host:port"],
+    ),
+    (
+        "networkPolicy.enabled=true,clouds.proxy.url=http://proxy.example.com:3128",
+        &["networkPolicy.clouds.ports: port 3128 of clouds.proxy.url is not among them"],
+    ),
     (
         "clouds.allowedCIDRs[0]=10.20.0.0",
         &["clouds.allowedCIDRs: \"10.20.0.0\" is no network", "10.20.0.0/16"],

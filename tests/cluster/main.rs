@@ -10,6 +10,10 @@ mod authority;
 #[path = "../support/blocks.rs"]
 mod blocks;
 #[cfg(test)]
+#[allow(dead_code)]
+#[path = "../support/connect_proxy.rs"]
+mod connect_proxy;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 #[path = "../support/servers.rs"]
@@ -58,6 +62,8 @@ mod own_ca;
 mod permissions;
 #[cfg(test)]
 mod providers;
+#[cfg(test)]
+mod proxied;
 #[cfg(test)]
 mod reasons;
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! `run` with its kubeconfig: `NO_PROXY` counts where a proxy is named, and neither a proxy's password nor a token is told.
+//! `run` with its kubeconfig: a proxy is used where one is named and `NO_PROXY` does not cover the API server, and neither the
+//! proxy's password nor a token is told.
 
 use std::process::Command;
 
@@ -11,8 +12,13 @@ const HOST: &str = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
 
 /// `run` with a kubeconfig for that API server, what else it says of the cluster, and these variables.
 fn run(folder: &tempfile::TempDir, cluster: &str, variables: &[(&str, &str)]) -> Command {
+    run_at(HOST, folder, cluster, variables)
+}
+
+/// The same for an API server of another name.
+fn run_at(host: &str, folder: &tempfile::TempDir, cluster: &str, variables: &[(&str, &str)]) -> Command {
     let path = folder.path().join("kubeconfig");
-    let server = format!("server: \"https://{HOST}:6443\"");
+    let server = format!("server: \"https://{host}:6443\"");
     let text = format!(
         "apiVersion: v1\nkind: Config\ncurrent-context: a\nclusters: [{{name: a, cluster: {{{server}{cluster}}}}}]\nusers: [{{name: a, user: {{}}}}]\ncontexts: [{{name: a, context: {{cluster: a, user: a}}}}]\n"
     );
@@ -23,7 +29,7 @@ fn run(folder: &tempfile::TempDir, cluster: &str, variables: &[(&str, &str)]) ->
 }
 
 #[tokio::test]
-async fn a_proxy_before_the_api_server_is_a_sentence_without_its_password() {
+async fn a_proxy_that_cannot_be_reached_is_told_without_its_password() {
     let folder = tempfile::tempdir().unwrap();
     let in_file = format!(", proxy-url: \"{PROXY}\"");
     for (cluster, variables) in [
@@ -31,12 +37,30 @@ async fn a_proxy_before_the_api_server_is_a_sentence_without_its_password() {
         (&in_file, &[]),
         ("", &[("HTTPS_PROXY", PROXY), ("NO_PROXY", "cluster.invalid:443,10.0.0.0/8,")]),
     ] {
-        let output = finished(run(&folder, cluster, variables)).await;
-        let error = String::from_utf8(output.stderr).unwrap();
-        assert!(!output.status.success());
-        assert!(error.contains(&format!("add {HOST} to NO_PROXY")), "{error}");
-        assert!(!error.contains("hunter2") && !error.contains("user:"), "{error}");
+        // Nothing resolves it, as there is no proxy that could.
+        let mut process = Process::start(run_at("api.cluster.invalid", &folder, cluster, variables));
+        let log = process
+            .says("why the API server cannot be reached", |out, err| {
+                let log = format!("{out}{err}");
+                log.contains("the API server cannot be reached").then_some(log)
+            })
+            .await;
+        assert!(log.contains("the proxy cannot be reached: "), "{log}");
+        assert!(log.contains("http://127.0.0.1:9"), "{log}");
+        assert!(!log.contains("hunter2") && !log.contains("user:"), "{log}");
     }
+}
+
+#[tokio::test]
+async fn a_proxy_of_another_kind_is_refused_with_what_to_do_instead() {
+    let folder = tempfile::tempdir().unwrap();
+    let socks = [("HTTPS_PROXY", "socks5://user:hunter2@127.0.0.1:9")];
+    let output = finished(run(&folder, "", &socks)).await;
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success());
+    assert!(error.contains("a SOCKS proxy cannot be used"), "{error}");
+    assert!(error.contains(&format!("add {HOST} to NO_PROXY")), "{error}");
+    assert!(!error.contains("hunter2") && !error.contains("user:"), "{error}");
 }
 
 #[tokio::test]

@@ -8,6 +8,8 @@
 #[allow(dead_code)]
 #[path = "../support/blocks.rs"]
 mod blocks;
+#[path = "../support/connect_proxy.rs"]
+mod connect_proxy;
 #[path = "../support/exposition.rs"]
 mod exposition;
 #[allow(dead_code)]
@@ -37,6 +39,7 @@ mod kubeconfig;
 mod outages;
 mod pages;
 mod prometheus;
+mod proxies;
 mod scrapers;
 mod secrets;
 mod standalone;

@@ -301,8 +301,23 @@ What the schema cannot say in a sentence: refused here, with one. Rendered with 
 {{- fail (printf "clouds.allowedEndpoints: %q is plain http, which is refused unless clouds.allowHttp is true" .) }}
 {{- end }}
 {{- $port := regexReplaceAll `^https?://[^/]*?(:([0-9]+))?(/.*)?$` . "${2}" | default (ternary "80" "443" (hasPrefix "http://" .)) }}
-{{- if and $.Values.networkPolicy.enabled (not (has $port $cloudPorts)) }}
+{{- if and $.Values.networkPolicy.enabled (not $.Values.clouds.proxy.url) (not $.Values.clouds.proxy.existingSecret.name) (not (has $port $cloudPorts)) }}
 {{- fail (printf "networkPolicy.clouds.ports: port %s of %q in clouds.allowedEndpoints is not among them, so that no account there could be collected; add it" $port .) }}
+{{- end }}
+{{- end }}
+{{- with .Values.clouds.proxy }}
+{{- if and .url .existingSecret.name }}
+{{- fail "clouds.proxy: set url or existingSecret.name, not both" }}
+{{- end }}
+{{- if contains "@" .url }}
+{{- fail "clouds.proxy.url: everyone who reads the Deployment would see the user and password in it; put the URL into a Secret and name that in clouds.proxy.existingSecret.name" }}
+{{- end }}
+{{- if and .url (not (regexMatch `^https?://[^/?#\s]+/?$` .url)) }}
+{{- fail (printf "clouds.proxy.url: %q is not the URL of a proxy; write http://host:port or https://host:port" .url) }}
+{{- end }}
+{{- $port := regexReplaceAll `^https?://.*?(:([0-9]+))?/?$` .url "${2}" | default (ternary "80" "443" (hasPrefix "http://" .url)) }}
+{{- if and .url $.Values.networkPolicy.enabled (not (has $port $cloudPorts)) }}
+{{- fail (printf "networkPolicy.clouds.ports: port %s of clouds.proxy.url is not among them, so that no cloud could be reached; add it" $port) }}
 {{- end }}
 {{- end }}
 {{- range .Values.clouds.allowedCIDRs }}

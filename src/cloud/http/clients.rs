@@ -10,6 +10,7 @@ use std::time::Duration;
 use http::response::Parts;
 use hyper::body::Incoming;
 use hyper::ext::on_informational;
+use ipnet::{Ipv4Net, Ipv6Net};
 use thiserror::Error;
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -67,7 +68,7 @@ impl Pooled for Connection {
 
 impl Client {
     /// Sends the request over an idle connection or a new one, and waits for the head of the answer. No redirect is
-    /// followed, and no proxy is used.
+    /// followed, and no proxy is used but the administrator's.
     ///
     /// Dropping the future or the answer closes the connection.
     pub(super) async fn send(&self, request: &ApiRequest) -> Result<Answer, CloudError> {
@@ -182,9 +183,18 @@ impl Clients {
 
     fn build(&self, trusted: Trusted) -> Result<Client, ClientProblem> {
         let has_roots = !trusted.is_empty();
-        let resolver =
-            GuardedResolver { policy: Arc::clone(&self.policy), lookups: Arc::clone(&self.lookups) };
-        let connector = Connector::new(resolver, tls::client_config(trusted)?);
+        let tls = tls::client_config(trusted)?;
+        let resolver = |policy| GuardedResolver { policy, lookups: Arc::clone(&self.lookups) };
+        let connector = match &self.policy.proxy {
+            None => Connector::direct(resolver(Arc::clone(&self.policy)), tls),
+            Some(proxy) => {
+                // The administrator chose the proxy, wherever it is.
+                let allow_cidrs = vec![Ipv4Net::default().into(), Ipv6Net::default().into()];
+                let anywhere = Policy { allow_cidrs, ..Policy::default() };
+                let to_proxy = || tls::client_config(tls::system());
+                Connector::through(proxy.tunnels(resolver(Arc::new(anywhere)), to_proxy)?, tls)
+            }
+        };
         let id = self.made.fetch_add(1, Ordering::Relaxed);
         Ok(Client { id, connector, pool: Arc::clone(&self.pool), has_roots })
     }

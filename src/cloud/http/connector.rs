@@ -1,4 +1,5 @@
-//! Opens connections to clouds: resolves the host, dials an address that the policy allows, and does the TLS handshake.
+//! Opens connections to clouds: resolves the host and dials an address that the policy allows, or has the administrator's proxy
+//! do that, and does the TLS handshake.
 //!
 //! `reqwest` makes the requests, but its client has no bound on the head of an answer, on informational answers, or on the
 //! idle connections of all hosts together, and wraps no connection that could have one. So these are hyper's own.
@@ -27,14 +28,23 @@ use super::resolve::{GuardedResolver, NoAddress};
 use super::tls;
 use crate::cloud::CloudError;
 use crate::cloud::error::{Refusal, Unreachable};
+use crate::proxy::{ProxyFault, Stream, Tunnels};
 
 /// From the first packet to the end of the TLS handshake, over all addresses of a name.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Opens connections that trust one set of certificates.
 pub(super) struct Connector {
-    tcp: HttpConnector<GuardedResolver>,
+    way: Way,
     tls: TlsConnector,
+}
+
+/// How a host is reached.
+enum Way {
+    /// At an address that the policy allows.
+    Direct(HttpConnector<GuardedResolver>),
+    /// As the proxy sees fit.
+    Proxy(Tunnels<GuardedResolver>),
 }
 
 /// An open HTTP/1.1 connection without a request in flight. Dropping it closes its socket.
@@ -44,25 +54,34 @@ pub(super) struct Connection {
 }
 
 impl Connector {
-    pub(super) fn new(resolver: GuardedResolver, tls: ClientConfig) -> Self {
+    /// Dials the addresses that this resolver finds.
+    pub(super) fn direct(resolver: GuardedResolver, tls: ClientConfig) -> Self {
         let mut tcp = HttpConnector::new_with_resolver(resolver);
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        Self { tcp, tls: TlsConnector::from(Arc::new(tls)) }
+        Self { way: Way::Direct(tcp), tls: TlsConnector::from(Arc::new(tls)) }
+    }
+
+    /// Has a proxy connect.
+    pub(super) fn through(proxy: Tunnels<GuardedResolver>, tls: ClientConfig) -> Self {
+        Self { way: Way::Proxy(proxy), tls: TlsConnector::from(Arc::new(tls)) }
     }
 
     /// Connects to the origin of this URL.
     pub(super) async fn connect(&self, url: &Url) -> Result<Connection, CloudError> {
-        let timed_out = |_| Err(Unreachable::Connect.into());
+        let timed_out = |_| match self.way {
+            Way::Direct(_) => Err(Unreachable::Connect.into()),
+            Way::Proxy(_) => Err(Unreachable::Proxy(ProxyFault::NoTunnel).into()),
+        };
         timeout(CONNECT_TIMEOUT, self.open(url)).await.unwrap_or_else(timed_out)
     }
 
     async fn open(&self, url: &Url) -> Result<Connection, CloudError> {
         let origin: Uri = url[..Position::AfterPort].parse().map_err(|_| Refusal::NotAnEndpoint)?;
-        let tcp = self.tcp.clone().call(origin).await.map_err(|error| not_connected(&error))?;
+        let stream = self.way.connect(origin).await?;
         if url.scheme() == "http" {
-            return drive(tcp).await;
+            return drive(TokioIo::new(stream)).await;
         }
         let host = match url.host() {
             Some(Host::Domain(name)) => {
@@ -72,8 +91,26 @@ impl Connector {
             Some(Host::Ipv6(address)) => ServerName::IpAddress(address.into()),
             None => return Err(Refusal::NotAnEndpoint.into()),
         };
-        let stream = self.tls.connect(host, tcp.into_inner()).await.map_err(|error| not_secure(&error))?;
+        let stream = self.tls.connect(host, stream).await.map_err(|error| not_secure(&error))?;
         drive(TokioIo::new(stream)).await
+    }
+}
+
+impl Way {
+    async fn connect(&self, origin: Uri) -> Result<Box<dyn Stream>, CloudError> {
+        match self {
+            Self::Direct(tcp) => {
+                let tcp = tcp.clone().call(origin).await.map_err(|error| not_connected(&error))?;
+                Ok(Box::new(tcp.into_inner()))
+            }
+            Self::Proxy(proxy) => {
+                let tunnel = proxy.clone().call(origin).await.map_err(|error| {
+                    tracing::debug!(%error, cause = error.source(), "no connection through the proxy for clouds");
+                    Unreachable::Proxy(error.fault)
+                })?;
+                Ok(tunnel.into_inner())
+            }
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use url::{Host, Url};
 
 use crate::cloud::error::Refusal;
+use crate::proxy::Proxy;
 use crate::schema::address::is_unambiguous;
 
 /// What the administrator allows.
@@ -21,6 +22,8 @@ pub struct Policy {
     pub allow_cidrs: Vec<IpNet>,
     /// Whether plain http is allowed.
     pub allow_http: bool,
+    /// The proxy through which all clouds are reached; none: directly. It resolves names, so their addresses are its to judge.
+    pub proxy: Option<Proxy>,
 }
 
 /// A prefix of allowed URLs: an origin and whole path segments.
@@ -65,7 +68,7 @@ fn is_http(url: &Url) -> bool {
 }
 
 impl Policy {
-    /// Whether an account may use this endpoint. A host that is a name is checked when it is resolved.
+    /// Whether an account may use this endpoint. A host that is a name is checked when it is resolved, unless a proxy does that.
     pub fn check_endpoint(&self, url: &Url) -> Result<(), Refusal> {
         check_plain(url)?;
         self.check_request(url)
@@ -92,6 +95,12 @@ impl Policy {
         match url.host() {
             Some(Host::Ipv4(address)) if !self.allows(address.into()) => Err(Refusal::PrivateAddress),
             Some(Host::Ipv6(address)) if !self.allows(address.into()) => Err(Refusal::PrivateAddress),
+            // The one name that is an address wherever it is resolved (RFC 6761): the proxy's own machine.
+            Some(Host::Domain(name))
+                if self.proxy.is_some() && is_localhost(name) && !self.allows(Ipv4Addr::LOCALHOST.into()) =>
+            {
+                Err(Refusal::PrivateAddress)
+            }
             _ => Ok(()),
         }
     }
@@ -114,6 +123,11 @@ impl Policy {
     fn lists(&self, address: IpAddr) -> bool {
         self.allow_cidrs.iter().any(|network| network.contains(&address))
     }
+}
+
+fn is_localhost(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 /// An IPv6 address that embeds an IPv4 address.

@@ -4,7 +4,7 @@ fn policy(prefixes: &[&str], cidrs: &[&str]) -> Policy {
     Policy {
         allow_endpoints: prefixes.iter().map(|prefix| prefix.parse().unwrap()).collect(),
         allow_cidrs: cidrs.iter().map(|cidr| cidr.parse().unwrap()).collect(),
-        allow_http: false,
+        ..Policy::default()
     }
 }
 
@@ -193,4 +193,17 @@ fn a_path_that_a_server_may_read_as_another_one_is_refused() {
     for path in ["/v1/services/a%2Fb/", "/v1/a;b=c/", "/v1/.hidden", "/v1/..."] {
         assert_eq!(check(&policy, &format!("https://a.com{path}")), Ok(()), "{path}");
     }
+}
+
+#[test]
+fn where_a_proxy_resolves_names_the_one_of_its_own_machine_is_refused() {
+    let through =
+        |cidrs| Policy { proxy: Some("http://proxy.example:3128".parse().unwrap()), ..policy(&[], cidrs) };
+    for host in ["localhost", "localhost.", "api.localhost", "API.LOCALHOST."] {
+        let url = format!("https://{host}/");
+        assert_eq!(check(&through(&[]), &url), Err(Refusal::PrivateAddress), "{host}");
+        assert_eq!(check(&through(&["127.0.0.0/8"]), &url), Ok(()), "{host}");
+    }
+    assert_eq!(check(&through(&[]), "https://10.0.0.1/"), Err(Refusal::PrivateAddress));
+    assert_eq!(check(&through(&[]), "https://notlocalhost/"), Ok(()));
 }

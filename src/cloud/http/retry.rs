@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::cloud::CloudError;
 use crate::cloud::error::Unreachable;
+use crate::proxy::ProxyFault;
 
 /// The most attempts of one request while the cloud or its network fails, so that a cloud that is down gets no storm.
 /// After a 429 the deadline and the requested wait decide instead.
@@ -62,7 +63,14 @@ fn is_transient(error: &CloudError) -> bool {
     match error {
         CloudError::Status(status) => matches!(status, 500 | 502 | 503 | 504),
         CloudError::Unreachable(how) => {
-            matches!(how, Unreachable::Dns(_) | Unreachable::Connect | Unreachable::BrokeOff)
+            matches!(
+                how,
+                Unreachable::Dns(_)
+                    | Unreachable::Connect
+                    | Unreachable::BrokeOff
+                    // Where it is reached and does not connect, it has tried that itself.
+                    | Unreachable::Proxy(ProxyFault::Unreachable)
+            )
         }
         CloudError::Answer(problem) => problem.may_pass(),
         CloudError::EndpointRefused(_)

@@ -139,6 +139,7 @@ async fn a_login_server_is_subject_to_the_administrators_policy_like_an_endpoint
         allow_endpoints: vec![allowed.parse().unwrap()],
         allow_cidrs: vec!["127.0.0.1/32".parse().unwrap()],
         allow_http: true,
+        ..Policy::default()
     };
     let api = installation.cloud.url();
     for (login, refusal) in [
