@@ -80,6 +80,13 @@ impl Membership {
         let _ = self.changes().wait_for(is_known).await;
     }
 
+    /// Waits until this replica is a member.
+    pub async fn joined(&self) {
+        let is_member = |_: &u64| self.look(View::is_member).unwrap_or(true);
+        // As above.
+        let _ = self.changes().wait_for(is_member).await;
+    }
+
     /// The Secrets of what this replica would own are read: it may join.
     pub fn prepared(&self) {
         self.update(View::prepared);

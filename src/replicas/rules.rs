@@ -4,6 +4,7 @@
 //!   renewals went through. No clocks are compared, and while the API server is away nobody dies.
 //! - Whoever is outranked stops at once. Whoever takes over from a live member waits [`HANDOVER`], in which that one notices;
 //!   from one that is gone it takes over at once: who leaves has stopped before it deletes its Lease.
+//!   While the API server is away it may not notice: then both collect until it is back, rather than neither.
 //! - A member whose own Lease was deleted was taken for dead: it owns nothing until it has joined again.
 
 use std::collections::BTreeMap;
@@ -166,6 +167,11 @@ impl View {
     /// Those who share the accounts.
     pub(super) fn members(&self) -> &[Member] {
         &self.members
+    }
+
+    /// Whether this replica shares the accounts.
+    pub(super) fn is_member(&self) -> bool {
+        self.is_member
     }
 
     /// All other live members.

@@ -172,6 +172,7 @@ fn nobody_dies_while_the_api_server_is_away_nor_in_the_fifteen_seconds_after() {
     replica.round(3, &[("b", 2)]);
     replica.view.failed();
     assert!(replica.dead(60).is_empty());
+    assert_eq!(replica.view.wakes_at(), None, "there is nothing to wait for");
     assert_eq!(replica.share(60, &account([("b", "ab")])), Share::Of(Member::test("b")));
     assert_eq!(replica.share(60, &account([("a", "ab")])), Share::Mine);
     for second in [63, 66, 69, 72, 75] {
