@@ -151,6 +151,7 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
     };
     tracing::info!(address = %listeners.address(), ?namespaces, "the operator starts");
     let listed = runtime.readiness.expect("the CaasAccounts are listed");
+    let joined = runtime.readiness.expect("this replica holds its Lease");
     let (startup, now) = watch::channel(Startup::Listing);
     // Where the operator stops before it comes so far, there is nothing to wait for.
     let reached = |stage: Startup| {
@@ -165,7 +166,11 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
             listing.await;
             listed.set(true);
         };
-        tokio::join!(listing, collected);
+        let joining = async {
+            membership.joined().await;
+            joined.set(true);
+        };
+        tokio::join!(listing, joining, collected);
     };
     let prepared = async {
         prepared.await;

@@ -413,6 +413,8 @@ impl Retry {
 
 #[cfg(test)]
 mod secret_tests;
+#[cfg(test)]
+mod share_tests;
 
 #[cfg(test)]
 mod tests {

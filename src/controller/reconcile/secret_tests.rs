@@ -33,7 +33,7 @@ impl Connect for Nowhere {
 }
 
 /// The operator's reconciler of one scope, and the API server that it calls.
-struct Operator {
+pub(super) struct Operator {
     scoped: Arc<ScopedReconciler>,
     writer: Writer<WatchedAccount>,
     server: Arc<Mutex<Server>>,
@@ -73,6 +73,11 @@ impl Server {
 
 impl Operator {
     fn new() -> Self {
+        Self::among(Membership::alone())
+    }
+
+    /// The same that knows these replicas.
+    pub(super) fn among(membership: Membership) -> Self {
         let server = Arc::new(Mutex::new(Server::default()));
         let answering = Arc::clone(&server);
         let api_server = tower::service_fn(move |request: Request<Body>| {
@@ -116,7 +121,7 @@ impl Operator {
             initial: InitialAccounts::new(1, started),
             retries: Retries::default(),
             writers: Shares::thirds(WRITERS),
-            membership: Membership::alone(),
+            membership,
             api_server: Outage::of_api_server(),
             metrics,
         };
@@ -131,7 +136,7 @@ impl Operator {
     }
 
     /// Reconciles an account as its object is now. Returns how many Secrets were read.
-    async fn reconcile(&mut self, account: &serde_json::Value) -> usize {
+    pub(super) async fn reconcile(&mut self, account: &serde_json::Value) -> usize {
         self.outcome(account).await.unwrap();
         self.server.lock().unwrap().calls.iter().filter(|call| call.contains("/secrets/")).count()
     }
@@ -162,6 +167,16 @@ impl Operator {
         }
     }
 
+    pub(super) fn reconciler(&self) -> &Reconciler {
+        &self.scoped.reconciler
+    }
+
+    /// What the last reconcile wrote.
+    pub(super) fn writes(&self) -> Vec<String> {
+        let calls = &self.server.lock().unwrap().calls;
+        calls.iter().filter(|call| !call.starts_with("GET")).cloned().collect()
+    }
+
     fn registry(&self) -> &Registry {
         &self.scoped.reconciler.collection.registry
     }
@@ -173,20 +188,20 @@ impl Operator {
     }
 
     /// The interval at which an account is collected, where it is.
-    fn interval(&self, name: &str) -> Option<Duration> {
+    pub(super) fn interval(&self, name: &str) -> Option<Duration> {
         let entry = self.registry().get(&AccountId::new("team-a", name))?;
         Some(entry.account.schedule.interval)
     }
 
     /// Reason and message of an account in the list of all.
-    fn listed(&self, name: &str) -> (&'static str, String) {
+    pub(super) fn listed(&self, name: &str) -> (&'static str, String) {
         let account = self.registry().listed(&AccountId::new("team-a", name)).unwrap();
         (account.reason(), account.message())
     }
 }
 
 /// An account without a ServiceMonitor.
-fn account(name: &str, interval: &str, generation: i64) -> serde_json::Value {
+pub(super) fn account(name: &str, interval: &str, generation: i64) -> serde_json::Value {
     json!({
         "apiVersion": "caas-operator.io/v1alpha1",
         "kind": "CaasAccount",
@@ -284,10 +299,6 @@ async fn a_secret_that_was_there_is_read_once_more_before_its_absence_counts() {
 #[tokio::test(start_paused = true)]
 async fn an_account_that_is_too_large_is_told_so_once_and_collected_no_longer() {
     let mut operator = Operator::new();
-    let writes = |operator: &Operator| {
-        let calls = &operator.server.lock().unwrap().calls;
-        calls.iter().filter(|call| !call.starts_with("GET")).cloned().collect::<Vec<_>>()
-    };
     operator.reconcile(&account("acme", "30s", 1)).await;
     assert!(operator.interval("acme").is_some());
 
@@ -296,7 +307,7 @@ async fn an_account_that_is_too_large_is_told_so_once_and_collected_no_longer() 
     operator.reconcile(&large).await;
     assert_eq!((operator.interval("acme"), operator.listed("acme").0), (None, "ObjectTooLarge"));
     let path = "/namespaces/team-a/caasaccounts/acme/status";
-    let written = writes(&operator);
+    let written = operator.writes();
     assert!(
         written.len() == 2 && written[0].ends_with(path) && written[1].contains("/events"),
         "{written:?}"
@@ -304,7 +315,7 @@ async fn an_account_that_is_too_large_is_told_so_once_and_collected_no_longer() 
 
     large["status"] = json!({"conditions": [{"type": "Collecting", "reason": "ObjectTooLarge"}]});
     operator.reconcile(&large).await;
-    assert_eq!(writes(&operator), [""; 0]);
+    assert_eq!(operator.writes(), [""; 0]);
     operator.reconcile(&account("acme", "30s", 1)).await;
     assert!(operator.interval("acme").is_some(), "it is smaller again");
 }

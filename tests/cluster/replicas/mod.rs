@@ -3,3 +3,4 @@
 mod api_server_away;
 mod fixture;
 mod gone;
+mod rollout;

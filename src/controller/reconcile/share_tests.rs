@@ -1,0 +1,76 @@
+//! What a reconcile does with an account by whose it is, on an API server of a few lines.
+
+use std::time::Duration;
+
+use super::secret_tests::{Operator, account};
+use super::*;
+use crate::replicas::{Member, SeenLease};
+
+fn member(name: &str) -> Member {
+    Member { name: name.into(), address: format!("{name}:8080").into() }
+}
+
+fn lease(name: &str) -> SeenLease {
+    SeenLease { member: member(name), uid: name.to_owned(), version: "1".to_owned() }
+}
+
+/// An operator that has found another replica and is no member yet, and what it knows of both.
+fn joining() -> (Operator, Membership) {
+    let membership = Membership::joining(member("a"), Metrics::new());
+    membership.update(|view| view.listed(vec![lease("b")], Instant::now()));
+    (Operator::among(membership.clone()), membership)
+}
+
+/// The UID, which is the name too, of an account that is this replica's or another one's once it has joined.
+fn uid(membership: &Membership, is_own: bool) -> String {
+    (0..100).map(|number| format!("acme-{number}")).find(|uid| membership.would_own(uid) == is_own).unwrap()
+}
+
+/// How many accounts have moved here because this replica joined.
+fn moves(operator: &Operator) -> u64 {
+    operator.reconciler().metrics.account_moves.with_label_values(&["joined"]).get()
+}
+
+#[tokio::test(start_paused = true)]
+async fn before_it_joins_a_replica_reads_the_secrets_of_what_it_will_own_and_collects_nothing() {
+    let (mut operator, membership) = joining();
+    let [own, other] = [true, false].map(|is_own| account(&uid(&membership, is_own), "30s", 1));
+    assert_eq!((operator.reconcile(&own).await, operator.reconcile(&other).await), (1, 0));
+    for name in [true, false].map(|is_own| uid(&membership, is_own)) {
+        assert_eq!((operator.listed(&name).0, operator.interval(&name)), ("CollectedElsewhere", None));
+    }
+    assert_eq!(operator.writes(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn once_it_has_joined_it_collects_its_own_with_the_secrets_it_has_read_when_the_other_has_stopped() {
+    let (mut operator, membership) = joining();
+    let name = uid(&membership, true);
+    operator.reconcile(&account(&name, "30s", 1)).await;
+    membership.update(|view| view.renewed(Instant::now()));
+    assert_eq!(operator.reconcile(&account(&name, "30s", 1)).await, 0, "they are read already");
+    assert_eq!(operator.interval(&name), None, "the other one may still collect it");
+
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    operator.reconcile(&account(&name, "30s", 1)).await;
+    assert_eq!(operator.interval(&name), Some(Duration::from_secs(30)));
+    assert_eq!(moves(&operator), 1);
+
+    // Its Lease was deleted: the other one has taken over.
+    membership.update(|view| view.listed(vec![lease("b")], Instant::now()));
+    operator.reconcile(&account(&name, "30s", 1)).await;
+    assert_eq!((operator.listed(&name).0, operator.interval(&name)), ("CollectedElsewhere", None));
+    assert_eq!(operator.writes(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_was_deleted_is_listed_no_longer_whosever_it_was() {
+    let (mut operator, membership) = joining();
+    let name = uid(&membership, false);
+    let mut deleted = account(&name, "30s", 1);
+    operator.reconcile(&deleted).await;
+    deleted["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+    operator.reconcile(&deleted).await;
+    let id = AccountId::new("team-a", &name);
+    assert!(operator.reconciler().collection.registry.listed(&id).is_none());
+}
