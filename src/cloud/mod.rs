@@ -40,4 +40,12 @@ pub trait Cloud: Send + Sync {
     /// A failure that costs the whole cycle (login, first page) is the error. A smaller one is inside the
     /// [`Collection`], where it happened. Dropping the future cancels all its requests.
     fn collect<'a>(&'a self, filter: &'a ServiceFilter) -> BoxFuture<'a, Result<Collection, CloudError>>;
+
+    /// What it keeps from one cycle to the next, in bytes. 0 where that is bounded without the cloud's doing.
+    fn kept_bytes(&self) -> usize {
+        0
+    }
+
+    /// Drops what it keeps: the account has to give up its memory.
+    fn forget(&self) {}
 }

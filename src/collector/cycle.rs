@@ -200,7 +200,8 @@ impl Cycles<'_> {
 
     /// Charges what is kept between cycles, with bodies of so many bytes. `false` where it does not fit.
     fn keep(&self, state: &mut CollectorState, bodies: usize) -> bool {
-        let bytes = state.values.bytes() + bodies;
+        let by_cloud = state.cloud.as_ref().map_or(0, |cloud| cloud.kept_bytes());
+        let bytes = state.values.bytes() + bodies + by_cloud;
         let fits = state.kept.get_or_insert_with(|| self.memory.charge()).resize(bytes).is_ok();
         let memory = &self.shared.limits.memory;
         self.shared.metrics.set_memory(memory.held(), memory.bytes());

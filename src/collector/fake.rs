@@ -1,6 +1,6 @@
 //! A cloud for tests under virtual time: the outcome of a cycle is a function of its number.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -37,6 +37,8 @@ pub(super) struct FakeClouds {
     started: Arc<AtomicU64>,
     ended: Arc<AtomicU64>,
     limited: OnceLock<Limited>,
+    /// What they keep between cycles, in bytes.
+    pub(super) kept: AtomicUsize,
 }
 
 /// A limit on requests that the clouds publish, and how many a cycle counts.
@@ -56,6 +58,7 @@ impl FakeClouds {
             started: Arc::default(),
             ended: Arc::default(),
             limited: OnceLock::new(),
+            kept: AtomicUsize::default(),
         })
     }
 
@@ -102,6 +105,14 @@ impl Cloud for FakeCloud {
             result
         }
         .boxed()
+    }
+
+    fn kept_bytes(&self) -> usize {
+        self.0.kept.load(Ordering::SeqCst)
+    }
+
+    fn forget(&self) {
+        self.0.kept.store(0, Ordering::SeqCst);
     }
 }
 

@@ -119,9 +119,12 @@ impl CollectorState {
         }
     }
 
-    /// Drops all values, and what they were charged.
+    /// Drops all values, what the cloud keeps besides, and what they were charged.
     pub(super) fn drop_values(&mut self, account: &Account) {
         self.values = RetainedValues::new(&account.id);
+        if let Ok(cloud) = &self.cloud {
+            cloud.forget();
+        }
         self.kept = None;
     }
 

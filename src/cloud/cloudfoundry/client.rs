@@ -117,6 +117,14 @@ impl Cloud for CloudFoundry {
     fn collect<'a>(&'a self, filter: &'a ServiceFilter) -> BoxFuture<'a, Result<Collection, CloudError>> {
         Box::pin(self.run_cycle(filter))
     }
+
+    fn kept_bytes(&self) -> usize {
+        self.start_times.lock().unwrap_or_else(PoisonError::into_inner).bytes()
+    }
+
+    fn forget(&self) {
+        self.start_times.lock().unwrap_or_else(PoisonError::into_inner).forget();
+    }
 }
 
 /// What the first request of a cycle brings.

@@ -39,6 +39,16 @@ impl StartTimes {
         known.started_at
     }
 
+    /// What they take, in bytes: their map has room to grow.
+    pub(super) fn bytes(&self) -> usize {
+        2 * size_of::<(u64, Known)>() * self.known.len()
+    }
+
+    /// Drops all of them.
+    pub(super) fn forget(&mut self) {
+        self.known = HashMap::new();
+    }
+
     /// Ends a cycle: forgets instances that were not seen for long.
     pub(super) fn end_cycle(&mut self) {
         let cycle = self.cycle;
@@ -50,6 +60,24 @@ impl StartTimes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn instances_that_a_cloud_lists_once_count_until_they_are_forgotten() {
+        let mut times = StartTimes::default();
+        for cycle in 0..FORGOTTEN_AFTER {
+            for number in 0..100 {
+                times.settle(&format!("{cycle}-{number}"), 1.0);
+            }
+            times.end_cycle();
+        }
+        let most = times.bytes();
+        assert!(most >= 100 * FORGOTTEN_AFTER as usize * 24, "{most} bytes");
+        (0..2 * FORGOTTEN_AFTER).for_each(|_| times.end_cycle());
+        assert_eq!(times.bytes(), 0);
+        times.settle("a", 1.0);
+        times.forget();
+        assert_eq!(times.bytes(), 0);
+    }
 
     #[test]
     fn a_start_that_moves_by_a_fraction_of_a_second_is_the_same_and_a_restart_is_not() {

@@ -2,7 +2,7 @@
 //!
 //! The first page of apps judges the token. All other requests share one queue.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures::future::BoxFuture;
@@ -18,7 +18,7 @@ use super::wire::{self, Page};
 use super::{points, urls};
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::{AccountClient, ApiRequest};
-use crate::cloud::kit::{Inventory, InventoryBudget, Session, queue, session};
+use crate::cloud::kit::{Inventory, InventoryBudget, KeptState, Session, queue, session};
 use crate::cloud::model::InstanceFacts;
 use crate::cloud::{Cloud, CloudError, Collection, ServiceFilter};
 
@@ -43,15 +43,14 @@ pub struct DigitalOcean {
     /// Its token is the `Authorization` header of every request.
     session: Session<HeaderValue>,
     client: AccountClient,
-    /// Replaced when a cycle ends; a cancelled one leaves it as it was.
-    kept: Mutex<Arc<Kept>>,
+    kept: KeptState<Kept>,
 }
 
 impl DigitalOcean {
     /// An account that sends its requests through this client. Sends nothing yet.
     pub fn new(settings: Settings, token: SecretString, client: AccountClient) -> Self {
         let session = Session::new(Arc::clone(client.state()));
-        Self { settings, token, session, client, kept: Mutex::default() }
+        Self { settings, token, session, client, kept: KeptState::default() }
     }
 
     async fn run_cycle(&self, filter: &ServiceFilter) -> Result<Collection, CloudError> {
@@ -68,12 +67,12 @@ impl DigitalOcean {
 
         let max_in_flight = client.limits().max_concurrent;
         let requests = Requests { client, settings, authorization };
-        let before = Arc::clone(&kept.lock().unwrap_or_else(PoisonError::into_inner));
+        let before = kept.get();
         let inventory = Inventory::charged(client.charge());
         let mut cycle = Cycle::new(settings, filter, before, page, inventory, max_in_flight);
         let ended_by = queue::run(&mut cycle, max_in_flight, |request| requests.send(request)).await;
         let (collection, after) = cycle.finish(ended_by);
-        *kept.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(after);
+        kept.replace(after);
         Ok(collection)
     }
 }
@@ -81,6 +80,14 @@ impl DigitalOcean {
 impl Cloud for DigitalOcean {
     fn collect<'a>(&'a self, filter: &'a ServiceFilter) -> BoxFuture<'a, Result<Collection, CloudError>> {
         Box::pin(self.run_cycle(filter))
+    }
+
+    fn kept_bytes(&self) -> usize {
+        self.kept.bytes()
+    }
+
+    fn forget(&self) {
+        self.kept.forget();
     }
 }
 

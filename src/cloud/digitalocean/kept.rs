@@ -10,9 +10,10 @@ use tokio::time::Instant;
 
 use super::cost::{CYCLES_PER_RESTARTS, SIZES_EVERY};
 use super::points::{Metric, RESOLUTION};
-use super::wire::{AppHealth, Sizes};
+use super::wire::{AppHealth, ComponentHealth, Sizes};
 use crate::cloud::kit::point::Point;
-use crate::cloud::kit::{Arrivals, Moment};
+use crate::cloud::kit::{Arrivals, KeptBytes, Moment, entry_bytes};
+use crate::cloud::model::Limits;
 
 /// What earlier cycles found out.
 #[derive(Debug, Clone, Default)]
@@ -35,6 +36,21 @@ pub(super) struct KeptApp {
     pub(super) health: Option<(Instant, Arc<AppHealth>)>,
     /// When the next points of each metric can be there, in the order of [`Metric::ALL`](super::points::Metric::ALL).
     pub(super) arrivals: [Arrivals; 3],
+}
+
+impl KeptBytes for Kept {
+    fn kept_bytes(&self) -> usize {
+        let sizes = self.sizes.iter().flat_map(|(_, sizes)| sizes.keys());
+        let sizes: usize = sizes.map(|size| entry_bytes::<Limits>(size.len())).sum();
+        let app = |(id, app): (&String, &KeptApp)| {
+            let restarts = app.restarts.iter().flat_map(|restarts| restarts.keys());
+            let restarts: usize = restarts.map(|name| entry_bytes::<Option<Point>>(name.len())).sum();
+            let health = app.health.iter().flat_map(|(_, health)| health.keys());
+            let health: usize = health.map(|name| entry_bytes::<ComponentHealth>(name.len())).sum();
+            entry_bytes::<KeptApp>(id.len()) + restarts + health
+        };
+        self.apps.iter().map(app).sum::<usize>() + sizes
+    }
 }
 
 impl Kept {
@@ -89,6 +105,20 @@ mod tests {
         let mut asked: Vec<String> = kept.apps.keys().filter(is_asked).cloned().collect();
         asked.sort();
         asked
+    }
+
+    #[test]
+    fn the_restarts_of_all_instances_count_with_all_else_that_is_kept() {
+        let bytes = |instances: usize| {
+            let restarts = (0..instances).map(|number| (format!("{number:0>100}"), None)).collect();
+            let app = KeptApp { restarts: Some(Arc::new(restarts)), ..KeptApp::default() };
+            Kept { apps: [("app".to_owned(), app)].into(), ..Kept::default() }.kept_bytes()
+        };
+        let of_restarts = bytes(10_000) - bytes(0);
+        assert!(
+            (10_000 * 170..10_000 * 300).contains(&of_restarts),
+            "{of_restarts} bytes of 10,000 restarts"
+        );
     }
 
     #[test]

@@ -25,6 +25,17 @@ const MOST: usize = 128 << 20;
 /// Memory is charged in steps of this size.
 const STEP: usize = 64 << 10;
 
+/// What a value takes as an entry of a map, or of a list, with room to grow, in bytes. `texts` are the bytes of its key and of what
+/// it has on the heap.
+pub const fn entry_bytes<T>(texts: usize) -> usize {
+    ENTRY_BYTES + 2 * (size_of::<String>() + size_of::<T>()) + texts
+}
+
+/// What an instance takes, in bytes.
+pub fn instance_bytes(facts: &InstanceFacts) -> usize {
+    INSTANCE_BYTES + facts.text_bytes()
+}
+
 /// The bytes that an inventory may still take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InventoryBudget(usize);
@@ -43,7 +54,7 @@ impl InventoryBudget {
 
     /// Spends what an instance takes. `TooLarge`, and nothing spent, where that exceeds the budget.
     pub fn spend_instance(&mut self, facts: &InstanceFacts) -> Result<(), AnswerProblem> {
-        self.spend(INSTANCE_BYTES + facts.text_bytes())
+        self.spend(instance_bytes(facts))
     }
 
     /// Spends what all these instances take. `TooLarge`, and nothing spent, where that exceeds the budget.
@@ -57,7 +68,7 @@ impl InventoryBudget {
     /// Spends what a value takes as an entry of a map, or of a list, with room to grow. `texts` are the bytes of its key and
     /// of what it has on the heap. `TooLarge`, and nothing spent, where that exceeds the budget.
     pub fn spend_entry<T>(&mut self, texts: usize) -> Result<(), AnswerProblem> {
-        self.spend(ENTRY_BYTES + 2 * (size_of::<String>() + size_of::<T>()) + texts)
+        self.spend(entry_bytes::<T>(texts))
     }
 
     /// Reads an answer within this budget, and notes what it takes.

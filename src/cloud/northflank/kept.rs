@@ -10,7 +10,8 @@ use tokio::time::Instant;
 
 use super::cost::{CYCLES_PER_CONTAINERS, PLANS_EVERY};
 use super::wire::{Details, ListedService, Plans};
-use crate::cloud::model::InstanceFacts;
+use crate::cloud::kit::{KeptBytes, entry_bytes, instance_bytes};
+use crate::cloud::model::{InstanceFacts, Limits};
 
 /// What earlier cycles found out.
 #[derive(Debug, Clone, Default)]
@@ -57,6 +58,16 @@ impl Deployment {
     }
 }
 
+impl KeptBytes for Kept {
+    fn kept_bytes(&self) -> usize {
+        let plans = self.plans.iter().flat_map(|(_, plans)| plans.keys());
+        let plans: usize = plans.map(|id| entry_bytes::<Limits>(id.len())).sum();
+        let services = self.services.iter();
+        services.map(|((project, id), service)| project.len() + id.len() + service.bytes()).sum::<usize>()
+            + plans
+    }
+}
+
 impl Kept {
     /// Whether the plans are asked for.
     pub(super) fn plans_are_due(&self, now: Instant) -> bool {
@@ -73,6 +84,20 @@ impl Kept {
 }
 
 impl KeptService {
+    /// What it takes without its key's texts.
+    fn bytes(&self) -> usize {
+        let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let Deployment(word, since) = &self.deployment;
+        let details = self.details.as_ref().map_or(0, |(_, details)| {
+            let Details { plan, region, image, image_tag, .. } = &**details;
+            size_of::<Details>() + [plan, region, image, image_tag].map(length).iter().sum::<usize>()
+        });
+        let containers = self.containers.iter().flat_map(|(_, containers)| containers);
+        let containers: usize = containers.map(|container| instance_bytes(container)).sum();
+        let measured: usize = self.measured.iter().map(|name| entry_bytes::<()>(name.len())).sum();
+        entry_bytes::<(String, Self)>(length(word) + length(since)) + details + containers + measured
+    }
+
     /// Whether containers came or went since the last cycle, as far as the containers of the newest metrics tell.
     ///
     /// One that was measured before without being listed has ended, and one that is listed without being measured has not
@@ -141,6 +166,17 @@ mod tests {
             measured: measured.iter().map(|name| (*name).to_owned()).collect(),
             ..KeptService::default()
         }
+    }
+
+    #[test]
+    fn names_that_only_metrics_have_count_with_all_else_that_is_kept() {
+        let bytes = |service| Kept { services: [(key(1), service)].into(), ..Kept::default() }.kept_bytes();
+        let name = |number: usize| format!("{number:0>100}");
+        let measured = (0..10_000).map(name).collect();
+        let of_names =
+            bytes(KeptService { measured, ..KeptService::default() }) - bytes(KeptService::default());
+        assert!((10_000 * 150..10_000 * 250).contains(&of_names), "{of_names} bytes of 10,000 names");
+        assert!(bytes(kept(&["a", "b"], &[])) > bytes(kept(&["a"], &[])));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! The first page of projects, or what a project token says of itself, judges the token. All other requests share one queue.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::future::BoxFuture;
@@ -24,7 +24,7 @@ use crate::cloud::credentials::LONGEST_TOKEN;
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::{AccountClient, ApiRequest, RequestBody};
 use crate::cloud::kit::path::below;
-use crate::cloud::kit::{Inventory, InventoryBudget, Session, queue, session};
+use crate::cloud::kit::{Inventory, InventoryBudget, KeptState, Session, queue, session};
 use crate::cloud::{Cloud, CloudError, Collection, ServiceFilter};
 
 /// The path of all requests.
@@ -48,15 +48,14 @@ pub struct Railway {
     /// Its token is the header of every request.
     session: Session<HeaderValue>,
     client: AccountClient,
-    /// Replaced when a cycle ends; a cancelled one leaves it as it was.
-    kept: Mutex<Arc<Kept>>,
+    kept: KeptState<Kept>,
 }
 
 impl Railway {
     /// An account that sends its requests through this client. Sends nothing yet.
     pub fn new(settings: Settings, kind: TokenKind, token: SecretString, client: AccountClient) -> Self {
         let session = Session::new(Arc::clone(client.state()));
-        Self { settings, kind, token, session, client, kept: Mutex::default() }
+        Self { settings, kind, token, session, client, kept: KeptState::default() }
     }
 
     async fn run_cycle(&self, filter: &ServiceFilter) -> Result<Collection, CloudError> {
@@ -73,12 +72,12 @@ impl Railway {
 
         let max_in_flight = client.limits().max_concurrent;
         let requests = Requests { client, settings, filter, kind: *kind, token };
-        let before = Arc::clone(&kept.lock().unwrap_or_else(PoisonError::into_inner));
+        let before = kept.get();
         let inventory = Inventory::charged(client.charge());
         let mut cycle = Cycle::new(settings, *kind, before, page, inventory, max_in_flight);
         let ended_by = queue::run(&mut cycle, max_in_flight, |request| requests.send(request)).await;
         let (collection, after) = cycle.finish(ended_by)?;
-        *kept.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(after);
+        kept.replace(after);
         Ok(collection)
     }
 }
@@ -86,6 +85,14 @@ impl Railway {
 impl Cloud for Railway {
     fn collect<'a>(&'a self, filter: &'a ServiceFilter) -> BoxFuture<'a, Result<Collection, CloudError>> {
         Box::pin(self.run_cycle(filter))
+    }
+
+    fn kept_bytes(&self) -> usize {
+        self.kept.bytes()
+    }
+
+    fn forget(&self) {
+        self.kept.forget();
     }
 }
 

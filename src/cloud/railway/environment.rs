@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::facts::ListedService;
 use super::http_traffic;
 use super::usage::{InstanceUsage, Measured, RESOLUTION, Usage};
-use crate::cloud::kit::{Arrivals, Moment, Pages};
+use crate::cloud::kit::{Arrivals, KeptBytes, Moment, Pages, entry_bytes, instance_bytes};
 use crate::cloud::model::{Instance, InstanceFacts, Overrides, Reading, Sample, Service};
 
 /// What the next cycle should know.
@@ -16,6 +16,15 @@ pub(super) struct Kept {
     pub(super) instances: HashMap<String, Arc<InstanceFacts>>,
     /// When environments have something new, by their ids.
     pub(super) environments: HashMap<String, EnvironmentArrivals>,
+}
+
+impl KeptBytes for Kept {
+    fn kept_bytes(&self) -> usize {
+        let instances = self.instances.iter();
+        let instances: usize = instances.map(|(id, facts)| id.len() + instance_bytes(facts)).sum();
+        let environments = self.environments.keys();
+        environments.map(|id| entry_bytes::<EnvironmentArrivals>(id.len())).sum::<usize>() + instances
+    }
 }
 
 /// When the next points of an environment can be there.

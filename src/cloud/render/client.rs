@@ -24,7 +24,7 @@ use super::wire::{self, Entity, ListedInstances, ListedService, Page};
 use super::{series, urls};
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::{AccountClient, ApiRequest};
-use crate::cloud::kit::{Inventory, Pages, Session, queue, session};
+use crate::cloud::kit::{Inventory, KeptState, Pages, Session, queue, session};
 use crate::cloud::{Cloud, CloudError, Collection, ServiceFilter};
 
 /// The most bytes of a page of services.
@@ -49,7 +49,7 @@ pub struct Render {
     session: Session<HeaderValue>,
     client: AccountClient,
     /// Replaced when a cycle ends; a cancelled one leaves both as they were.
-    kept: Mutex<Arc<Kept>>,
+    kept: KeptState<Kept>,
     names: Mutex<Arc<Names>>,
 }
 
@@ -66,7 +66,7 @@ impl Render {
     /// An account that sends its requests through this client. Sends nothing yet.
     pub fn new(settings: Settings, key: SecretString, client: AccountClient) -> Self {
         let session = Session::new(Arc::clone(client.state()));
-        Self { settings, key, session, client, kept: Mutex::default(), names: Mutex::default() }
+        Self { settings, key, session, client, kept: KeptState::default(), names: Mutex::default() }
     }
 
     async fn run_cycle(&self, filter: &ServiceFilter) -> Result<Collection, CloudError> {
@@ -83,7 +83,7 @@ impl Render {
         let requests = Requests { client, settings, authorization };
 
         let Listed { listing, names_problem, ended_by } = self.list(&requests, filter, page).await?;
-        let before = Arc::clone(&kept.lock().unwrap_or_else(PoisonError::into_inner));
+        let before = kept.get();
         let max_in_flight = client.limits().max_concurrent;
         let mut cycle = Cycle::new(settings, before, listing, SystemTime::now(), max_in_flight);
         let ended_by = match ended_by {
@@ -92,7 +92,7 @@ impl Render {
         };
         let (mut collection, after) = cycle.finish(ended_by);
         collection.batch_errors.extend(names_problem);
-        *kept.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(after);
+        kept.replace(after);
         Ok(collection)
     }
 
@@ -154,6 +154,14 @@ impl Render {
 impl Cloud for Render {
     fn collect<'a>(&'a self, filter: &'a ServiceFilter) -> BoxFuture<'a, Result<Collection, CloudError>> {
         Box::pin(self.run_cycle(filter))
+    }
+
+    fn kept_bytes(&self) -> usize {
+        self.kept.bytes()
+    }
+
+    fn forget(&self) {
+        self.kept.forget();
     }
 }
 

@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use super::cost::SLOW_FACTS_EVERY;
 use super::instances::InstanceList;
-use crate::cloud::kit::Arrivals;
 use crate::cloud::kit::point::Point;
+use crate::cloud::kit::{Arrivals, KeptBytes, entry_bytes, instance_bytes};
 use crate::cloud::model::{InstanceFacts, Limits};
 
 /// What earlier cycles found out.
@@ -19,6 +19,12 @@ pub(super) struct Kept {
     pub(super) newest: Option<f64>,
     /// By the service's id.
     pub(super) services: HashMap<String, KeptService>,
+}
+
+impl KeptBytes for Kept {
+    fn kept_bytes(&self) -> usize {
+        self.services.iter().map(|(id, service)| id.len() + service.bytes()).sum()
+    }
 }
 
 impl Kept {
@@ -58,6 +64,19 @@ pub(super) struct KnownBandwidth {
 }
 
 impl KeptService {
+    /// What it takes without its key's text.
+    fn bytes(&self) -> usize {
+        let instances = self.instances.iter().flat_map(|(_, instances)| instances);
+        let instances: usize = instances.map(|instance| instance_bytes(instance)).sum();
+        let limits = self.limits.iter().flat_map(|(_, limits)| limits.keys());
+        let limits: usize = limits.map(|id| entry_bytes::<Limits>(id.len())).sum();
+        let created = self.list.iter().flat_map(|list| list.created.keys());
+        let created: usize = created.map(|id| entry_bytes::<Option<f64>>(id.len())).sum();
+        let asked = self.asked.iter().flat_map(|(_, ids)| ids.iter());
+        let asked: usize = asked.map(|id| entry_bytes::<()>(id.len())).sum();
+        entry_bytes::<Self>(0) + instances + limits + created + asked
+    }
+
     /// Whether limits are to be asked for: in a while again, and at once for an instance whose limits were not.
     pub(super) fn limits_are_due<'a>(
         &self,
@@ -97,6 +116,18 @@ mod tests {
 
     fn ids<'a>(ids: &'a [&'a str]) -> impl Iterator<Item = &'a str> {
         ids.iter().copied()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_instances_that_were_asked_for_count_with_all_else_that_is_kept() {
+        let bytes = |asked: usize| {
+            let ids = (0..asked).map(|number| format!("{number:0>100}")).collect();
+            let service =
+                KeptService { asked: Some((Instant::now(), Arc::new(ids))), ..KeptService::default() };
+            Kept { services: [("web".to_owned(), service)].into(), ..Kept::default() }.kept_bytes()
+        };
+        let of_ids = bytes(10_000) - bytes(0);
+        assert!((10_000 * 150..10_000 * 250).contains(&of_ids), "{of_ids} bytes of 10,000 ids");
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! Accounts whose values do not fit into the memory that all share, under virtual time.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -60,6 +61,21 @@ async fn an_account_that_does_not_fit_keeps_nothing_and_says_how_much_it_needed(
     assert!(cut.health.message().contains("of the 1 MiB"), "{}", cut.health.message());
     assert_eq!(limits.memory.held(), other.bytes(), "only the other namespace holds something");
     assert!(limits.memory.holder("team-b", "other").is_cut().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_provider_keeps_between_cycles_is_charged_and_dropped_with_the_values() {
+    let limits = limits();
+    let fixture = Fixture::within(limits.clone(), |_| (SECOND, Ok(services(10))));
+    fixture.clouds.kept.store(BUDGET / 2, Ordering::SeqCst);
+    fixture.supervisor.put(account());
+    fixture.until(|snapshot| snapshot.health == Health::Collected).await;
+    assert!(limits.memory.held() > BUDGET / 2, "{} bytes", limits.memory.held());
+
+    let other = other_namespace(&limits, BUDGET / 2);
+    fixture.until(|snapshot| matches!(snapshot.health, Health::TooLarge(_))).await;
+    assert_eq!(fixture.clouds.kept.load(Ordering::SeqCst), 0);
+    assert_eq!(limits.memory.held(), other.bytes());
 }
 
 #[tokio::test(start_paused = true)]
