@@ -11,6 +11,7 @@ use axum::routing::get;
 use caas_operator::account::Account;
 use caas_operator::cloud::{Cloud, CloudError, Collection, ServiceFilter};
 use caas_operator::collector::{ClientHistory, Connect, Registry, Supervisor};
+use caas_operator::replicas::peers::Peers;
 use caas_operator::server;
 use caas_operator::telemetry::Metrics;
 use flate2::Compression;
@@ -111,6 +112,7 @@ pub(crate) fn ours() -> Result<()> {
             append_account: None,
             allowed_hosts: server::AllowedHosts::default(),
             page: server::PageOptions::default(),
+            peers: Peers::none(),
         };
         serve(server::router(context)).await
     })

@@ -130,6 +130,7 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
     let (group, port) = (&service.name, listeners.address().port());
     let replica = args.replicas.share(&client, group, port, &runtime.metrics);
     let membership = replica.membership().clone();
+    runtime.peers = runtime.peers.of(membership.clone());
     let settings = Settings {
         client,
         scopes: Scope::of(&namespaces),
@@ -139,7 +140,7 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
         service,
         providers: Providers::ALL,
         policy: runtime.policy.clone(),
-        membership: membership.clone(),
+        peers: runtime.peers.clone(),
         // A pod's host name is its own name.
         instance: std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty()),
         supervisor: Arc::clone(&runtime.supervisor),

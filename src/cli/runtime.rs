@@ -12,6 +12,8 @@ use crate::account::AccountId;
 use crate::cloud::http::{Http, Policy};
 use crate::collector::{HttpClouds, Registry, Supervisor, Transition};
 use crate::limits::ProcessLimits;
+use crate::replicas::Membership;
+use crate::replicas::peers::Peers;
 use crate::server::{self, AllowedHosts, Bound, ListenError, Liveness, PageOptions, Readiness};
 use crate::telemetry::Metrics;
 
@@ -24,6 +26,7 @@ pub(super) struct Runtime {
     pub(super) metrics: Arc<Metrics>,
     pub(super) supervisor: Arc<Supervisor>,
     pub(super) readiness: Readiness,
+    pub(super) peers: Peers,
     pub(super) policy: Policy,
     /// What the pages show besides; nothing unless it is set.
     pub(super) page: PageOptions,
@@ -68,6 +71,7 @@ impl Runtime {
         }
         let (registry, metrics) = (Arc::new(Registry::default()), Metrics::new());
         let limits = ProcessLimits { files: Some(files::limit()), ..limits };
+        let peers = Peers::new(Membership::alone(), limits.memory.bytes() / 4);
         let clouds = HttpClouds::new(Http::new(policy.clone()).within(limits.clone()), Arc::clone(&metrics));
         let (sender, transitions) = mpsc::channel(TRANSITIONS);
         let supervisor =
@@ -77,6 +81,7 @@ impl Runtime {
             metrics,
             supervisor: Arc::new(supervisor),
             readiness: Readiness::default(),
+            peers,
             policy,
             page: PageOptions::default(),
         };
@@ -100,6 +105,7 @@ impl Runtime {
             append_account,
             allowed_hosts: listeners.allowed_hosts,
             page: self.page.clone(),
+            peers: self.peers.clone(),
         };
         let (close, serving) = (CancellationToken::new(), TaskTracker::new());
         serving.spawn(listeners.main.serve(server::router(context), close.clone()));

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::FutureExt;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use super::connect::Connect;
 use super::health::Health;
@@ -24,6 +24,7 @@ use super::schedule::Schedule;
 use super::staleness::StalenessPolicy;
 use super::state::{CollectorState, grace_period, options};
 use super::transition::Transition;
+use super::waiting::{holding_for, sleep_until_some};
 use crate::account::{Account, Exposition};
 use crate::cloud::CloudError;
 use crate::exposition::Rendered;
@@ -86,7 +87,16 @@ impl Cycles<'_> {
         let mut interval = state.pace.interval(wanted);
         let mut schedule = Schedule::new(&self.account.uid, interval, Instant::now());
         let mut permit = None;
-        if !state.was_collected() {
+        if let Some(since_start) = state.inherited.as_ref().map(|inherited| inherited.since_start) {
+            let now = Instant::now();
+            let (due, _) = schedule.next(now.checked_sub(since_start).unwrap_or(now), now);
+            if !self.keep(state, 0) {
+                state.health = self.cut(state);
+                state.gauges.up = false;
+            }
+            self.publish(state).await;
+            self.meanwhile(state, sleep_until(due)).await;
+        } else if !state.was_collected() {
             let share = self.shared.first_cycles.of(&self.account.id.namespace);
             permit = Some(self.meanwhile(state, share.acquire(1)).await);
         }
@@ -271,7 +281,9 @@ impl Cycles<'_> {
         let size = if state.values.len() <= AT_ONCE { WorkSize::Small } else { WorkSize::Large };
         let permit = self.shared.renders.permit(&self.account.id.namespace, size).await;
         let exposition = self.desired.borrow().exposition;
-        let before = self.shared.registry.get(&self.account.id).and_then(|entry| entry.snapshot);
+        let inherited = state.inherited.take().map(|inherited| inherited.snapshot);
+        let published = self.shared.registry.get(&self.account.id).and_then(|entry| entry.snapshot);
+        let before = published.or(inherited);
         let values = || {
             catch_unwind(AssertUnwindSafe(|| {
                 let values = state.account_values(self.account);
@@ -418,24 +430,6 @@ impl Cycles<'_> {
         for (format, body) in rendered.bodies.each() {
             self.meter.render(format, body.plain_bytes(), body.gzip.len());
         }
-    }
-}
-
-/// Runs `work` and drops `held` when it ends, or after this time if that is sooner.
-async fn holding_for<T>(longest: Duration, held: impl Sized, work: impl Future<Output = T>) -> T {
-    let mut work = pin!(work);
-    if let Ok(done) = timeout(longest, &mut work).await {
-        return done;
-    }
-    drop(held);
-    work.await
-}
-
-/// Sleeps until that moment; forever where there is none.
-async fn sleep_until_some(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => sleep_until(moment).await,
-        None => std::future::pending().await,
     }
 }
 

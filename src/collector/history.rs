@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde::{Deserialize, Serialize};
+
 use crate::cloud::model::{Measurement, Sample};
 use crate::exposition::values::{InstanceEntry, ServiceEntry};
 
@@ -24,7 +26,7 @@ const PARTS: u32 = MINUTES / PART_MINUTES;
 pub struct History(Arc<[ServiceHistory]>);
 
 /// The last hour of one service.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ServiceHistory {
     cpu: Ring,
     memory: Ring,
@@ -39,7 +41,7 @@ pub struct ServiceHistory {
 }
 
 /// What a service uses in a second, all instances together. From the cloud's own rates, or from its counters.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Rates {
     /// CPU in cores.
     pub cpu_cores: Option<f32>,
@@ -66,6 +68,11 @@ impl History {
             ServiceHistory::after(history, entry, service, minute)
         };
         Self(services.iter().enumerate().map(next).collect())
+    }
+
+    /// The histories of services in the order of the values.
+    pub fn of(services: Vec<ServiceHistory>) -> Self {
+        Self(services.into())
     }
 
     /// That of the service at this place of the values.
@@ -163,8 +170,23 @@ fn part(minute: u32) -> usize {
 
 /// A value for each of the last minutes, in 2 bytes: the upper bits of an `f32` without its sign, which keeps 8 bits of
 /// precision for cores as for bytes.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<u16>", into = "Vec<u16>")]
 struct Ring([u16; MINUTES as usize]);
+
+impl From<Ring> for Vec<u16> {
+    fn from(ring: Ring) -> Self {
+        ring.0.into()
+    }
+}
+
+impl TryFrom<Vec<u16>> for Ring {
+    type Error = &'static str;
+
+    fn try_from(values: Vec<u16>) -> Result<Self, Self::Error> {
+        values.try_into().map(Self).map_err(|_| "an hour has 60 minutes")
+    }
+}
 
 impl Ring {
     /// What no value has: it would be no number.

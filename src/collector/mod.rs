@@ -11,6 +11,7 @@ mod cycle;
 mod fake;
 pub mod health;
 pub mod history;
+mod inherited;
 mod pace;
 #[cfg(test)]
 mod paced_tests;
@@ -23,9 +24,11 @@ mod state;
 pub mod supervisor;
 mod task;
 pub mod transition;
+mod waiting;
 
 pub use connect::{ClientHistory, Connect, HttpClouds};
 pub use health::Health;
+pub use inherited::Inherited;
 pub use registry::Registry;
 pub use supervisor::Supervisor;
 pub use task::collect_once;

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::health::Health;
 use super::history::History;
 use crate::account::{Account, AccountId, Target, Uncollected};
+use crate::api::Reason;
 use crate::exposition::Bodies;
 use crate::exposition::values::{AccountValues, ServiceEntry};
 
@@ -89,6 +90,19 @@ pub struct Elsewhere {
     pub is_coming: bool,
     /// The last snapshot that this replica made of it, until that is stale.
     pub before: Option<Before>,
+    /// What the replica that collects it has told, where it was asked.
+    pub report: Option<Report>,
+}
+
+/// What another replica tells of an account.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The reason of its newest outcome.
+    pub reason: Reason,
+    /// The sentence for that reason.
+    pub message: String,
+    /// Its newest snapshot, without bodies.
+    pub snapshot: Option<Arc<Snapshot>>,
 }
 
 /// The last snapshot of an account that is collected here no longer.
@@ -110,20 +124,40 @@ impl Listed {
         }
     }
 
+    /// The object's UID, of one that some replica collects.
+    pub fn uid(&self) -> Option<&str> {
+        match self {
+            Self::Collected(entry) => Some(&entry.account.uid),
+            Self::Uncollected(_) => None,
+            Self::Elsewhere(account) => Some(&account.uid),
+        }
+    }
+
     /// Its newest snapshot, if there is one.
     pub fn snapshot(&self) -> Option<&Snapshot> {
+        self.snapshot_ref().map(|snapshot| &**snapshot)
+    }
+
+    fn snapshot_ref(&self) -> Option<&Arc<Snapshot>> {
         match self {
-            Self::Collected(entry) => entry.snapshot.as_deref(),
-            Self::Uncollected(_) | Self::Elsewhere(_) => None,
+            Self::Collected(entry) => entry.snapshot.as_ref(),
+            Self::Uncollected(_) => None,
+            Self::Elsewhere(account) => account.report.as_ref()?.snapshot.as_ref(),
+        }
+    }
+
+    /// The newest snapshot that this replica has made of it.
+    pub fn own_snapshot(&self) -> Option<&Arc<Snapshot>> {
+        match self {
+            Self::Collected(entry) => entry.snapshot.as_ref(),
+            Self::Uncollected(_) => None,
+            Self::Elsewhere(account) => account.before.as_ref().map(|before| &before.snapshot),
         }
     }
 
     /// The same, without keeping it in memory.
     pub fn snapshot_weak(&self) -> Option<Weak<Snapshot>> {
-        match self {
-            Self::Collected(entry) => entry.snapshot.as_ref().map(Arc::downgrade),
-            Self::Uncollected(_) | Self::Elsewhere(_) => None,
-        }
+        self.snapshot_ref().map(Arc::downgrade)
     }
 
     /// The reason of its newest outcome, which its condition carries once it lasts.
@@ -131,7 +165,9 @@ impl Listed {
         match self {
             Self::Collected(entry) => entry.health().reason().as_str(),
             Self::Uncollected(account) => account.problem.reason.as_str(),
-            Self::Elsewhere(_) => "CollectedElsewhere",
+            Self::Elsewhere(account) => {
+                account.report.as_ref().map_or(UNKNOWN, |report| report.reason.as_str())
+            }
         }
     }
 
@@ -140,8 +176,10 @@ impl Listed {
         let reason = match self {
             Self::Collected(entry) => entry.health().reason(),
             Self::Uncollected(account) => account.problem.reason,
-            // Whether it is collected is for its owner to say.
-            Self::Elsewhere(_) => return ("Collecting", true),
+            // Whether it is collected is for the other one to say.
+            Self::Elsewhere(account) => {
+                account.report.as_ref().map_or(Reason::Pending, |report| report.reason)
+            }
         };
         (reason.condition().as_str(), reason.holds())
     }
@@ -151,7 +189,10 @@ impl Listed {
         match self {
             Self::Collected(entry) => entry.health().message(),
             Self::Uncollected(account) => account.problem.message.clone(),
-            Self::Elsewhere(_) => "Another replica collects this account.".to_owned(),
+            Self::Elsewhere(account) => account.report.as_ref().map_or_else(
+                || "Another replica collects this account, and has not said what came of it.".to_owned(),
+                |report| report.message.clone(),
+            ),
         }
     }
 
@@ -180,6 +221,9 @@ impl Entry {
         self.snapshot.as_ref().map_or(&Health::Pending, |snapshot| &snapshot.health)
     }
 }
+
+/// The reason of an account of another replica that was not asked, or did not respond.
+const UNKNOWN: &str = "Unknown";
 
 /// All accounts of this process.
 #[derive(Debug, Default)]
@@ -281,6 +325,12 @@ impl Registry {
         accounts.insert(account.id.clone(), Listed::Elsewhere(Arc::new(Elsewhere { before, ..account })));
         self.changed.notify_waiters();
         stale_at
+    }
+
+    /// A registry of these accounts, to look at.
+    pub fn of(accounts: impl IntoIterator<Item = Listed>) -> Self {
+        let accounts = accounts.into_iter().map(|account| (account.id().clone(), account)).collect();
+        Self { accounts: RwLock::new(accounts), changed: Notify::new() }
     }
 
     /// Puts the newest snapshot of this account in, unless it has gone or is collected otherwise by now.

@@ -111,6 +111,12 @@ impl RetainedValues {
         Self { labels, services: Vec::new(), seen: None, altered_labels: Altered::default() }
     }
 
+    /// Values that were all confirmed at one moment.
+    pub(super) fn confirmed(id: &AccountId, services: Vec<ServiceEntry>, at: Instant) -> Self {
+        let services = services.into_iter().map(|service| RetainedService::confirmed(service, at)).collect();
+        Self { services, seen: Some(at), ..Self::new(id) }
+    }
+
     /// The labels of the account's own gauges.
     pub(super) fn labels(&self) -> &LabelSet {
         &self.labels
@@ -217,6 +223,18 @@ impl RetainedValues {
 }
 
 impl RetainedService {
+    fn confirmed(entry: ServiceEntry, at: Instant) -> Self {
+        let ServiceEntry { labels, facts, sample, instances } = entry;
+        let instance = |InstanceEntry { labels, facts, sample }| RetainedInstance {
+            facts,
+            labels,
+            seen: at,
+            sample: RetainedSample::confirmed(sample, at),
+        };
+        let instances = instances.into_iter().map(instance).collect();
+        Self { facts, labels, seen: at, sample: RetainedSample::confirmed(sample, at), instances }
+    }
+
     fn entry(&self) -> ServiceEntry {
         let instance = |instance: &RetainedInstance| InstanceEntry {
             labels: instance.labels.clone(),

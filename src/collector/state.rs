@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::connect::{ClientHistory, Connect};
 use super::health::Health;
+use super::inherited::Inherited;
 use super::pace::Pace;
 use super::report::LastReported;
 use super::staleness::{RetainedValues, StalenessPolicy};
@@ -42,6 +43,8 @@ pub(super) struct CollectorState {
     pub(super) last_reported: LastReported,
     /// The receiver of transitions could not take the last one.
     pub(super) unsent: bool,
+    /// What another replica has left, until the values are published.
+    pub(super) inherited: Option<Inherited>,
 }
 
 impl CollectorState {
@@ -64,6 +67,29 @@ impl CollectorState {
             kept: None,
             last_reported: LastReported::default(),
             unsent: false,
+            inherited: None,
+        }
+    }
+
+    /// The state of an account that another replica has collected so far.
+    pub(super) fn inheriting(
+        account: &Account,
+        connect: &dyn Connect,
+        history: &ClientHistory,
+        from: Inherited,
+    ) -> Self {
+        let services = from.snapshot.values.services.clone();
+        let confirmed = from.since_success.and_then(|since| Instant::now().checked_sub(since));
+        Self {
+            values: confirmed.map_or_else(
+                || RetainedValues::new(&account.id),
+                |at| RetainedValues::confirmed(&account.id, services, at),
+            ),
+            gauges: from.snapshot.values.gauges,
+            health: if from.was_collected { Health::Collected } else { Health::Pending },
+            collected_at: from.snapshot.collected_at,
+            inherited: Some(from),
+            ..Self::new(account, connect, history)
         }
     }
 

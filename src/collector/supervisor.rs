@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::connect::{ClientHistory, Connect};
 use super::cycle::Shared;
+use super::inherited::Inherited;
 use super::registry::{Elsewhere, Registry};
 use super::task::collect;
 use super::transition::Transition;
@@ -64,6 +65,11 @@ impl Supervisor {
 
     /// Collects this account as it is given. Returns whether that changed anything.
     pub fn put(&self, account: Account) -> bool {
+        self.put_inheriting(account, None)
+    }
+
+    /// The same; a task that has to be started goes on from what another replica has left.
+    pub fn put_inheriting(&self, account: Account, inherited: Option<Inherited>) -> bool {
         let (mut running, account) = (self.running(), Arc::new(account));
         // A task that has ended by itself has panicked; another takes its place.
         let runs = |task: &&watch::Sender<Arc<Account>>| !task.is_closed();
@@ -76,7 +82,7 @@ impl Supervisor {
         let task = task.filter(|task| !task.is_closed()).unwrap_or_else(|| {
             let (sender, desired) = watch::channel(Arc::clone(&account));
             let history = Arc::clone(running.histories.entry(account.id.clone()).or_default());
-            self.tasks.spawn(collect(Arc::clone(&self.shared), desired, history));
+            self.tasks.spawn(collect(Arc::clone(&self.shared), desired, history, inherited));
             sender
         });
         task.send_replace(Arc::clone(&account));

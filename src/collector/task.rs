@@ -8,13 +8,14 @@ use tokio::sync::{mpsc, watch};
 
 use super::connect::{ClientHistory, Connect};
 use super::cycle::{Cycles, Shared};
+use super::inherited::Inherited;
 use super::registry::{Registry, Snapshot};
 use super::state::CollectorState;
 use crate::account::Account;
 use crate::limits::ProcessLimits;
 use crate::telemetry::Metrics;
 
-/// Collects an account until the sender of `desired` is dropped.
+/// Collects an account until the sender of `desired` is dropped, going on from what another replica has left.
 ///
 /// A change that [`is_collected_like`](Account::is_collected_like) leaves the cycle under way alone; any other cancels
 /// it, keeps what the changed account may keep, and starts over.
@@ -22,9 +23,13 @@ pub(super) async fn collect(
     shared: Arc<Shared>,
     mut desired: watch::Receiver<Arc<Account>>,
     history: Arc<ClientHistory>,
+    inherited: Option<Inherited>,
 ) {
     let mut account = Arc::clone(&desired.borrow());
-    let mut state = CollectorState::new(&account, &*shared.connect, &history);
+    let mut state = match inherited {
+        Some(inherited) => CollectorState::inheriting(&account, &*shared.connect, &history, inherited),
+        None => CollectorState::new(&account, &*shared.connect, &history),
+    };
     loop {
         let cycles = cycles(&shared, &account, desired.clone());
         let changed = desired.wait_for(|desired| !desired.is_collected_like(&account));

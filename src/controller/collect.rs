@@ -13,7 +13,7 @@ use crate::api::{CaasAccount, ProviderSpec};
 use crate::cloud::http::Policy;
 use crate::cloud::{Provider, Providers};
 use crate::collector::registry::Elsewhere;
-use crate::collector::{Health, Registry, Supervisor};
+use crate::collector::{Health, Inherited, Registry, Supervisor};
 
 /// The collector, as reconciles use it.
 pub(super) struct Collection {
@@ -44,11 +44,17 @@ impl Collection {
         })
     }
 
-    /// Hands a resolved account to the supervisor, or lists it with its problem.
-    pub(super) fn collect(&self, account: &CaasAccount, id: &AccountId, resolved: Result<Account, Problem>) {
+    /// Hands a resolved account to the supervisor, with what another replica has left, or lists it with its problem.
+    pub(super) fn collect(
+        &self,
+        account: &CaasAccount,
+        id: &AccountId,
+        resolved: Result<Account, Problem>,
+        inherited: Option<Inherited>,
+    ) {
         match resolved {
             Ok(resolved) => {
-                if self.supervisor.put(resolved) {
+                if self.supervisor.put_inheriting(resolved, inherited) {
                     self.unreported(|ids| ids.insert(id.clone()));
                 }
             }
@@ -82,6 +88,7 @@ impl Collection {
             is_suspended: account.is_some_and(|account| account.spec.suspend),
             is_coming,
             before: None,
+            report: None,
         })
     }
 

@@ -61,8 +61,12 @@ impl ReplicaLease {
     pub async fn hold(self, leave: CancellationToken) {
         if leave.run_until_cancelled(self.rounds()).await.is_none() {
             let deleted = request(self.leases.delete(&self.name(), &DeleteParams::default())).await;
-            if let Err(error) = deleted {
-                tracing::warn!(%error, "the replica's Lease is not deleted; others take over when it expires");
+            match deleted {
+                // Scrapes that still come here are answered by the new owners as soon as they have something newer.
+                Ok(_) => drop(self.membership.update(|view| view.left(Instant::now()))),
+                Err(error) => {
+                    tracing::warn!(%error, "the replica's Lease is not deleted; others take over when it expires");
+                }
             }
         }
     }

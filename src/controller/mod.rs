@@ -25,6 +25,7 @@ mod owner;
 mod reconcile;
 mod references;
 mod relist;
+mod retries;
 mod run;
 mod scope;
 mod secret_reads;

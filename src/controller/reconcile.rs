@@ -1,10 +1,8 @@
 //! The pipeline: dereference -> resolve -> collect -> apply -> status. Reads top to bottom.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use kube::Resource;
 use kube::core::ObjectMeta;
 use kube::runtime::controller::Action;
@@ -23,13 +21,16 @@ use super::findings::{self, current_reason, fails_for_credentials};
 use super::initial::InitialAccounts;
 use super::monitors::Monitors;
 use super::outage::Outage;
+use super::retries::Retries;
 use super::scope::WatchedAccount;
 use super::status::{COUNTS_EVERY, Due, StatusError, StatusInput, StatusWriter};
 use super::watched::{Kept, ObjectProblem, Unusable};
-use crate::account::{AccountId, Problem};
+use crate::account::{Account, AccountId, Problem};
 use crate::api::{CaasAccount, ConditionType, Finding, Reason};
+use crate::collector::Inherited;
 use crate::limits::{OverBudget, Shares};
-use crate::replicas::{Membership, Share};
+use crate::replicas::Share;
+use crate::replicas::peers::Peers;
 use crate::telemetry::Metrics;
 
 /// Reconciles that write at once; one namespace may have a third of them. Those that read, publish events or wait for a
@@ -44,9 +45,6 @@ const REST: Duration = Duration::from_secs(60);
 
 /// How many accounts a second are reconciled only because time has passed.
 const IDLE_RECONCILES_PER_SECOND: u32 = 10;
-
-/// The longest wait after a failure.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 
 /// Which step failed, and how.
 #[derive(Debug, Error)]
@@ -84,8 +82,8 @@ pub(super) struct Reconciler {
     pub(super) retries: Retries,
     pub(super) events: EventPublisher,
     pub(super) writers: Arc<Shares>,
-    /// Which accounts are this replica's.
-    pub(super) membership: Membership,
+    /// Which accounts are this replica's, and who has the others.
+    pub(super) peers: Peers,
     /// Whether the API server is away, for all that use it.
     pub(super) api_server: Arc<Outage>,
     pub(super) metrics: Arc<Metrics>,
@@ -130,7 +128,7 @@ impl Reconciler {
         id: &AccountId,
         uid: &str,
     ) -> Result<Action, ReconcileError> {
-        let is_coming = self.membership.would_own(uid);
+        let is_coming = self.peers.membership().would_own(uid);
         let stale_at = self.collection.list_elsewhere(account, id, uid, is_coming);
         self.status.remove(id);
         let read = if let Some(account) = account.filter(|_| is_coming) {
@@ -143,6 +141,12 @@ impl Reconciler {
         read?;
         // A change of shares requests a reconcile.
         Ok(stale_at.map_or(Action::await_change(), |at| Action::requeue(at - Instant::now())))
+    }
+
+    /// What the replica leaves that collected this account so far, where it responds.
+    async fn inherited(&self, account: &Account) -> Option<Inherited> {
+        let left = self.peers.account(&account.id, &account.uid).await?;
+        left.inherited(account.connection.provider.name())
     }
 
     /// An object that is too large to be kept is not collected, and its status says why.
@@ -199,7 +203,7 @@ pub(super) async fn reconcile(
         return Ok(Action::requeue(wait));
     }
     let timer = reconciler.metrics.reconcile_duration.start_timer();
-    let share = reconciler.membership.share(uid);
+    let share = reconciler.peers.membership().share(uid);
     let outcome = match &object.object {
         read if share != Share::Mine => Box::pin(reconciler.leave(read.as_deref().ok(), &id, uid)).await,
         Ok(account) => {
@@ -260,7 +264,7 @@ impl ScopedReconciler {
     /// Whether this very object still exists and is this replica's to collect. Where that has changed, a reconcile is
     /// requested.
     fn is_mine(&self, account: &CaasAccount, id: &AccountId) -> bool {
-        let membership = &self.reconciler.membership;
+        let membership = self.reconciler.peers.membership();
         let is_mine = |uid| membership.share(uid) == Share::Mine;
         self.is_current(&account.metadata, id) && account.metadata.uid.as_deref().is_some_and(is_mine)
     }
@@ -293,10 +297,20 @@ impl ScopedReconciler {
         if !self.is_mine(account, id) {
             return Ok(Action::await_change());
         }
-        self.count_move(account, id);
         let resolved = collection.resolve(account, snapshot.as_ref());
+        let inherited = match &resolved {
+            Ok(resolved) if collection.registry.elsewhere(id).is_some() => {
+                let inherited = Box::pin(self.reconciler.inherited(resolved)).await;
+                if !self.is_mine(account, id) {
+                    return Ok(Action::await_change());
+                }
+                inherited
+            }
+            _ => None,
+        };
+        self.count_move(account, id);
         let problem = resolved.as_ref().err().cloned();
-        collection.collect(account, id, resolved);
+        collection.collect(account, id, resolved, inherited);
         initial.settled(id);
 
         let known_monitors = self.monitors().await;
@@ -347,10 +361,10 @@ impl ScopedReconciler {
 
     /// Counts an account that was another replica's until now.
     fn count_move(&self, account: &CaasAccount, id: &AccountId) {
-        let Reconciler { collection, membership, metrics, .. } = &*self.reconciler;
+        let Reconciler { collection, peers, metrics, .. } = &*self.reconciler;
         let uid = account.metadata.uid.as_deref().filter(|_| collection.registry.elsewhere(id).is_some());
         if let Some(uid) = uid {
-            metrics.account_moves.with_label_values(&[membership.reason(uid)]).inc();
+            metrics.account_moves.with_label_values(&[peers.membership().reason(uid)]).inc();
         }
     }
 
@@ -363,73 +377,7 @@ impl ScopedReconciler {
     }
 }
 
-/// Accounts whose last reconcile failed.
-#[derive(Default)]
-pub(super) struct Retries(Mutex<HashMap<AccountId, Retry>>);
-
-struct Retry {
-    backoff: ExponentialBackoff,
-    /// Before this the API server does not want another attempt, whatever asks for it.
-    not_before: Option<Instant>,
-}
-
-impl Retries {
-    /// How long the API server does not want another attempt.
-    fn pause(&self, id: &AccountId) -> Option<Duration> {
-        let not_before = self.retries().get(id)?.not_before?;
-        not_before.checked_duration_since(Instant::now()).filter(|wait| !wait.is_zero())
-    }
-
-    /// Records a failure, and returns how long to wait.
-    fn failed(&self, id: &AccountId, retry_after: Option<Duration>) -> Duration {
-        let mut retries = self.retries();
-        let retry = retries.entry(id.clone()).or_insert_with(Retry::new);
-        let asked = retry_after.map(|wait| wait.min(LONGEST_BACKOFF));
-        retry.not_before = asked.map(|wait| Instant::now() + wait);
-        retry.backoff.next().unwrap_or(LONGEST_BACKOFF).max(asked.unwrap_or_default())
-    }
-
-    fn remove(&self, id: &AccountId) {
-        self.retries().remove(id);
-    }
-
-    fn retries(&self) -> MutexGuard<'_, HashMap<AccountId, Retry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Retry {
-    /// 1 s, 2 s, 4 s, …, each up to as much again, so no wait is longer than the longest.
-    fn new() -> Self {
-        let backoff = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_secs(1))
-            .with_max_delay(LONGEST_BACKOFF / 2)
-            .without_max_times()
-            .with_jitter()
-            .build();
-        Self { backoff, not_before: None }
-    }
-}
-
 #[cfg(test)]
 mod secret_tests;
 #[cfg(test)]
 mod share_tests;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_failure_waits_longer_up_to_a_minute_and_no_two_accounts_alike() {
-        let retries = Retries::default();
-        let [acme, beta] = ["acme", "beta"].map(|name| AccountId::new("team-a", name));
-        let waits: Vec<Duration> = (0..10).map(|_| retries.failed(&acme, None)).collect();
-        for (wait, least) in waits.iter().zip([1, 2, 4, 8, 16, 30, 30]) {
-            let least = Duration::from_secs(least);
-            assert!((least..=2 * least).contains(wait), "{waits:?}");
-        }
-        assert!(waits.iter().all(|wait| *wait <= LONGEST_BACKOFF), "{waits:?}");
-        assert_ne!(waits[0], retries.failed(&beta, None));
-    }
-}

@@ -20,7 +20,8 @@ use super::events::EventPublisher;
 use super::initial::{InitialAccounts, Startup};
 use super::monitors::{CrdDiscovery, Follower, Monitors};
 use super::outage::Outage;
-use super::reconcile::{Reconciler, Retries, ScopedReconciler, WRITERS, after_error, reconcile};
+use super::reconcile::{Reconciler, ScopedReconciler, WRITERS, after_error, reconcile};
+use super::retries::Retries;
 use super::scope::{Scope, WatchedAccount};
 use super::status::StatusWriter;
 use super::statuses::Statuses;
@@ -31,7 +32,7 @@ use crate::cloud::Providers;
 use crate::cloud::http::Policy;
 use crate::collector::{Registry, Supervisor, Transition};
 use crate::limits::{MemoryBudget, Shares};
-use crate::replicas::Membership;
+use crate::replicas::peers::Peers;
 use crate::telemetry::Metrics;
 
 /// Changes of one account within this time are one reconcile.
@@ -65,8 +66,8 @@ pub struct Settings {
     pub providers: Providers,
     /// What the administrator allows.
     pub policy: Policy,
-    /// Which accounts this replica collects.
-    pub membership: Membership,
+    /// Which accounts this replica collects, and who has the others.
+    pub peers: Peers,
     /// The reporting instance of events, such as the pod's name.
     pub instance: Option<String>,
     /// Runs the collectors.
@@ -109,7 +110,7 @@ pub async fn run(settings: Settings, startup: watch::Sender<Startup>, cancel: Ca
         initial: InitialAccounts::new(scopes.len(), startup),
         retries: Retries::default(),
         writers: Shares::thirds(WRITERS),
-        membership: settings.membership.clone(),
+        peers: settings.peers,
         api_server,
         metrics,
     });

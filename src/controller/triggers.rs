@@ -126,7 +126,7 @@ pub(super) fn moved(
     reconciler: Arc<Reconciler>,
     store: Store<WatchedAccount>,
 ) -> BoxStream<'static, Request> {
-    let changes = reconciler.membership.changes();
+    let changes = reconciler.peers.membership().changes();
     stream::unfold(changes, |mut changes| async move { changes.changed().await.ok().map(|()| ((), changes)) })
         .flat_map(move |()| {
             let mut moved = store.state();
@@ -138,7 +138,7 @@ pub(super) fn moved(
 
 fn is_moved(reconciler: &Reconciler, meta: &ObjectMeta) -> bool {
     let (Some(id), Some(uid)) = (id(meta), meta.uid.as_deref()) else { return false };
-    let membership = &reconciler.membership;
+    let membership = reconciler.peers.membership();
     match reconciler.collection.registry.elsewhere(&id) {
         Some(elsewhere) => {
             membership.share(uid) == Share::Mine || elsewhere.is_coming != membership.would_own(uid)

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::labels::LabelSet;
 use crate::cloud::model::{InstanceFacts, Sample, ServiceFacts};
 
@@ -22,7 +24,8 @@ pub struct AccountValues {
 }
 
 /// What the collector itself says of an account.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct AccountGauges {
     /// Whether the last cycle succeeded, wholly or in part.
     pub up: bool,

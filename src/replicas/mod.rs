@@ -2,11 +2,15 @@
 //!
 //! A member is a replica that holds a live Lease. The owner of an account is the member that ranks highest for it ([`rank`]);
 //! each replica computes that alone, by the same [`rules`], from the same list of members. Whoever keeps the Leases tells
-//! [`Membership`] what was listed; nothing here knows Kubernetes.
+//! [`Membership`] what was listed; nothing here knows Kubernetes. Replicas ask each other as [`peers`]: for the answer to a scrape,
+//! and for what they know of their accounts ([`wire`], [`remote`]).
 
 mod member;
+pub mod peers;
 mod rank;
+pub mod remote;
 pub mod rules;
+pub mod wire;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -44,6 +48,16 @@ impl Membership {
     /// What this replica does with the account of this UID.
     pub fn share(&self, uid: &str) -> Share {
         self.look(|view| view.share(uid, Instant::now())).unwrap_or(Share::Mine)
+    }
+
+    /// Whether this replica collects the account of this UID.
+    pub fn collects(&self, uid: &str) -> bool {
+        self.share(uid) == Share::Mine
+    }
+
+    /// Whether this replica has collected the account of this UID until a moment ago.
+    pub fn hands_over(&self, uid: &str) -> bool {
+        self.look(|view| view.hands_over(uid, Instant::now())).unwrap_or(false)
     }
 
     /// Whether this replica owns the account of this UID, or will once it has joined.

@@ -28,6 +28,9 @@ pub const HANDOVER: Duration = Duration::from_secs(6);
 /// How long a member that has left goes on answering.
 pub const FAREWELL: Duration = Duration::from_secs(10);
 
+/// So many members are asked for one account.
+const MOST_ROUTES: usize = 4;
+
 /// A Lease that is gone without having been old was deleted by its holder. Renewal, listing and a failed attempt of each.
 const RECENT: Duration = Duration::from_secs(9);
 
@@ -107,6 +110,12 @@ impl View {
     /// This replica's Lease was written: it is a member.
     pub fn renewed(&mut self, now: Instant) {
         (self.is_member, self.is_prepared) = (true, true);
+        self.share_anew(Vec::new(), now);
+    }
+
+    /// This replica's Lease is deleted, since it ends: its accounts are those of others from now on.
+    pub fn left(&mut self, now: Instant) {
+        (self.is_member, self.is_prepared) = (false, false);
         self.share_anew(Vec::new(), now);
     }
 
@@ -217,17 +226,30 @@ impl View {
         }
     }
 
-    /// Whom to ask for an account: who collected it before a recent change, if it answers, and then the owner.
+    /// Whether this replica owned an account until a recent change.
+    pub(super) fn hands_over(&self, uid: &str, now: Instant) -> bool {
+        let mine = |members: &[Member]| owner(members, uid).is_some_and(|owner| owner.name == self.me.name);
+        !mine(&self.members)
+            && self.past.iter().any(|past| past.until + FAREWELL > now && mine(&past.members))
+    }
+
+    /// Whom to ask for an account: the owner, which has the newest, and then who collected it before a recent change.
     pub(super) fn routes(&self, uid: &str, now: Instant) -> Vec<Member> {
         let owner_now = owner(&self.members, uid);
         let answers = |past: &Past, before: &Member| {
             past.until + HANDOVER > now && self.lives(before) || past.left.contains(before)
         };
-        let before = self.past.iter().rev().filter(|past| past.until + FAREWELL > now).find_map(|past| {
-            let before = owner(&past.members, uid).filter(|before| Some(*before) != owner_now)?;
-            answers(past, before).then_some(before)
-        });
-        before.into_iter().chain(owner_now).filter(|member| member.name != self.me.name).cloned().collect()
+        let recent = self.past.iter().rev().filter(|past| past.until + FAREWELL > now);
+        let before =
+            recent.filter_map(|past| owner(&past.members, uid).filter(|before| answers(past, before)));
+        let mut routes: Vec<Member> = Vec::new();
+        for member in owner_now.into_iter().chain(before).filter(|member| member.name != self.me.name) {
+            // Several members may have left one after the other, and the first of them collected it.
+            if routes.len() < MOST_ROUTES && !routes.contains(member) {
+                routes.push(member.clone());
+            }
+        }
+        routes
     }
 
     fn lives(&self, member: &Member) -> bool {

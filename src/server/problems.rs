@@ -50,9 +50,8 @@ pub(super) struct Problem {
 /// How bad the reason of an account's condition is; `None` where it is no problem.
 pub(super) fn of_reason(reason: &str) -> Option<Severity> {
     match reason {
-        // Of an account that another replica collects, that one tells.
-        "Collected" | "CollectedElsewhere" | "Pending" | "Suspended" => None,
-        "PartiallyCollected" | "RateLimited" | "TooManySeries" => Some(Severity::Warning),
+        "Collected" | "Pending" | "Suspended" => None,
+        "PartiallyCollected" | "RateLimited" | "TooManySeries" | "Unknown" => Some(Severity::Warning),
         _ => Some(Severity::Critical),
     }
 }

@@ -12,52 +12,49 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderName, StatusCode, Uri};
 
-use super::host::{self, AllowedHosts, Authority};
+use super::context::Context;
+use super::everything::Everything;
+use super::host::{self, Authority};
 use super::kept_body::KeptBody;
 use super::lines::{line, with_fallbacks};
 use super::negotiate::{Format, accepts_gzip, format, wants_html};
-use super::page::PageOptions;
 use super::query::Query;
 use super::selection::Selection;
-use super::{detail, discovery, found, list, page, scrape, views};
+use super::{detail, discovery, forward, found, list, page, scrape, told, views};
 use crate::account::{AccountId, Uncollected};
-use crate::collector::registry::{Elsewhere, Listed, Registry, Snapshot};
+use crate::collector::registry::{Listed, Snapshot};
 use crate::exposition::{Body, openmetrics, text};
-use crate::telemetry::Metrics;
+use crate::replicas::peers::ACCOUNTS_PATH;
 
-/// What the handlers read.
-#[derive(Clone)]
-pub struct Context {
-    /// The accounts with their newest snapshots.
-    pub registry: Arc<Registry>,
-    /// The process's own metrics.
-    pub metrics: Arc<Metrics>,
-    /// An account whose series `/metrics` serves after the process's own: the one account of `standalone`.
-    pub append_account: Option<AccountId>,
-    /// The names under which clients may ask for this server.
-    pub allowed_hosts: AllowedHosts,
-    /// What the pages show besides.
-    pub page: PageOptions,
-}
+/// What the handlers of lists and pages read.
+type Shown = State<(Context, Everything)>;
 
 /// The type of JSON.
 const JSON: [(HeaderName, &str); 1] = [(CONTENT_TYPE, "application/json")];
 
 /// The paths of the main port.
 pub fn router(context: Context) -> Router {
-    let routes = Router::new()
-        .route("/", get(index))
-        .route("/services", get(services))
-        .route("/instances", get(instances))
-        .route("/assets/{name}", get(asset))
-        .route("/favicon.ico", get(async || page::icon()))
-        .route("/accounts", get(accounts))
+    let everything = Everything::new(Arc::clone(&context.registry), context.peers.clone());
+    let of_one_account = Router::new()
         .route("/accounts/{namespace}/{name}", get(account))
         .route("/accounts/{namespace}/{name}/services/{service}", get(service))
         .route("/accounts/{namespace}/{name}/metrics", get(account_metrics))
         .route("/accounts/{namespace}/{name}/metrics/legacy", get(legacy_metrics))
+        .layer(from_fn_with_state(context.clone(), forward::to_its_collector));
+    let of_all_accounts = Router::new()
+        .route("/", get(index))
+        .route("/services", get(services))
+        .route("/instances", get(instances))
+        .route("/accounts", get(accounts))
+        .with_state((context.clone(), everything));
+    let routes = of_one_account
+        .merge(of_all_accounts)
+        .route("/assets/{name}", get(asset))
+        .route("/favicon.ico", get(async || page::icon()))
         .route("/sd", get(targets))
-        .route("/metrics", get(own_metrics));
+        .route("/metrics", get(own_metrics))
+        .route(ACCOUNTS_PATH, get(told_of_all))
+        .route(&format!("{ACCOUNTS_PATH}/{{namespace}}/{{name}}"), get(told_of_one));
     let check_host = from_fn_with_state(context.allowed_hosts.clone(), host::check);
     with_fallbacks(routes, "no such path: / lists all").layer(check_host).with_state(context)
 }
@@ -77,11 +74,6 @@ fn uncollected(account: &Uncollected) -> Response {
     line(StatusCode::SERVICE_UNAVAILABLE, &account.problem.message)
 }
 
-fn elsewhere(account: &Elsewhere) -> Response {
-    let text = format!("another replica collects {}; ask that one", account.id);
-    line(StatusCode::SERVICE_UNAVAILABLE, &text)
-}
-
 /// What a request asks for and whether as HTML; the error is the response to one that cannot be read.
 fn read(uri: &Uri, headers: &HeaderMap) -> Result<(Query, bool), Box<Response>> {
     let query = Query::of(uri).map_err(|error| Box::new(line(StatusCode::BAD_REQUEST, &error)))?;
@@ -93,42 +85,54 @@ fn read(uri: &Uri, headers: &HeaderMap) -> Result<(Query, bool), Box<Response>> 
     Ok((query, html))
 }
 
-async fn index(State(context): State<Context>, uri: Uri, headers: HeaderMap) -> Response {
+async fn index(State((context, everything)): Shown, uri: Uri, headers: HeaderMap) -> Response {
     match read(&uri, &headers) {
         Ok((query, _)) => {
-            page::answer(&headers, move || page::overview(&context.registry, &query, &context.page)).await
+            let registry = everything.registry().await;
+            page::answer(&headers, move || page::overview(&registry, &query, &context.page)).await
         }
         Err(refused) => *refused,
     }
 }
 
-async fn services(State(context): State<Context>, uri: Uri, headers: HeaderMap) -> Response {
+async fn services(State((_, everything)): Shown, uri: Uri, headers: HeaderMap) -> Response {
     match read(&uri, &headers) {
-        Ok((query, true)) => page::answer(&headers, move || page::services(&context.registry, &query)).await,
+        Ok((query, true)) => {
+            let registry = everything.registry().await;
+            page::answer(&headers, move || page::services(&registry, &query)).await
+        }
         Ok((query, false)) => {
-            page::answer(&headers, move || found::services(&context.registry, &query)).await
+            let registry = everything.registry().await;
+            page::answer(&headers, move || found::services(&registry, &query)).await
         }
         Err(refused) => *refused,
     }
 }
 
-async fn instances(State(context): State<Context>, uri: Uri, headers: HeaderMap) -> Response {
+async fn instances(State((_, everything)): Shown, uri: Uri, headers: HeaderMap) -> Response {
     match read(&uri, &headers) {
-        Ok((query, _)) => page::answer(&headers, move || found::instances(&context.registry, &query)).await,
+        Ok((query, _)) => {
+            let registry = everything.registry().await;
+            page::answer(&headers, move || found::instances(&registry, &query)).await
+        }
         Err(refused) => *refused,
     }
 }
 
-async fn accounts(State(context): State<Context>, uri: Uri, headers: HeaderMap) -> Response {
+async fn accounts(State((_, everything)): Shown, uri: Uri, headers: HeaderMap) -> Response {
     match read(&uri, &headers) {
-        Ok((query, true)) => page::answer(&headers, move || page::accounts(&context.registry, &query)).await,
+        Ok((query, true)) => {
+            let registry = everything.registry().await;
+            page::answer(&headers, move || page::accounts(&registry, &query)).await
+        }
         // In an order, they are made as a whole.
         Ok((query, false)) if query.sort.is_some() => {
-            page::answer(&headers, move || found::accounts(&context.registry, &query)).await
+            let registry = everything.registry().await;
+            page::answer(&headers, move || found::accounts(&registry, &query)).await
         }
         Ok((query, false)) => {
             let accounts = views::Accounts::at(SystemTime::now(), Selection::new(&query));
-            (JSON, [(VARY, "Accept")], list::body(context.registry, accounts)).into_response()
+            (JSON, [(VARY, "Accept")], list::body(everything.registry().await, accounts)).into_response()
         }
         Err(refused) => *refused,
     }
@@ -172,6 +176,17 @@ async fn service(
     }
 }
 
+async fn told_of_all(State(context): State<Context>) -> Response {
+    told::all(context.registry)
+}
+
+async fn told_of_one(
+    State(context): State<Context>,
+    Path((namespace, name)): Path<(String, String)>,
+) -> Response {
+    told::one(context.registry, AccountId::new(&namespace, &name))
+}
+
 async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
     page::asset(&name, &headers)
 }
@@ -182,9 +197,8 @@ async fn account_metrics(
     headers: HeaderMap,
 ) -> Response {
     let snapshot = match context.registry.listed(&AccountId::new(&namespace, &name)) {
-        Some(Listed::Collected(entry)) => entry.snapshot,
         Some(Listed::Uncollected(account)) => return uncollected(&account),
-        Some(Listed::Elsewhere(account)) => return elsewhere(&account),
+        Some(account) => account.own_snapshot().cloned(),
         None => return unknown_account(),
     };
     let Some(snapshot) = snapshot else { return not_collected_yet() };
@@ -210,11 +224,10 @@ async fn legacy_metrics(
             "this account does not serve legacy names: set spec.metrics.names to legacy or both",
         );
     }
-    let snapshot = match account {
-        Listed::Collected(entry) => entry.snapshot,
-        Listed::Uncollected(account) => return uncollected(&account),
-        Listed::Elsewhere(account) => return elsewhere(&account),
-    };
+    if let Listed::Uncollected(account) = account {
+        return uncollected(&account);
+    }
+    let snapshot = account.own_snapshot().cloned();
     let Some(snapshot) = snapshot else { return not_collected_yet() };
     let Some(body) = &snapshot.bodies.legacy else { return not_collected_yet() };
     let response = scrape::response(body, text::CONTENT_TYPE, accepts_gzip(&headers), "Accept-Encoding");

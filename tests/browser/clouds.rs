@@ -12,6 +12,7 @@ use caas_operator::collector::history::History;
 use caas_operator::collector::registry::{Registry, Snapshot};
 use caas_operator::exposition::Renderer;
 use caas_operator::exposition::values::{AccountGauges, ServiceEntry};
+use caas_operator::replicas::peers::Peers;
 use caas_operator::server::{AccountCondition, AllowedHosts, Context, Limits, PageOptions, router};
 use caas_operator::telemetry::Metrics;
 
@@ -59,6 +60,7 @@ impl Clouds {
                 conditions: Some(Arc::new(conditions)),
                 grafana: "https://grafana.example.com/".parse().ok(),
             },
+            peers: Peers::none(),
         };
         Self { registry, served: serve(router(context), Limits::default()).await }
     }

@@ -3,7 +3,7 @@
 use crate::chart::{errors, template};
 
 /// What is set, and what the message has to contain.
-const REFUSED: [(&str, &[&str]); 66] = [
+const REFUSED: [(&str, &[&str]); 67] = [
     ("replicaz=2", &["additional properties 'replicaz' not allowed"]),
     ("image.tagg=1", &["at '/image'", "'tagg' not allowed"]),
     ("clouds.allowedEndpoint=x", &["at '/clouds'", "'allowedEndpoint' not allowed"]),
@@ -18,7 +18,11 @@ const REFUSED: [(&str, &[&str]); 66] = [
     ("resources.limit.cpu=1", &["at '/resources'", "'limit' not allowed"]),
     ("livenessProbe.period=1", &["at '/livenessProbe'", "'period' not allowed"]),
     ("networkPolicy.scrapers[0].namespace=x", &["at '/networkPolicy/scrapers/0'", "'namespace' not allowed"]),
-    ("replicas=2", &["replicas: one pod collects all accounts; each of 2 would collect them all", "Set 1"]),
+    ("replicas=11", &["at '/replicas'", "want 10"]),
+    (
+        "replicas=2,terminationGracePeriodSeconds=5",
+        &["terminationGracePeriodSeconds: 5 is too short to hand accounts over", "20 at least"],
+    ),
     ("replicas=-1", &["at '/replicas'", "want 0"]),
     (
         "global.compatibility.openshift.adaptSecurityContext=yes",

@@ -51,8 +51,10 @@ async fn the_commands_for_selected_namespaces_install_all_that_the_operator_need
     found.sort();
     let expected = [
         "Deployment caas-system",
+        "Role caas-system",
         "Role team-a",
         "Role team-b",
+        "RoleBinding caas-system",
         "RoleBinding team-a",
         "RoleBinding team-b",
         "Service caas-system",

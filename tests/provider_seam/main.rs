@@ -24,6 +24,7 @@ use caas_operator::cloud::http::{Http, Policy};
 use caas_operator::cloud::{Provider, Providers};
 use caas_operator::collector::registry::Snapshot;
 use caas_operator::collector::{HttpClouds, Registry, Supervisor};
+use caas_operator::replicas::peers::Peers;
 use caas_operator::server::{AllowedHosts, Context, Limits, PageOptions, router};
 use caas_operator::telemetry::Metrics;
 use http_support::{client, serve};
@@ -165,6 +166,7 @@ async fn it_is_collected_over_http_and_served() {
         append_account: None,
         allowed_hosts: AllowedHosts::default(),
         page: PageOptions::default(),
+        peers: Peers::none(),
     };
     let served = serve(router(context), Limits::default()).await;
     let get = async |path: &str| client.get(served.url(path)).send().await.unwrap().text().await.unwrap();

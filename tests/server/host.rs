@@ -1,5 +1,6 @@
 //! The Host of a request: what is refused, and what discovery echoes.
 
+use caas_operator::replicas::peers::Peers;
 use caas_operator::server::{AllowedHosts, Context, Limits, PageOptions, router};
 use caas_operator::telemetry::Metrics;
 use serde_json::Value;
@@ -77,6 +78,7 @@ async fn with_a_list_of_hosts_another_name_is_answered_on_no_path() {
         append_account: None,
         allowed_hosts,
         page: PageOptions::default(),
+        peers: Peers::none(),
     };
     let served = serve(router(context), Limits::default()).await;
     for path in

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use caas_operator::account::Names;
 use caas_operator::collector::Registry;
+use caas_operator::replicas::peers::Peers;
 use caas_operator::server::{AllowedHosts, Context, Limits, PageOptions, router};
 use caas_operator::telemetry::Metrics;
 use serde_json::Value;
@@ -32,6 +33,7 @@ async fn started() -> (Served, Arc<Registry>, Arc<Metrics>) {
         append_account: None,
         allowed_hosts: AllowedHosts::default(),
         page: PageOptions::default(),
+        peers: Peers::none(),
     };
     (serve(router(context), Limits::default()).await, registry, metrics)
 }

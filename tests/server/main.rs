@@ -20,6 +20,7 @@ mod json;
 mod lists;
 mod own;
 mod page;
+mod replicas;
 mod scrape;
 mod uncollected;
 
@@ -36,6 +37,7 @@ use caas_operator::collector::health::Health;
 use caas_operator::collector::history::History;
 use caas_operator::collector::registry::{Registry, Snapshot};
 use caas_operator::exposition::{Bodies, Body, Options, Renderer};
+use caas_operator::replicas::peers::Peers;
 use caas_operator::server::{AllowedHosts, Context, Limits, PageOptions, router};
 use caas_operator::telemetry::Metrics;
 use flate2::read::GzDecoder;
@@ -106,6 +108,7 @@ async fn started_with(
         append_account,
         allowed_hosts: AllowedHosts::default(),
         page,
+        peers: Peers::none(),
     };
     (serve(router(context), limits).await, registry)
 }

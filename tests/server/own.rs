@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use caas_operator::account::AccountId;
+use caas_operator::replicas::peers::Peers;
 use caas_operator::server::{AllowedHosts, Context, PageOptions, router};
 use caas_operator::telemetry::Metrics;
 use reqwest::StatusCode;
@@ -35,6 +36,7 @@ fn own_metrics_are_rendered_on_blocking_threads() {
             append_account: None,
             allowed_hosts: AllowedHosts::default(),
             page: PageOptions::default(),
+            peers: Peers::none(),
         };
         let (done, busy) = std::sync::mpsc::channel::<()>();
         let busy = tokio::task::spawn_blocking(move || busy.recv());

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use caas_operator::account::AccountId;
+use caas_operator::api::Reason;
 use caas_operator::collector::Registry;
 use caas_operator::collector::health::Health;
-use caas_operator::collector::registry::Elsewhere;
+use caas_operator::collector::registry::{Elsewhere, Report};
 use caas_operator::server::{AccountCondition, Limits, PageOptions};
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, IF_NONE_MATCH};
 use reqwest::{Method, StatusCode};
@@ -284,13 +285,13 @@ async fn pages_link_to_the_dashboards_of_a_grafana_that_is_named() {
 }
 
 #[tokio::test]
-async fn an_account_that_another_replica_collects_is_listed_and_no_problem() {
+async fn an_account_that_another_replica_collects_is_shown_as_that_one_tells() {
     let (served, registry) = started(None).await;
     for id in registry.ids() {
         registry.remove(&id);
     }
     let theirs = account("team-a", "acme", Names::Both);
-    registry.mark_elsewhere(Elsewhere {
+    let elsewhere = Elsewhere {
         id: theirs.id.clone(),
         uid: "1".into(),
         provider: "alauda",
@@ -298,10 +299,18 @@ async fn an_account_that_another_replica_collects_is_listed_and_no_problem() {
         is_suspended: false,
         is_coming: false,
         before: None,
-    });
+        report: None,
+    };
+    registry.mark_elsewhere(elsewhere.clone());
+    let overview = text(&page(&served, "/").await);
+    assert!(overview.contains("Another replica collects this account, and has not said"), "{overview}");
+    let list = get(&served, "/accounts?sort=state").await.text().await.unwrap();
+    assert!(list.contains("\"reason\":\"Unknown\""), "{list}");
+
+    let report = Report { reason: Reason::Collected, message: "As it should be.".into(), snapshot: None };
+    registry.mark_elsewhere(Elsewhere { report: Some(report), ..elsewhere });
     let overview = text(&page(&served, "/").await);
     assert!(overview.contains("No problems in 0 services of 1 account."), "{overview}");
-    assert!(overview.contains("CollectedElsewhere"), "{overview}");
     let list = get(&served, "/accounts?sort=state").await.text().await.unwrap();
-    assert!(list.contains("\"reason\":\"CollectedElsewhere\""), "{list}");
+    assert!(list.contains("\"reason\":\"Collected\",\"message\":\"As it should be.\""), "{list}");
 }

@@ -280,8 +280,8 @@ job="{{ include "caas-operator.fullname" . }}",namespace="{{ include "caas-opera
 What the schema cannot say in a sentence: refused here, with one. Rendered with the Deployment, which every release has.
 */}}
 {{- define "caas-operator.validate" -}}
-{{- if gt (int .Values.replicas) 1 }}
-{{- fail (printf "replicas: one pod collects all accounts; each of %d would collect them all, so that clouds get every request and Prometheus every series more than once. Set 1, or 0 to stop the operator. An update starts the new pod before the old one ends" (int .Values.replicas)) }}
+{{- if and (gt (int .Values.replicas) 1) (lt (int .Values.terminationGracePeriodSeconds) 20) }}
+{{- fail (printf "terminationGracePeriodSeconds: %d is too short to hand accounts over to another pod, and scrapes would fail; set 20 at least" (int .Values.terminationGracePeriodSeconds)) }}
 {{- end }}
 {{- if eq .Values.image.tag "latest" }}
 {{- fail "image.tag: name a version, not latest, so that every pod runs the same program; leave it empty for the chart's own version" }}

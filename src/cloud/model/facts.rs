@@ -1,11 +1,16 @@
 //! What a cloud says of services and instances besides measurements.
+//!
+//! Replicas tell each other of them in JSON: a field that a newer version adds is one that this one does not know.
+
+use serde::{Deserialize, Serialize};
 
 /// So many bytes of a text that a cloud gives are kept, up to the end of a character. No name is as long; what is exposed is
 /// shorter still, and a cloud that sends megabytes must not fill the memory with them.
 pub const LONGEST_TEXT: usize = 1024;
 
 /// A state that all clouds share; the provider's own word is kept beside it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum State {
     /// It does its work.
     Running,
@@ -20,6 +25,7 @@ pub enum State {
     /// It has crashed or could not be deployed.
     Failed,
     /// The provider's word has no meaning that is known here.
+    #[serde(other)]
     Unknown,
 }
 
@@ -50,7 +56,8 @@ impl State {
 }
 
 /// What an instance may use, in base units.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Limits {
     /// CPU in cores.
     pub cpu_cores: Option<f64>,
@@ -78,7 +85,8 @@ impl Limits {
 }
 
 /// What a cloud says of a service besides its instances.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ServiceFacts {
     /// The service's name, unique within its application.
     pub name: String,
@@ -137,7 +145,8 @@ impl ServiceFacts {
 }
 
 /// What a cloud says of an instance besides its measurements.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct InstanceFacts {
     /// The instance's name, such as `kibana.0`.
     pub name: String,
@@ -154,7 +163,8 @@ pub struct InstanceFacts {
 }
 
 /// Facts of one instance that win over those of its service.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Overrides {
     /// The provider's name for the region.
     pub region: Option<String>,

@@ -3,6 +3,8 @@
 //! Families, units, JSON fields, legacy names, documentation and the tests' expectations derive from it, so that a new
 //! measurement is one row here plus the provider that reads it. Knows no provider and no output format.
 
+use serde::{Deserialize, Serialize};
+
 /// What a measurement belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
@@ -14,7 +16,7 @@ pub enum Owner {
 
 /// The unit in which a cloud gives a value. Values are kept as given and converted where they are exposed, so nothing is
 /// lost to rounding on the way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Scale {
     /// The base unit that the measurement's name ends in: seconds, bytes, cores, a ratio, or a count.
@@ -81,7 +83,7 @@ impl Row {
 macro_rules! measurements {
     ($($measurement:ident: $name:literal, $help:literal $(, $field:ident: $value:expr)*;)*) => {
         /// What can be measured of an instance or a service.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[repr(u8)]
         pub enum Measurement {
             $(#[doc = concat!("`", $name, "`: ", $help)] $measurement,)*

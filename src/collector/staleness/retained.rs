@@ -23,6 +23,11 @@ struct Confirmed {
 }
 
 impl RetainedSample {
+    /// Values that were confirmed at this moment.
+    pub(super) fn confirmed(sample: Option<Sample>, at: Instant) -> Self {
+        Self { newest: sample.map(|sample| Confirmed { sample, at }), older: Box::default() }
+    }
+
     /// Merges what a cycle read: its values replace the last ones, those of what it could not read stay, and those that are
     /// current are confirmed.
     pub(super) fn merge(&mut self, reading: &Reading, now: Instant) {

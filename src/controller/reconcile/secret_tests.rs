@@ -22,6 +22,7 @@ use crate::controller::ScrapeService;
 use crate::controller::events::EventPublisher;
 use crate::controller::initial::Startup;
 use crate::controller::monitors::CrdDiscovery;
+use crate::replicas::Membership;
 
 /// No cloud is queried here.
 struct Nowhere;
@@ -121,7 +122,7 @@ impl Operator {
             initial: InitialAccounts::new(1, started),
             retries: Retries::default(),
             writers: Shares::thirds(WRITERS),
-            membership,
+            peers: Peers::none().of(membership),
             api_server: Outage::of_api_server(),
             metrics,
         };

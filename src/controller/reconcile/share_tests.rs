@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::secret_tests::{Operator, account};
 use super::*;
-use crate::replicas::{Member, SeenLease};
+use crate::replicas::{Member, Membership, SeenLease};
 
 fn member(name: &str) -> Member {
     Member { name: name.into(), address: format!("{name}:8080").into() }
@@ -37,7 +37,7 @@ async fn before_it_joins_a_replica_reads_the_secrets_of_what_it_will_own_and_col
     let [own, other] = [true, false].map(|is_own| account(&uid(&membership, is_own), "30s", 1));
     assert_eq!((operator.reconcile(&own).await, operator.reconcile(&other).await), (1, 0));
     for name in [true, false].map(|is_own| uid(&membership, is_own)) {
-        assert_eq!((operator.listed(&name).0, operator.interval(&name)), ("CollectedElsewhere", None));
+        assert_eq!((operator.listed(&name).0, operator.interval(&name)), ("Unknown", None));
     }
     assert_eq!(operator.writes(), [""; 0]);
 }
@@ -59,7 +59,7 @@ async fn once_it_has_joined_it_collects_its_own_with_the_secrets_it_has_read_whe
     // Its Lease was deleted: the other one has taken over.
     membership.update(|view| view.listed(vec![lease("b")], Instant::now()));
     operator.reconcile(&account(&name, "30s", 1)).await;
-    assert_eq!((operator.listed(&name).0, operator.interval(&name)), ("CollectedElsewhere", None));
+    assert_eq!((operator.listed(&name).0, operator.interval(&name)), ("Unknown", None));
     assert_eq!(operator.writes(), [""; 0]);
 }
 

@@ -132,7 +132,7 @@ fn who_is_outranked_stops_at_once_and_is_asked_for_six_seconds_more() {
         assert_eq!(replica.share(6, uid), Share::Of(Member::test("c")));
     }
     assert_eq!(replica.routes(11, &mine), ["c"]);
-    assert_eq!(replica.routes(11, &other), ["b", "c"]);
+    assert_eq!(replica.routes(11, &other), ["c", "b"]);
     assert_eq!(replica.routes(12, &other), ["c"]);
 }
 
@@ -199,7 +199,7 @@ fn of_a_member_that_leaves_the_accounts_are_taken_at_once_and_it_is_asked_for_te
     assert_eq!(replica.share(9, &mine), Share::Mine);
     assert_eq!(replica.view.reason(&mine), "left");
     assert_eq!(replica.routes(18, &mine), ["c"]);
-    assert_eq!(replica.routes(18, &other), ["c", "b"]);
+    assert_eq!(replica.routes(18, &other), ["b", "c"]);
     assert_eq!(replica.routes(19, &other), ["b"]);
 }
 
@@ -222,4 +222,15 @@ fn whose_lease_was_deleted_while_nobody_else_lives_goes_on() {
     replica.round(0, &[]);
     assert!(replica.list(3, false, &[]));
     assert_eq!(replica.share(3, "any"), Share::Mine);
+}
+
+#[test]
+fn a_replica_that_has_left_leaves_its_accounts_to_others_and_hands_them_over() {
+    let mut replica = Replica::among(&[("b", 1)]);
+    let uid = account([("a", "ab")]);
+    assert_eq!(replica.share(6, &uid), Share::Mine);
+    replica.view.left(replica.at(6));
+    assert_eq!(replica.share(6, &uid), Share::Of(Member::test("b")));
+    assert!(replica.view.hands_over(&uid, replica.at(15)) && !replica.view.hands_over(&uid, replica.at(16)));
+    assert_eq!(replica.routes(6, &uid), ["b"]);
 }

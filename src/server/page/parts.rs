@@ -94,7 +94,7 @@ pub(super) fn reason(reason: &str) -> Markup {
         (Some(Severity::Critical), _) => ("bad", "✖"),
         (Some(Severity::Warning), _) => ("warn", "▲"),
         (None, "Pending") => ("busy", "↻"),
-        (None, "Suspended" | "CollectedElsewhere") => ("rest", "■"),
+        (None, "Suspended") => ("rest", "■"),
         (None, _) => ("good", "●"),
     };
     html! { span class={ "state " (class) } { span aria-hidden="true" { (icon) } " " (reason) } }

@@ -65,6 +65,11 @@ impl AuditLog {
         Ok(Self { entries })
     }
 
+    /// All calls, in order.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
+    }
+
     /// All calls of one user, in order.
     pub(crate) fn of<'a>(&'a self, user: &'a str) -> impl Iterator<Item = &'a Entry> {
         self.entries.iter().filter(move |entry| entry.user == user)

@@ -39,5 +39,6 @@ pub(crate) use faults::{Calls, Fault, Times};
 pub(crate) use kubeconfig::Kubeconfig;
 pub(crate) use namespace::Namespace;
 pub(crate) use operator::{Operator, OperatorOptions};
+pub(crate) use ports::free_port;
 pub(crate) use proxy::Proxy;
 pub(crate) use until::{SOON, until};

@@ -1,0 +1,198 @@
+//! Asks other replicas over the pod network: for one answer to a client, or for what they know of their accounts.
+//!
+//! Nobody asks further: a request that comes from a replica is answered with what the asked one has itself.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::join_all;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use thiserror::Error;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::remote::{Reader, RemoteAccount};
+use super::{Member, Membership};
+use crate::account::AccountId;
+
+/// Marks a request of a replica.
+pub const FROM_REPLICA: HeaderName = HeaderName::from_static("caas-operator-from-replica");
+/// Marks the answer of a replica that does not have what it was asked for.
+pub const NOT_HERE: HeaderName = HeaderName::from_static("caas-operator-not-here");
+/// The path under which a replica tells of its accounts.
+pub const ACCOUNTS_PATH: &str = "/replicas/accounts";
+
+/// A pod that is gone does not answer at all.
+const CONNECT: Duration = Duration::from_secs(1);
+/// A new owner waits no longer for what the one before knows: without it, it collects at once.
+const ACCOUNT: Duration = Duration::from_secs(3);
+/// Connections that are kept open: pods come and go.
+const IDLE: Duration = Duration::from_secs(30);
+/// A person waits for a page.
+const ACCOUNTS: Duration = Duration::from_secs(5);
+
+/// The other replicas. Cheap to clone.
+#[derive(Clone)]
+pub struct Peers {
+    membership: Membership,
+    http: Client<HttpConnector, Empty<Bytes>>,
+    most_bytes: usize,
+}
+
+/// Why no replica has answered.
+#[derive(Debug, Error)]
+pub enum PeerError {
+    /// None is known that has the account.
+    #[error("no replica collects this account yet")]
+    Nobody,
+    /// It does not have the account yet, or no longer.
+    #[error("replica {0} does not have this account yet: it is being handed over")]
+    NotHere(Arc<str>),
+    /// It does not answer.
+    #[error("replica {0} collects this account and cannot be reached from this one")]
+    Unreachable(Arc<str>),
+}
+
+impl PeerError {
+    /// A word for a metric.
+    pub fn result(&self) -> &'static str {
+        match self {
+            Self::Nobody => "nobody",
+            Self::NotHere(_) => "not_here",
+            Self::Unreachable(_) => "unreachable",
+        }
+    }
+}
+
+impl Peers {
+    /// The others of this membership. At most so many bytes are received of what all of them tell of their accounts.
+    pub fn new(membership: Membership, most_bytes: usize) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_connect_timeout(Some(CONNECT));
+        connector.set_nodelay(true);
+        let mut http = Client::builder(TokioExecutor::new());
+        http.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE);
+        Self { membership, http: http.build(connector), most_bytes }
+    }
+
+    /// Those of a process that has none.
+    pub fn none() -> Self {
+        Self::new(Membership::alone(), 0)
+    }
+
+    /// The others of another membership, within the same bound.
+    #[must_use]
+    pub fn of(self, membership: Membership) -> Self {
+        Self { membership, ..self }
+    }
+
+    /// Who the replicas are.
+    pub fn membership(&self) -> &Membership {
+        &self.membership
+    }
+
+    /// The answer of the first replica that has the account with this UID, to a request for this path and query; its head
+    /// has come in by then.
+    pub async fn forward(
+        &self,
+        uid: &str,
+        target: &str,
+        headers: &HeaderMap,
+        by: Instant,
+    ) -> Result<Response<Incoming>, PeerError> {
+        let mut failed = PeerError::Nobody;
+        for member in self.membership.routes(uid) {
+            match self.get(&member, target, headers.clone(), by).await {
+                Some(response) if response.headers().contains_key(NOT_HERE) => {
+                    failed = PeerError::NotHere(member.name);
+                }
+                Some(response) => return Ok(response),
+                None => failed = PeerError::Unreachable(member.name),
+            }
+        }
+        Err(failed)
+    }
+
+    /// What the replica that collected the account with this UID so far knows of it.
+    pub async fn account(&self, id: &AccountId, uid: &str) -> Option<RemoteAccount> {
+        let target = format!("{ACCOUNTS_PATH}/{}/{}", id.namespace, id.name);
+        for member in self.membership.routes(uid) {
+            let mut told = self.told(&member, &target, ACCOUNT, self.most_bytes).await;
+            if let Some(account) = told.remove(id)
+                && account.uid() == Some(uid)
+            {
+                return Some(account);
+            }
+        }
+        None
+    }
+
+    /// What all others know of the accounts that they collect. One that does not respond in time is left out.
+    pub async fn accounts(&self) -> BTreeMap<AccountId, RemoteAccount> {
+        let members = self.membership.peers();
+        let most = self.most_bytes / members.len().max(1);
+        let told = members.iter().map(|member| self.told(member, ACCOUNTS_PATH, ACCOUNTS, most));
+        let mut accounts = BTreeMap::<AccountId, RemoteAccount>::new();
+        for (id, account) in join_all(told).await.into_iter().flatten() {
+            // While one is handed over, two replicas may know it.
+            if accounts.get(&id).is_none_or(|known| known.collected_at() < account.collected_at()) {
+                accounts.insert(id, account);
+            }
+        }
+        accounts
+    }
+
+    /// The accounts in a replica's answer, as far as it has come in this time and with so many bytes.
+    async fn told(
+        &self,
+        member: &Member,
+        target: &str,
+        within: Duration,
+        most: usize,
+    ) -> BTreeMap<AccountId, RemoteAccount> {
+        let (mut reader, by) = (Reader::default(), Instant::now() + within);
+        let read = async {
+            let mut body = self.get(member, target, HeaderMap::new(), by).await?.into_body();
+            let mut left = most;
+            while let Some(frame) = body.frame().await {
+                let Ok(chunk) = frame.ok()?.into_data() else { continue };
+                left = left.checked_sub(chunk.len())?;
+                if let Err(problem) = reader.read(&chunk) {
+                    tracing::warn!(replica = %member.name, problem, "another replica's accounts could not be read");
+                    return None;
+                }
+            }
+            Some(())
+        };
+        // Those that have come in whole are known, however it ends.
+        let _ = timeout(within, read).await;
+        reader.accounts()
+    }
+
+    /// The head of a replica's answer.
+    async fn get(
+        &self,
+        member: &Member,
+        target: &str,
+        mut headers: HeaderMap,
+        by: Instant,
+    ) -> Option<Response<Incoming>> {
+        headers.insert(FROM_REPLICA, HeaderValue::from_static("1"));
+        let mut request =
+            Request::get(format!("http://{}{target}", member.address)).body(Empty::new()).ok()?;
+        *request.headers_mut() = headers;
+        let problem = match timeout_at(by, self.http.request(request)).await {
+            Ok(Ok(response)) => return Some(response),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "it takes too long".to_owned(),
+        };
+        tracing::debug!(replica = %member.name, problem, "another replica does not respond");
+        None
+    }
+}

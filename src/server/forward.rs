@@ -1,0 +1,101 @@
+//! Answers for an account that another replica collects: what that one answers, as it comes in.
+
+use std::collections::HashMap;
+use std::io;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures::{TryStreamExt, stream};
+use http::header::{CONNECTION, HOST, TRANSFER_ENCODING};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, StatusCode, Uri};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::time::{Instant, timeout_at};
+
+use super::context::Context;
+use super::lines::line;
+use crate::account::AccountId;
+use crate::collector::registry::Listed;
+use crate::replicas::peers::{FROM_REPLICA, NOT_HERE, Peers};
+
+/// How long Prometheus waits for a scrape.
+const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
+/// How long other clients wait, and a scrape whose timeout is not known.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// What is left of a scrape's timeout for the answer on its way back.
+const SPARE: Duration = Duration::from_millis(250);
+
+/// Passes a request about an account to the replica that collects it, where that is another one.
+pub(super) async fn to_its_collector(
+    State(Context { registry, peers, .. }): State<Context>,
+    Path(names): Path<HashMap<String, String>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let name = |name: &str| names.get(name).map(String::as_str).unwrap_or_default();
+    let account = registry.listed(&AccountId::new(name("namespace"), name("name")));
+    match account {
+        Some(account) => match instead(&peers, &account, request.uri(), request.headers()).await {
+            Some(response) => response,
+            None => next.run(request).await,
+        },
+        None => next.run(request).await,
+    }
+}
+
+/// The response to a request about an account that this replica should not answer by itself.
+async fn instead(peers: &Peers, account: &Listed, uri: &Uri, headers: &HeaderMap) -> Option<Response> {
+    let uid = account.uid()?;
+    let membership = peers.membership();
+    if headers.contains_key(FROM_REPLICA) {
+        // Nobody is asked further. What this replica had last is answered only while the account is handed over.
+        let is_here = membership.collects(uid) || membership.hands_over(uid);
+        return (!is_here || account.own_snapshot().is_none()).then(not_here);
+    }
+    let has_body = account.own_snapshot().is_some();
+    if membership.collects(uid) && has_body {
+        return None;
+    }
+    let target = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let mut forwarded = headers.clone();
+    for name in [HOST, CONNECTION, TRANSFER_ENCODING] {
+        forwarded.remove(name);
+    }
+    let by = Instant::now() + within(headers);
+    match peers.forward(uid, target, &forwarded, by).await {
+        Ok(answer) => Some(passed_on(answer, by)),
+        // Its new owner has nothing yet, so what this replica had last is the newest.
+        Err(_) if membership.hands_over(uid) && has_body => None,
+        // Its first collection is under way.
+        Err(_) if membership.collects(uid) => None,
+        Err(error) => Some(line(StatusCode::SERVICE_UNAVAILABLE, &error.to_string())),
+    }
+}
+
+fn not_here() -> Response {
+    let text = line(StatusCode::SERVICE_UNAVAILABLE, "another replica collects this account");
+    ([(NOT_HERE, "1")], text).into_response()
+}
+
+/// How long the client waits.
+fn within(headers: &HeaderMap) -> Duration {
+    let seconds = headers.get(SCRAPE_TIMEOUT).and_then(|value| value.to_str().ok()?.parse().ok());
+    let timeout = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or(TIMEOUT);
+    timeout.min(TIMEOUT * 6).saturating_sub(SPARE).max(SPARE)
+}
+
+fn passed_on(answer: Response<Incoming>, by: Instant) -> Response {
+    let (mut head, body) = answer.into_parts();
+    head.headers.remove(CONNECTION);
+    head.headers.remove(TRANSFER_ENCODING);
+    // A replica that stops in mid-answer must not keep the client's connection for ever.
+    let chunks = stream::try_unfold(body.into_data_stream(), move |mut body| async move {
+        let chunk = timeout_at(by, body.try_next()).await.map_err(io::Error::other)?;
+        Ok::<_, io::Error>(chunk.map_err(io::Error::other)?.map(|chunk| (chunk, body)))
+    });
+    Response::from_parts(head, Body::from_stream(chunks))
+}
