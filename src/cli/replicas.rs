@@ -29,10 +29,10 @@ pub(super) struct ReplicaOptions {
     )]
     replicas_lease_namespace: Option<Label>,
     /// This replica's name, which no other one has: that of the pod
-    #[arg(long, value_name = "NAME", env = "POD_NAME")]
+    #[arg(long, value_name = "NAME", env = "CAAS_OPERATOR_REPLICA_NAME")]
     replica_name: Option<Label>,
     /// IP address at which other replicas reach this one: that of the pod. Without a port, that of --listen
-    #[arg(long, value_name = "ADDRESS", env = "POD_IP")]
+    #[arg(long, value_name = "ADDRESS", env = "CAAS_OPERATOR_REPLICA_ADDRESS")]
     replica_address: Option<ReplicaAddress>,
 }
 

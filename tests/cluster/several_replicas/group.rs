@@ -62,7 +62,7 @@ impl Group {
     /// The same with a way of its own to the API server.
     pub(super) fn spawn_by(&self, pod: &str, kubeconfig: Option<Kubeconfig>) -> anyhow::Result<Operator> {
         let namespace = self.fixture.namespace.name();
-        let env = [("POD_NAME", pod), ("POD_IP", "127.0.0.1")];
+        let env = [("CAAS_OPERATOR_REPLICA_NAME", pod), ("CAAS_OPERATOR_REPLICA_ADDRESS", "127.0.0.1")];
         let mut options = self.fixture.options();
         options.args.push(format!("--replicas-lease-namespace={namespace}"));
         options.env.extend(env.map(|(name, value)| (name.to_owned(), value.to_owned())));

@@ -134,7 +134,7 @@ impl Life {
 
         let Surroundings { client, scratch, binary, .. } = &*self.surroundings;
         let name = format!("{}-{}", pod.name_any(), self.restarts);
-        let volumes = Volumes::of(client.clone(), &pod);
+        let volumes = Volumes::of(client.clone(), &pod, self.network.address);
         let mounts = volumes.write(container, &scratch.file(&format!("volumes-{name}"))).await?;
         let env = volumes.environment(container).await?;
         let user = spec.security_context.as_ref().and_then(|it| Some((it.run_as_user?, it.run_as_group?)));

@@ -2,6 +2,7 @@
 //! operators use, and fails on others.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -21,12 +22,13 @@ pub(crate) struct Volumes<'a> {
     client: Client,
     pod: &'a Pod,
     namespace: String,
+    address: Ipv4Addr,
 }
 
 impl<'a> Volumes<'a> {
-    /// Of a Pod.
-    pub(crate) fn of(client: Client, pod: &'a Pod) -> Self {
-        Self { client, pod, namespace: pod.namespace().unwrap_or_default() }
+    /// Of a Pod with this address.
+    pub(crate) fn of(client: Client, pod: &'a Pod, address: Ipv4Addr) -> Self {
+        Self { client, pod, namespace: pod.namespace().unwrap_or_default(), address }
     }
 
     /// Writes the container's volumes below `folder`; returns each folder and its mount path.
@@ -146,6 +148,7 @@ impl<'a> Volumes<'a> {
             "metadata.name" => Some(self.pod.name_any()),
             "metadata.namespace" => Some(self.namespace.clone()),
             "metadata.uid" => self.pod.uid(),
+            "status.podIP" => Some(self.address.to_string()),
             "spec.nodeName" => spec.and_then(|spec| spec.node_name.clone()),
             "spec.serviceAccountName" => spec.and_then(|spec| spec.service_account_name.clone()),
             _ => bail!("{path}: this kubelet knows no such field"),
