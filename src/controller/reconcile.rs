@@ -265,8 +265,8 @@ impl ScopedReconciler {
     /// requested.
     fn is_mine(&self, account: &CaasAccount, id: &AccountId) -> bool {
         let membership = self.reconciler.peers.membership();
-        let is_mine = |uid| membership.share(uid) == Share::Mine;
-        self.is_current(&account.metadata, id) && account.metadata.uid.as_deref().is_some_and(is_mine)
+        let uid = account.metadata.uid.as_deref();
+        self.is_current(&account.metadata, id) && uid.is_some_and(|uid| membership.collects(uid))
     }
 
     /// Whether this very object still exists; one that is being deleted does not.

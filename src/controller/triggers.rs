@@ -25,7 +25,6 @@ use super::scope::{Scope, WatchedAccount};
 use super::watch::{Lists, cause, watch};
 use crate::account::AccountId;
 use crate::limits::MemoryBudget;
-use crate::replicas::Share;
 
 /// A request to reconcile. The queue itself never fails: a watch that is interrupted begins again.
 pub(super) type Request = Result<ReconcileRequest<WatchedAccount>, Infallible>;
@@ -140,10 +139,8 @@ fn is_moved(reconciler: &Reconciler, meta: &ObjectMeta) -> bool {
     let (Some(id), Some(uid)) = (id(meta), meta.uid.as_deref()) else { return false };
     let membership = reconciler.peers.membership();
     match reconciler.collection.registry.elsewhere(&id) {
-        Some(elsewhere) => {
-            membership.share(uid) == Share::Mine || elsewhere.is_coming != membership.would_own(uid)
-        }
-        None => membership.share(uid) != Share::Mine,
+        Some(elsewhere) => membership.collects(uid) || elsewhere.is_coming != membership.would_own(uid),
+        None => !membership.collects(uid),
     }
 }
 

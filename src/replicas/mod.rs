@@ -70,9 +70,8 @@ impl Membership {
         self.look(|view| view.reason(uid)).unwrap_or("joined")
     }
 
-    /// Whom to ask for an account that this replica does not collect, in this order; at most two: the member that collected
-    /// it until a change of members of less than 6 s ago (also one that has left gracefully and still answers, for 10 s),
-    /// and the owner.
+    /// Whom to ask for an account that this replica does not collect, in this order: the owner, and those that collected it
+    /// until a recent change of members and still answer.
     pub fn routes(&self, uid: &str) -> Vec<Member> {
         self.look(|view| view.routes(uid, Instant::now())).unwrap_or_default()
     }

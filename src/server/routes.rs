@@ -97,13 +97,10 @@ async fn index(State((context, everything)): Shown, uri: Uri, headers: HeaderMap
 
 async fn services(State((_, everything)): Shown, uri: Uri, headers: HeaderMap) -> Response {
     match read(&uri, &headers) {
-        Ok((query, true)) => {
+        Ok((query, html)) => {
             let registry = everything.registry().await;
-            page::answer(&headers, move || page::services(&registry, &query)).await
-        }
-        Ok((query, false)) => {
-            let registry = everything.registry().await;
-            page::answer(&headers, move || found::services(&registry, &query)).await
+            let services = if html { page::services } else { found::services };
+            page::answer(&headers, move || services(&registry, &query)).await
         }
         Err(refused) => *refused,
     }

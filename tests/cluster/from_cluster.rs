@@ -1,35 +1,25 @@
 //! `check --from-cluster` on a real API server: what the files lack is read there, with the rights of the kubeconfig's user.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use anyhow::Context;
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use crate::harness::kubectl::Ran;
+use crate::harness::kubectl::{Ran, ended};
 use crate::harness::{ControlPlane, Namespace};
 use crate::operator_fixture::{self, OperatorFixture, cloud, login, manifest, spec};
 
 /// Runs `check` with this kubeconfig and something on its standard input.
 async fn check(kubeconfig: &Path, words: &[&str], input: &str) -> anyhow::Result<Ran> {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_caas-operator"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_caas-operator"));
+    command
         .arg("check")
         .args(["--allow-http", "--allow-cidr=127.0.0.0/8"])
         .args(words)
         .env_clear()
-        .env("KUBECONFIG", kubeconfig)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()?;
-    let mut stdin = child.stdin.take().context("standard input is a pipe")?;
-    // Where it ends without reading its input, its own words say more than the closed pipe.
-    let _ = stdin.write_all(input.as_bytes()).await;
-    drop(stdin);
-    Ok(child.wait_with_output().await?.into())
+        .env("KUBECONFIG", kubeconfig);
+    Ok(ended(command, input).await?.into())
 }
 
 /// The administrator's kubeconfig with this namespace in a context `here`, which is not the current one.

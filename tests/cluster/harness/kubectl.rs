@@ -58,7 +58,8 @@ pub(crate) async fn kubectl(kubeconfig: &Kubeconfig, args: &[&str], input: &str)
 
 async fn run(kubeconfig: &Kubeconfig, args: &[&str], input: &str) -> anyhow::Result<Output> {
     let home = kubeconfig.path().parent().context("a kubeconfig lies in a folder")?;
-    let mut child = Command::new(server("kubectl"))
+    let mut command = Command::new(server("kubectl"));
+    command
         .arg("--kubeconfig")
         .arg(kubeconfig.path())
         .args(args)
@@ -66,7 +67,13 @@ async fn run(kubeconfig: &Kubeconfig, args: &[&str], input: &str) -> anyhow::Res
         .env_clear()
         .env("HOME", home)
         // `kubectl diff` runs diff.
-        .env("PATH", "/usr/bin:/bin")
+        .env("PATH", "/usr/bin:/bin");
+    ended(command, input).await
+}
+
+/// Runs a command to its end with this on its standard input.
+pub(crate) async fn ended(mut command: Command, input: &str) -> anyhow::Result<Output> {
+    let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::fixture::{DEADLINE, Fixture, manifest};
-use crate::harness::{ControlPlane, Kubeconfig, Operator, OperatorOptions, until};
+use crate::harness::{ControlPlane, Operator, until};
 
 /// From one cycle of an account to the next.
 pub(super) const INTERVAL: Duration = Duration::from_secs(10);
@@ -56,17 +56,12 @@ impl Group {
 
     /// Starts the replica of this pod's name, and does not wait.
     pub(super) fn spawn(&self, pod: &str) -> anyhow::Result<Operator> {
-        self.spawn_by(pod, None)
-    }
-
-    /// The same with a way of its own to the API server.
-    pub(super) fn spawn_by(&self, pod: &str, kubeconfig: Option<Kubeconfig>) -> anyhow::Result<Operator> {
         let namespace = self.fixture.namespace.name();
         let env = [("CAAS_OPERATOR_REPLICA_NAME", pod), ("CAAS_OPERATOR_REPLICA_ADDRESS", "127.0.0.1")];
         let mut options = self.fixture.options();
         options.args.push(format!("--replicas-lease-namespace={namespace}"));
         options.env.extend(env.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        Operator::spawn(self.fixture.namespace.cluster(), OperatorOptions { kubeconfig, ..options })
+        Operator::spawn(self.fixture.namespace.cluster(), options)
     }
 
     /// Starts replicas and waits until all are ready.
