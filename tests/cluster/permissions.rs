@@ -1,10 +1,10 @@
-//! What the operator may do, held against what it does: the role for plain `kubectl` is exactly what the audit log shows.
+//! What the operator may do, held against what it does: the roles for plain `kubectl` are exactly what the audit log shows.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use k8s_openapi::api::rbac::v1::ClusterRole;
+use k8s_openapi::api::rbac::v1::PolicyRule;
 use serde_json::{Value, json};
 
 use crate::harness::{ControlPlane, Operator, OperatorOptions, SOON, until};
@@ -13,18 +13,21 @@ use crate::operator_fixture::{DEADLINE, OperatorFixture, cloud};
 /// Resource and verb.
 type Permission = (String, String);
 
-/// The operator's own role among the manifests.
-fn role(manifests: &str) -> anyhow::Result<ClusterRole> {
+/// The rules of the operator's own roles among the manifests: what it may do everywhere, and in its own namespace.
+fn rules(manifests: &str) -> anyhow::Result<Vec<PolicyRule>> {
     let objects: Vec<Value> = serde_saphyr::from_multiple(manifests)?;
-    let is_role =
-        |object: &Value| object["kind"] == "ClusterRole" && object["metadata"]["name"] == "caas-operator";
-    let found = objects.into_iter().find(is_role).context("no ClusterRole caas-operator")?;
-    Ok(serde_json::from_value(found)?)
+    let mut rules = Vec::new();
+    for (kind, name) in [("ClusterRole", "caas-operator"), ("Role", "caas-operator-replicas")] {
+        let is_role = |object: &&Value| object["kind"] == kind && object["metadata"]["name"] == name;
+        let role = objects.iter().find(is_role).with_context(|| format!("no {kind} {name}"))?;
+        rules.extend(serde_json::from_value::<Vec<PolicyRule>>(role["rules"].clone())?);
+    }
+    Ok(rules)
 }
 
-fn granted(role: &ClusterRole) -> BTreeSet<Permission> {
+fn granted(rules: &[PolicyRule]) -> BTreeSet<Permission> {
     let mut all = BTreeSet::new();
-    for rule in role.rules.iter().flatten() {
+    for rule in rules {
         for group in rule.api_groups.iter().flatten() {
             for resource in rule.resources.iter().flatten() {
                 let (name, below) = resource.split_once('/').map_or((resource.as_str(), ""), |(a, b)| (a, b));
@@ -67,6 +70,11 @@ async fn the_operator_uses_all_that_it_is_granted_and_is_refused_nothing() -> an
     let options = OperatorOptions {
         kubeconfig: Some(plane.service_account("caas-system", "caas-operator").await?),
         args: vec!["--service-namespace=caas-system".to_owned()],
+        env: vec![
+            ("CAAS_OPERATOR_REPLICAS_LEASE_NAMESPACE".to_owned(), "caas-system".to_owned()),
+            ("CAAS_OPERATOR_REPLICA_NAME".to_owned(), "caas-operator-0".to_owned()),
+            ("CAAS_OPERATOR_REPLICA_ADDRESS".to_owned(), "127.0.0.1".to_owned()),
+        ],
         ..OperatorOptions::default()
     };
     let operator = Operator::start(&plane, options).await?;
@@ -74,13 +82,14 @@ async fn the_operator_uses_all_that_it_is_granted_and_is_refused_nothing() -> an
         OperatorFixture { namespace: plane.namespace("team").await?, operator, cloud: cloud().await? };
 
     live(&fixture).await?;
+    // It deletes its Lease.
+    fixture.operator.stop(SOON).await?;
 
     let user = "system:serviceaccount:caas-system:caas-operator";
     println!("{}", plane.audit_log()?.table(user));
-    let granted = granted(&role(&manifests)?);
+    let granted = granted(&rules(&manifests)?);
     assert_eq!(used(&plane, user)?, granted);
 
-    fixture.operator.stop(SOON).await?;
     plane.apply(&bound("watcher", &["caas-operator", "watcher"])).await?;
     let options = OperatorOptions {
         kubeconfig: Some(plane.service_account("caas-system", "watcher").await?),
