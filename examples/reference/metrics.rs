@@ -9,7 +9,7 @@ use caas_operator::telemetry::Metrics;
 
 use super::table::{MADE, code, prose, table};
 
-const HEADS: [&str; 4] = ["name", "type", "labels", "what it is"];
+const HEADS: [&str; 4] = ["name", "type", "labels", "description"];
 
 /// The page.
 pub(crate) fn page() -> String {
@@ -19,27 +19,28 @@ pub(crate) fn page() -> String {
 {MADE}
 ## An account's metrics
 
-On `/accounts/{{namespace}}/{{name}}/metrics`. Every series carries `account_namespace` and `account`; those of a service also
-`service_name`, those of an instance also `service_name`, `instance_name` and `instance_id`. Where a cloud groups its services,
-both carry `application` as well: a service's name is unique only within its group.
-A value that the cloud does not report is absent, never 0, and a family without values is absent entirely.
+On `/accounts/{{namespace}}/{{name}}/metrics`. Every series has the labels `account_namespace` and `account`. Series of
+a service also have `service_name`; series of an instance also have `service_name`, `instance_name` and `instance_id`. If a cloud groups its
+services, both also carry `application`, because a service's name is unique only within its group.
+A value that the cloud does not report is absent, never 0. A metric without any value is absent.
 
 {}
-`caas_service_info` and `caas_instance_info` carry {}: empty or absent where the cloud does not say it.
+`caas_service_info` and `caas_instance_info` have the labels {}; a label is empty or absent if the cloud does not report it.
 `service_id` is on `caas_service_info` only.
 [Prometheus](prometheus.md#labels) shows how to join them.
 
 ## Legacy names
 
-On `/accounts/{{namespace}}/{{name}}/metrics/legacy`, where `spec.metrics.names` is `Legacy` or `Both`: the four gauges of the exporter
-from 2015, with its labels `service` and `instance` and its units. They have no label for an application: of services with the
-same name, the first has the series of an instance's name, and the others are counted as `duplicate`.
+On `/accounts/{{namespace}}/{{name}}/metrics/legacy`, where `spec.metrics.names` is `Legacy` or `Both`: the four gauges
+of the 2015 exporter, with its labels `service` and `instance` and its units. They have no `application` label: if
+several services have the same name, only the first keeps the series of an instance name, and the others are counted as
+`duplicate`.
 
 {}
 ## The program's own metrics
 
-On `/metrics`. A family with labels has no series before the first event; an account's series go with the account. On Linux, the
-usual `process_…` families of Prometheus' client libraries come on top.
+On `/metrics`. A metric with labels has no series before its first event, and an account's series are removed with the
+account. On Linux, the `process_…` metrics of the Prometheus client libraries are also exposed.
 
 {}",
         table(HEADS, families().iter().map(|family| row(family, more_labels(family)))),

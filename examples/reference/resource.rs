@@ -18,8 +18,8 @@ pub(crate) fn page(providers: Providers) -> Result<String> {
         "# CaasAccount
 {MADE}
 `{}`, kind `{}`, namespaced, short `caas`. `kubectl explain caas.spec --recursive` shows the same on a cluster. A manifest with
-every field is [examples/alauda.yaml](../examples/alauda.yaml). A manifest that breaks a rule is refused with the rule's sentence, by the
-API server when it is applied, and by `caas-operator check FILE` without a cluster. Durations are whole numbers with units, such as
+every field is [examples/alauda.yaml](../examples/alauda.yaml). A manifest that breaks a rule is rejected with the
+rule's text: by the API server when it is applied, or by `caas-operator check FILE` without a cluster. Durations are whole numbers with units, such as
 `30s`, `1m30s` or `500ms`.
 ",
         api::API_VERSION,
@@ -27,7 +27,7 @@ API server when it is applied, and by `caas-operator check FILE` without a clust
     )];
     let metadata = sentences(schema);
     if !metadata.is_empty() {
-        text.push(format!("\nRules of the whole: {}.\n", metadata.join("; ")));
+        text.push(format!("\nRules for the whole object: {}.\n", metadata.join("; ")));
     }
     object(&mut text, "spec", spec);
     object(&mut text, "status", status);
@@ -36,8 +36,8 @@ API server when it is applied, and by `caas-operator check FILE` without a clust
         text.push(format!("\n### {condition}\n\n{}", reasons(condition)));
     }
     text.push(format!(
-        "\n### {}\n\nHolds when all of the above do, with the reason `{}`, and for a suspended account, with the reason `{}`: it is as its \
-         spec wants it. Else it has reason and message of the first that does not hold.\n",
+        "\n### {}\n\nTrue if all conditions above are True (reason `{}`) or the account is suspended (reason `{}`). \
+         Otherwise it has the reason and message of the first condition above that is not True.\n",
         ConditionType::Ready,
         Reason::Collected,
         Reason::Suspended,
@@ -72,7 +72,7 @@ fn object(text: &mut Vec<String>, path: &str, schema: &Value) {
         };
         [code(name), kind(field), presence, description(field)]
     });
-    text.push(table(["field", "type", "default", "what it is"], rows));
+    text.push(table(["field", "type", "default", "description"], rows));
     let rules = rules(schema, &fields);
     if !rules.is_empty() {
         text.push("\nRules:\n\n".to_owned());
@@ -101,7 +101,7 @@ fn rules(schema: &Value, fields: &[(&String, &Value)]) -> Vec<String> {
 fn sentences(schema: &Value) -> Vec<String> {
     let rules = schema["x-kubernetes-validations"].as_array().into_iter().flatten();
     let sentences = rules.filter_map(|rule| rule["message"].as_str());
-    sentences.filter(|sentence| !sentence.starts_with("write a duration")).map(prose).collect()
+    sentences.filter(|sentence| !sentence.starts_with("use whole numbers")).map(prose).collect()
 }
 
 /// Bounds that the schema itself holds.

@@ -74,7 +74,7 @@ pub fn name() -> kube::core::Rule {
     let rule = Rule::new(
         format!("size(self.metadata.name) <= {MAX_NAME_LENGTH}"),
         format!(
-            "shorten metadata.name to at most {MAX_NAME_LENGTH} characters: the ServiceMonitor is called caas-<name>"
+            "shorten metadata.name to at most {MAX_NAME_LENGTH} characters: the ServiceMonitor is named caas-<name>"
         ),
     );
     kube::core::Rule::new(rule.rule).message(rule.message.as_str())
@@ -98,7 +98,7 @@ pub fn stale_after(providers: Providers) -> Rule {
             is_duration(stale_after),
             is_duration(&interval)
         ),
-        "raise collection.staleAfter to at least collection.interval, or leave it out: values would be dropped before the next collection",
+        "raise collection.staleAfter to at least collection.interval, or remove it: values would be dropped before the next collection",
     )
 }
 
@@ -111,7 +111,7 @@ pub fn scrape_timeout(providers: Providers) -> Rule {
             is_duration(timeout),
             is_duration(&interval)
         ),
-        "lower serviceMonitor.scrapeTimeout to at most collection.interval, or leave it out",
+        "lower serviceMonitor.scrapeTimeout to at most collection.interval, or remove it",
     )
 }
 
@@ -120,7 +120,7 @@ pub fn one_provider(providers: Providers) -> Rule {
     let given = providers.iter().map(|provider| format!("has(self.{})", provider.name()));
     Rule::new(
         format!("[{}].exists_one(given, given)", given.collect::<Vec<_>>().join(", ")),
-        format!("name exactly one provider: {}", providers.names()),
+        format!("set exactly one provider: {}", providers.names()),
     )
 }
 
@@ -128,20 +128,20 @@ pub fn one_provider(providers: Providers) -> Rule {
 pub fn secret_name() -> Rule {
     Rule::new(
         matches("self", DNS_SUBDOMAIN),
-        "write the name of a Secret: lower case letters, digits, - and ., starting and ending with a letter or digit",
+        "use the name of a Secret: lowercase letters, digits, - and ., starting and ending with a letter or digit",
     )
 }
 
 /// On a key of a Secret.
 pub fn secret_key() -> Rule {
-    Rule::new(matches("self", SECRET_KEY_PATTERN), "write a key of the Secret: letters, digits, -, _ and .")
+    Rule::new(matches("self", SECRET_KEY_PATTERN), "use a key of the Secret: letters, digits, -, _ and .")
 }
 
 /// On a glob: only `*` and `?` mean something.
 pub fn glob() -> Rule {
     Rule::new(
         matches("self", GLOB_PATTERN),
-        "write a glob of * (any text), ? (one character) and the name's own characters: no spaces, brackets, braces or backslashes",
+        "use a glob: * matches any text and ? one character; no spaces, brackets, braces or backslashes",
     )
 }
 
@@ -149,7 +149,7 @@ pub fn glob() -> Rule {
 pub fn label_names() -> Rule {
     Rule::new(
         format!("self.all(name, {})", matches("name", LABEL_NAME_PATTERN)),
-        "name labels with at most 63 letters, digits and underscores, not starting with a digit",
+        "use label names of at most 63 letters, digits and underscores, not starting with a digit",
     )
 }
 
@@ -159,7 +159,7 @@ pub fn free_label_names() -> Rule {
     Rule::new(
         format!("self.all(name, !name.startsWith('__') && !(name in [{reserved}]))"),
         format!(
-            "choose other label names: names starting with __ and {} are set by Prometheus and the operator",
+            "use other label names: names starting with __ and these names are reserved: {}",
             RESERVED_LABELS.join(", ")
         ),
     )
@@ -175,14 +175,14 @@ pub fn is_free_label_name(name: &str) -> bool {
 
 /// On each value of `metrics.labels`.
 pub fn one_line() -> Rule {
-    Rule::new(matches("self", NO_CONTROL), "write values without line breaks and other control characters")
+    Rule::new(matches("self", NO_CONTROL), "use values without line breaks or other control characters")
 }
 
 /// On each value of the ServiceMonitor's labels.
 pub fn label_value() -> Rule {
     Rule::new(
         matches("self", LABEL_VALUE_PATTERN),
-        "write values as Kubernetes takes them: letters, digits, -, _ and ., starting and ending with a letter or digit",
+        "use valid Kubernetes label values: letters, digits, -, _ and ., starting and ending with a letter or digit",
     )
 }
 
@@ -190,7 +190,7 @@ pub fn label_value() -> Rule {
 pub fn qualified_names() -> Rule {
     Rule::new(
         format!("self.all(key, size(key) <= {MAX_KEY_LENGTH} && {})", matches("key", QUALIFIED_NAME_PATTERN)),
-        "write keys as Kubernetes takes them: an optional DNS prefix and a slash, then at most 63 letters, digits, -, _ and .",
+        "use valid Kubernetes keys: an optional DNS prefix and a slash, then at most 63 letters, digits, -, _ and .",
     )
 }
 
@@ -198,6 +198,6 @@ pub fn qualified_names() -> Rule {
 pub fn managed_by() -> Rule {
     Rule::new(
         format!("!('{MANAGED_BY}' in self)"),
-        format!("leave {MANAGED_BY} out: the operator sets it to know its own ServiceMonitors"),
+        format!("remove {MANAGED_BY}: the operator sets it to recognize its own ServiceMonitors"),
     )
 }

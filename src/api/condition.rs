@@ -97,41 +97,41 @@ macro_rules! reasons {
 reasons! {
     /// The Secrets have all required keys.
     CredentialsFound: CredentialsReady = true,
-    /// There is no such Secret.
+    /// The Secret does not exist.
     SecretNotFound: CredentialsReady = false,
     /// The Secret lacks a key.
     SecretKeyMissing: CredentialsReady = false,
     /// A key of the Secret has no value.
     SecretKeyEmpty: CredentialsReady = false,
-    /// The value of a key of the Secret cannot be used: it is too long, not UTF-8, or not of the form that the key needs.
+    /// The value of a key of the Secret is invalid: too long, not UTF-8, or not in the required form.
     SecretKeyInvalid: CredentialsReady = false,
-    /// The operator may not read the Secret.
+    /// The operator is not allowed to read the Secret.
     SecretForbidden: CredentialsReady = false,
-    /// The Secret binds its credentials to another endpoint.
+    /// The Secret's `endpoint` key allows its credentials for another endpoint only.
     EndpointMismatch: CredentialsReady = false,
     /// The cloud rejects the credentials.
     LoginRejected: CredentialsReady = false,
-    /// The last cycle was complete.
+    /// The last collection was complete.
     Collected: Collecting = true,
-    /// No cycle has ended yet.
+    /// The first collection has not ended yet.
     Pending: Collecting = false,
     /// The endpoint is not allowed.
     EndpointRefused: Collecting = false,
     /// The cloud cannot be reached.
     CloudUnreachable: Collecting = false,
-    /// The cloud responds with an error, or with a response that cannot be used.
+    /// The cloud responds with an error, or with a response that the operator cannot use.
     CloudError: Collecting = false,
-    /// The cloud asks to slow down.
+    /// The cloud limits requests (HTTP 429).
     RateLimited: Collecting = false,
-    /// A part of the cycle failed.
+    /// A part of the collection failed.
     PartiallyCollected: Collecting = false,
     /// There are more series than `metrics.maxSeries`.
     TooManySeries: Collecting = false,
-    /// What the account needs does not fit into the memory that all accounts share.
+    /// The account needs more memory than is left of the limit that all accounts share.
     TooLarge: Collecting = false,
-    /// The CaasAccount has more than 64 KiB, labels and annotations included, and is not kept.
+    /// The CaasAccount is larger than 64 KiB, including labels and annotations, and is ignored.
     ObjectTooLarge: Collecting = false,
-    /// The operator failed while it processed the collection, which is a bug.
+    /// A bug in the operator made the collection fail.
     InternalError: Collecting = false,
     /// `spec.suspend` is true.
     Suspended: Collecting = false,
@@ -143,9 +143,9 @@ reasons! {
     PrometheusOperatorNotInstalled: ServiceMonitorReady = true,
     /// The ServiceMonitor CRD of Prometheus Operator is not installed, and `serviceMonitor.mode` is `Always`.
     CRDNotInstalled: ServiceMonitorReady = false,
-    /// The operator may not write ServiceMonitors here.
+    /// The operator is not allowed to write ServiceMonitors in this namespace.
     Forbidden: ServiceMonitorReady = false,
-    /// A ServiceMonitor of that name belongs to someone else.
+    /// A ServiceMonitor of that name exists and the operator does not own it.
     NotOwned: ServiceMonitorReady = false,
     /// The API server rejects the ServiceMonitor.
     Invalid: ServiceMonitorReady = false,

@@ -27,7 +27,7 @@ impl<'de> Deserialize<'de> for ProviderSpec {
         let mut providers = BTreeMap::<String, Value>::deserialize(deserializer)?.into_iter();
         match (providers.next(), providers.next()) {
             (Some((name, settings)), None) => Ok(Self { name, settings }),
-            _ => Err(de::Error::custom("name exactly one provider")),
+            _ => Err(de::Error::custom("set exactly one provider")),
         }
     }
 }

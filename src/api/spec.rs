@@ -24,50 +24,50 @@ use crate::schema::duration::between;
     derive = "PartialEq",
     doc = "An account at a Container-as-a-Service cloud, whose services and instances become Prometheus metrics.",
     validation = cel::name(),
-    printcolumn(name = "Provider", type_ = "string", json_path = ".status.provider", description = "The cloud"),
+    printcolumn(name = "Provider", type_ = "string", json_path = ".status.provider", description = "Name of the provider"),
     printcolumn(
         name = "Ready",
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
-        description = "Whether all is well"
+        description = "Whether the account is collected and its metrics are served"
     ),
     printcolumn(
         name = "Reason",
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
-        description = "Why it is, or is not, ready"
+        description = "Reason of the Ready condition"
     ),
     printcolumn(
         name = "Services",
         type_ = "integer",
         json_path = ".status.services",
-        description = "Number of services that are collected"
+        description = "Number of collected services"
     ),
     printcolumn(
         name = "Instances",
         type_ = "integer",
         json_path = ".status.instances",
-        description = "Number of running instances that are collected"
+        description = "Number of running instances of the collected services"
     ),
     printcolumn(
         name = "Last Success",
         type_ = "date",
         json_path = ".status.lastSuccessTime",
-        description = "How long ago the last collection succeeded, to within minutes"
+        description = "Time since the last successful collection, accurate to a few minutes"
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(
         name = "Endpoint",
         type_ = "string",
         json_path = ".status.endpoint",
-        description = "Base URL of the API that the spec names",
+        description = "Base URL of the API in the spec",
         priority = 1
     ),
     printcolumn(
         name = "Message",
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
-        description = "What to do, where it is not ready",
+        description = "Message of the Ready condition: what to do if the account is not ready",
         priority = 1
     )
 )]
@@ -76,7 +76,7 @@ pub struct CaasAccountSpec {
     /// The cloud that runs the containers: exactly one of the fields below.
     pub provider: ProviderSpec,
 
-    /// Where the username and password, or the token, are found.
+    /// Where to find the username and password, or the token.
     pub credentials: Credentials,
 
     /// If true, the account is not collected and has no metrics. Default: false.
@@ -170,12 +170,12 @@ pub struct Collection {
     #[schemars(extend("x-kubernetes-validations" = between("1s", "5m")))]
     pub request_timeout: Duration,
 
-    /// The most requests in flight to the cloud at once, from 1 to 256. All accounts of one namespace together
+    /// Maximum number of requests in flight to the cloud, from 1 to 256. All accounts of one namespace together
     /// have at most 256. Default: 32.
     #[schemars(range(min = 1, max = 256))]
     pub max_concurrent_requests: i32,
 
-    /// The most requests sent to the cloud per second, from 1 to 1000. Default: 50.
+    /// Maximum number of requests sent to the cloud per second, from 1 to 1000. Default: 50.
     #[schemars(range(min = 1, max = 1000))]
     pub requests_per_second: i32,
 }
@@ -189,7 +189,7 @@ pub struct Services {
     #[schemars(length(max = 100))]
     pub include: Vec<Glob>,
 
-    /// Globs of services to exclude although include matches them. Default: none.
+    /// Globs of services to exclude, even if include matches them. Default: none.
     #[schemars(length(max = 100))]
     pub exclude: Vec<Glob>,
 }
@@ -198,23 +198,22 @@ pub struct Services {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Metrics {
-    /// Which names the metrics have. Modern: `caas_instance_cpu_usage_seconds_total` and the like, in seconds and
-    /// bytes. Legacy: `cpu_cumulative_usage`, `cpu_utilization`, `memory_usage` and `memory_utilization` as the cloud has
-    /// them, on the path .../metrics/legacy. Both: both. Default: Modern.
+    /// Names of the metrics. Modern: names such as `caas_instance_cpu_usage_seconds_total`, in seconds and
+    /// bytes. Legacy: `cpu_cumulative_usage`, `cpu_utilization`, `memory_usage` and `memory_utilization` as the
+    /// cloud reports them, on the path .../metrics/legacy. Both: modern and legacy names, each on its own path. Default: Modern.
     pub names: MetricNames,
 
-    /// Whether samples carry the time that the cloud gives them. None: Prometheus takes the time of the scrape.
-    /// Source: the cloud's own timestamps, which lag behind; a series that ends is then seen for 5 minutes more, since
-    /// Prometheus marks none with timestamps as stale, and with a collection.interval above some 4m a series has gaps,
-    /// since Prometheus looks back 5 minutes for a sample's own time. Default: None.
+    /// Whether samples have timestamps. None: Prometheus uses the time of the scrape. Source: the cloud's
+    /// timestamps, which lag behind. Prometheus does not mark series with timestamps as stale, so an ended series
+    /// remains visible for 5 minutes, and with a collection.interval above about 4m series have gaps. Default: None.
     pub timestamps: Timestamps,
 
-    /// The most series that are exposed for this account, from 1 to 10000000; beyond it the oldest services and
-    /// instances stay. Default: 100000.
+    /// Maximum number of series exposed for this account, from 1 to 10000000. Above it, only the oldest
+    /// services and instances are exposed. Default: 100000.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub max_series: i32,
 
-    /// Constant labels of the scrape target, such as team: checkout, and so of all its series. Default: none.
+    /// Constant labels of the scrape target and all its series, such as team: checkout. Default: none.
     #[schemars(extend(
         "maxProperties" = 32,
         "additionalProperties" = {"type": "string", "maxLength": 256, "x-kubernetes-validations": [cel::one_line()]}
@@ -254,12 +253,12 @@ pub enum Timestamps {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ServiceMonitor {
-    /// Whether there is a ServiceMonitor for the account. Auto: wherever Prometheus Operator is installed, unless the
-    /// operator runs with --no-service-monitors; without one the account is ready all the same. Always: without Prometheus
-    /// Operator the account is not ready. Never: there is none, and one that the operator wrote is removed. Default: Auto.
+    /// When the operator creates a ServiceMonitor for the account. Auto: if Prometheus Operator is installed and the
+    /// operator runs without --no-service-monitors; the account is ready without one. Always: the account is not
+    /// ready without Prometheus Operator. Never: no ServiceMonitor; the operator removes one that it created. Default: Auto.
     pub mode: MonitorMode,
 
-    /// Labels of the ServiceMonitor, by which a Prometheus selects it, such as release: kube-prometheus-stack.
+    /// Labels of the ServiceMonitor, such as release: kube-prometheus-stack. Prometheus selects ServiceMonitors by their labels.
     /// Default: none.
     #[schemars(extend(
         "maxProperties" = 32,
@@ -273,8 +272,8 @@ pub struct ServiceMonitor {
     #[schemars(extend("x-kubernetes-validations" = [cel::qualified_names()]))]
     pub annotations: BTreeMap<String, String>,
 
-    /// The longest that a scrape may take, from 1s to 1m, and at most collection.interval. Default: 10s, or
-    /// collection.interval where that is shorter.
+    /// Scrape timeout, from 1s to 1m, and at most collection.interval. Default: 10s, or collection.interval if that
+    /// is shorter.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-validations" = between("1s", "1m")))]
     pub scrape_timeout: Option<Duration>,

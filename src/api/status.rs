@@ -14,9 +14,9 @@ const TYPE_PATTERN: &str = r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CaasAccountStatus {
-    /// The generation of the spec that this status describes. After an edit it stays at the former one until the first
-    /// collection of the new spec has ended; each condition has a generation of its own. -1 until an operator has looked
-    /// at the account.
+    /// The generation of the spec that this status describes. After an edit, it keeps its old value until the first
+    /// collection with the new spec has ended; each condition has its own generation. -1 until an operator has seen
+    /// the account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
@@ -24,25 +24,25 @@ pub struct CaasAccountStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
 
-    /// Base URL of the API that the spec names, also where it is not queried.
+    /// Base URL of the API in the spec, even while it is not queried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
 
-    /// Number of services that are collected; absent while none are. Written with any other change of the status; a change of services
-    /// and instances alone is written at most once a minute.
+    /// Number of collected services; absent if none. Updated with any other change of the status, otherwise at most
+    /// once a minute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub services: Option<i64>,
 
-    /// Number of running instances that are collected; absent while none are. Written along with whatever else changes here; a change of
-    /// services and instances alone is written at most once a minute.
+    /// Number of running instances of the collected services; absent if none. Updated with any other change of the
+    /// status, otherwise at most once a minute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub instances: Option<i64>,
 
-    /// When the last collection that succeeded ended, wholly or in part; absent before the first one of this spec. Written
-    /// along with whatever else changes here, and alone at most once in 5 minutes, with more than 2,400 accounts less
-    /// often. The metric `caas_account_last_success_timestamp_seconds` has it to the second.
+    /// End of the last collection that succeeded, fully or partially; absent before the first one of this spec.
+    /// Updated with any other change of the status, otherwise at most every 5 minutes, or less often with more than
+    /// 2,400 accounts. For the exact time, see the metric `caas_account_last_success_timestamp_seconds`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_success_time: Option<Time>,
 
@@ -50,7 +50,7 @@ pub struct CaasAccountStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics_path: Option<String>,
 
-    /// Ready, and what it rests on: `CredentialsReady`, `Collecting` and `ServiceMonitorReady`.
+    /// Ready, and the conditions it depends on: `CredentialsReady`, `Collecting` and `ServiceMonitorReady`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions")]
     pub conditions: Vec<Condition>,

@@ -55,7 +55,7 @@ pub enum Refusal {
     NotHttps,
     /// Not the URL of an API: another scheme, no host, or a user or password in it.
     #[error(
-        "it is no base URL: write an http:// or https:// URL with a host and without user, query and fragment"
+        "it is not a base URL: use an http:// or https:// URL with a host and no user, query or fragment"
     )]
     NotAnEndpoint,
     /// A path that a proxy and a server may read differently.

@@ -12,7 +12,7 @@ use crate::schema;
 /// The outcome of the newest cycle.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Health {
-    /// No cycle has ended yet.
+    /// The first collection has not ended yet.
     Pending,
     /// Everything selected was collected.
     Collected,
@@ -193,7 +193,7 @@ impl Health {
                  responds, and lower spec.collection.requestTimeout, or raise spec.collection.requestsPerSecond if \
                  there is much to collect."
                 .into(),
-            Self::Panicked => "The operator failed while it processed the collection, which is a bug. Its log shows \
+            Self::Panicked => "A bug in the operator made the collection fail. Its log shows \
                  where; please report it. Retrying every interval."
                 .into(),
         }

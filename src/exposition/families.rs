@@ -138,55 +138,55 @@ const ACCOUNT: [Family; 10] = [
     gauge(
         "caas_account_up",
         None,
-        "Whether the last collection of the account succeeded, wholly or in part (1) or failed (0).",
+        "Whether the last collection of the account succeeded, fully or partially (1), or failed (0).",
         Reads::Account(|account| Some(f64::from(u8::from(account.gauges.up)))),
     ),
     gauge(
         "caas_account_services",
         None,
-        "Services of the account that are known, including those left out by the limit on series.",
+        "Known services of the account, including those dropped by the limit on series.",
         Reads::Account(|account| Some(account.services as f64)),
     ),
     gauge(
         "caas_account_instances",
         None,
-        "Instances of the account that are known, including those left out by the limit on series.",
+        "Known instances of the account, including those dropped by the limit on series.",
         Reads::Account(|account| Some(account.instances as f64)),
     ),
     gauge(
         "caas_account_series",
         None,
-        "Series of the account that are exposed, legacy ones and the account's own included.",
+        "Exposed series of the account, including legacy series and the account's own.",
         Reads::Account(|account| Some(account.series as f64)),
     ),
     gauge(
         "caas_account_last_collection_timestamp_seconds",
         Some("seconds"),
-        "When the last collection ended, in seconds since the epoch.",
+        "End of the last collection, in seconds since the epoch.",
         Reads::Account(|account| Some(account.gauges.last_collection)),
     ),
     gauge(
         "caas_account_last_success_timestamp_seconds",
         Some("seconds"),
-        "When the last collection that succeeded ended, in seconds since the epoch; absent before the first.",
+        "End of the last successful collection, in seconds since the epoch; absent before the first.",
         Reads::Account(|account| account.gauges.last_success),
     ),
     gauge(
         "caas_account_last_collection_duration_seconds",
         Some("seconds"),
-        "How long the last collection took.",
+        "Duration of the last collection.",
         Reads::Account(|account| Some(account.gauges.last_duration)),
     ),
     gauge(
         "caas_account_interval_seconds",
         Some("seconds"),
-        "From the start of one collection to the start of the next: as set, or longer where the cloud limits requests.",
+        "Time from the start of one collection to the start of the next: as configured, or longer if the cloud limits requests.",
         Reads::Account(|account| Some(account.gauges.interval).filter(|interval| *interval > 0.0)),
     ),
     gauge(
         "caas_account_request_budget_ratio",
         Some("ratio"),
-        "Requests that all accounts of the same token or user need at the intervals they are set to, as a share of what may be spent of the cloud's limits; above 1 intervals become longer. Absent where no limit is known.",
+        "Requests that all accounts with the same token or user need at their configured intervals, as a ratio of the usable part of the cloud's rate limits; above 1, intervals are lengthened. Absent if no limit is known.",
         Reads::Account(|account| account.gauges.request_budget),
     ),
 ];
@@ -195,37 +195,37 @@ const ACCOUNT: [Family; 10] = [
 pub(super) const SERVICE_FACTS: [Family; 6] = [
     info(
         "caas_service_info",
-        "What the cloud says of a service; what it does not say is an empty label.",
+        "Properties of a service as the cloud reports them; a label is empty if the cloud does not report it.",
         Reads::ServiceInfo,
     ),
     gauge(
         "caas_service_desired_instances",
         None,
-        "Instances that the service should have.",
+        "Desired instances of the service.",
         Reads::Service(|service| service.desired_instances.map(|count| count as f64)),
     ),
     gauge(
         "caas_service_running_instances",
         None,
-        "Instances of the service that run.",
+        "Running instances of the service.",
         Reads::Service(|service| service.running_instances.map(|count| count as f64)),
     ),
     gauge(
         "caas_service_ready_instances",
         None,
-        "Instances of the service that are ready to serve.",
+        "Ready instances of the service.",
         Reads::Service(|service| service.ready_instances.map(|count| count as f64)),
     ),
     gauge(
         "caas_service_status",
         None,
-        "1 for the service's present status in its provider's own word, 0 for the other words of the provider.",
+        "1 for the service's current status, in the provider's own terms; 0 for the provider's other statuses.",
         Reads::ServiceStatus,
     ),
     gauge(
         "caas_service_state",
         None,
-        "1 for the service's present state, 0 for the others; the same words for all providers.",
+        "1 for the service's current state, 0 for the other states; the states are the same for all providers.",
         Reads::ServiceState,
     ),
 ];
@@ -234,13 +234,13 @@ pub(super) const SERVICE_FACTS: [Family; 6] = [
 pub(super) const INSTANCE_FACTS: [Family; 7] = [
     info(
         "caas_instance_info",
-        "What the cloud says of an instance and its service; what it does not say is an empty label.",
+        "Properties of an instance and its service as the cloud reports them; a label is empty if the cloud does not report it.",
         Reads::InstanceInfo,
     ),
     gauge(
         "caas_instance_state",
         None,
-        "1 for the instance's present state, 0 for the others; the same words for all providers.",
+        "1 for the instance's current state, 0 for the other states; the states are the same for all providers.",
         Reads::InstanceState,
     ),
     gauge(
@@ -252,25 +252,25 @@ pub(super) const INSTANCE_FACTS: [Family; 7] = [
     gauge(
         "caas_instance_cpu_limit_cores",
         Some("cores"),
-        "CPU that the instance may use; 1 is one core.",
+        "CPU limit of the instance; 1 is one core.",
         Reads::InstanceLimit(|limits| limits.cpu_cores),
     ),
     gauge(
         "caas_instance_memory_limit_bytes",
         Some("bytes"),
-        "Memory that the instance may use.",
+        "Memory limit of the instance.",
         Reads::InstanceLimit(|limits| limits.memory_bytes),
     ),
     gauge(
         "caas_instance_disk_limit_bytes",
         Some("bytes"),
-        "Disk space that the instance may use.",
+        "Disk limit of the instance.",
         Reads::InstanceLimit(|limits| limits.disk_bytes),
     ),
     gauge(
         "caas_instance_sample_timestamp_seconds",
         Some("seconds"),
-        "When the cloud took the instance's newest measurements, in seconds since the epoch.",
+        "Time of the instance's newest measurements, as reported by the cloud, in seconds since the epoch.",
         Reads::SampleTime,
     ),
 ];

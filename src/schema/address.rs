@@ -19,7 +19,7 @@ const DECODINGS: usize = 4;
 pub fn endpoint() -> Rule {
     Rule::new(
         format!("isURL(self) && {}", matches("self", ENDPOINT_PATTERN)),
-        "write an http:// or https:// URL with a host and without user, password, query, fragment, escapes, semicolons and empty path segments, such as https://caas.example.com/v1/",
+        "use an http:// or https:// URL with a host and no user, password, query, fragment, percent escape, semicolon or empty path segment, such as https://caas.example.com/v1/",
     )
 }
 
@@ -27,7 +27,7 @@ pub fn endpoint() -> Rule {
 pub fn segment(what: &str) -> Rule {
     Rule::new(
         format!("self != '.' && self != '..' && {}", matches("self", SEGMENT_PATTERN)),
-        format!("write the name of {what}, without slashes, semicolons, spaces, ?, # and %"),
+        format!("use the name of {what}, without slashes, semicolons, spaces, ?, # or %"),
     )
 }
 

@@ -28,7 +28,7 @@ pub struct Duration(time::Duration);
 
 /// A text that is not a duration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("write a duration as whole numbers with units, such as 30s, 1m30s or 500ms (units: h, m, s, ms)")]
+#[error("use whole numbers with units, such as 30s, 1m30s or 500ms (units: h, m, s, ms)")]
 pub struct NotADuration;
 
 /// Whether a text is a duration, in CEL. Rules that compare durations test this first, since `duration()` of another

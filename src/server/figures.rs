@@ -16,7 +16,7 @@ pub(super) struct Figures {
     pub(super) cpu_cores: Option<f64>,
     /// CPU in use as a share of what may be used; of a service, that of the instance with most.
     pub(super) cpu_ratio: Option<f64>,
-    /// Memory in use, in bytes.
+    /// Memory usage in bytes.
     pub(super) memory_bytes: Option<f64>,
     /// The same as a share of what may be used; of a service, that of the instance with most.
     pub(super) memory_ratio: Option<f64>,

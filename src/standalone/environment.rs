@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn an_endpoint_is_refused_with_the_sentence_of_the_crd() {
         let error = account(&environment("acme", "caas.example.com"), |_| Ok(())).unwrap_err().to_string();
-        assert!(error.contains(": --alauda-endpoint: write an http:// or https:// URL"), "{error}");
+        assert!(error.contains(": --alauda-endpoint: use an http:// or https:// URL"), "{error}");
     }
 
     #[test]
@@ -162,8 +162,8 @@ mod tests {
                 "ALAUDA_USERNAME cannot be a part of a URL's path: set --alauda-namespace",
             ),
             (environment("ac\tme", "https://caas.example.com/"), "ALAUDA_USERNAME holds control characters"),
-            (environment("acme", "https://caas.example.com/?page=1"), "--alauda-endpoint: write"),
-            (namespace, "--alauda-namespace: write the name"),
+            (environment("acme", "https://caas.example.com/?page=1"), "--alauda-endpoint: use"),
+            (namespace, "--alauda-namespace: use the name"),
         ] {
             let error = account(&environment, |_| Ok(())).unwrap_err().to_string();
             assert!(error.contains(named), "{error}");

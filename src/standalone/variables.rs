@@ -185,7 +185,7 @@ mod tests {
     fn sentences_name_the_variables_and_no_manifest_and_no_value() {
         let token = ("DIGITALOCEAN_TOKEN", "canary");
         for (name, variables, says) in [
-            ("digitalocean", &[token, ("DIGITALOCEAN_API_URL", "canary")][..], "DIGITALOCEAN_API_URL: write"),
+            ("digitalocean", &[token, ("DIGITALOCEAN_API_URL", "canary")][..], "DIGITALOCEAN_API_URL: use"),
             (
                 "digitalocean",
                 &[("DIGITALOCEAN_TOKEN", "ca nary")],

@@ -62,7 +62,7 @@ fn register_process(registry: &Registrar) {
     let build = register(
         registry,
         IntGaugeVec::new(
-            Opts::new("caas_operator_build_info", "Constant 1, labelled by the program's version."),
+            Opts::new("caas_operator_build_info", "Constant 1, labeled with the program's version."),
             &["version"],
         ),
     );
@@ -93,23 +93,22 @@ fn gauge(registry: &Registrar, name: &str, help: &str) -> IntGauge {
 fn register_accounts(registry: &Registrar) -> Arc<LiveAccounts> {
     let duration = durations(
         "caas_operator_api_request_duration_seconds",
-        "Time from sending a request to a cloud to the end of its answer.",
+        "Time from sending a request to a cloud to the end of its response.",
     );
-    let in_flight =
-        IntGauge::new("caas_operator_api_requests_in_flight", "Requests to clouds that are under way.");
+    let in_flight = IntGauge::new("caas_operator_api_requests_in_flight", "Requests to clouds in flight.");
     let live = LiveAccounts::new(Totals {
         api_request_duration: register(registry, HistogramVec::new(duration, &["operation"])),
         api_in_flight: register(registry, in_flight),
         renders: counter(
             registry,
             "caas_operator_renders_total",
-            "Bodies rendered, by format (text, openmetrics, legacy).",
+            "Rendered metrics bodies, by format (text, openmetrics, legacy).",
             &["format"],
         ),
         body_bytes: counter(
             registry,
             "caas_operator_body_bytes_total",
-            "Bytes of rendered bodies, by format and encoding (identity, gzip).",
+            "Bytes of rendered metrics bodies, by format and encoding (identity, gzip).",
             &["format", "encoding"],
         ),
     });
@@ -142,7 +141,7 @@ impl Metrics {
             reconciles: counter(
                 &registry,
                 "caas_operator_reconciles_total",
-                "Reconciles of CaasAccounts by result: ok, or why one failed.",
+                "Reconciles of CaasAccounts by result: ok, or the reason of the failure.",
                 &["result"],
             ),
             reconcile_duration,
@@ -155,33 +154,33 @@ impl Metrics {
             account_moves: counter(
                 &registry,
                 "caas_operator_account_moves_total",
-                "Accounts that this replica took over from another, by why: a replica joined, left or died.",
+                "Accounts that this replica took over from another, by reason: a replica joined, left or died.",
                 &["reason"],
             ),
             replicas: gauge(
                 &registry,
                 "caas_operator_replicas",
-                "Replicas that share the accounts, as this one knows them; 0 where it shares them with no other.",
+                "Replicas that share the accounts, as known to this replica; 0 if it shares them with none.",
             ),
             accounts_owned: gauge(
                 &registry,
                 "caas_operator_accounts_owned",
-                "Accounts that are this replica's to collect.",
+                "Accounts that this replica collects.",
             ),
             accounts_known: gauge(
                 &registry,
                 "caas_operator_accounts_known",
-                "Accounts that this replica knows, whichever replica collects them.",
+                "Accounts known to this replica, including those that other replicas collect.",
             ),
             memory_held: gauge(
                 &registry,
                 "caas_operator_memory_held_bytes",
-                "Memory that is charged to accounts: their inventories, values and bodies.",
+                "Memory charged to accounts: their inventories, values and bodies.",
             ),
             memory_budget: gauge(
                 &registry,
                 "caas_operator_memory_budget_bytes",
-                "What all accounts may hold together; the largest is cut (TooLarge) where more is needed.",
+                "Memory that all accounts may use together; above it, the accounts that use most are not collected (TooLarge).",
             ),
             families: registry.finish(),
         })

@@ -6,35 +6,33 @@ use serde_json::{Value, json};
 use crate::harness::{ControlPlane, Namespace, until};
 use crate::operator_fixture::{DEADLINE, manifest};
 
-const DURATION: &str =
-    "write a duration as whole numbers with units, such as 30s, 1m30s or 500ms (units: h, m, s, ms)";
-const ENDPOINT: &str = "write an http:// or https:// URL with a host and without user, password, query, fragment, \
-                        escapes, semicolons and empty path segments, such as https://caas.example.com/v1/";
-const EITHER: &str =
-    "set exactly one of endpoint (the URL of the API) and cloud (cn or io, Alauda's own clouds)";
+const DURATION: &str = "use whole numbers with units, such as 30s, 1m30s or 500ms (units: h, m, s, ms)";
+const ENDPOINT: &str = "use an http:// or https:// URL with a host and no user, password, query, fragment, \
+                        percent escape, semicolon or empty path segment, such as https://caas.example.com/v1/";
+const EITHER: &str = "set exactly one of endpoint (URL of the API) or cloud (cn or io, Alauda's own clouds)";
 const SEGMENT: &str =
-    "write the name of a user or organization, without slashes, semicolons, spaces, ?, # and %";
-const GLOB: &str = "write a glob of * (any text), ? (one character) and the name's own characters: no spaces, brackets, \
-                    braces or backslashes";
-const LABELS: &str = "name labels with at most 63 letters, digits and underscores, not starting with a digit";
-const RESERVED: &str = "choose other label names: names starting with __ and account, account_namespace, application, code, \
-                        container, endpoint, image, image_tag, instance, instance_id, instance_name, job, kind, namespace, \
-                        node, pod, provider, quantile, region, service, service_id, service_name, size, state, status are set by \
-                        Prometheus and the operator";
-const SECRET_NAME: &str = "write the name of a Secret: lower case letters, digits, - and ., starting and ending with a letter or digit";
-const SECRET_KEY: &str = "write a key of the Secret: letters, digits, -, _ and .";
-const ONE_LINE: &str = "write values without line breaks and other control characters";
-const LABEL_VALUE: &str = "write values as Kubernetes takes them: letters, digits, -, _ and ., starting and ending with a \
+    "use the name of a user or organization, without slashes, semicolons, spaces, ?, # or %";
+const GLOB: &str =
+    "use a glob: * matches any text and ? one character; no spaces, brackets, braces or backslashes";
+const LABELS: &str =
+    "use label names of at most 63 letters, digits and underscores, not starting with a digit";
+const RESERVED: &str = "use other label names: names starting with __ and these names are reserved: account, \
+                        account_namespace, application, code, container, endpoint, image, image_tag, instance, \
+                        instance_id, instance_name, job, kind, namespace, node, pod, provider, quantile, region, service, \
+                        service_id, service_name, size, state, status";
+const SECRET_NAME: &str = "use the name of a Secret: lowercase letters, digits, - and ., starting and ending with a letter or digit";
+const SECRET_KEY: &str = "use a key of the Secret: letters, digits, -, _ and .";
+const ONE_LINE: &str = "use values without line breaks or other control characters";
+const LABEL_VALUE: &str = "use valid Kubernetes label values: letters, digits, -, _ and ., starting and ending with a \
                            letter or digit";
-const KEYS: &str = "write keys as Kubernetes takes them: an optional DNS prefix and a slash, then at most 63 letters, \
-                    digits, -, _ and .";
+const KEYS: &str = "use valid Kubernetes keys: an optional DNS prefix and a slash, then at most 63 letters, digits, \
+                    -, _ and .";
 const MANAGED_BY: &str =
-    "leave app.kubernetes.io/managed-by out: the operator sets it to know its own ServiceMonitors";
-const STALE: &str = "raise collection.staleAfter to at least collection.interval, or leave it out: values would be \
+    "remove app.kubernetes.io/managed-by: the operator sets it to recognize its own ServiceMonitors";
+const STALE: &str = "raise collection.staleAfter to at least collection.interval, or remove it: values would be \
                      dropped before the next collection";
-const TIMEOUT: &str = "lower serviceMonitor.scrapeTimeout to at most collection.interval, or leave it out";
-const NAME: &str =
-    "shorten metadata.name to at most 248 characters: the ServiceMonitor is called caas-<name>";
+const TIMEOUT: &str = "lower serviceMonitor.scrapeTimeout to at most collection.interval, or remove it";
+const NAME: &str = "shorten metadata.name to at most 248 characters: the ServiceMonitor is named caas-<name>";
 
 fn document() -> Value {
     let spec = json!({
@@ -102,7 +100,7 @@ async fn what_cannot_be_is_refused_with_a_sentence_that_says_what_to_do() -> any
         (format!("{provider}/namespace"), json!("a/b"), SEGMENT.to_owned()),
         (format!("{provider}/metricsWindow"), json!("2h"), bounds("1s", "1h")),
         (format!("{provider}/metricsLag"), json!("61m"), bounds("0s", "1h")),
-        ("/spec/provider".to_owned(), json!({}), "name exactly one provider: alauda".to_owned()),
+        ("/spec/provider".to_owned(), json!({}), "set exactly one provider: alauda".to_owned()),
         ("/spec/collection/interval".to_owned(), json!("30"), DURATION.to_owned()),
         ("/spec/collection/interval".to_owned(), json!("4s"), bounds("5s", "1h")),
         ("/spec/collection/staleAfter".to_owned(), json!("25h"), bounds("5s", "24h")),
@@ -247,13 +245,13 @@ async fn each_field_is_explained_with_its_unit_and_default() -> anyhow::Result<(
         (
             "caas.spec.serviceMonitor",
             &[
-                "Whether there is a ServiceMonitor for the account. Auto: wherever Prometheus Operator is installed",
+                "When the operator creates a ServiceMonitor for the account. Auto: if Prometheus Operator is installed",
             ],
         ),
         (
             "caas.status",
             &[
-                "Base URL of the API that the spec names, also where it is not queried.",
+                "Base URL of the API in the spec, even while it is not queried.",
                 "observedGeneration\t<integer>",
             ],
         ),

@@ -199,7 +199,7 @@ async fn an_account_has_exactly_one_provider_whichever_two_are_named() -> anyhow
         let second = account(*other)?["spec"]["provider"][other.name()].clone();
         put(&mut both, &format!("/spec/provider/{}", other.name()), second);
         let refusal = server(&namespace, &both).await.expect_err("two providers");
-        let sentence = format!("name exactly one provider: {}", Providers::ALL.names());
+        let sentence = format!("set exactly one provider: {}", Providers::ALL.names());
         ensure!(refusal.contains(&sentence), "{} and {}: {refusal}", one.name(), other.name());
     }
     Ok(())

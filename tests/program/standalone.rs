@@ -206,7 +206,7 @@ async fn a_command_that_cannot_run_says_why_in_one_line() {
         (program(&["standalone"]), vec!["--manifests", "--alauda-endpoint", "ALAUDA_PASSWORD"]),
         (without_password, vec!["ALAUDA_PASSWORD", "set it"]),
         (empty_user, vec!["ALAUDA_USERNAME", "set it"]),
-        (single_account("caas.example.com"), vec!["write an http:// or https:// URL"]),
+        (single_account("caas.example.com"), vec!["use an http:// or https:// URL"]),
         (busy_port, vec!["--listen-health", &address]),
         (level, vec!["RUST_LOG", "caas=loud"]),
     ] {

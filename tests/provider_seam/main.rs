@@ -68,16 +68,16 @@ fn refusal(settings: &Value) -> String {
 
 #[test]
 fn the_schema_and_its_rules_are_applied_with_sentences() {
-    assert!(refusal(&json!({})).contains("name exactly one provider: alauda, harbor"));
-    assert!(refusal(&json!({"harbor": {"project": "a/b"}})).contains("spec.provider.harbor.project: write"));
-    assert!(refusal(&json!({"harbor": {"project": "sea", "endpoint": "x"}})).contains("write an http://"));
+    assert!(refusal(&json!({})).contains("set exactly one provider: alauda, harbor"));
+    assert!(refusal(&json!({"harbor": {"project": "a/b"}})).contains("spec.provider.harbor.project: use"));
+    assert!(refusal(&json!({"harbor": {"project": "sea", "endpoint": "x"}})).contains("use an http://"));
     assert!(refusal(&json!({"harbor": {}})).contains("spec.provider.harbor.project: is required"));
     assert!(
         refusal(&json!({"harbor": {"project": "sea", "bay": "x"}}))
             .contains("spec.provider.harbor.bay: is an unknown field")
     );
     let both = json!({"harbor": {"project": "sea"}, "alauda": {"cloud": "cn"}});
-    assert!(refusal(&both).contains("name exactly one provider"));
+    assert!(refusal(&both).contains("set exactly one provider"));
     let without = Admission::new(Providers::ALL).admit(manifest("acme", &project("https://h.example/")));
     assert!(
         without.unwrap_err().to_string().contains("spec.provider.harbor"),

@@ -78,7 +78,7 @@ fn a_provider_is_needed_and_only_one() {
     let provider = |provider| errors(with("/spec/provider", provider));
     assert_eq!(
         provider(json!({})),
-        [format!("spec.provider: name exactly one provider: {}", Providers::ALL.names())]
+        [format!("spec.provider: set exactly one provider: {}", Providers::ALL.names())]
     );
     let two = provider(json!({"alauda": {"cloud": "cn"}, "other": {"token": "x"}}));
     assert_eq!(
@@ -92,7 +92,7 @@ fn an_endpoint_or_a_cloud_is_needed_and_not_both() {
     for alauda in [json!({}), json!({"endpoint": "https://caas.example.com/", "cloud": "cn"})] {
         assert_eq!(
             error("/spec/provider/alauda", alauda),
-            "spec.provider.alauda: set exactly one of endpoint (the URL of the API) and cloud (cn or io, Alauda's own clouds)"
+            "spec.provider.alauda: set exactly one of endpoint (URL of the API) or cloud (cn or io, Alauda's own clouds)"
         );
     }
 }
@@ -119,7 +119,7 @@ fn an_endpoint_is_a_url_and_nothing_more() {
     ] {
         let error = error("/spec/provider/alauda/endpoint", json!(endpoint));
         assert!(
-            error.starts_with("spec.provider.alauda.endpoint: write an http:// or https:// URL with a host"),
+            error.starts_with("spec.provider.alauda.endpoint: use an http:// or https:// URL with a host"),
             "{error}"
         );
     }
@@ -133,7 +133,7 @@ fn a_namespace_is_one_part_of_a_path() {
     for namespace in ["a/b", "..", ".", "a b", "a?b", "a%2fb"] {
         let error = error("/spec/provider/alauda/namespace", json!(namespace));
         assert!(
-            error.starts_with("spec.provider.alauda.namespace: write the name of a user or organization"),
+            error.starts_with("spec.provider.alauda.namespace: use the name of a user or organization"),
             "{error}"
         );
     }
@@ -145,8 +145,7 @@ fn a_duration_is_written_with_units_and_lies_within_its_bounds() {
         [("interval", ["4s", "1h1s"], "5s to 1h"), ("requestTimeout", ["999ms", "6m"], "1s to 5m")]
     {
         let pointer = format!("/spec/collection/{field}");
-        let expected =
-            "write a duration as whole numbers with units, such as 30s, 1m30s or 500ms (units: h, m, s, ms)";
+        let expected = "use whole numbers with units, such as 30s, 1m30s or 500ms (units: h, m, s, ms)";
         assert_eq!(error(&pointer, json!("30")), format!("spec.collection.{field}: {expected}"));
         for value in bad {
             assert_eq!(
@@ -167,7 +166,7 @@ fn a_duration_is_written_with_units_and_lies_within_its_bounds() {
 fn values_do_not_go_stale_before_the_next_collection() {
     assert_eq!(
         error("/spec/collection", json!({"interval": "1m", "staleAfter": "59s"})),
-        "spec: raise collection.staleAfter to at least collection.interval, or leave it out: values would be dropped before the next collection"
+        "spec: raise collection.staleAfter to at least collection.interval, or remove it: values would be dropped before the next collection"
     );
     assert!(admit(with("/spec/collection", json!({"interval": "1m", "staleAfter": "60s"}))).is_ok());
 }
@@ -176,7 +175,7 @@ fn values_do_not_go_stale_before_the_next_collection() {
 fn a_scrape_ends_before_the_next_begins() {
     assert_eq!(
         error("/spec/serviceMonitor", json!({"scrapeTimeout": "31s"})),
-        "spec: lower serviceMonitor.scrapeTimeout to at most collection.interval, or leave it out"
+        "spec: lower serviceMonitor.scrapeTimeout to at most collection.interval, or remove it"
     );
     let mut hourly = with("/spec/collection", json!({"interval": "1h"}));
     hourly["spec"]["serviceMonitor"] = json!({"scrapeTimeout": "61s"});
@@ -192,7 +191,7 @@ fn a_glob_has_only_stars_and_question_marks() {
     for glob in ["a[bc]", "{a,b}", "a\\*", "a b", "a\tb", "a\u{7f}"] {
         let error = error("/spec/services", json!({"include": ["ok-*", glob]}));
         assert!(
-            error.starts_with("spec.services.include[1]: write a glob of * (any text), ? (one character)"),
+            error.starts_with("spec.services.include[1]: use a glob: * matches any text and ? one character"),
             "{error}"
         );
     }
@@ -205,7 +204,7 @@ fn labels_have_names_that_prometheus_takes_and_nobody_else_sets() {
         let error = error("/spec/metrics", json!({"labels": {name: "x"}}));
         assert!(
             error.starts_with(
-                "spec.metrics.labels: name labels with at most 63 letters, digits and underscores"
+                "spec.metrics.labels: use label names of at most 63 letters, digits and underscores"
             ),
             "{error}"
         );
@@ -213,7 +212,7 @@ fn labels_have_names_that_prometheus_takes_and_nobody_else_sets() {
     for name in api::cel::RESERVED_LABELS.into_iter().chain(["__address__"]) {
         assert!(!api::cel::is_free_label_name(name), "{name}");
         let error = error("/spec/metrics", json!({"labels": {name: "x"}}));
-        assert!(error.starts_with("spec.metrics.labels: choose other label names"), "{error}");
+        assert!(error.starts_with("spec.metrics.labels: use other label names"), "{error}");
     }
     for name in ["team", "_a", "A1", &"a".repeat(63)] {
         assert!(api::cel::is_free_label_name(name), "{name}");
@@ -225,14 +224,11 @@ fn labels_have_names_that_prometheus_takes_and_nobody_else_sets() {
 fn labels_of_the_service_monitor_are_kubernetes_labels_and_not_the_operators() {
     for key in ["-a", "a/b/c", "A.com/x", "a b", "", &format!("{}/a", "a".repeat(316))] {
         let error = error("/spec/serviceMonitor", json!({"labels": {key: "x"}}));
-        assert!(
-            error.starts_with("spec.serviceMonitor.labels: write keys as Kubernetes takes them"),
-            "{error}"
-        );
+        assert!(error.starts_with("spec.serviceMonitor.labels: use valid Kubernetes keys"), "{error}");
     }
     assert_eq!(
         error("/spec/serviceMonitor", json!({"labels": {"app.kubernetes.io/managed-by": "me"}})),
-        "spec.serviceMonitor.labels: leave app.kubernetes.io/managed-by out: the operator sets it to know its own ServiceMonitors"
+        "spec.serviceMonitor.labels: remove app.kubernetes.io/managed-by: the operator sets it to recognize its own ServiceMonitors"
     );
 }
 
@@ -242,7 +238,7 @@ fn a_name_leaves_room_for_the_service_monitors() {
     assert!(admit(with("/metadata/name", json!(name[..248]))).is_ok());
     assert_eq!(
         error("/metadata/name", json!(name[..249])),
-        "shorten metadata.name to at most 248 characters: the ServiceMonitor is called caas-<name>"
+        "shorten metadata.name to at most 248 characters: the ServiceMonitor is named caas-<name>"
     );
 }
 
@@ -282,22 +278,22 @@ fn values_of_wrong_types_and_sizes_are_named() {
         (
             "/spec/credentials/secretRef/name",
             json!("A"),
-            "spec.credentials.secretRef.name: write the name of a Secret: lower case letters",
+            "spec.credentials.secretRef.name: use the name of a Secret: lowercase letters",
         ),
         (
             "/spec/tls",
             json!({"caBundleSecretRef": {"name": "ca", "key": "ca crt"}}),
-            "spec.tls.caBundleSecretRef.key: write a key of the Secret: letters",
+            "spec.tls.caBundleSecretRef.key: use a key of the Secret: letters",
         ),
         (
             "/spec/metrics/labels",
             json!({"team": "a\nb"}),
-            "spec.metrics.labels.team: write values without line breaks",
+            "spec.metrics.labels.team: use values without line breaks",
         ),
         (
             "/spec/serviceMonitor/labels",
             json!({"team": "a b"}),
-            "spec.serviceMonitor.labels.team: write values as Kubernetes takes them",
+            "spec.serviceMonitor.labels.team: use valid Kubernetes label values",
         ),
     ] {
         let error = error(pointer, value);

@@ -7,7 +7,7 @@ use crate::schema::address::{endpoint, segment};
 use crate::schema::duration::between;
 use crate::schema::{Duration, Rule};
 
-/// Alauda's API, version 1, in the public cloud or in a private installation.
+/// Alauda API version 1, in the public cloud or a private installation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [endpoint_or_cloud()]))]
@@ -28,13 +28,13 @@ pub(super) struct AlaudaSpec {
     #[schemars(extend("x-kubernetes-validations" = [segment("a user or organization")]))]
     pub(super) namespace: Option<String>,
 
-    /// How far back to ask for an instance's metrics, ending metricsLag before now, from 1s to 1h.
+    /// Length of the time window for an instance's metrics, from 1s to 1h. The window ends metricsLag before now.
     /// Default: 100s.
     #[serde(default = "default_metrics_window")]
     #[schemars(extend("default" = "100s", "x-kubernetes-validations" = between("1s", "1h")))]
     pub(super) metrics_window: Duration,
 
-    /// How far behind now the newest metrics are looked for, since the cloud has them late, from 0s to 1h.
+    /// How long before now the time window for metrics ends, from 0s to 1h. Alauda reports metrics with a delay.
     /// Default: 30s.
     #[serde(default = "default_metrics_lag")]
     #[schemars(extend("x-kubernetes-validations" = between("0s", "1h")))]
@@ -67,7 +67,7 @@ impl AlaudaSpec {
 fn endpoint_or_cloud() -> Rule {
     Rule::new(
         "has(self.endpoint) != has(self.cloud)",
-        "set exactly one of endpoint (the URL of the API) and cloud (cn or io, Alauda's own clouds)",
+        "set exactly one of endpoint (URL of the API) or cloud (cn or io, Alauda's own clouds)",
     )
 }
 

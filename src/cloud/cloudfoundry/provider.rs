@@ -137,15 +137,16 @@ impl ProviderAccount for CloudFoundryAccount {
 fn login_endpoint(text: &str) -> Result<Url, ResolveProblem> {
     address::base_url(text).ok_or_else(|| ResolveProblem::Setting {
         field: "loginEndpoint",
-        advice: "is no base URL: write an http:// or https:// URL with a host and without user, query and fragment"
-            .to_owned(),
+        advice:
+            "is not a base URL: use an http:// or https:// URL with a host and no user, query or fragment"
+                .to_owned(),
     })
 }
 
 fn names(field: &'static str, names: Vec<EntityName>) -> Result<Vec<String>, ResolveProblem> {
     let mut names: Vec<String> = names.into_iter().map(|EntityName(name)| name).collect();
     if !names.iter().all(|name| is_name(name)) {
-        let advice = "has a name that is empty, or has a comma or a control character: write the names as cf shows them";
+        let advice = "has a name that is empty or contains a comma or a control character: use the names that cf shows";
         return Err(ResolveProblem::Setting { field, advice: advice.to_owned() });
     }
     names.sort();
@@ -198,7 +199,7 @@ mod tests {
         assert_eq!(account.settings.login_endpoint.unwrap().as_str(), "https://login.example.com/");
         for (field, value, says) in [
             ("endpoint", json!("api.sys.example.com"), "endpoint is refused"),
-            ("loginEndpoint", json!("login"), "loginEndpoint is no base URL"),
+            ("loginEndpoint", json!("login"), "loginEndpoint is not a base URL"),
             ("organizations", json!(["a,b"]), "organizations has a name"),
             ("spaces", json!([""]), "spaces has a name"),
             ("spaces", json!("prod"), "cannot be read"),

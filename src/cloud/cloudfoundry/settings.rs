@@ -13,7 +13,7 @@ const TEXT_PATTERN: &str = r"^[^\x00-\x1f\x7f]+$";
 /// A name in a list of names: the API separates them by commas.
 const NAME_PATTERN: &str = r"^[^,\x00-\x1f\x7f]+$";
 
-/// Cloud Foundry's API, version 3: SAP BTP, cloud.gov, `VMware` Tanzu and any other installation.
+/// Cloud Foundry API version 3: SAP BTP, cloud.gov, `VMware` Tanzu and any other installation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct CloudFoundrySpec {
@@ -22,7 +22,7 @@ pub(super) struct CloudFoundrySpec {
     #[schemars(extend("x-kubernetes-validations" = [endpoint()]))]
     pub(super) endpoint: String,
 
-    /// Names of the organizations whose applications are collected. Default: all that the credentials may see.
+    /// Names of the organizations whose applications are collected. Default: all organizations that the credentials can access.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     pub(super) organizations: Vec<EntityName>,
@@ -32,20 +32,21 @@ pub(super) struct CloudFoundrySpec {
     #[schemars(length(max = 50))]
     pub(super) spaces: Vec<EntityName>,
 
-    /// Selector on the labels of applications, such as `env=prod,team in (a,b)`. Default: all applications.
+    /// Label selector for applications, such as `env=prod,team in (a,b)`. Default: all applications.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
     #[schemars(extend("x-kubernetes-validations" = [text("a label selector")]))]
     pub(super) label_selector: Option<String>,
 
-    /// Base URL of the login server, such as `https://login.sys.example.com`. The credentials are sent to it. Default: the
-    /// one that the API names, if the API is `https://api.<domain>` and the login server is below that domain.
+    /// Base URL of the login server, such as `https://login.sys.example.com`. The credentials are sent to it. Default:
+    /// the login server that the API reports, if the API is `https://api.<domain>` and the login server is in that
+    /// domain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
     #[schemars(extend("x-kubernetes-validations" = [endpoint()]))]
     pub(super) login_endpoint: Option<String>,
 
-    /// Identity provider of the user, as `cf login --origin` takes it. Default: the login server's own users.
+    /// Identity provider of the user, as in `cf login --origin`. Default: the login server's own users.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255))]
     #[schemars(extend("x-kubernetes-validations" = [text("an identity provider")]))]
@@ -62,11 +63,11 @@ pub(super) struct EntityName(
 );
 
 fn text(what: &str) -> Rule {
-    Rule::new(matches("self", TEXT_PATTERN), format!("write {what} without control characters"))
+    Rule::new(matches("self", TEXT_PATTERN), format!("use {what} without control characters"))
 }
 
 fn name() -> Rule {
-    let advice = "write the name of an organization or space without commas, which separate names in the API";
+    let advice = "use the name of an organization or space without commas; commas separate names in the API";
     Rule::new(matches("self", NAME_PATTERN), advice)
 }
 

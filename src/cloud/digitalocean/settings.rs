@@ -19,29 +19,29 @@ pub(super) struct DigitalOceanSpec {
     #[schemars(extend("x-kubernetes-validations" = [endpoint(), without_version()]))]
     pub(super) endpoint: String,
 
-    /// Ids of the projects whose apps are collected. The token then needs the scope project:read as well.
+    /// Ids of the projects whose apps are collected. The token then also needs the scope project:read.
     /// Default: the apps of all projects.
     #[serde(default)]
     #[schemars(length(max = 100), inner(length(min = 1, max = 253)))]
     pub(super) projects: Vec<String>,
 
-    /// Names or ids of the apps that are collected; others cost no requests. Default: all apps.
+    /// Names or ids of the apps that are collected; the others cost no requests. Default: all apps.
     #[serde(default)]
     #[schemars(length(max = 500), inner(length(min = 1, max = 253)))]
     pub(super) apps: Vec<String>,
 
     /// Kinds of components that are collected: service, worker, job. Static sites and functions have no instances.
-    /// Default: service and worker, which run all the time.
+    /// Default: service and worker, which run continuously.
     #[serde(default = "default_kinds")]
     #[schemars(length(min = 1, max = 3))]
     pub(super) kinds: Vec<ComponentKind>,
 
-    /// Whether the health of each app is asked for: desired and ready instances of its components. Costs a request
-    /// for each app and collection. Default: true.
+    /// Whether to query each app's health: the desired and ready instances of its components. Costs one request
+    /// per app and collection. Default: true.
     #[serde(default = "default_health")]
     pub(super) health: bool,
 
-    /// How old an instance's newest measurement may be to be exposed, from 6m to 1h. The cloud measures every 2m.
+    /// Maximum age of an instance's newest measurement, from 6m to 1h; older ones are not exposed. The cloud measures every 2m.
     /// Default: 10m.
     #[serde(default = "default_metrics_max_age")]
     #[schemars(extend("default" = "10m", "x-kubernetes-validations" = between("6m", "1h")))]
@@ -74,7 +74,7 @@ impl From<ComponentKind> for Kind {
 fn without_version() -> Rule {
     Rule::new(
         format!("!{}", matches("self", "/v2/?$")),
-        "leave out the version: write https://api.digitalocean.com in place of https://api.digitalocean.com/v2",
+        "leave out the version: use https://api.digitalocean.com instead of https://api.digitalocean.com/v2",
     )
 }
 

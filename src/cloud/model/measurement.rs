@@ -99,78 +99,78 @@ macro_rules! measurements {
 
 measurements! {
     CpuUsageSeconds: "caas_instance_cpu_usage_seconds_total",
-        "CPU time that the instance has used since it started.",
+        "CPU time used by the instance since it started.",
         is_counter: true, unit: Some("seconds"),
         legacy: Some(LegacyGauge {
             name: "cpu_cumulative_usage",
             scale: Scale::Nano,
-            help: "CPU time that the instance has used since it started, in nanoseconds.",
+            help: "CPU time used by the instance since it started, in nanoseconds.",
         });
     CpuUtilization: "caas_instance_cpu_utilization_ratio",
-        "CPU time since the start over the time since the start, as the cloud averages it; 1 is one core. \
+        "CPU time since the instance started, divided by its uptime, as reported by the cloud; 1 is one core. \
          Use rate(caas_instance_cpu_usage_seconds_total[5m]) for current usage.",
         unit: Some("ratio"),
         legacy: Some(LegacyGauge {
             name: "cpu_utilization",
             scale: Scale::Percent,
-            help: "CPU time since the start over the time since the start, as the cloud averages it; 100 is one core.",
+            help: "CPU time since the instance started, divided by its uptime, as reported by the cloud; 100 is one core.",
         });
     CpuUsageCores: "caas_instance_cpu_usage_cores",
-        "CPU in use, as the cloud averages it over its own window; 1 is one core.",
+        "CPU usage, averaged by the cloud over its own window; 1 is one core.",
         unit: Some("cores");
     CpuLimitUtilization: "caas_instance_cpu_limit_utilization_ratio",
-        "CPU in use, as a share of what the instance may use.",
+        "CPU usage as a ratio of the instance's CPU limit.",
         unit: Some("ratio");
     CpuEntitlementUtilization: "caas_instance_cpu_entitlement_utilization_ratio",
-        "CPU in use, as a share of what the instance is entitled to; above 1 it uses what others leave.",
+        "CPU usage as a ratio of the instance's CPU entitlement; above 1, it uses spare CPU of other instances.",
         unit: Some("ratio");
     MemoryUsage: "caas_instance_memory_usage_bytes",
-        "Memory in use.",
+        "Memory usage.",
         unit: Some("bytes"),
         legacy: Some(LegacyGauge {
             name: "memory_usage",
             scale: Scale::Base,
-            help: "Memory in use, in bytes.",
+            help: "Memory usage in bytes.",
         });
     MemoryUtilization: "caas_instance_memory_utilization_ratio",
-        "Memory in use, as a share of what the instance may use.",
+        "Memory usage as a ratio of the instance's memory limit.",
         unit: Some("ratio"),
         legacy: Some(LegacyGauge {
             name: "memory_utilization",
             scale: Scale::Percent,
-            help: "Memory in use, in percent of what the instance may use.",
+            help: "Memory usage in percent of the instance's memory limit.",
         });
     DiskUsage: "caas_instance_disk_usage_bytes",
-        "Disk space in use.",
+        "Disk usage.",
         unit: Some("bytes");
     ReceiveBytes: "caas_instance_network_receive_bytes_total",
-        "Bytes that the instance has received since it started.",
+        "Bytes received by the instance since it started.",
         is_counter: true, unit: Some("bytes");
     ReceiveErrors: "caas_instance_network_receive_errors_total",
-        "Errors while the instance received, since it started.",
+        "Receive errors of the instance since it started.",
         is_counter: true;
     TransmitBytes: "caas_instance_network_transmit_bytes_total",
-        "Bytes that the instance has sent since it started.",
+        "Bytes sent by the instance since it started.",
         is_counter: true, unit: Some("bytes");
     TransmitErrors: "caas_instance_network_transmit_errors_total",
-        "Errors while the instance sent, since it started.",
+        "Transmit errors of the instance since it started.",
         is_counter: true;
     ReceiveRate: "caas_instance_network_receive_bytes_per_second",
-        "Bytes that the instance receives a second, as the cloud averages them over its own window.",
+        "Bytes received by the instance per second, averaged by the cloud over its own window.",
         unit: Some("bytes_per_second");
     TransmitRate: "caas_instance_network_transmit_bytes_per_second",
-        "Bytes that the instance sends a second, as the cloud averages them over its own window.",
+        "Bytes sent by the instance per second, averaged by the cloud over its own window.",
         unit: Some("bytes_per_second");
     Restarts: "caas_instance_restarts",
-        "Restarts of the instance that the cloud has counted.";
+        "Restarts of the instance, as counted by the cloud.";
     ServiceHttpRequests: "caas_service_http_requests_per_second",
-        "HTTP requests to the service a second by status code, exact (200) or by class (2xx) as the cloud counts them.",
+        "HTTP requests to the service per second, by status code (200) or class (2xx), whichever the cloud reports.",
         unit: Some("per_second"), label: Some("code");
     ServiceHttpDuration: "caas_service_http_request_duration_quantile_seconds",
-        "Time that the service takes for an HTTP request, by quantile.",
+        "Duration of the service's HTTP requests, by quantile.",
         unit: Some("seconds"), label: Some("quantile");
     ServiceTransmitRate: "caas_service_network_transmit_bytes_per_second",
-        "Bytes that the service sends a second, as the cloud averages them over its own window.",
+        "Bytes sent by the service per second, averaged by the cloud over its own window.",
         unit: Some("bytes_per_second");
 }
 

@@ -21,23 +21,23 @@ pub(super) struct NorthflankSpec {
     #[schemars(extend("x-kubernetes-validations" = [endpoint(), without_version()]))]
     pub(super) endpoint: String,
 
-    /// Id of the team, for a token of an organization. Default: the team that the token belongs to.
+    /// Id of the team, required with an organization's token. Default: the team that the token belongs to.
     #[serde(default)]
     #[schemars(length(min = 1, max = 100), extend("x-kubernetes-validations" = [slug()]))]
     pub(super) team: Option<String>,
 
-    /// Ids or names of the projects whose services are collected; others cost no requests. Default: all projects.
+    /// Ids or names of the projects whose services are collected; the others cost no requests. Default: all projects.
     #[serde(default)]
     #[schemars(length(max = 100), inner(length(min = 1, max = 253)))]
     pub(super) projects: Vec<String>,
 
-    /// How often plan, region, image and desired instances of a service are asked for, from 5m to 24h; at once when a
-    /// deployment of it begins or ends. Default: 15m.
+    /// How often a service's plan, region, image and desired instances are queried, from 5m to 24h. They are also
+    /// queried when a deployment of the service begins or ends. Default: 15m.
     #[serde(default = "default_inventory_interval")]
     #[schemars(extend("default" = "15m", "x-kubernetes-validations" = between("5m", "24h")))]
     pub(super) inventory_interval: Duration,
 
-    /// How old a measurement may be to be exposed, from 3m to 1h. The cloud averages over 60s. Default: 10m.
+    /// Maximum age of a measurement, from 3m to 1h; older ones are not exposed. The cloud averages over 60s. Default: 10m.
     #[serde(default = "default_metrics_max_age")]
     #[schemars(extend("default" = "10m", "x-kubernetes-validations" = between("3m", "1h")))]
     pub(super) metrics_max_age: Duration,
@@ -47,14 +47,14 @@ pub(super) struct NorthflankSpec {
 fn without_version() -> Rule {
     Rule::new(
         format!("!{}", matches("self", "/v1/?$")),
-        "leave out the version: write https://api.northflank.com in place of https://api.northflank.com/v1",
+        "leave out the version: use https://api.northflank.com instead of https://api.northflank.com/v1",
     )
 }
 
 fn slug() -> Rule {
     Rule::new(
         matches("self", SLUG),
-        "write the team's id as its URL has it: letters, digits and hyphens, such as my-team",
+        "use the team's id as in its URL: letters, digits and hyphens, such as my-team",
     )
 }
 

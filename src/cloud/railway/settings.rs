@@ -18,35 +18,35 @@ pub(super) struct RailwaySpec {
     #[schemars(extend("x-kubernetes-validations" = [endpoint(), without_path()]))]
     pub(super) endpoint: String,
 
-    /// Id of the workspace whose projects are collected. An account token of a user with several workspaces needs it.
+    /// Id of the workspace whose projects are collected. Required with the account token of a user with several workspaces.
     /// Default: the projects that the API lists for the token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub(super) workspace: Option<String>,
 
-    /// Names or ids of the projects that are collected; others cost no requests. Default: all projects.
+    /// Names or ids of the projects that are collected; the others cost no requests. Default: all projects.
     #[serde(default)]
     #[schemars(length(max = 500), inner(length(min = 1, max = 253)))]
     pub(super) projects: Vec<String>,
 
-    /// Names or ids of the environments that are collected, such as production; others cost no requests.
-    /// Default: all environments, except those of pull requests.
+    /// Names or ids of the environments that are collected, such as production; the others cost no
+    /// requests. Default: all environments, except those of pull requests.
     #[serde(default)]
     #[schemars(length(max = 500), inner(length(min = 1, max = 253)))]
     pub(super) environments: Vec<String>,
 
-    /// Whether the environments of pull requests are collected as well. Each costs two more requests a collection.
+    /// Whether the environments of pull requests are also collected. Each costs two more requests per collection.
     /// Default: false.
     #[serde(default)]
     pub(super) preview_environments: bool,
 
-    /// Whether HTTP requests by status code and their durations are asked for, of services that have a domain. Costs a
-    /// request for each ten such services of an environment and collection. Default: false.
+    /// Whether to query HTTP requests by status code, and their durations, for services with a domain. Costs one
+    /// request per collection for every ten such services of an environment. Default: false.
     #[serde(default)]
     pub(super) http: bool,
 
-    /// How old an instance's newest measurement may be to be exposed, from 3m to 1h. The cloud is asked for a value a
-    /// minute. Default: 10m.
+    /// Maximum age of an instance's newest measurement, from 3m to 1h; older ones are not exposed. The operator
+    /// requests one value per minute. Default: 10m.
     #[serde(default = "default_metrics_max_age")]
     #[schemars(extend("default" = "10m", "x-kubernetes-validations" = between("3m", "1h")))]
     pub(super) metrics_max_age: Duration,
@@ -56,7 +56,7 @@ pub(super) struct RailwaySpec {
 fn without_path() -> Rule {
     Rule::new(
         format!("!{}", matches("self", "/graphql(/v2)?/?$")),
-        "leave out the path: write https://backboard.railway.com in place of https://backboard.railway.com/graphql/v2",
+        "leave out the path: use https://backboard.railway.com instead of https://backboard.railway.com/graphql/v2",
     )
 }
 

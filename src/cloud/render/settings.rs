@@ -19,12 +19,12 @@ pub(super) struct RenderSpec {
     #[schemars(extend("x-kubernetes-validations" = [endpoint(), with_version()]))]
     pub(super) endpoint: String,
 
-    /// Ids of the workspaces whose services are collected, such as `tea-abc123`. Default: all that the API key sees.
+    /// Ids of the workspaces whose services are collected, such as `tea-abc123`. Default: all workspaces that the API key can access.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50), inner(length(min = 1, max = 253)))]
     pub(super) workspaces: Vec<String>,
 
-    /// Names or ids of the projects whose services are collected. Default: all services, also those without a project.
+    /// Names or ids of the projects whose services are collected. Default: all services, including those without a project.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), inner(length(min = 1, max = 253)))]
     pub(super) projects: Vec<String>,
@@ -35,7 +35,7 @@ pub(super) struct RenderSpec {
     pub(super) environments: Vec<String>,
 
     /// Kinds of services that are collected: `web_service`, `private_service`, `background_worker`, `cron_job`. Static sites
-    /// have no instances. Default: all but cron jobs, which run now and then.
+    /// have no instances. Default: all except cron jobs, which do not run continuously.
     #[serde(default = "default_kinds")]
     #[schemars(length(min = 1, max = 4))]
     pub(super) kinds: Vec<ServiceKind>,
@@ -44,17 +44,17 @@ pub(super) struct RenderSpec {
     #[serde(default)]
     pub(super) previews: bool,
 
-    /// Whether requests and latency of web services are asked for: two more requests for each batch of them. Default: true.
+    /// Whether to query requests and latency of web services. Costs two more requests per batch of web services. Default: true.
     #[serde(default = "default_http_metrics")]
     pub(super) http_metrics: bool,
 
-    /// How many services one request for a metric names, from 1 to 100. What the API allows is not documented: choose
-    /// fewer where it answers such requests with an error. Default: 30.
+    /// Number of services in one metrics request, from 1 to 100. The API's limit is not documented: lower this if the
+    /// API rejects such requests. Default: 30.
     #[serde(default = "default_services_per_request")]
     #[schemars(range(min = 1, max = 100))]
     pub(super) services_per_request: i32,
 
-    /// How old an instance's newest measurement may be to be exposed, from 3m to 1h. The cloud measures every minute.
+    /// Maximum age of an instance's newest measurement, from 3m to 1h; older ones are not exposed. The cloud measures every minute.
     /// Default: 10m.
     #[serde(default = "default_metrics_max_age")]
     #[schemars(extend("default" = "10m", "x-kubernetes-validations" = between("3m", "1h")))]
@@ -90,7 +90,7 @@ impl From<ServiceKind> for Kind {
 fn with_version() -> Rule {
     Rule::new(
         format!("!{}", matches("self", r"^https?://api\.render\.com/?$")),
-        "add the version: write https://api.render.com/v1 in place of https://api.render.com",
+        "add the version: use https://api.render.com/v1 instead of https://api.render.com",
     )
 }
 

@@ -22,9 +22,9 @@ pub struct Point {
     pub cpu_nanoseconds: u64,
     /// CPU time in percent of one core over the time since the instance started.
     pub cpu_percent: f64,
-    /// Memory in use, in bytes.
+    /// Memory usage in bytes.
     pub memory_bytes: u64,
-    /// Memory in use, in percent of what the instance may use.
+    /// Memory usage in percent of the instance's memory limit.
     pub memory_percent: f64,
     /// Bytes received since the instance started.
     pub rx_bytes: u64,
