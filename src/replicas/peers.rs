@@ -59,6 +59,17 @@ pub enum PeerError {
     Unreachable(Arc<str>),
 }
 
+impl PeerError {
+    /// A word of a closed set for the metric of forwarded scrapes.
+    pub fn result(&self) -> &'static str {
+        match self {
+            Self::Nobody => "nobody",
+            Self::NotHere(_) => "not_here",
+            Self::Unreachable(_) => "unreachable",
+        }
+    }
+}
+
 impl Peers {
     /// The others of this membership. At most so many bytes are received of what all of them tell of their accounts.
     pub fn new(membership: Membership, most_bytes: usize) -> Self {

@@ -19,8 +19,9 @@ use super::rank::owner;
 /// From one renewal to the next.
 pub const RENEW: Duration = Duration::from_secs(3);
 
-/// How long a Lease is valid after its last change.
-pub const EXPIRY: Duration = Duration::from_secs(15);
+/// How long a Lease is valid after its last change was seen. That is a round late at worst, so the dead are noticed within 15 s:
+/// long enough for four renewals.
+pub const EXPIRY: Duration = Duration::from_secs(12);
 
 /// How long a new owner leaves an account to a live member: two renewals.
 pub const HANDOVER: Duration = Duration::from_secs(6);
@@ -31,8 +32,9 @@ pub const FAREWELL: Duration = Duration::from_secs(10);
 /// So many members are asked for one account.
 const MOST_ROUTES: usize = 4;
 
-/// A Lease that is gone without having been old was deleted by its holder. Renewal, listing and a failed attempt of each.
-const RECENT: Duration = Duration::from_secs(9);
+/// A Lease that is gone without having been old was deleted by its holder. Renewal and listing, and a failed attempt; less than
+/// the age of any that another member takes for dead, which may have seen the last change a round sooner.
+const RECENT: Duration = Duration::from_secs(8);
 
 /// What one replica knows of all.
 #[derive(Debug)]

@@ -20,7 +20,8 @@ use super::context::Context;
 use super::lines::line;
 use crate::account::AccountId;
 use crate::collector::registry::Listed;
-use crate::replicas::peers::{FROM_REPLICA, NOT_HERE, Peers};
+use crate::replicas::peers::{FROM_REPLICA, NOT_HERE, PeerError, Peers};
+use crate::telemetry::Metrics;
 
 /// How long Prometheus waits for a scrape.
 const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
@@ -31,7 +32,7 @@ const SPARE: Duration = Duration::from_millis(250);
 
 /// Passes a request about an account to the replica that collects it, where that is another one.
 pub(super) async fn to_its_collector(
-    State(Context { registry, peers, .. }): State<Context>,
+    State(Context { registry, peers, metrics, .. }): State<Context>,
     Path(names): Path<HashMap<String, String>>,
     request: Request,
     next: Next,
@@ -39,7 +40,7 @@ pub(super) async fn to_its_collector(
     let name = |name: &str| names.get(name).map(String::as_str).unwrap_or_default();
     let account = registry.listed(&AccountId::new(name("namespace"), name("name")));
     match account {
-        Some(account) => match instead(&peers, &account, request.uri(), request.headers()).await {
+        Some(account) => match instead(&peers, &metrics, &account, request.uri(), request.headers()).await {
             Some(response) => response,
             None => next.run(request).await,
         },
@@ -48,7 +49,13 @@ pub(super) async fn to_its_collector(
 }
 
 /// The response to a request about an account that this replica should not answer by itself.
-async fn instead(peers: &Peers, account: &Listed, uri: &Uri, headers: &HeaderMap) -> Option<Response> {
+async fn instead(
+    peers: &Peers,
+    metrics: &Metrics,
+    account: &Listed,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Option<Response> {
     let uid = account.uid()?;
     let membership = peers.membership();
     if headers.contains_key(FROM_REPLICA) {
@@ -66,7 +73,14 @@ async fn instead(peers: &Peers, account: &Listed, uri: &Uri, headers: &HeaderMap
         forwarded.remove(name);
     }
     let by = Instant::now() + within(headers);
-    match peers.forward(uid, target, &forwarded, by).await {
+    let answer = peers.forward(uid, target, &forwarded, by).await;
+    // An account of its own that nobody else had before waits for its first collection here.
+    let is_forwarded = !(membership.collects(uid) && matches!(answer, Err(PeerError::Nobody)));
+    if is_forwarded && is_scrape(uri) {
+        let result = answer.as_ref().map_or_else(PeerError::result, |_| "answered");
+        metrics.forwarded_scrapes.with_label_values(&[result]).inc();
+    }
+    match answer {
         Ok(answer) => Some(passed_on(answer, by)),
         // Its new owner has nothing yet, so what this replica had last is the newest.
         Err(_) if membership.hands_over(uid) && has_body => None,
@@ -74,6 +88,11 @@ async fn instead(peers: &Peers, account: &Listed, uri: &Uri, headers: &HeaderMap
         Err(_) if membership.collects(uid) => None,
         Err(error) => Some(line(StatusCode::SERVICE_UNAVAILABLE, &error.to_string())),
     }
+}
+
+/// Whether this is the path of an account's metrics, or of its legacy ones.
+fn is_scrape(uri: &Uri) -> bool {
+    uri.path().split('/').nth(4) == Some("metrics")
 }
 
 fn not_here() -> Response {

@@ -29,6 +29,8 @@ pub struct Metrics {
     pub watch_errors: IntCounterVec,
     /// Accounts that this replica took over from another, by why: a replica `joined`, `left` or `died`.
     pub account_moves: IntCounterVec,
+    /// Scrapes of accounts of other replicas, by result: `answered`, or why they were not.
+    pub forwarded_scrapes: IntCounterVec,
     replicas: IntGauge,
     accounts_owned: IntGauge,
     accounts_known: IntGauge,
@@ -156,6 +158,12 @@ impl Metrics {
                 "caas_operator_account_moves_total",
                 "Accounts that this replica took over from another, by reason: a replica joined, left or died.",
                 &["reason"],
+            ),
+            forwarded_scrapes: counter(
+                &registry,
+                "caas_operator_forwarded_scrapes_total",
+                "Scrapes forwarded to other replicas, by result (answered, not_here, unreachable, nobody).",
+                &["result"],
             ),
             replicas: gauge(
                 &registry,

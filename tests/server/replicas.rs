@@ -1,13 +1,23 @@
 //! Several replicas: what one tells of its accounts, and what the others make of it.
 
 use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::sync::Arc;
 
 use caas_operator::account::AccountId;
+use caas_operator::collector::Registry;
+use caas_operator::collector::registry::Elsewhere;
 use caas_operator::exposition::Renderer;
-use caas_operator::replicas::peers::ACCOUNTS_PATH;
+use caas_operator::replicas::peers::{ACCOUNTS_PATH, Peers};
 use caas_operator::replicas::remote::{Reader, RemoteAccount};
+use caas_operator::replicas::{Member, Membership, SeenLease};
+use caas_operator::server::{AllowedHosts, Context, Limits, PageOptions, router};
+use caas_operator::telemetry::Metrics;
+use reqwest::StatusCode;
+use tokio::time::Instant;
 
-use super::{ALL, get, started};
+use super::http_support::{Served, serve};
+use super::{ALL, METRICS, get, plain, started};
 
 /// What is told under a path, received in pieces of this many bytes.
 fn read(told: &[u8], piece: usize) -> BTreeMap<AccountId, RemoteAccount> {
@@ -64,4 +74,66 @@ async fn an_account_that_is_not_told_to_its_end_is_unknown() {
     assert_eq!(read(newer.as_bytes(), 1000).len(), 5);
     let unknown = told.replace("MemoryUsage", "MoonPhase");
     assert_eq!(read(unknown.as_bytes(), 1000).len(), 5);
+}
+
+/// A replica that is no member yet and knows accounts of another one, which has this address; and its metrics.
+async fn beside(address: &str, accounts: &[&str]) -> (Served, Arc<Metrics>) {
+    let metrics = Metrics::new();
+    let member = |name: &str, address: &str| Member { name: name.into(), address: address.into() };
+    let membership = Membership::joining(member("here", "127.0.0.1:1"), Arc::clone(&metrics));
+    let lease = SeenLease { member: member("other", address), uid: "1".to_owned(), version: "1".to_owned() };
+    membership.update(|view| view.listed(vec![lease], Instant::now()));
+    let registry = Registry::default();
+    for account in accounts {
+        let (namespace, name) = account.split_once('/').unwrap();
+        registry.mark_elsewhere(Elsewhere {
+            id: AccountId::new(namespace, name),
+            uid: format!("uid-of-{namespace}-{name}"),
+            provider: "alauda",
+            targets: Vec::new(),
+            is_suspended: false,
+            is_coming: false,
+            before: None,
+            report: None,
+        });
+    }
+    let context = Context {
+        registry: Arc::new(registry),
+        metrics: Arc::clone(&metrics),
+        append_account: None,
+        allowed_hosts: AllowedHosts::default(),
+        page: PageOptions::default(),
+        peers: Peers::new(membership, usize::MAX),
+    };
+    (serve(router(context), Limits::default()).await, metrics)
+}
+
+#[tokio::test]
+async fn forwarded_scrapes_are_counted_by_their_result_and_other_requests_are_not() {
+    let (owner, registry) = started(None).await;
+    let (served, metrics) = beside(&owner.address.to_string(), &["team-a/acme", "team-c/new"]).await;
+    let count = |result: &str| metrics.forwarded_scrapes.with_label_values(&[result]).get();
+    let scraped = get(&served, METRICS).await;
+    assert_eq!(scraped.status(), StatusCode::OK);
+    let body = registry.get(&AccountId::new("team-a", "acme")).unwrap().snapshot.unwrap();
+    assert_eq!(scraped.bytes().await.unwrap(), plain(&body.bodies.text));
+    assert_eq!(get(&served, &format!("{METRICS}/legacy")).await.status(), StatusCode::OK);
+    assert_eq!(get(&served, "/accounts/team-a/acme").await.status(), StatusCode::OK);
+    assert_eq!(count("answered"), 2, "a scrape, and one of legacy names");
+
+    let not_yet = get(&served, "/accounts/team-c/new/metrics").await;
+    assert_eq!(not_yet.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(count("not_here"), 1);
+
+    // Nobody listens there any longer.
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (served, metrics) = beside(&gone.to_string(), &["team-a/acme"]).await;
+    let failed = get(&served, METRICS).await;
+    assert_eq!(failed.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(
+        failed.text().await.unwrap().contains("replica other collects this account and cannot be reached")
+    );
+    assert_eq!(metrics.forwarded_scrapes.with_label_values(&["unreachable"]).get(), 1);
+    let own = get(&served, "/metrics").await.text().await.unwrap();
+    assert!(own.contains("caas_operator_forwarded_scrapes_total{result=\"unreachable\"} 1"));
 }
