@@ -61,9 +61,14 @@ pub enum ProxyProblem {
 /// What the proxy does instead of connecting: the rest of a sentence about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ProxyFault {
-    /// No connection to the proxy itself, or no TLS handshake with it.
+    /// No connection to the proxy itself.
     #[error("cannot be reached")]
     Unreachable,
+    /// No TLS handshake with the proxy itself, as where the system does not trust its certificate.
+    #[error(
+        "is not trusted: its TLS certificate must be for the host in its URL and from a CA of this system (SSL_CERT_FILE), and its port one for https"
+    )]
+    NotTrusted,
     /// It answers 407.
     #[error("wants a user and password, or others than those in its URL (407)")]
     Credentials,
@@ -211,9 +216,11 @@ where
             let unreachable = |error: BoxError| ProxyError::new(ProxyFault::Unreachable, error);
             let tcp = connecting.await.map_err(|error| unreachable(error.into()))?.into_inner();
             let stream: Box<dyn Stream> = match tls {
-                Some((tls, name)) => {
-                    Box::new(tls.connect(name, tcp).await.map_err(|error| unreachable(error.into()))?)
-                }
+                Some((tls, name)) => Box::new(
+                    tls.connect(name, tcp)
+                        .await
+                        .map_err(|error| ProxyError::new(ProxyFault::NotTrusted, error))?,
+                ),
                 None => Box::new(tcp),
             };
             tunnel(stream, &to, authorization).await

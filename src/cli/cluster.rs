@@ -1,5 +1,6 @@
 //! How the API server is reached: with the kubeconfig, read as kubectl reads it, and through the proxy that it or
-//! `HTTPS_PROXY` names unless `NO_PROXY` covers the API server; or else with the pod's own service account, directly. No error repeats a kubeconfig or the URL of a proxy, which may hold credentials.
+//! `HTTPS_PROXY` names unless `NO_PROXY` covers the API server; or else with the pod's own service account, directly. No error
+//! repeats a kubeconfig or the URL of a proxy, which may hold credentials.
 
 use std::ffi::OsStr;
 use std::io;
@@ -17,8 +18,16 @@ use crate::proxy::{Proxy, ProxyProblem};
 #[derive(Debug, Error)]
 pub(super) enum ClusterError {
     /// Neither a kubeconfig nor a pod's service account.
-    #[error("no way to the API server: set KUBECONFIG, or run in a pod with a service account ({0})")]
-    Nowhere(#[from] InClusterError),
+    #[error(
+        "no way to the API server: set KUBECONFIG{}, or run in a pod with a service account ({problem})",
+        missing(files)
+    )]
+    Nowhere {
+        /// Where a kubeconfig was looked for.
+        files: Vec<PathBuf>,
+        /// Why this is no pod.
+        problem: InClusterError,
+    },
     /// No such context, or a kubeconfig that cannot be used.
     #[error("the kubeconfig cannot be used: {}; check KUBECONFIG and --context", told(.0))]
     Kubeconfig(#[from] KubeconfigError),
@@ -37,6 +46,16 @@ pub(super) enum ClusterError {
     },
 }
 
+/// That none of these files is there.
+fn missing(files: &[PathBuf]) -> String {
+    let names: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+    if names.is_empty() {
+        String::new()
+    } else {
+        format!(" to a file that exists (there is no {})", names.join(" and no "))
+    }
+}
+
 /// What is wrong. The parser's own words quote the file.
 fn told(error: &KubeconfigError) -> String {
     match error {
@@ -49,14 +68,14 @@ fn told(error: &KubeconfigError) -> String {
 pub(super) async fn config(context: Option<&str>) -> Result<Config, ClusterError> {
     let home = std::env::var_os("HOME").map(PathBuf::from);
     let files = files(std::env::var_os("KUBECONFIG").as_deref(), home);
-    let mut config = match kubeconfig(files)? {
+    let mut config = match kubeconfig(&files)? {
         Some(kubeconfig) => {
             let context = context.map(str::to_owned);
             let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
             Config::from_custom_kubeconfig(kubeconfig, &options).await?
         }
         None if context.is_some() => return Err(ClusterError::NoKubeconfig),
-        None => Config::incluster()?,
+        None => Config::incluster().map_err(|problem| ClusterError::Nowhere { files, problem })?,
     };
     let covered = no_proxy::covers(&no_proxy::variable(), &config.cluster_url);
     config.proxy_url = config.proxy_url.filter(|_| !covered);
@@ -79,7 +98,7 @@ fn files(variable: Option<&OsStr>, home: Option<PathBuf>) -> Vec<PathBuf> {
 }
 
 /// What the files that are there say together. What the first of them says of a name counts.
-fn kubeconfig(files: Vec<PathBuf>) -> Result<Option<Kubeconfig>, KubeconfigError> {
+fn kubeconfig(files: &[PathBuf]) -> Result<Option<Kubeconfig>, KubeconfigError> {
     let mut merged: Option<Kubeconfig> = None;
     for file in files {
         let mut one = match Kubeconfig::read_from(file) {
@@ -108,8 +127,8 @@ mod tests {
         write("good", "apiVersion: v1\nkind: Config\ncurrent-context: here\n");
         write("next", "apiVersion: v1\nkind: Config\ncurrent-context: there\n");
         let of = |names: &[&str]| {
-            let files = names.iter().map(|name| folder.path().join(name)).collect();
-            kubeconfig(files).unwrap().map(|found| found.current_context)
+            let files: Vec<PathBuf> = names.iter().map(|name| folder.path().join(name)).collect();
+            kubeconfig(&files).unwrap().map(|found| found.current_context)
         };
         assert_eq!(of(&["missing", "bare", "good", "next"]), Some(Some("here".to_owned())));
         assert_eq!(of(&["bare"]), Some(None));

@@ -217,7 +217,7 @@ impl Unreachable {
                  policy or a firewall keeps it from the cloud."
             }
             Self::Tls(problem) => problem.action(),
-            Self::Proxy(ProxyFault::Unreachable | ProxyFault::Credentials) => {
+            Self::Proxy(ProxyFault::Unreachable | ProxyFault::NotTrusted | ProxyFault::Credentials) => {
                 "Ask whoever runs the operator to mend that: --cloud-proxy, in the chart clouds.proxy."
             }
             Self::Proxy(ProxyFault::Forbidden | ProxyFault::NoTunnel) => {

@@ -284,6 +284,7 @@ mod tests {
             Unreachable::Dns(None),
             Unreachable::Connect,
             Unreachable::Proxy(ProxyFault::Unreachable),
+            Unreachable::Proxy(ProxyFault::NotTrusted),
             Unreachable::Proxy(ProxyFault::Credentials),
             Unreachable::Proxy(ProxyFault::Forbidden),
             Unreachable::Proxy(ProxyFault::NoTunnel),

@@ -1,5 +1,5 @@
-//! The API server behind a proxy: `HTTPS_PROXY` and a kubeconfig's `proxy-url` are used, `NO_PROXY` counts, and a proxy that
-//! wants credentials is said so.
+//! The API server behind a proxy, be it http or https: `HTTPS_PROXY` and a kubeconfig's `proxy-url` are used, `NO_PROXY`
+//! counts, and what is wrong with a proxy is in the log.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
+use crate::authority::Authority;
 use crate::connect_proxy::{Conduct, ConnectProxy};
 use crate::fixture::{DEADLINE, Fixture};
 use crate::harness::{ControlPlane, Kubeconfig, Operator, OperatorOptions, until};
@@ -16,8 +17,11 @@ const HOST: &str = "kubernetes.default.svc";
 
 /// A proxy in front of the API server.
 async fn before(cluster: &ControlPlane, conduct: Conduct) -> anyhow::Result<ConnectProxy> {
-    let port = port(cluster)?;
-    Ok(ConnectProxy::start(SocketAddr::from(([127, 0, 0, 1], port)), conduct).await?)
+    Ok(ConnectProxy::start(address(cluster)?, conduct).await?)
+}
+
+fn address(cluster: &ControlPlane) -> anyhow::Result<SocketAddr> {
+    Ok(SocketAddr::from(([127, 0, 0, 1], port(cluster)?)))
 }
 
 fn port(cluster: &ControlPlane) -> anyhow::Result<u16> {
@@ -62,6 +66,47 @@ async fn the_api_server_is_reached_through_the_proxy_that_the_variable_or_the_ku
         let log = operator.logs();
         ensure!(!log.contains("p@ss") && !log.contains("p%40ss"), "{log}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs the real servers: run make test"]
+async fn an_https_proxy_is_verified_with_the_systems_certificates_and_not_with_the_clusters()
+-> anyhow::Result<()> {
+    let cluster = ControlPlane::shared().await;
+    let fixture = Fixture::new(cluster.namespace("https-proxy").await?).await?;
+    fixture.account("acme").await?;
+    let authority = Authority::new()?;
+    let (conduct, tls) = (Conduct::TunnelFor("ann", "p@ss"), authority.server("127.0.0.1")?);
+    let proxy = ConnectProxy::start_tls(address(cluster)?, conduct, tls).await?;
+    let url = proxy.url("ann:p%40ss@");
+    let folder = tempfile::tempdir()?;
+    let roots = folder.path().join("roots.pem");
+
+    fs::write(&roots, Authority::new()?.pem)?;
+    let variables = [("HTTPS_PROXY", &*url), ("SSL_CERT_FILE", roots.to_str().context("a path")?)];
+    let stranger = Operator::spawn(cluster, options(&fixture, kubeconfig(cluster, HOST, None)?, &variables))?;
+    until(DEADLINE, "the proxy to be refused", async || {
+        let log = stranger.logs();
+        let advice =
+            "from a CA of this system (SSL_CERT_FILE), and its port one for https: invalid peer certificate";
+        ensure!(log.contains(advice), "{log}");
+        Ok(())
+    })
+    .await;
+    ensure!(proxy.hosts().is_empty(), "{:?}", proxy.hosts());
+    drop(stranger);
+
+    fs::write(&roots, &authority.pem)?;
+    for in_file in [false, true] {
+        let kubeconfig = kubeconfig(cluster, HOST, in_file.then_some(&*url))?;
+        let env = if in_file { &variables[1..] } else { &variables[..] };
+        let operator = Operator::start(cluster, options(&fixture, kubeconfig, env)).await?;
+        fixture.until_ready("acme").await;
+        ensure!(!operator.logs().contains("p@ss"), "{}", operator.logs());
+    }
+    let (hosts, wanted) = (proxy.hosts(), format!("{HOST}:{}", port(cluster)?));
+    ensure!(!hosts.is_empty() && hosts.iter().all(|host| *host == wanted), "{hosts:?}");
     Ok(())
 }
 

@@ -98,3 +98,16 @@ async fn a_kubeconfig_that_is_broken_is_refused_without_a_word_of_it() {
         assert!(!error.contains("hunter2"), "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_kubeconfig_that_is_not_there_is_named() {
+    let mut command = program(&["run"]);
+    command.env("KUBECONFIG", "/missing:/lost/config");
+    let output = finished(command).await;
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(
+        error.contains("set KUBECONFIG to a file that exists (there is no /missing and no /lost/config)"),
+        "{error}"
+    );
+}

@@ -5,6 +5,8 @@
 // Clippy allows unwrap in tests, but not in the helpers of an integration test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../support/authority.rs"]
+mod authority;
 #[allow(dead_code)]
 #[path = "../support/blocks.rs"]
 mod blocks;

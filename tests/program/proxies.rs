@@ -4,27 +4,35 @@
 use std::net::SocketAddr;
 use std::process::Command;
 
-use caas_operator::simulator::Running;
+use caas_operator::simulator::{Running, Settings};
 
+use crate::authority::Authority;
 use crate::connect_proxy::{Conduct, ConnectProxy};
 use crate::process::{Process, finished, program};
-use crate::support::{LOCAL, account, account_is, cloud, secret, served};
+use crate::support::{LOCAL, account, account_is, cloud, cloud_with, secret, served};
 
 /// A name that nothing but the proxy knows.
 const ENDPOINT: &str = "http://cloud.invalid/v1/";
 
 /// A proxy in front of a cloud.
 async fn before(cloud: &Running, conduct: Conduct) -> ConnectProxy {
-    let url = cloud.url();
-    let address: SocketAddr = url.split('/').nth(2).unwrap().parse().unwrap();
-    ConnectProxy::start(address, conduct).await.unwrap()
+    ConnectProxy::start(address(cloud), conduct).await.unwrap()
+}
+
+fn address(cloud: &Running) -> SocketAddr {
+    cloud.url().split('/').nth(2).unwrap().parse().unwrap()
 }
 
 /// `check` of an account at this endpoint: whether it was collected, and all that it said.
 async fn checked(endpoint: &str, arguments: &[&str], variables: &[(&str, &str)]) -> (bool, String) {
+    checked_of(&account("acme", "acme", endpoint, ""), arguments, variables).await
+}
+
+/// The same of this manifest of an account.
+async fn checked_of(account: &str, arguments: &[&str], variables: &[(&str, &str)]) -> (bool, String) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("account.yaml");
-    std::fs::write(&file, secret("acme", "secret") + &account("acme", "acme", endpoint, "")).unwrap();
+    std::fs::write(&file, secret("acme", "secret") + account).unwrap();
     let mut command: Command = program(&["check", file.to_str().unwrap(), "--allow-http"]);
     command.args(arguments).envs(variables.iter().copied());
     let output = finished(command).await;
@@ -52,6 +60,51 @@ async fn an_account_is_collected_through_the_proxy_that_resolves_its_host() {
     for secret in ["p@ss", "p%40ss", "ann:", "YW5u"] {
         assert!(!said.contains(secret), "{secret} in {said}");
     }
+}
+
+#[tokio::test]
+async fn an_https_proxy_is_verified_with_the_systems_certificates_and_never_with_an_accounts() {
+    let (system, own) = (Authority::new().unwrap(), Authority::new().unwrap());
+    let settings = Settings { tls: Some(own.server("cloud.invalid").unwrap()), ..Settings::default() };
+    let cloud = cloud_with("secret", 2, 1, settings).await;
+    let folder = tempfile::tempdir().unwrap();
+    let roots = folder.path().join("roots.pem");
+    std::fs::write(&roots, &system.pem).unwrap();
+    let variables = [("SSL_CERT_FILE", roots.to_str().unwrap())];
+    let bundle = serde_json::to_string(&format!("{}{}", own.pem, system.pem)).unwrap();
+    let account = format!(
+        "apiVersion: v1\nkind: Secret\nmetadata: {{name: authority, namespace: team-a}}\n\
+         stringData: {{ca.crt: {bundle}}}\n---\n{}",
+        account("acme", "acme", "https://cloud.invalid/v1/", "tls: {caBundleSecretRef: {name: authority}}")
+    );
+    let start = async |authority: &Authority, name| {
+        let (conduct, tls) = (Conduct::TunnelFor("ann", "p@ss"), authority.server(name).unwrap());
+        ConnectProxy::start_tls(address(&cloud), conduct, tls).await.unwrap()
+    };
+
+    let proxy = start(&system, "127.0.0.1").await;
+    let url = proxy.url("ann:p%40ss@");
+    let (collected, said) = checked_of(&account, &["--cloud-proxy", &url], &variables).await;
+    assert!(url.starts_with("https://") && collected, "{said}");
+    let hosts = proxy.hosts();
+    assert!(!hosts.is_empty() && hosts.iter().all(|host| host == "cloud.invalid:443"), "{hosts:?}");
+
+    let refused = async |proxy: &ConnectProxy, variables: &[(&str, &str)]| {
+        let (url, advice) = (proxy.url("ann:hunter2@"), "from a CA of this system (SSL_CERT_FILE)");
+        let (collected, said) = checked_of(&account, &["--cloud-proxy", &url], variables).await;
+        assert!(!collected && said.contains("CloudUnreachable") && said.contains(advice), "{said}");
+        assert!(
+            said.contains("--cloud-proxy, in the chart clouds.proxy") && !said.contains("hunter2"),
+            "{said}"
+        );
+    };
+    // The account's bundle has its CA, and the system's certificates do not.
+    let proxy = start(&own, "127.0.0.1").await;
+    refused(&proxy, &variables).await;
+    assert_eq!(proxy.hosts(), Vec::<String>::new());
+    let proxy = start(&system, "proxy.invalid").await;
+    refused(&proxy, &variables).await;
+    assert_eq!(proxy.hosts(), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! An HTTP proxy on loopback that tunnels (CONNECT): it notes the hosts, and asks for credentials, refuses or hangs on demand.
+//! An HTTP or HTTPS proxy on loopback that tunnels (CONNECT): it notes the hosts, and asks for credentials, refuses or hangs on
+//! demand.
 //!
 //! Whatever host it is asked for, it connects to one address, so names that nothing resolves work through it alone.
 
@@ -7,9 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 /// What it does with a CONNECT.
 #[derive(Clone)]
@@ -26,6 +28,7 @@ pub(crate) enum Conduct {
 
 /// See the module; ends when dropped.
 pub(crate) struct ConnectProxy {
+    scheme: &'static str,
     port: u16,
     hosts: Arc<Mutex<Vec<String>>>,
     accepting: JoinHandle<()>,
@@ -34,23 +37,41 @@ pub(crate) struct ConnectProxy {
 impl ConnectProxy {
     /// Starts one that connects to this address.
     pub(crate) async fn start(to: SocketAddr, conduct: Conduct) -> std::io::Result<Self> {
+        Self::accept(to, conduct, None).await
+    }
+
+    /// The same for clients that speak TLS with it, by this configuration.
+    pub(crate) async fn start_tls(
+        to: SocketAddr,
+        conduct: Conduct,
+        tls: Arc<rustls::ServerConfig>,
+    ) -> std::io::Result<Self> {
+        Self::accept(to, conduct, Some(TlsAcceptor::from(tls))).await
+    }
+
+    async fn accept(to: SocketAddr, conduct: Conduct, tls: Option<TlsAcceptor>) -> std::io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = listener.local_addr()?.port();
         let hosts = Arc::<Mutex<Vec<String>>>::default();
-        let noted = Arc::clone(&hosts);
+        let (noted, scheme) = (Arc::clone(&hosts), if tls.is_some() { "https" } else { "http" });
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let (noted, conduct) = (Arc::clone(&noted), conduct.clone());
-                // A client that goes away ends its tunnel, which is no failure here.
-                tokio::spawn(async move { serve(client, to, conduct, &noted).await.ok() });
+                let (noted, conduct, tls) = (Arc::clone(&noted), conduct.clone(), tls.clone());
+                // A client that goes away or does not trust it ends its tunnel, which is no failure here.
+                tokio::spawn(async move {
+                    match tls {
+                        Some(tls) => serve(tls.accept(client).await?, to, conduct, &noted).await,
+                        None => serve(client, to, conduct, &noted).await,
+                    }
+                });
             }
         });
-        Ok(Self { port, hosts, accepting })
+        Ok(Self { scheme, port, hosts, accepting })
     }
 
     /// Its URL, with this before the host, such as `user:password@`.
     pub(crate) fn url(&self, user: &str) -> String {
-        format!("http://{user}127.0.0.1:{}", self.port)
+        format!("{}://{user}127.0.0.1:{}", self.scheme, self.port)
     }
 
     /// The hosts, with their ports, that it was asked for so far.
@@ -66,7 +87,7 @@ impl Drop for ConnectProxy {
 }
 
 async fn serve(
-    mut client: TcpStream,
+    mut client: impl AsyncRead + AsyncWrite + Unpin,
     to: SocketAddr,
     conduct: Conduct,
     hosts: &Mutex<Vec<String>>,
@@ -92,11 +113,13 @@ async fn serve(
     }
     let mut server = TcpStream::connect(to).await?;
     client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
+    client.flush().await?;
     copy_bidirectional(&mut client, &mut server).await.map(drop)
 }
 
-async fn answer(client: &mut TcpStream, status: u16) -> std::io::Result<()> {
-    client.write_all(format!("HTTP/1.1 {status} No\r\ncontent-length: 0\r\n\r\n").as_bytes()).await
+async fn answer(client: &mut (impl AsyncWrite + Unpin), status: u16) -> std::io::Result<()> {
+    client.write_all(format!("HTTP/1.1 {status} No\r\ncontent-length: 0\r\n\r\n").as_bytes()).await?;
+    client.flush().await
 }
 
 fn credentials(user: &str, password: &str) -> String {
