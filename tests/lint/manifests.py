@@ -1,4 +1,5 @@
-"""Lints manifests: what the chart renders, in all the ways in which people install it, and those of docs and examples.
+"""Lints manifests: what the chart renders, in all the ways in which people install it, those of examples, and those of pages, among
+them what people give to Argo CD, Flux and External Secrets.
 
 kubeconform holds them against the schemas of the Kubernetes that the tests run and of the definitions of custom resources,
 without a server; kube-score against what is expected of a workload; promtool against mistakes in rules.
@@ -10,6 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import textwrap
 from pathlib import Path
 
 import yaml
@@ -93,6 +95,18 @@ def put(into, group, version, kind, schema):
     (into / f"{kind.lower()}-{group or version}-{version}.json").write_text(json.dumps(schema))
 
 
+def on_pages():
+    """Each manifest in a block of a page, with the page and its line."""
+    pages = run("git", "ls-files", "*.md", cwd=PROJECT).split()
+    for page in pages:
+        text = (PROJECT / page).read_text()
+        for block in re.finditer(r"^( *)```yaml\n(.*?)^\1```", text, re.MULTILINE | re.DOTALL):
+            line = text.count("\n", 0, block.start()) + 1
+            for manifest in yaml.safe_load_all(textwrap.dedent(block[2])):
+                if isinstance(manifest, dict) and manifest.keys() >= {"apiVersion", "kind"}:
+                    yield f"{page}:{line}", manifest
+
+
 def rendered(way):
     """What the chart renders with a values file, or with its defaults."""
     values = ["--values", way] if way else []
@@ -108,8 +122,9 @@ def main():
         of_custom_resources(schemas, PROJECT.glob("crds/*.yaml"))
         monitoring = module("prometheus-operator", "github.com/prometheus-operator/prometheus-operator")
         definitions = monitoring / "example/prometheus-operator-crd"
-        names = ("servicemonitors", "scrapeconfigs", "prometheusrules")
+        names = ("servicemonitors", "scrapeconfigs", "prometheusrules", "prometheuses", "prometheusagents")
         of_custom_resources(schemas, [definitions / f"monitoring.coreos.com_{name}.yaml" for name in names])
+        of_custom_resources(schemas, SERVERS.glob("gitops-crds/*.yaml"))
         for way in [None, *sorted(PROJECT.glob("tests/chart/values/*.yaml"))]:
             name = way.stem if way else "default"
             text = rendered(way)
@@ -119,6 +134,9 @@ def main():
                     rules = Path(folder, f"{name}.rules")
                     rules.write_text(yaml.safe_dump(rule["spec"]))
                     run(SERVERS / "promtool", "check", "rules", "--lint=all", "--lint-fatal", rules)
+        for number, (place, manifest) in enumerate(on_pages()):
+            name = f"{place.replace('/', '-')}-{number}.yaml"
+            (manifests / name).write_text(yaml.safe_dump(manifest))
         written = [*PROJECT.glob("docs/install/*.yaml"), *PROJECT.glob("examples/**/*.yaml")]
         location = f"{schemas}/{{{{ .ResourceKind }}}}-{{{{ .Group }}}}-{{{{ .ResourceAPIVersion }}}}.json"
         # The schema of schemas refers to itself, and the API server checks the CRD when tests install it.
