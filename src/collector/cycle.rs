@@ -89,13 +89,15 @@ impl Cycles<'_> {
         let mut permit = None;
         if let Some(since_start) = state.inherited.as_ref().map(|inherited| inherited.since_start) {
             let now = Instant::now();
-            let (due, _) = schedule.next(now.checked_sub(since_start).unwrap_or(now), now);
+            let last = now.checked_sub(since_start).unwrap_or(now);
+            schedule = Schedule::going_on(last, interval);
             if !self.keep(state, 0) {
                 state.health = self.cut(state);
                 state.gauges.up = false;
             }
             self.publish(state).await;
-            self.meanwhile(state, sleep_until(due)).await;
+            // At once where the time has passed while nobody collected it.
+            self.meanwhile(state, sleep_until(last + interval)).await;
         } else if !state.was_collected() {
             let share = self.shared.first_cycles.of(&self.account.id.namespace);
             permit = Some(self.meanwhile(state, share.acquire(1)).await);

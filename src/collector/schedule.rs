@@ -20,6 +20,11 @@ impl Schedule {
         Self { origin: now + phase(uid, interval), interval }
     }
 
+    /// The grid of an account whose last cycle, that of another task, started at `last`: a grid of its own would leave a cycle out.
+    pub(super) fn going_on(last: Instant, interval: Duration) -> Self {
+        Self { origin: last + interval, interval }
+    }
+
     /// When the cycle after one that started at `started` and ended at `now` is due, and how many
     /// cycles between the two are left out because that one overran.
     ///
