@@ -1,5 +1,5 @@
 # Thin names for what people do here; the work is in cargo, go and tests/servers/build.
-.PHONY: help test scale attacks pictures servers static lint format generate check-generated deny advisories cargo-deny bench clean
+.PHONY: help test scale replicas attacks pictures servers static lint format generate check-generated deny advisories cargo-deny bench clean
 
 TOOLS = $(CURDIR)/target/tools/bin
 DENY = env PATH="$(TOOLS):$$PATH" cargo deny
@@ -17,8 +17,16 @@ test: servers static ## every test, those on real servers included
 	if [ -x target/servers/chromium ]; then cargo test --locked --no-fail-fast -- --include-ignored; \
 	else cargo test --locked --no-fail-fast $(WITHOUT_BROWSER) -- --include-ignored && cargo test --locked --test browser; fi
 
-scale: servers ## 10,000 accounts on a real API server, with times and memory (10 minutes)
-	CAAS_TEST_ACCOUNTS=10000 cargo test --locked --release --test cluster -- --include-ignored --nocapture all_accounts_are_collected_soon
+scale: servers ## 10,000 accounts on a real API server, on one replica and on three, with times and memory (20 minutes)
+	CAAS_TEST_ACCOUNTS=10000 cargo test --locked --release --test cluster -- --include-ignored --nocapture --test-threads=1 \
+		all_accounts_are_collected_soon three_replicas_share
+
+replicas: servers ## faults of several replicas, ten times each on the optimized program, worst and median of each figure (30 minutes)
+	cargo build --locked --release --bin caas-operator
+	# They mostly wait. What programs log goes into the file.
+	CAAS_TEST_RUNS=$${CAAS_TEST_RUNS:-10} CAAS_TEST_PROGRAM="$(CURDIR)/target/release/caas-operator" \
+		cargo test --locked --test cluster -- --include-ignored --nocapture --test-threads=8 replicas::faults 2>target/replicas.log \
+		|| { tail -n 40 target/replicas.log; exit 1; }
 
 attacks: servers ## attacks on the optimized program in 512 MiB, one after another, with a table (15 minutes)
 	cargo build --locked --release --bin caas-operator

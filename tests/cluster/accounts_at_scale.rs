@@ -18,7 +18,7 @@ use crate::fixture::{Fixture, manifest, value};
 use crate::harness::{ControlPlane, Operator, OperatorOptions, until};
 
 /// A start takes well under a minute on two free cores. The rest is for a busy machine.
-const BOUNDED: Duration = Duration::from_secs(900);
+pub(crate) const BOUNDED: Duration = Duration::from_secs(900);
 
 /// The most Secret reads under way.
 const READS_AT_ONCE: i32 = 32;
@@ -27,20 +27,20 @@ const READS_AT_ONCE: i32 = 32;
 const OPERATOR: &str = "system:serviceaccount:caas-system:caas-operator";
 
 /// The chart's memory limit.
-const MEMORY_LIMIT_KIB: u64 = 1536 << 10;
+pub(crate) const MEMORY_LIMIT_KIB: u64 = 1536 << 10;
 
 /// Whether times are measured, as `make scale` does on a machine that does nothing else.
-fn is_measured() -> bool {
+pub(crate) fn is_measured() -> bool {
     std::env::var_os("CAAS_TEST_ACCOUNTS").is_some()
 }
 
 /// How many accounts start at once: `make scale` asks for 10,000, which takes ten minutes.
-fn many_accounts() -> usize {
-    std::env::var("CAAS_TEST_ACCOUNTS").map_or(2_000, |count| count.parse().expect("a number"))
+pub(crate) fn many_accounts(otherwise: usize) -> usize {
+    std::env::var("CAAS_TEST_ACCOUNTS").map_or(otherwise, |count| count.parse().expect("a number"))
 }
 
 /// A control plane of its own with the operator's permissions.
-async fn control_plane() -> anyhow::Result<ControlPlane> {
+pub(crate) async fn control_plane() -> anyhow::Result<ControlPlane> {
     let plane = ControlPlane::own().await?;
     plane.install_our_crds().await?;
     let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/install/cluster-wide.yaml");
@@ -49,7 +49,7 @@ async fn control_plane() -> anyhow::Result<ControlPlane> {
 }
 
 /// So many accounts with a cloud account each, and the Secrets to it.
-async fn accounts(
+pub(crate) async fn accounts(
     plane: &ControlPlane,
     count: usize,
     services: usize,
@@ -185,7 +185,7 @@ async fn a_thousand_accounts_start_in_bounded_time_and_then_nothing_is_written()
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
 async fn all_accounts_are_collected_soon_after_a_start_with_at_most_32_reads_at_once() -> anyhow::Result<()> {
-    let count = many_accounts();
+    let count = many_accounts(2_000);
     let plane = control_plane().await?;
     let spec = json!({
         "collection": {"interval": "1m", "requestTimeout": "5m"},

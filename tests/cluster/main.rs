@@ -77,8 +77,6 @@ mod rotation;
 #[cfg(test)]
 mod second_operator;
 #[cfg(test)]
-mod several_replicas;
-#[cfg(test)]
 mod told;
 #[cfg(test)]
 mod writes;

@@ -60,11 +60,18 @@ impl Prometheus {
         result.iter().map(value).collect()
     }
 
-    /// Waits until so many accounts are scraped.
-    pub(super) async fn until_up(&self, accounts: usize) {
-        until(crate::fixture::DEADLINE, "all accounts to be up", async || {
-            let up = self.query("up == 1").await?;
-            ensure!(up.len() == accounts, "{up:?}");
+    /// The value of a query of one series; 0 where there is none.
+    pub(super) async fn one(&self, query: &str) -> anyhow::Result<f64> {
+        let values = self.query(query).await?;
+        ensure!(values.len() <= 1, "{query}: {values:?}");
+        Ok(values.first().map_or(0.0, |(_, value)| *value))
+    }
+
+    /// Waits until so many accounts have been scraped.
+    pub(super) async fn until_scraped(&self, accounts: usize) {
+        until(crate::fixture::DEADLINE, "all accounts to have been scraped", async || {
+            let scraped = self.query("max_over_time(up[10m]) == 1").await?;
+            ensure!(scraped.len() == accounts, "{scraped:?}");
             Ok(())
         })
         .await;
