@@ -10,6 +10,7 @@
 //! - [`account`] the validated plain value; [`exposition`] samples to immutable bodies
 //! - [`collector`] one task per account, and the registry of their newest snapshots; [`replicas`] which replica collects
 //!   which account
+//! - [`otlp`] pushes what is served
 //! - [`controller`] Kubernetes; [`standalone`] manifests from a folder; [`server`] HTTP
 //! - [`cli`] one file per command
 
@@ -21,6 +22,7 @@ pub mod collector;
 pub mod controller;
 pub mod exposition;
 pub mod limits;
+pub mod otlp;
 pub mod proxy;
 pub mod replicas;
 pub mod schema;

@@ -10,6 +10,7 @@ mod files;
 mod memory;
 mod no_proxy;
 mod options;
+mod otlp;
 mod replicas;
 mod run;
 mod runtime;

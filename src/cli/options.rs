@@ -11,7 +11,7 @@ use ipnet::IpNet;
 
 use crate::account::admission::is_label;
 use crate::cloud::http::{Policy, Prefix};
-use crate::proxy::{Proxy, ProxyProblem};
+use crate::proxy::Proxy;
 use crate::server::{AllowedHosts, GrafanaUrl, HostName, PageOptions};
 
 /// Values separated by commas, as an option or its variable has them. Blanks around a value and empty elements, such as
@@ -93,22 +93,30 @@ pub(super) struct PolicyOptions {
         value_name = "URL",
         env = "CAAS_OPERATOR_CLOUD_PROXY",
         hide_env_values = true,
-        value_parser = ProxyParser
+        value_parser = Unrepeated { name: "--cloud-proxy or CAAS_OPERATOR_CLOUD_PROXY", read: str::parse::<Proxy> }
     )]
     proxy: Option<Proxy>,
 }
 
-/// Reads a proxy's URL. Unlike the usual parsers, it repeats none of a value that it refuses.
+/// Reads a value that may have a password in it. Unlike the usual parsers, it repeats none of a value that it refuses.
 #[derive(Debug, Clone, Copy)]
-struct ProxyParser;
+pub(super) struct Unrepeated<T, E> {
+    /// The option and its variable, which the error names instead.
+    pub(super) name: &'static str,
+    /// What reads it.
+    pub(super) read: fn(&str) -> Result<T, E>,
+}
 
-impl TypedValueParser for ProxyParser {
-    type Value = Proxy;
+impl<T, E> TypedValueParser for Unrepeated<T, E>
+where
+    T: Clone + Send + Sync + 'static,
+    E: Clone + Display + Send + Sync + 'static,
+{
+    type Value = T;
 
-    fn parse_ref(&self, command: &Command, _: Option<&Arg>, value: &OsStr) -> Result<Proxy, clap::Error> {
-        let read = value.to_str().ok_or(ProxyProblem::NotAProxy).and_then(str::parse);
-        read.map_err(|problem| {
-            let message = format!("--cloud-proxy or CAAS_OPERATOR_CLOUD_PROXY: {problem}");
+    fn parse_ref(&self, command: &Command, _: Option<&Arg>, value: &OsStr) -> Result<T, clap::Error> {
+        (self.read)(&value.to_string_lossy()).map_err(|problem| {
+            let message = format!("{}: {problem}", self.name);
             clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(command)
         })
     }

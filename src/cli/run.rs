@@ -15,6 +15,7 @@ use super::chart::{self, AlreadyRuns};
 use super::cluster::{self, ClusterError};
 use super::memory::MemoryOptions;
 use super::options::{HostOptions, Label, LinkOptions, List, PolicyOptions};
+use super::otlp::{OtlpError, OtlpOptions};
 use super::replicas::ReplicaOptions;
 use super::runtime::{Listeners, Runtime, alongside};
 use super::signals::stop_token;
@@ -76,6 +77,8 @@ pub(super) struct Args {
     policy: PolicyOptions,
     #[command(flatten)]
     memory: MemoryOptions,
+    #[command(flatten)]
+    otlp: OtlpOptions,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -97,6 +100,9 @@ pub(super) enum RunError {
     /// An address is taken.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// Nothing can be pushed.
+    #[error(transparent)]
+    Otlp(#[from] OtlpError),
     /// Signals cannot be had.
     #[error("signals cannot be received: {0}")]
     Signals(#[from] io::Error),
@@ -109,6 +115,7 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
     if let Some(proxy) = cluster::proxy(&config)? {
         tracing::info!(%proxy, "the API server is reached through a proxy");
     }
+    let pusher = args.otlp.pusher()?;
     let service = args.service(&config);
     // The name in ServiceMonitors, which Prometheus uses.
     let own_name = format!("{}.{}.svc", service.name, service.namespace).parse::<HostName>().ok();
@@ -125,6 +132,7 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
     let limits = args.memory.limits();
     let memory = limits.memory.clone();
     let (mut runtime, transitions) = Runtime::new(args.policy.policy(), limits);
+    let _pushing = runtime.push(pusher);
     let statuses = Statuses::default();
     runtime.page = PageOptions { conditions: Some(conditions(statuses.clone())), ..args.links.page() };
     let (group, port) = (&service.name, listeners.address().port());

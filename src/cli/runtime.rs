@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::files;
 use crate::account::AccountId;
 use crate::cloud::http::{Http, Policy};
 use crate::collector::{HttpClouds, Registry, Supervisor, Transition};
 use crate::limits::ProcessLimits;
+use crate::otlp::Pusher;
 use crate::replicas::Membership;
 use crate::replicas::peers::Peers;
 use crate::server::{self, AllowedHosts, Bound, ListenError, Liveness, PageOptions, Readiness};
@@ -86,6 +87,13 @@ impl Runtime {
             page: PageOptions::default(),
         };
         (runtime, transitions)
+    }
+
+    /// Pushes with this from now on, in a task of its own, until the returned handle is dropped. An endpoint that hangs holds
+    /// up nothing else.
+    pub(super) fn push(&self, pusher: Option<Pusher>) -> Option<AbortOnDropHandle<()>> {
+        let run = |pusher: Pusher| pusher.run(Arc::clone(&self.registry), Arc::clone(&self.metrics));
+        pusher.map(|pusher| AbortOnDropHandle::new(tokio::spawn(run(pusher))))
     }
 
     /// Serves and runs `work` until `stop`. Then the process becomes unready, the collectors end, `farewell` runs while scrapes

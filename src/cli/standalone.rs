@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::memory::MemoryOptions;
 use super::options::{HostOptions, LinkOptions, PolicyOptions};
+use super::otlp::{OtlpError, OtlpOptions};
 use super::runtime::{Listeners, Runtime, alongside};
 use super::signals::stop_token;
 use super::single_account::{self, SingleAccount};
@@ -61,12 +62,15 @@ pub(super) struct Args {
     policy: PolicyOptions,
     #[command(flatten)]
     memory: MemoryOptions,
+    #[command(flatten)]
+    otlp: OtlpOptions,
 }
 
 const EXAMPLES: &str = "Examples:
   ALAUDA_USERNAME=acme ALAUDA_PASSWORD=... caas-operator standalone --alauda-endpoint https://caas.example.com/v1/
   DIGITALOCEAN_TOKEN=... caas-operator standalone --digitalocean
   caas-operator standalone --manifests ./accounts --allow-cidr 10.20.0.0/16
+  caas-operator standalone --manifests ./accounts --otlp-endpoint http://localhost:4318
 
 With a single account, /metrics serves the program's own metrics and those of the account; those of
 an account of --alauda-endpoint have modern and legacy names. An endpoint that is given so is
@@ -90,6 +94,9 @@ pub(super) enum StandaloneError {
     /// An address cannot be bound.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// Nothing can be pushed.
+    #[error(transparent)]
+    Otlp(#[from] OtlpError),
     /// The folder cannot be read.
     #[error("cannot read the folder of manifests {}: {error}; check --manifests", folder.display())]
     Folder {
@@ -107,6 +114,7 @@ pub(super) enum StandaloneError {
 pub(super) async fn run(args: Args) -> Result<(), StandaloneError> {
     let stop = stop_token().map_err(StandaloneError::Signals)?;
     let policy = args.policy.clone().policy();
+    let pusher = args.otlp.pusher()?;
     let allowed_hosts = args.hosts.clone().allowed(None);
     let alauda = args.environment().map(|environment| single_account(&environment, &policy));
     let other = || Some(args.single.account(&policy)?.map_err(StandaloneError::from));
@@ -115,6 +123,7 @@ pub(super) async fn run(args: Args) -> Result<(), StandaloneError> {
         let listeners = Listeners::bind(args.listen, args.listen_health, allowed_hosts).await?;
         let (mut runtime, _) = Runtime::new(policy, args.memory.limits());
         runtime.page = args.links.page();
+        let _pushing = runtime.push(pusher);
         run_single_account(&runtime, account, listeners, stop).await;
         return Ok(());
     }
@@ -122,6 +131,7 @@ pub(super) async fn run(args: Args) -> Result<(), StandaloneError> {
     let listeners = Listeners::bind(args.listen, args.listen_health, allowed_hosts).await?;
     let (mut runtime, _) = Runtime::new(policy, args.memory.limits());
     runtime.page = args.links.page();
+    let _pushing = runtime.push(pusher);
     from_folder(&runtime, folder, listeners, stop).await
 }
 

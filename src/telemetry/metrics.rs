@@ -10,8 +10,9 @@ use prometheus::proto::MetricFamily;
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts};
 
 use super::account::{self, AccountMeter, LiveAccounts, Totals};
+use super::otlp::OtlpCounts;
 use super::pages::Pages;
-use super::registrar::{Described, Registered, Registrar};
+use super::registrar::{Described, Registered, Registrar, counter, register};
 
 /// All own metrics of this process.
 pub struct Metrics {
@@ -34,18 +35,10 @@ pub struct Metrics {
     replicas: IntGauge,
     accounts_owned: IntGauge,
     accounts_known: IntGauge,
+    /// Pushes by OTLP.
+    otlp: OtlpCounts,
     memory_held: IntGauge,
     memory_budget: IntGauge,
-}
-
-/// Makes a family and registers it.
-fn register<C: Collector + Clone + 'static>(registry: &Registrar, made: prometheus::Result<C>) -> C {
-    // Names and labels are constants of this file, and every test makes them all: this cannot fail.
-    #[allow(clippy::expect_used)]
-    let family = made.expect("a family of this file is well formed");
-    #[allow(clippy::expect_used)]
-    registry.register(Box::new(family.clone())).expect("each family of this file has a name of its own");
-    family
 }
 
 /// A histogram of times in seconds, from what loopback takes to the longest usual timeout.
@@ -74,11 +67,6 @@ fn register_process(registry: &Registrar) {
         // Fails only if the families exist already, and this registry is new.
         let _ = registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()));
     }
-}
-
-/// A family of counters.
-fn counter(registry: &Registrar, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
-    register(registry, IntCounterVec::new(Opts::new(name, help), labels))
 }
 
 /// A count as the library takes it.
@@ -180,6 +168,7 @@ impl Metrics {
                 "caas_operator_accounts_known",
                 "Accounts known to this replica, including those that other replicas collect.",
             ),
+            otlp: OtlpCounts::registered(&registry),
             memory_held: gauge(
                 &registry,
                 "caas_operator_memory_held_bytes",
@@ -228,6 +217,21 @@ impl Metrics {
     pub fn set_memory(&self, held: usize, budget: usize) {
         self.memory_held.set(number(held));
         self.memory_budget.set(number(budget));
+    }
+
+    /// Counts an answer of the OTLP endpoint, by its status or why there is none.
+    pub fn otlp_requested(&self, code: &str) {
+        self.otlp.requests.with_label_values(&[code]).inc();
+    }
+
+    /// Counts points that were sent by OTLP, by what became of them: `accepted`, `rejected` or `lost`.
+    pub fn otlp_points(&self, result: &str, points: usize) {
+        self.otlp.points.with_label_values(&[result]).inc_by(points as u64);
+    }
+
+    /// Sets when everything was last pushed by OTLP, in seconds since the epoch; 0 before the first time.
+    pub fn otlp_succeeded(&self, time: f64) {
+        self.otlp.last_success.with_label_values::<&str>(&[]).set(time);
     }
 
     /// How many bodies of this format were rendered.

@@ -5,6 +5,7 @@
 mod account;
 pub mod logs;
 pub mod metrics;
+mod otlp;
 pub mod pages;
 mod registrar;
 

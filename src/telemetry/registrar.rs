@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use prometheus::core::Collector;
 use prometheus::proto::MetricType;
-use prometheus::{Registry, Result};
+use prometheus::{IntCounterVec, Opts, Registry, Result};
 
 /// The description of an own family, known before it has a series.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +55,24 @@ pub(super) struct Registered {
     pub(super) described: Vec<Described>,
 }
 
+/// Makes a family and registers it.
+pub(super) fn register<C: Collector + Clone + 'static>(
+    registry: &Registrar,
+    made: prometheus::Result<C>,
+) -> C {
+    // Names and labels are constants of these modules, and every test makes them all: this cannot fail.
+    #[allow(clippy::expect_used)]
+    let family = made.expect("a family of these modules is well formed");
+    #[allow(clippy::expect_used)]
+    registry.register(Box::new(family.clone())).expect("each family of these modules has a name of its own");
+    family
+}
+
+/// A family of counters.
+pub(super) fn counter(registry: &Registrar, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    register(registry, IntCounterVec::new(Opts::new(name, help), labels))
+}
+
 fn describe(collector: &dyn Collector) -> Vec<Described> {
     let collected = collector.collect();
     let kind = |name: &str| {
@@ -76,8 +94,6 @@ fn describe(collector: &dyn Collector) -> Vec<Described> {
 
 #[cfg(test)]
 mod tests {
-    use prometheus::{IntCounterVec, Opts};
-
     use super::*;
 
     #[test]

@@ -166,7 +166,7 @@ fn every_alert_leads_to_its_dashboard_where_grafana_is_known() {
     for alert in alerts(only(&objects, "PrometheusRule")) {
         let name = text(alert, "/alert");
         let expected = match name {
-            "CaasOperatorDown" | "CaasAccountsNotOwned" => uid("operator"),
+            "CaasOperatorDown" | "CaasAccountsNotOwned" | "CaasOtlpPushFailing" => uid("operator"),
             _ if name.starts_with("CaasInstance") => instance.clone(),
             "CaasServiceInstancesMissing" => service.clone(),
             _ => account.clone(),

@@ -89,7 +89,7 @@ fn metrics(query: &str) -> BTreeSet<String> {
 
 /// All metrics that there are: of accounts from their table, of the operator from the files that define them.
 fn known() -> BTreeSet<String> {
-    let own: String = ["metrics", "account"]
+    let own: String = ["metrics", "account", "otlp"]
         .map(|file| fs::read_to_string(project(&format!("src/telemetry/{file}.rs"))).unwrap())
         .concat();
     let is_name = |word: &&str| {
@@ -97,7 +97,7 @@ fn known() -> BTreeSet<String> {
         word.starts_with("caas_operator_") && word.chars().all(is_letter)
     };
     let own = own.split('"').filter(is_name).flat_map(|name| {
-        let histogram = name.ends_with("_seconds");
+        let histogram = name.ends_with("_seconds") && !name.ends_with("_timestamp_seconds");
         std::iter::once(name.to_owned()).chain(histogram.then(|| format!("{name}_bucket")))
     });
     let of_accounts = families().iter().map(|family| family.name.to_owned());

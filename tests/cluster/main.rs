@@ -16,6 +16,10 @@ mod connect_proxy;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+#[allow(dead_code)]
+#[path = "../support/otlp.rs"]
+mod otlp_endpoint;
+#[cfg(test)]
 #[path = "../support/servers.rs"]
 mod servers;
 #[cfg(test)]
@@ -56,6 +60,8 @@ mod offline;
 mod offline_metadata;
 #[cfg(test)]
 mod operator_fixture;
+#[cfg(test)]
+mod otlp;
 #[cfg(test)]
 mod own_ca;
 #[cfg(test)]

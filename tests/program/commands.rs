@@ -77,7 +77,9 @@ async fn the_help_of_each_command_has_examples_and_names_each_options_variable()
                 options.push((name.to_owned(), false));
             }
             if let Some(option) = options.last_mut() {
-                option.1 |= line.contains("[env: CAAS_OPERATOR_") || line.contains("[env: ALAUDA_");
+                option.1 |= line.contains("[env: CAAS_OPERATOR_")
+                    || line.contains("[env: ALAUDA_")
+                    || line.contains("[env: OTEL_");
             }
         }
         assert!(options.len() > 2, "{help}");

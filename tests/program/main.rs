@@ -17,6 +17,9 @@ mod exposition;
 #[allow(dead_code)]
 #[path = "../support/grafana.rs"]
 mod grafana;
+#[allow(dead_code)]
+#[path = "../support/otlp.rs"]
+mod otlp_endpoint;
 #[path = "../support/process.rs"]
 mod process;
 #[path = "../support/raw_http.rs"]
@@ -38,6 +41,7 @@ mod from_cluster;
 mod heads;
 mod hostile;
 mod kubeconfig;
+mod otlp;
 mod outages;
 mod pages;
 mod prometheus;

@@ -63,13 +63,22 @@ impl Prometheus {
 
     /// Starts one that scrapes nothing and takes what others write to it, at the address that is returned.
     pub(crate) async fn receiver() -> (Self, String) {
-        let prometheus = Self::run("", &["--web.enable-remote-write-receiver"]).await;
+        Self::receiving("--web.enable-remote-write-receiver", "/api/v1/write").await
+    }
+
+    /// The same for what is pushed by OTLP to the base URL that is returned.
+    pub(crate) async fn otlp_receiver() -> (Self, String) {
+        Self::receiving("--web.enable-otlp-receiver", "/api/v1/otlp").await
+    }
+
+    async fn receiving(option: &str, path: &str) -> (Self, String) {
+        let prometheus = Self::run("", &[option]).await;
         until("Prometheus is ready", async || {
             let (status, _) = ask(&format!("{}/-/ready", prometheus.base)).await?;
             (status == 200).then_some(())
         })
         .await;
-        let address = format!("{}/api/v1/write", prometheus.base);
+        let address = format!("{}{path}", prometheus.base);
         (prometheus, address)
     }
 

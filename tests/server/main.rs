@@ -1,12 +1,15 @@
-//! HTTP responses for a registry that is filled by hand: a file for each kind of response.
+//! What leaves a registry that is filled by hand: HTTP responses, a file for each kind, and pushes by OTLP.
 
-// Clippy allows unwrap in tests, but not in the helpers of an integration test.
-#![allow(clippy::unwrap_used)]
+// Clippy allows unwrap and panic in tests, but not in the helpers of an integration test.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 #[path = "../support/accounts.rs"]
 mod accounts;
 #[path = "../support/http.rs"]
 mod http_support;
+#[allow(dead_code)]
+#[path = "../support/otlp.rs"]
+mod otlp_endpoint;
 #[path = "../support/pages.rs"]
 mod pages;
 #[path = "../support/servers.rs"]
@@ -18,6 +21,7 @@ mod health;
 mod host;
 mod json;
 mod lists;
+mod otlp;
 mod own;
 mod page;
 mod replicas;

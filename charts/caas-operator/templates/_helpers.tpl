@@ -320,6 +320,19 @@ What the schema cannot say in a sentence: refused here, with one. Rendered with 
 {{- fail (printf "networkPolicy.clouds.ports: port %s of clouds.proxy.url is not among them, so that no cloud could be reached; add it" $port) }}
 {{- end }}
 {{- end }}
+{{- with .Values.otlp.endpoint }}
+{{- if or (not (regexMatch `^https?://[^/?#@\s]+(/[^?#\s]*)?$` .)) (regexMatch `/v1/metrics/?$` .) }}
+{{- fail (printf "otlp.endpoint: %q is no base URL; write scheme and host, and a path if need be, such as http://collector.monitoring.svc:4318, without /v1/metrics" .) }}
+{{- end }}
+{{- $port := regexReplaceAll `^https?://[^/]*?(:([0-9]+))?(/.*)?$` . "${2}" | default (ternary "80" "443" (hasPrefix "http://" .)) }}
+{{- $ports := list }}
+{{- range $.Values.networkPolicy.otlp.ports }}
+{{- $ports = append $ports (int . | toString) }}
+{{- end }}
+{{- if and $.Values.networkPolicy.enabled (not (has $port $ports)) }}
+{{- fail (printf "networkPolicy.otlp.ports: port %s of %q in otlp.endpoint is not among them, so that nothing could be pushed; add it, or the port of the pods where a Service has another" $port .) }}
+{{- end }}
+{{- end }}
 {{- range .Values.clouds.allowedCIDRs }}
 {{- if not (regexMatch `^([0-9]{1,3}(\.[0-9]{1,3}){3}/([0-9]|[12][0-9]|3[0-2])|[0-9a-fA-F:]*:[0-9a-fA-F:.]*/([0-9]|[1-9][0-9]|1[01][0-9]|12[0-8]))$` .) }}
 {{- fail (printf "clouds.allowedCIDRs: %q is no network; write an address and a prefix length, such as 10.20.0.0/16, or 10.20.3.4/32 for one address" .) }}

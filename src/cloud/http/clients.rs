@@ -11,6 +11,7 @@ use http::response::Parts;
 use hyper::body::Incoming;
 use hyper::ext::on_informational;
 use ipnet::{Ipv4Net, Ipv6Net};
+use rustls::ClientConfig;
 use thiserror::Error;
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -39,6 +40,13 @@ pub enum ClientProblem {
     /// The TLS library rejects its own defaults.
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
+}
+
+/// TLS settings for another client than those of clouds: they trust this CA bundle (PEM) or, without one, the system's
+/// certificates.
+pub(crate) fn client_config(ca_bundle: Option<&[u8]>) -> Result<ClientConfig, ClientProblem> {
+    let trusted = ca_bundle.map_or_else(|| Ok(tls::system()), tls::bundle)?;
+    Ok(tls::client_config(trusted)?)
 }
 
 /// An HTTP client, with its connections and the certificates that it trusts.

@@ -25,9 +25,11 @@ pub use account::AccountClient;
 pub use account_limits::AccountLimits;
 pub use client_state::{ClientState, RefusedLogins};
 pub use clients::ClientProblem;
+pub(crate) use clients::client_config;
 pub use global_limits::Capacity;
 pub use guard::{Policy, Prefix};
 pub use request::{ApiRequest, RequestBody};
+pub(crate) use reset::retry_after;
 pub use shared_rate::{PublishedLimits, RateGroup, RateLimit, RateShare};
 pub use tls::{CaBundleProblem, check_ca_bundle};
 

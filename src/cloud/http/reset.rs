@@ -55,6 +55,11 @@ pub(super) fn requested_wait(is_limited: bool, headers: &HeaderMap, now: SystemT
         .or_else(|| RESETS.iter().find_map(|name| text(name).and_then(|value| seconds(value, now))))
 }
 
+/// The wait that `Retry-After` requests.
+pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    requested_wait(false, headers, now)
+}
+
 /// Seconds from now, or since the epoch where the number is that large. A time in the past is no wait.
 fn seconds(text: &str, now: SystemTime) -> Option<Duration> {
     let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0)?;

@@ -1,0 +1,243 @@
+//! One push: everything that is served at this time, as requests of a bounded size that are made one after the other.
+//!
+//! The series of an account are those of its body, the legacy one aside. Their target's labels, which a scrape would add, go
+//! along: `job` and `instance` as the attributes of the resource that receivers make them of, all others on each point.
+//! After the series of a target come those that ended since the push before ([`super::sent`]).
+//!
+//! Only accounts that this replica collects are pushed. When another one takes an account over, it goes on with the same
+//! series, so none of them has ended.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use prost::Message;
+
+use super::message::{Times, attribute};
+use super::sent::{Key, Reading, Sent, TargetLabels};
+use super::source::{SeriesSet, Source};
+use crate::account::{Account, AccountId};
+use crate::collector::Registry;
+use crate::collector::registry::{Listed, Snapshot};
+use crate::telemetry::Metrics;
+
+/// The most points of a request: a megabyte as a message, and what receivers take by default is 4 MiB and more.
+pub(super) const MOST_POINTS: usize = 2_000;
+
+/// How much of the own text is compressed at once.
+const CHUNK_BYTES: usize = 32 << 10;
+/// Of which receivers make the label `job`.
+const SERVICE_NAME: &str = "service.name";
+/// Of which receivers make the label `instance`.
+const SERVICE_INSTANCE: &str = "service.instance.id";
+
+/// What tells the own metrics of this process from those of another.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// Which process it is: the pod's name, say.
+    pub instance: String,
+    /// When the process started.
+    pub started: SystemTime,
+}
+
+/// A request that is ready to be sent.
+#[derive(Debug, Clone)]
+pub(super) struct Batch {
+    /// The message, compressed with gzip.
+    pub(super) gzip: Bytes,
+    /// How many points it has.
+    pub(super) points: usize,
+    /// The targets of which it has the last points: for [`Sent::answered`].
+    pub(super) finished: Vec<(Key, Option<Reading>)>,
+}
+
+/// A push that is under way.
+pub(super) struct Round {
+    registry: Arc<Registry>,
+    metrics: Arc<Metrics>,
+    origin: Origin,
+    sent: Sent,
+    present: Option<Turn>,
+    next: Next,
+}
+
+/// A target that is being sent.
+struct Turn {
+    key: Key,
+    source: Source,
+    /// What is served of it now.
+    served: Option<Reading>,
+    /// What was pushed of it last, until that is compared.
+    before: Option<Reading>,
+}
+
+/// What comes after the present target.
+enum Next {
+    /// The program's own metrics.
+    Own,
+    /// The account after this one.
+    Account(Option<AccountId>),
+    /// These accounts, of which something was pushed and which there are no longer.
+    Gone(Vec<AccountId>),
+}
+
+impl Round {
+    pub(super) fn new(registry: Arc<Registry>, metrics: Arc<Metrics>, origin: Origin, sent: Sent) -> Self {
+        Self { registry, metrics, origin, sent, present: None, next: Next::Own }
+    }
+
+    /// The next request, to be made once the one before is answered; `None` at the end. Costs CPU time: not for async threads.
+    pub(super) fn next_batch(&mut self) -> io::Result<Option<Batch>> {
+        let (mut request, mut points) = (ExportMetricsServiceRequest::default(), 0);
+        let mut finished = Vec::new();
+        while points < MOST_POINTS {
+            if self.present.is_none() {
+                self.present = self.next_turn()?;
+            }
+            let Some(mut turn) = self.present.take() else { break };
+            let part = turn.source.next_part(MOST_POINTS - points)?;
+            if part.points > 0 {
+                points += part.points;
+                request.resource_metrics.push(part.metrics);
+            }
+            if !part.is_last {
+                self.present = Some(turn);
+            } else if let Some(before) = turn.before.take() {
+                self.present = Some(turn.ended_since(before));
+            } else {
+                finished.push((turn.key, turn.served));
+            }
+        }
+        if points == 0 {
+            // All points of these were in requests before.
+            self.sent.answered(finished);
+            return Ok(None);
+        }
+        Ok(Some(Batch { gzip: compressed([request.encode_to_vec()])?, points, finished }))
+    }
+
+    fn next_turn(&mut self) -> io::Result<Option<Turn>> {
+        loop {
+            let turn = match &mut self.next {
+                Next::Own => {
+                    self.next = Next::Account(None);
+                    let served = Reading { labels: Arc::new(self.own_labels()), gzip: self.own_text()? };
+                    self.turn(Key::Own, Some(served), nanoseconds(self.origin.started))
+                }
+                Next::Account(before) => {
+                    let Some(listed) = self.registry.after(before.as_ref(), 1).pop() else {
+                        let mut gone = self.sent.accounts();
+                        gone.retain(|id| self.registry.listed(id).is_none());
+                        self.next = Next::Gone(gone);
+                        continue;
+                    };
+                    *before = Some(listed.id().clone());
+                    let key = Key::Account(listed.id().clone());
+                    match listed {
+                        // Without a snapshot a scrape finds nothing either.
+                        Listed::Collected(entry) => {
+                            let served = entry.snapshot.as_ref();
+                            self.turn(key, served.and_then(|snapshot| reading(&entry.account, snapshot)), 0)
+                        }
+                        Listed::Uncollected(_) => self.turn(key, None, 0),
+                        Listed::Elsewhere(_) => {
+                            self.sent.forget(&key);
+                            None
+                        }
+                    }
+                }
+                Next::Gone(gone) => match gone.pop() {
+                    Some(id) => self.turn(Key::Account(id), None, 0),
+                    None => return Ok(None),
+                },
+            };
+            if turn.is_some() {
+                return Ok(turn);
+            }
+        }
+    }
+
+    /// The turn of a target, where there is anything to send. `started` is the start of counters that have none of their own.
+    fn turn(&self, key: Key, served: Option<Reading>, started: u64) -> Option<Turn> {
+        let before = self.sent.get(&key);
+        let times = Times::new(nanoseconds(SystemTime::now()), started);
+        match (&served, before) {
+            (Some(reading), before) => {
+                let before = before.filter(|before| !before.is_the_same(reading));
+                let source = Source::served(reading.clone(), times, before.is_some());
+                Some(Turn { key, source, served, before })
+            }
+            (None, Some(before)) => {
+                let source = Source::ended(before, times, SeriesSet::default());
+                Some(Turn { key, source, served, before: None })
+            }
+            (None, None) => None,
+        }
+    }
+
+    fn own_labels(&self) -> TargetLabels {
+        let resource = vec![
+            attribute(SERVICE_NAME, env!("CARGO_PKG_NAME")),
+            attribute(SERVICE_INSTANCE, &self.origin.instance),
+            attribute("service.version", env!("CARGO_PKG_VERSION")),
+        ];
+        TargetLabels { resource, common: Vec::new() }
+    }
+
+    fn own_text(&self) -> io::Result<Bytes> {
+        let mut pages = self.metrics.pages();
+        compressed(std::iter::from_fn(|| pages.next_chunk(CHUNK_BYTES)))
+    }
+}
+
+impl Turn {
+    /// Goes on with what has ended since then: where the target had other labels, every series.
+    fn ended_since(self, before: Reading) -> Self {
+        let (noted, labels) = self.source.into_noted();
+        let still_served = if before.labels == labels { noted } else { SeriesSet::default() };
+        let times = Times::new(nanoseconds(SystemTime::now()), 0);
+        Self {
+            source: Source::ended(before, times, still_served),
+            key: self.key,
+            served: self.served,
+            before: None,
+        }
+    }
+}
+
+/// The series of an account; none where a replica has told what they were, but they are not rendered here yet.
+fn reading(account: &Account, snapshot: &Snapshot) -> Option<Reading> {
+    let gzip = snapshot.bodies.text.gzip.clone();
+    (!gzip.is_empty()).then(|| Reading { labels: Arc::new(target_labels(account)), gzip })
+}
+
+fn compressed(pieces: impl IntoIterator<Item = Vec<u8>>) -> io::Result<Bytes> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    for piece in pieces {
+        gzip.write_all(&piece)?;
+    }
+    Ok(gzip.finish()?.into())
+}
+
+/// The labels of the account's target, as attributes of the resource and of each point.
+fn target_labels(account: &Account) -> TargetLabels {
+    let target = account.targets.iter().find(|target| !target.legacy);
+    let (mut resource, mut common) = (Vec::new(), Vec::new());
+    for (name, value) in target.iter().flat_map(|target| &target.labels) {
+        match &**name {
+            "job" => resource.push(attribute(SERVICE_NAME, value)),
+            "instance" => resource.push(attribute(SERVICE_INSTANCE, value)),
+            name => common.push(attribute(name, value)),
+        }
+    }
+    TargetLabels { resource, common }
+}
+
+fn nanoseconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
