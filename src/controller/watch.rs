@@ -35,9 +35,14 @@ pub(super) struct Lists {
 }
 
 impl Lists {
-    /// A new list every so often, a tenth more or less, and one at a time.
+    /// A new list so long after the one before it, a tenth more or less, and one at a time.
     pub(super) fn every(time: Duration) -> Self {
         Self { every: time, turn: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// When a watch that has just been listed is listed anew.
+    fn next(&self) -> Instant {
+        Instant::now() + self.every.mul_f64(0.9 + 0.2 * fastrand::f64())
     }
 }
 
@@ -52,17 +57,16 @@ where
 {
     // Each watch ends soon, so the client's read timeout can be short and notices one that stalls.
     let config = config.timeout(WATCH_SECONDS).page_size(PAGE);
-    let Lists { every, turn } = lists;
-    let begin = move || {
-        let at = Instant::now() + every.mul_f64(0.9 + 0.2 * fastrand::f64());
-        (at, watcher(api.clone(), config.clone()).boxed())
-    };
+    let begin = move || watcher(api.clone(), config.clone()).boxed();
     stream::unfold(
-        (begin(), begin, turn, None),
-        |((mut relist, mut events), begin, turn, mut listing)| async move {
+        (begin(), lists.next(), None, begin, lists),
+        |(mut events, mut relist, mut listing, begin, lists)| async move {
             loop {
                 tokio::select! {
-                    () = sleep_until(relist) => (relist, events) = begin(),
+                    // Never a list under way: one that takes longer than this would not come to its end.
+                    () = sleep_until(relist), if listing.is_none() => {
+                        (events, relist) = (begin(), lists.next());
+                    }
                     event = events.next() => {
                         let event = event?;
                         match &event {
@@ -70,17 +74,20 @@ where
                             Ok(watcher::Event::Init) => {
                                 // That of a list that did not come to its end.
                                 drop(listing.take());
-                                listing = Arc::clone(&turn).acquire_owned().await.ok();
+                                listing = Arc::clone(&lists.turn).acquire_owned().await.ok();
                             }
-                            Ok(watcher::Event::InitDone) | Err(_) => listing = None,
+                            Ok(watcher::Event::InitDone) => (listing, relist) = (None, lists.next()),
+                            Err(_) => listing = None,
                             Ok(_) => {}
                         }
                         if let Some(wait) = wait(&event) {
                             sleep(wait).await;
                         }
                         // The watcher would ask for the same version for ever.
-                        let next = if is_gone(&event) { begin() } else { (relist, events) };
-                        return Some((event, (next, begin, turn, listing)));
+                        if is_gone(&event) {
+                            (events, relist) = (begin(), lists.next());
+                        }
+                        return Some((event, (events, relist, listing, begin, lists)));
                     }
                 }
             }
@@ -145,6 +152,18 @@ mod tests {
             }
         };
         Client::new(service_fn(answer), "default")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_that_takes_longer_than_the_time_between_two_comes_to_its_end_and_so_does_the_next() {
+        let api = Api::<ConfigMap>::namespaced(api_server(Arc::default()), "team-a");
+        let begun = Instant::now();
+        let ends = watch(api, watcher::Config::default(), Lists::every(LIST / 2))
+            .filter(|event| std::future::ready(matches!(event, Ok(watcher::Event::InitDone))))
+            .map(|_| begun.elapsed());
+        let ends = tokio::time::timeout(10 * LIST, ends.take(2).collect::<Vec<_>>()).await;
+        let ends = ends.expect("two lists");
+        assert!(ends[0] == LIST && (LIST * 24 / 10..=LIST * 26 / 10).contains(&ends[1]), "{ends:?}");
     }
 
     #[tokio::test(start_paused = true)]
