@@ -27,12 +27,14 @@ pub(super) struct InitialAccounts {
 struct State {
     scopes_to_list: usize,
     to_read: HashSet<AccountId>,
+    /// Accounts that have settled while there is a scope to list.
+    settled: HashSet<AccountId>,
 }
 
 impl InitialAccounts {
     /// Waits for the lists of so many scopes, and reports to `startup`.
     pub(super) fn new(scopes: usize, startup: watch::Sender<Startup>) -> Self {
-        let state = State { scopes_to_list: scopes, to_read: HashSet::new() };
+        let state = State { scopes_to_list: scopes, to_read: HashSet::new(), settled: HashSet::new() };
         Self { state: Mutex::new(state), startup }
     }
 
@@ -40,13 +42,21 @@ impl InitialAccounts {
     pub(super) fn listed(&self, accounts: impl IntoIterator<Item = AccountId>) {
         let mut state = self.state();
         state.scopes_to_list = state.scopes_to_list.saturating_sub(1);
-        state.to_read.extend(accounts);
+        let State { to_read, settled, .. } = &mut *state;
+        to_read.extend(accounts.into_iter().filter(|account| !settled.contains(account)));
+        if state.scopes_to_list == 0 {
+            state.settled = HashSet::new();
+        }
         self.report(&state);
     }
 
     /// An account has been handed over, cannot be collected, or has gone.
     pub(super) fn settled(&self, id: &AccountId) {
         let mut state = self.state();
+        if state.scopes_to_list > 0 {
+            // It may come before the end of the list that has it.
+            state.settled.insert(id.clone());
+        }
         if state.to_read.remove(id) {
             self.report(&state);
         }
@@ -78,8 +88,8 @@ mod tests {
         initial.listed([acme.clone()]);
         initial.settled(&acme);
         assert_eq!(*startup.borrow(), Startup::Listing);
-        initial.listed([beta.clone(), gamma.clone()]);
         initial.settled(&beta);
+        initial.listed([beta.clone(), gamma.clone()]);
         initial.settled(&beta);
         assert_eq!(*startup.borrow(), Startup::Reading);
         initial.settled(&gamma);

@@ -3,7 +3,8 @@
 //! [`reconcile`] runs the pipeline, a file a step: [`dereference`] reads the Secrets, [`collect`] resolves the account and
 //! hands it to the collector, [`apply`] writes the ServiceMonitor that [`build`] makes, [`status`] reports the outcome.
 //! [`triggers`] feed it, and [`run`] wires it. [`api_call`] and [`watch`] are how the API server is reached, [`causes`] and
-//! [`outage`] are how its failures are told, [`watched`] is what stays of its objects, and [`charged`] bounds their sum.
+//! [`outage`] are how its failures are told, [`watched`] is what stays of its objects, [`charged`] bounds their sum, and
+//! [`first_list`] shows them as they come.
 //! [`lease`] is how several replicas know each other.
 //! Never speaks HTTP to a cloud: that is the collector's task.
 
@@ -17,6 +18,7 @@ mod collect;
 mod dereference;
 mod events;
 mod findings;
+mod first_list;
 mod initial;
 mod lease;
 mod monitors;

@@ -378,6 +378,8 @@ impl ScopedReconciler {
 }
 
 #[cfg(test)]
+mod first_list_tests;
+#[cfg(test)]
 mod secret_tests;
 #[cfg(test)]
 mod share_tests;

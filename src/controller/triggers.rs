@@ -17,6 +17,7 @@ use kube::{Client, Resource};
 use tokio::sync::{mpsc, watch};
 
 use super::charged::charged;
+use super::first_list::written;
 use super::monitors::Monitors;
 use super::outage::UseOutage;
 use super::reconcile::Reconciler;
@@ -43,7 +44,7 @@ pub(super) fn accounts(
     let (mut is_first_list, mut list) = (true, Relist::default());
     let outage = UseOutage::new("the watch of CaasAccounts is interrupted", &reconciler.api_server);
     let events = charged(events.default_backoff(), store.clone(), memory);
-    events.reflect(writer).flat_map(move |event| {
+    written(events, writer).flat_map(move |event| {
         // The beginning of a list is told before anything is asked.
         if matches!(&event, Ok(event) if !matches!(event, watcher::Event::Init)) {
             outage.healed();
@@ -64,11 +65,14 @@ pub(super) fn accounts(
                 }
                 Vec::new()
             }
-            // The store takes over a list as a whole: before its end, what is new in it would not be found there.
             Ok(watcher::Event::Init) => {
-                list = Relist::begin(&store);
+                if !is_first_list {
+                    list = Relist::begin(&store);
+                }
                 Vec::new()
             }
+            Ok(watcher::Event::InitApply(account)) if is_first_list => vec![ObjectRef::from_obj(&account)],
+            // The store takes over a later list as a whole: before its end, what is new in it would not be found there.
             Ok(watcher::Event::InitApply(account)) => {
                 // Whether there is memory for it may have changed.
                 let before = store.get(&ObjectRef::from_obj(&account));

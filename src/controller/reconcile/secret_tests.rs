@@ -35,10 +35,10 @@ impl Connect for Nowhere {
 
 /// The operator's reconciler of one scope, and the API server that it calls.
 pub(super) struct Operator {
-    scoped: Arc<ScopedReconciler>,
-    writer: Writer<WatchedAccount>,
+    pub(super) scoped: Arc<ScopedReconciler>,
+    pub(super) writer: Writer<WatchedAccount>,
     server: Arc<Mutex<Server>>,
-    startup: watch::Receiver<Startup>,
+    pub(super) startup: watch::Receiver<Startup>,
 }
 
 /// What the API server answers, and the calls that it received.
