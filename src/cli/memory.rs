@@ -1,8 +1,8 @@
 //! The options `--memory-limit` and `--history`.
 
-use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
 
+use super::variables::boolean;
 use crate::limits::{ProcessLimits, available_memory, keep_values_within};
 
 /// How much memory the process may use.
@@ -20,7 +20,7 @@ pub(super) struct MemoryOptions {
         env = "CAAS_OPERATOR_HISTORY",
         default_value_t = true,
         action = ArgAction::Set,
-        value_parser = BoolishValueParser::new()
+        value_parser = boolean
     )]
     history: bool,
 }

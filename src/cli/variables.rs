@@ -8,7 +8,7 @@ use clap::{ArgAction, Command};
 pub(super) fn lenient(command: Command) -> Command {
     let command = command.mut_args(|mut argument| {
         if matches!(argument.get_action(), ArgAction::SetTrue) {
-            argument = argument.value_parser(switch);
+            argument = argument.value_parser(boolean);
         }
         let value = argument.get_env().and_then(std::env::var_os);
         let blank = value.is_some_and(|value| value.to_str().is_some_and(|text| text.trim().is_empty()));
@@ -17,7 +17,8 @@ pub(super) fn lenient(command: Command) -> Command {
     command.mut_subcommands(lenient)
 }
 
-fn switch(text: &str) -> Result<bool, &'static str> {
+/// The value of a switch, or of an option that can be turned off.
+pub(super) fn boolean(text: &str) -> Result<bool, &'static str> {
     let parser = BoolishValueParser::new();
     let value = parser.parse_ref(&Command::new(""), None, text.trim().as_ref());
     value.map_err(|_| "write true or false, yes or no, on or off, 1 or 0")

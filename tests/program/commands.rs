@@ -178,6 +178,44 @@ async fn an_invalid_namespace_name_is_rejected_before_any_request() {
     }
 }
 
+/// The variables of a command's options that are true or false, from its help.
+async fn switches(command: &[&str]) -> Vec<String> {
+    let help = finished(program(&[command, &["--help"]].concat())).await;
+    let (mut found, mut is_switch) = (Vec::new(), false);
+    for line in String::from_utf8(help.stdout).unwrap().lines().map(str::trim) {
+        if line.starts_with('-') && line.contains("--") {
+            is_switch = !line.contains('<') || line.contains("<BOOL>");
+        }
+        let variable = line.strip_prefix("[env: ").and_then(|rest| rest.split(['=', ']']).next());
+        found.extend(variable.filter(|_| is_switch).map(str::to_owned));
+    }
+    found
+}
+
+#[tokio::test]
+async fn every_switch_in_the_environment_is_refused_with_what_to_write_if_it_is_none() {
+    for (command, least) in
+        [(&["run"][..], 5), (&["standalone"], 2), (&["check"], 2), (&["simulate", "alauda"], 2)]
+    {
+        let switches = switches(command).await;
+        assert!(switches.len() >= least, "{command:?}: {switches:?}");
+        for variable in &switches {
+            let mut process = program(command);
+            process.envs(switches.iter().map(|name| (name, " Off "))).env(variable, "maybe");
+            let output = finished(process).await;
+            let error = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(2), "{variable}: {error}");
+            // Of all switches, this one alone is refused.
+            let first = error.lines().next().unwrap();
+            assert!(first.contains("invalid value 'maybe'"), "{variable}: {error}");
+            assert!(
+                first.contains("write true or false, yes or no, on or off, 1 or 0"),
+                "{variable}: {error}"
+            );
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_list_in_the_environment_may_have_blanks_and_a_comma_at_the_end() {
     for (variable, value) in [
