@@ -28,9 +28,13 @@ pub(crate) fn scrape_configs() -> PathBuf {
 
 /// The project's own.
 pub(crate) fn ours() -> anyhow::Result<Vec<PathBuf>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
+    in_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("crds"))
+}
+
+/// The files of a folder that has nothing but definitions.
+pub(crate) fn in_folder(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for entry in fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))? {
+    for entry in fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "yaml") {
             files.push(path);
