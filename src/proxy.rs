@@ -49,11 +49,11 @@ pub struct Proxy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ProxyProblem {
     /// Another kind of proxy.
-    #[error("a SOCKS proxy cannot be used; name an HTTP proxy: http://host:port or https://host:port")]
+    #[error("SOCKS proxies are not supported; use an HTTP proxy: http://host:port or https://host:port")]
     Socks,
     /// No URL, or one of another scheme, or with a path.
     #[error(
-        "it is not the URL of a proxy; write http://host:port or https://host:port, with user:password@ before the host if the proxy asks for them, and %40 for an @ in them"
+        "it is not the URL of a proxy; use http://host:port or https://host:port, with user:password@ before the host if the proxy requires them, and %40 for an @ in them"
     )]
     NotAProxy,
 }
@@ -66,17 +66,17 @@ pub enum ProxyFault {
     Unreachable,
     /// No TLS handshake with the proxy itself, as where the system does not trust its certificate.
     #[error(
-        "is not trusted: its TLS certificate must be for the host in its URL and from a CA of this system (SSL_CERT_FILE), and its port one for https"
+        "is not trusted: its TLS certificate must be valid for the host in its URL and signed by a CA of this system (SSL_CERT_FILE), and its port must be an https port"
     )]
     NotTrusted,
     /// It answers 407.
-    #[error("wants a user and password, or others than those in its URL (407)")]
+    #[error("requires a user and password, or rejects those in its URL (407)")]
     Credentials,
     /// It answers 403.
-    #[error("may not connect to the host (403)")]
+    #[error("refuses to connect to the host (403)")]
     Forbidden,
     /// It answers with another status than 2xx, or with none, as where it does not find the host.
-    #[error("makes no connection to the host")]
+    #[error("cannot connect to the host")]
     NoTunnel,
 }
 

@@ -15,8 +15,8 @@ pub(crate) fn page() -> String {
     let mut text = vec![format!(
         "# Command line
 {MADE}
-What `--help` prints of each command. Options may also be given as the environment variables that their text names;
-an empty variable is as good as none, and a switch is `true` or `false`, `yes` or `no`, `1` or `0`.
+The `--help` output of each command. Options can also be set with the environment variables shown in their texts;
+an empty variable counts as unset, and a switch is `true` or `false`, `yes` or `no`, `1` or `0`.
 Errors are one line on stderr, and the exit code is 0 only for success.
 "
     )];

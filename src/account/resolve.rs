@@ -103,7 +103,7 @@ fn known(
 ) -> Result<&'static dyn Provider, Problem> {
     providers.get(&spec.name).ok_or_else(|| {
         let message = format!(
-            "spec.provider of CaasAccount {id} names a provider that this version of caas-operator does not have: name one of {}, or upgrade the operator.",
+            "spec.provider of CaasAccount {id} names a provider that this version of caas-operator does not support: use one of {}, or upgrade the operator.",
             providers.names()
         );
         Problem::new(Reason::EndpointRefused, message)

@@ -32,7 +32,7 @@ impl Uncollected {
     pub fn unread(providers: Providers, account: &CaasAccount) -> Self {
         let id = resolve::id(account);
         let message = format!(
-            "Secret {}/{} has not been read yet. If this lasts, see the operator's log for errors of the API server.",
+            "Secret {}/{} has not been read yet. If this persists, check the operator's log for errors from the API server.",
             id.namespace, account.spec.credentials.secret_ref.name,
         );
         Self::new(providers, account, Problem::new(Reason::Pending, message))

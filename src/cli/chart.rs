@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// An operator that the chart installed runs.
 #[derive(Debug, Error)]
 #[error(
-    "an operator runs in this cluster already: Deployment {0}. Two that reconcile the same accounts overwrite each other's ServiceMonitors and statuses, so scale it to 0 first. To try accounts beside it, use `caas-operator check --from-cluster`. If the two have different namespaces, add --allow-second-operator"
+    "an operator is already running in this cluster: Deployment {0}. Two operators with the same accounts overwrite each other's ServiceMonitors and statuses. Scale it to 0 first, or, to test accounts next to it, use `caas-operator check --from-cluster`. If the two operators have different namespaces, add --allow-second-operator"
 )]
 pub(super) struct AlreadyRuns(String);
 
@@ -33,8 +33,8 @@ pub(super) fn warn_of_scrapes(service: &ScrapeService) {
     let service = format!("{}/{}", service.namespace, service.name);
     tracing::warn!(
         %service,
-        "this process is in no pod, so Prometheus in the cluster cannot reach it: the ServiceMonitors that it writes point at \
-         the Service; scrape this process by its own address"
+        "this process does not run in a pod, so Prometheus in the cluster cannot reach it through the Service in its \
+         ServiceMonitors; scrape this process at its own address"
     );
 }
 
@@ -51,7 +51,7 @@ pub(super) async fn ensure_none_runs(client: &Client, service: &ScrapeService) -
         Ok(Some(deployment)) => Err(AlreadyRuns(deployment)),
         Ok(None) => Ok(()),
         Err(error) => {
-            tracing::warn!(%error, "whether the chart's operator runs in the cluster too is not known: its Deployments cannot be listed");
+            tracing::warn!(%error, "cannot check whether the chart's operator also runs in the cluster: its Deployments cannot be listed");
             Ok(())
         }
     }
@@ -61,7 +61,7 @@ pub(super) async fn ensure_none_runs(client: &Client, service: &ScrapeService) -
 async fn ready(api: Api<Deployment>) -> Result<Option<String>, String> {
     let ours = ListParams::default().labels(PART_OF);
     let list = tokio::time::timeout(PATIENCE, api.list(&ours)).await;
-    let list = list.map_err(|_| format!("no answer from the API server within {PATIENCE:?}"))?;
+    let list = list.map_err(|_| format!("no response from the API server within {PATIENCE:?}"))?;
     let list = list.map_err(|error| causes(&error))?;
     let is_ready = |deployment: &Deployment| {
         deployment.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or_default() > 0

@@ -35,15 +35,16 @@ pub(super) const LOG_FILTER: &str = "warn,caas_operator::collector::cycle=error"
 #[derive(ClapArgs)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Manifests with CaasAccounts and their Secrets; - reads standard input. With --from-cluster also CaasAccounts of the
-    /// cluster, as NAME or NAMESPACE/NAME; then a file has an ending (.yaml, .yml, .json), or ./ or / before it
+    /// Manifests of CaasAccounts and their Secrets; - reads standard input. With --from-cluster, also CaasAccounts
+    /// in the cluster, as NAME or NAMESPACE/NAME; files then need an extension (.yaml, .yml, .json) or begin with ./
+    /// or /
     #[arg(value_name = "FILE", required_unless_present = "from_cluster")]
     arguments: Vec<PathBuf>,
-    /// Read from the cluster of the kubeconfig what is in no file: Secrets, and the CaasAccounts that are named, or without
-    /// any argument all of the namespace. Nothing is written
+    /// Read from the kubeconfig's cluster what the files do not contain: Secrets and the named CaasAccounts or,
+    /// without arguments, all CaasAccounts in the namespace. Nothing is written
     #[arg(long, env = "CAAS_OPERATOR_CHECK_FROM_CLUSTER")]
     from_cluster: bool,
-    /// The namespace of what names none. Default: with --from-cluster that of the kubeconfig's context, else default
+    /// Namespace for objects without one. Default: with --from-cluster, the namespace of the kubeconfig's context; otherwise default
     #[arg(short, long, value_name = "NAMESPACE", env = "CAAS_OPERATOR_CHECK_NAMESPACE")]
     namespace: Option<Label>,
     /// With --from-cluster, use this context of the kubeconfig. Default: the current one
@@ -82,7 +83,7 @@ pub(super) enum CheckError {
     },
     /// No CaasAccount in any of the files.
     #[error(
-        "there is no CaasAccount in these files; give the files that hold the CaasAccount and its Secret"
+        "there is no CaasAccount in these files; pass the files that contain the CaasAccount and its Secret"
     )]
     Nothing,
     /// No CaasAccount in the namespace.
@@ -115,7 +116,7 @@ impl fmt::Display for Failures {
         let Self { accounts, of, documents } = self;
         write!(formatter, "{accounts} of {of} accounts not collected completely")?;
         if *documents > 0 {
-            write!(formatter, ", {documents} documents that cannot be used")?;
+            write!(formatter, ", {documents} invalid documents")?;
         }
         formatter.write_str("; see above")
     }
@@ -186,7 +187,7 @@ async fn check(
     for id in &elsewhere.missing {
         writeln!(
             out,
-            "{id}: NotFound\n  CaasAccount {id} does not exist in the cluster: kubectl get caas --all-namespaces lists those that do."
+            "{id}: NotFound\n  CaasAccount {id} does not exist in the cluster. `kubectl get caas --all-namespaces` lists all CaasAccounts."
         )?;
     }
     for account in &desired.problems {
@@ -203,19 +204,19 @@ async fn check(
     Ok(())
 }
 
-/// The condition's message, as far as it is for whoever checks and not for the operator.
+/// The condition's message, with advice for the person who runs `check` instead of for the operator.
 fn advice(account: &Uncollected, elsewhere: &Elsewhere) -> String {
     let message = &account.problem.message;
     let mut forbidden = elsewhere.secrets.iter().filter(|(_, read)| **read == SecretRead::Forbidden);
     let forbidden = forbidden.find(|(id, _)| message.contains(&id.to_string()));
     match (account.problem.reason, forbidden) {
         (Reason::SecretForbidden, Some((secret, _))) => format!(
-            "Secret {secret} may not be read with this kubeconfig: ask for the right to get Secrets in namespace {}, or give a \
-             file that holds it.",
+            "Secret {secret} cannot be read with this kubeconfig: request permission to get Secrets in namespace {}, \
+             or pass a file that contains it.",
             secret.namespace
         ),
         (Reason::SecretNotFound, _) if !elsewhere.is_read && message.contains("does not exist") => {
-            format!("{message} If it is in the cluster, add --from-cluster, which reads it there.")
+            format!("{message} If it is in the cluster, add --from-cluster to read it from there.")
         }
         _ => message.clone(),
     }
@@ -276,7 +277,10 @@ async fn collect(http: &Http, account: Account) -> Checked {
     let took = started.elapsed();
     let requests = meter.api_requests();
     let Some(snapshot) = snapshot else {
-        return Checked { complete: false, text: format!("{id}: nothing could be rendered; see the log\n") };
+        return Checked {
+            complete: false,
+            text: format!("{id}: no metrics could be rendered; see the log\n"),
+        };
     };
     let (services, instances) = snapshot.counts();
     let (health, series) = (&snapshot.health, snapshot.series);
@@ -309,8 +313,8 @@ fn allowed(interval: Duration, ratio: f64) -> String {
     let shortest = Duration::from_secs(interval.mul_f64(ratio).as_secs() + 1);
     let (shortest, interval) = (schema::Duration::from(shortest), schema::Duration::from(interval));
     format!(
-        "shortest interval that the cloud's limits allow for this many requests: {shortest} (set: {interval}); accounts of \
-         one token or user share them"
+        "shortest interval that the cloud's rate limits allow for this many requests: {shortest} (configured: \
+         {interval}); accounts with the same token or user share the limits"
     )
 }
 
@@ -335,8 +339,8 @@ mod tests {
     #[test]
     fn the_shortest_interval_that_a_limit_allows_is_named_beside_the_one_that_is_set() {
         let message = allowed(Duration::from_secs(60), 1.49);
-        assert!(message.contains("1m30s (set: 1m)"), "{message}");
-        assert!(allowed(Duration::from_secs(60), 0.0).contains(" 1s (set: 1m)"));
+        assert!(message.contains("1m30s (configured: 1m)"), "{message}");
+        assert!(allowed(Duration::from_secs(60), 0.0).contains(" 1s (configured: 1m)"));
     }
 
     #[test]

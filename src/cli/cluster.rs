@@ -19,7 +19,7 @@ use crate::proxy::{Proxy, ProxyProblem};
 pub(super) enum ClusterError {
     /// Neither a kubeconfig nor a pod's service account.
     #[error(
-        "no way to the API server: set KUBECONFIG{}, or run in a pod with a service account ({problem})",
+        "no API server configured: set KUBECONFIG{}, or run in a pod with a service account ({problem})",
         missing(files)
     )]
     Nowhere {
@@ -59,7 +59,7 @@ fn missing(files: &[PathBuf]) -> String {
 /// What is wrong. The parser's own words quote the file.
 fn told(error: &KubeconfigError) -> String {
     match error {
-        KubeconfigError::Parse(_) => "it is not a kubeconfig in YAML".to_owned(),
+        KubeconfigError::Parse(_) => "it is not a YAML kubeconfig".to_owned(),
         other => causes(other),
     }
 }

@@ -30,11 +30,11 @@ use crate::standalone::manifests;
 #[derive(ClapArgs)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Address to serve metrics, accounts and /sd on; port 0 takes any free port
+    /// Address to serve metrics, accounts and /sd on; port 0 selects any free port
     #[arg(long, value_name = "ADDRESS", env = "CAAS_OPERATOR_LISTEN", default_value = "127.0.0.1:9104")]
     listen: SocketAddr,
-    /// Address of the first simulated cloud; each other one listens at the next port, or at any free one where that is
-    /// taken. Port 0 takes any free port
+    /// Address of the first simulated cloud. Each further cloud listens on the next port, or on any free port if that
+    /// is in use. Port 0 selects any free port
     #[arg(
         long,
         value_name = "ADDRESS",
@@ -42,10 +42,10 @@ pub(super) struct Args {
         default_value = "127.0.0.1:8500"
     )]
     listen_cloud: SocketAddr,
-    /// Share of services that stop, scale, restart, come and go: 0 (none) to 1
+    /// Fraction of services that stop, scale, restart, appear or disappear: 0 (none) to 1
     #[arg(long, env = "CAAS_OPERATOR_CHURN", default_value_t = 0.1, value_parser = command_line::share)]
     churn: f64,
-    /// Clouds with the same seed have the same services, instances and loads
+    /// Seed for services, instances and load; the same seed gives the same cloud
     #[arg(long, env = "CAAS_OPERATOR_SEED", default_value_t = 1)]
     seed: u64,
 }
@@ -246,8 +246,8 @@ fn greeting(clouds: &[Cloud], folder: &Path, address: SocketAddr, account: Optio
     format!(
         "
 {listening}
-All accounts are collected as often as the manifests in {folder} say.
-Edit them, and see the change picked up.
+The accounts are defined by the manifests in {folder}.
+Edit them to see changes picked up.
 
   an account's series     curl -s http://{address}/accounts/{account}/metrics
   the legacy gauges       curl -s http://{address}/accounts/{account}/metrics/legacy

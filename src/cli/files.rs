@@ -19,8 +19,8 @@ pub(super) fn limit() -> u64 {
         tracing::warn!(
             files,
             requests,
-            "few files may be open, so few requests to clouds are in flight at once; \
-             raise the limit (ulimit -n, LimitNOFILE)"
+            "the limit on open files is low, so only few requests to clouds can be in flight; \
+             raise it (ulimit -n, LimitNOFILE)"
         );
     }
     files

@@ -10,10 +10,10 @@ use crate::limits::{ProcessLimits, available_memory, keep_values_within};
 #[command(next_help_heading = "Memory")]
 pub(super) struct MemoryOptions {
     /// Memory that the process may use, such as 512Mi. A third of it holds accounts' data; an account that does not fit
-    /// is not collected. Default: the limit of the process's control group, or the machine's memory
+    /// is not collected. Default: the limit of the process's cgroup, or the machine's memory
     #[arg(long, value_name = "BYTES", env = "CAAS_OPERATOR_MEMORY_LIMIT", value_parser = bytes)]
     memory_limit: Option<usize>,
-    /// Whether to keep an hour of each service's CPU and memory for the page: 300 bytes a service
+    /// Whether to keep the last hour of each service's CPU and memory for the web page: 300 bytes per service
     #[arg(
         long,
         value_name = "BOOL",
@@ -29,7 +29,7 @@ impl MemoryOptions {
     /// The limits of a process that may use so much.
     pub(super) fn limits(&self) -> ProcessLimits {
         let Some(memory) = self.memory_limit.or_else(available_memory) else {
-            tracing::warn!("the machine does not say how much memory there is; set --memory-limit");
+            tracing::warn!("the amount of memory is unknown; set --memory-limit");
             return ProcessLimits { without_history: !self.history, ..ProcessLimits::default() };
         };
         let limits = ProcessLimits { without_history: !self.history, ..ProcessLimits::within(memory) };
@@ -45,7 +45,7 @@ impl MemoryOptions {
 
 /// A quantity as Kubernetes writes it: bytes, or with one of the units `Ki`, `Mi`, `Gi`, `k`, `M`, `G`.
 fn bytes(text: &str) -> Result<usize, &'static str> {
-    const ADVICE: &str = "write a number of bytes of at least 64Mi, such as 512Mi, 2Gi or 536870912";
+    const ADVICE: &str = "use a number of bytes of at least 64Mi, such as 512Mi, 2Gi or 536870912";
     const LEAST: usize = 64 << 20;
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);

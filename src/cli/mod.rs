@@ -75,9 +75,9 @@ enum Command {
     /// Run a simulated cloud for tests and experiments
     #[cfg(feature = "simulator")]
     Simulate(simulate::Args),
-    /// Validate manifests as an API server would, log in, collect once and print a summary
+    /// Validate manifests like an API server, log in, collect once and print a summary
     Check(check::Args),
-    /// Show what services, instances and accounts use, in an operator that runs
+    /// Show resource usage of services, instances and accounts of a running operator
     Top(top::Args),
     /// Print the custom resource definition (CRD)
     #[command(after_help = crd::EXAMPLES)]

@@ -33,7 +33,7 @@ impl<T: FromStr<Err: Display>> FromStr for List<T> {
         let elements = text.split(',').map(str::trim).filter(|element| !element.is_empty());
         let parse = |element: &str| element.parse().map_err(|error| format!("{element}: {error}"));
         let values: Vec<T> = elements.map(parse).collect::<Result<_, _>>()?;
-        if values.is_empty() { Err("it names nothing".to_owned()) } else { Ok(Self(values)) }
+        if values.is_empty() { Err("it is empty".to_owned()) } else { Ok(Self(values)) }
     }
 }
 
@@ -49,7 +49,7 @@ impl FromStr for Label {
             Ok(Self(text.to_owned()))
         } else {
             Err(
-                "write a name of at most 63 lower case letters, digits and -, starting and ending with a letter or digit",
+                "use a name of at most 63 lowercase letters, digits and -, starting and ending with a letter or digit",
             )
         }
     }
@@ -65,7 +65,7 @@ impl FromStr for Network {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let network = text.parse().map(Self);
         network.map_err(
-            |_| "write an address and a prefix length, such as 10.20.0.0/16, or 10.20.3.4/32 for one address",
+            |_| "use an address with a prefix length, such as 10.20.0.0/16, or 10.20.3.4/32 for one address",
         )
     }
 }
@@ -83,9 +83,9 @@ pub(super) struct PolicyOptions {
     /// Allow plain HTTP, which sends the credentials unencrypted
     #[arg(long = "allow-http", env = "CAAS_OPERATOR_ALLOW_HTTP")]
     http: bool,
-    /// Reach all clouds through this HTTP proxy, which resolves their names: what it must refuse stands in
-    /// docs/security.md. With a password, set the variable: other users of the machine can see command lines.
-    /// HTTPS_PROXY and NO_PROXY do not count for clouds. Default: no proxy
+    /// Connect to all clouds through this HTTP proxy, which resolves their names; docs/security.md lists what
+    /// it must block. If it needs a password, set the variable instead: other users of the machine can see
+    /// command lines. HTTPS_PROXY and NO_PROXY are ignored for clouds. Default: no proxy
     // The help would show backticks as they are.
     #[allow(clippy::doc_markdown)]
     #[arg(
@@ -137,8 +137,8 @@ impl PolicyOptions {
 /// The names under which clients may ask for the metrics port.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct HostOptions {
-    /// Serve requests for this host name only, besides IP addresses and localhost; can be repeated. Against web pages
-    /// whose own name leads here (DNS rebinding). Default: any name
+    /// Serve only requests for this host name, IP addresses and localhost; can be repeated. Protects against DNS
+    /// rebinding. Default: any name
     #[arg(long = "allow-host", value_name = "NAME", env = "CAAS_OPERATOR_ALLOW_HOST")]
     names: Vec<List<HostName>>,
 }
@@ -156,7 +156,7 @@ impl HostOptions {
 /// Where the page links to.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct LinkOptions {
-    /// A Grafana with the chart's dashboards, to which the page links. Default: none
+    /// URL of a Grafana with the chart's dashboards; the web page links to it. Default: none
     #[arg(long, value_name = "URL", env = "CAAS_OPERATOR_GRAFANA_URL")]
     grafana_url: Option<GrafanaUrl>,
 }
@@ -192,7 +192,7 @@ mod tests {
     fn an_element_that_is_no_network_is_named_with_what_to_write() {
         for wrong in ["10.20.3.4", "10.0.0.0/33", "10.0.0.0/", "office", "10.0.0.0/8 10.1.0.0/16"] {
             let error = networks(&format!("10.0.0.0/8, {wrong}")).unwrap_err();
-            assert!(error.starts_with(&format!("{wrong}: write an address and a prefix length")), "{error}");
+            assert!(error.starts_with(&format!("{wrong}: use an address with a prefix length")), "{error}");
         }
     }
 }

@@ -16,8 +16,8 @@ use crate::schema::Duration;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "OTLP push")]
 pub(super) struct OtlpOptions {
-    /// Push all metrics by OTLP over HTTP below this base URL, port 4318 of a collector for example; /v1/metrics is added.
-    /// Default: nothing is pushed
+    /// Base URL to push all metrics to by OTLP over HTTP, for example port 4318 of a collector; /v1/metrics is
+    /// appended. Default: nothing is pushed
     #[arg(
         id = "otlp-endpoint",
         long = "otlp-endpoint",
@@ -27,8 +27,8 @@ pub(super) struct OtlpOptions {
         value_parser = Unrepeated { name: "--otlp-endpoint or CAAS_OPERATOR_OTLP_ENDPOINT", read: str::parse::<Endpoint> }
     )]
     endpoint: Option<Endpoint>,
-    /// Headers of each push, such as authorization=Bearer%20…; several apart by commas, values escaped as in URLs. Prefer
-    /// the environment: other users of the machine can see command lines
+    /// Headers of each push, such as authorization=Bearer%20…; comma-separated, with percent-encoded values. Prefer
+    /// the variable: other users of the machine can see command lines
     #[arg(
         id = "otlp-headers",
         long = "otlp-headers",
@@ -37,7 +37,7 @@ pub(super) struct OtlpOptions {
         hide_env_values = true
     )]
     headers: Option<SecretString>,
-    /// File with the CA certificates (PEM) that are trusted for pushes. Default: the system's
+    /// File with the CA certificates (PEM) to trust for pushes. Default: the system's CA certificates
     #[arg(
         id = "otlp-ca-file",
         long = "otlp-ca-file",
@@ -45,8 +45,8 @@ pub(super) struct OtlpOptions {
         env = "OTEL_EXPORTER_OTLP_CERTIFICATE"
     )]
     ca_file: Option<PathBuf>,
-    /// From the start of one push to the start of the next, 1s to 5m; Prometheus takes a series without a sample for 5
-    /// minutes for ended
+    /// Time from the start of one push to the start of the next, 1s to 5m; Prometheus treats a series as ended after 5
+    /// minutes without a sample
     #[arg(id = "otlp-interval", long = "otlp-interval", value_name = "DURATION", env = "CAAS_OPERATOR_OTLP_INTERVAL", default_value = "60s", value_parser = interval)]
     interval: Duration,
 }
@@ -94,6 +94,6 @@ fn interval(text: &str) -> Result<Duration, String> {
     if (Duration::from_secs(1)..=Duration::from_secs(300)).contains(&interval) {
         Ok(interval)
     } else {
-        Err("write a duration from 1s to 5m".to_owned())
+        Err("use a duration from 1s to 5m".to_owned())
     }
 }

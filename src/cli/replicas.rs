@@ -20,7 +20,7 @@ use crate::telemetry::Metrics;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Several replicas")]
 pub(super) struct ReplicaOptions {
-    /// Share the accounts with other replicas, by Leases in this namespace. Default: collect all accounts
+    /// Share the accounts with other replicas through Leases in this namespace. Default: collect all accounts
     #[arg(
         long,
         value_name = "NAMESPACE",
@@ -49,7 +49,7 @@ impl FromStr for ReplicaAddress {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let address = text.parse().map(Self::Host).or_else(|_| text.parse().map(Self::Socket));
         address
-            .map_err(|_| "write an IP address, or one with a port, such as 10.1.2.3:8080 or [fd00::1]:8080")
+            .map_err(|_| "use an IP address with or without a port, such as 10.1.2.3:8080 or [fd00::1]:8080")
     }
 }
 

@@ -33,14 +33,14 @@ const RELIST_SECONDS: u64 = 300;
 #[derive(ClapArgs)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Reconcile the CaasAccounts of this namespace only; may be given more than once. Default: all namespaces
+    /// Reconcile only the CaasAccounts of this namespace; can be repeated. Default: all namespaces
     #[arg(long = "namespace", value_name = "NAMESPACE", env = "CAAS_OPERATOR_NAMESPACE")]
     namespaces: Vec<List<Label>>,
-    /// Watch Secrets (metadata only), so that a changed one is used at once; needs list and watch on Secrets
+    /// Watch Secrets (metadata only), so that changed Secrets are used immediately; requires list and watch on Secrets
     #[arg(long, env = "CAAS_OPERATOR_WATCH_SECRETS")]
     watch_secrets: bool,
-    /// Make no ServiceMonitor of an account whose serviceMonitor.mode is Auto, and remove those made before: for a
-    /// Prometheus that finds the accounts through /sd and would scrape each twice
+    /// Create no ServiceMonitors for accounts whose serviceMonitor.mode is Auto, and remove existing ones. Use
+    /// this if Prometheus discovers the accounts through /sd, because it would otherwise scrape each account twice
     #[arg(long, env = "CAAS_OPERATOR_NO_SERVICE_MONITORS")]
     no_service_monitors: bool,
     /// How often each watch lists anew. Hidden: tests shorten it, and nobody else has a reason to
@@ -49,22 +49,22 @@ pub(super) struct Args {
     /// Use this context of the kubeconfig. Default: the current one, or the pod's own service account
     #[arg(long, value_name = "NAME", env = "CAAS_OPERATOR_CONTEXT")]
     context: Option<String>,
-    /// Outside of the cluster, run although an operator of the chart does; the two must not have a namespace in common
+    /// Outside the cluster, run even if the chart's operator is running; the two must not share a namespace
     #[arg(long, env = "CAAS_OPERATOR_ALLOW_SECOND_OPERATOR")]
     allow_second_operator: bool,
-    /// Where metrics, accounts and /sd are served
+    /// Address to serve metrics, accounts and /sd on
     #[arg(long, value_name = "ADDRESS", env = "CAAS_OPERATOR_LISTEN", default_value = "0.0.0.0:8080")]
     listen: SocketAddr,
-    /// Where /livez and /readyz are served
+    /// Address to serve /livez and /readyz on
     #[arg(long, value_name = "ADDRESS", env = "CAAS_OPERATOR_LISTEN_HEALTH", default_value = "0.0.0.0:8081")]
     listen_health: SocketAddr,
     /// Namespace of the Service through which Prometheus reaches the operator. Default: the pod's, or the context's
     #[arg(long, value_name = "NAMESPACE", env = "CAAS_OPERATOR_SERVICE_NAMESPACE")]
     service_namespace: Option<Label>,
-    /// Name of that Service, which carries the label caas-operator.io/service with its own name as value
+    /// Name of that Service, which has the label caas-operator.io/service with its own name as the value
     #[arg(long, value_name = "NAME", env = "CAAS_OPERATOR_SERVICE_NAME", default_value = "caas-operator")]
     service_name: Label,
-    /// Number of that Service's port, whose name is http
+    /// Number of that Service's port named http
     #[arg(long, value_name = "PORT", env = "CAAS_OPERATOR_SERVICE_PORT", default_value_t = 8080)]
     service_port: u16,
     #[command(flatten)]
@@ -92,7 +92,7 @@ pub(super) enum RunError {
     #[error(transparent)]
     Cluster(#[from] ClusterError),
     /// The settings do not make a client.
-    #[error("there is no client for the API server: {}", causes(&**.0))]
+    #[error("cannot create a client for the API server: {}", causes(&**.0))]
     Client(#[from] Box<kube::Error>),
     /// The chart's operator runs.
     #[error(transparent)]
@@ -104,7 +104,7 @@ pub(super) enum RunError {
     #[error(transparent)]
     Otlp(#[from] OtlpError),
     /// Signals cannot be had.
-    #[error("signals cannot be received: {0}")]
+    #[error("cannot receive signals: {0}")]
     Signals(#[from] io::Error),
 }
 
@@ -159,8 +159,8 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
         transitions,
     };
     tracing::info!(address = %listeners.address(), ?namespaces, "the operator starts");
-    let listed = runtime.readiness.expect("the CaasAccounts are listed");
-    let joined = runtime.readiness.expect("this replica holds its Lease");
+    let listed = runtime.readiness.expect("waiting for the list of CaasAccounts");
+    let joined = runtime.readiness.expect("waiting for this replica's Lease");
     let (startup, now) = watch::channel(Startup::Listing);
     // Where the operator stops before it comes so far, there is nothing to wait for.
     let reached = |stage: Startup| {

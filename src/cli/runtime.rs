@@ -155,7 +155,7 @@ fn serve_health(health: Bound, readiness: &Readiness, serving: &TaskTracker, clo
                 let _ = ended.await;
             });
         }
-        Err(error) => tracing::error!(%error, "health is not served: the process has no thread for it"),
+        Err(error) => tracing::error!(%error, "health is not served: cannot start a thread for it"),
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) fn stop_token() -> io::Result<CancellationToken> {
             if !first {
                 std::process::exit(130);
             }
-            tracing::info!("stopping; a second signal exits at once");
+            tracing::info!("stopping; a second signal exits immediately");
             cancel.cancel();
         }
     });

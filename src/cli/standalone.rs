@@ -37,13 +37,13 @@ pub(super) struct Args {
     /// Base URL of the Alauda API, to collect a single account; its user and password are read from the environment
     #[arg(long, value_name = "URL", env = "CAAS_OPERATOR_ALAUDA_ENDPOINT", conflicts_with = "manifests")]
     alauda_endpoint: Option<String>,
-    /// User or organization whose services are collected. Default: the user that logs in
+    /// User or organization whose services are collected. Default: the username
     #[arg(long, value_name = "NAME", env = "CAAS_OPERATOR_ALAUDA_NAMESPACE", requires = "alauda_endpoint")]
     alauda_namespace: Option<String>,
     /// User of the Alauda account
     #[arg(long, value_name = "NAME", env = "ALAUDA_USERNAME")]
     alauda_username: Option<String>,
-    /// Password of the Alauda account. Prefer the environment: other users of the machine can see command lines
+    /// Password of the Alauda account. Prefer the variable: other users of the machine can see command lines
     #[arg(long, value_name = "PASSWORD", env = "ALAUDA_PASSWORD", hide_env_values = true)]
     alauda_password: Option<SecretString>,
     #[command(flatten)]
@@ -72,16 +72,16 @@ const EXAMPLES: &str = "Examples:
   caas-operator standalone --manifests ./accounts --allow-cidr 10.20.0.0/16
   caas-operator standalone --manifests ./accounts --otlp-endpoint http://localhost:4318
 
-With a single account, /metrics serves the program's own metrics and those of the account; those of
-an account of --alauda-endpoint have modern and legacy names. An endpoint that is given so is
-always allowed, even with a private address or plain HTTP.";
+With a single account, /metrics serves the program's own metrics and the account's metrics;
+with --alauda-endpoint, these have modern and legacy names. The endpoint of a single account
+is always allowed, even with a private address or plain HTTP.";
 
 /// Why the program does not run.
 #[derive(Debug, Error)]
 pub(super) enum StandaloneError {
     /// Neither a folder nor an endpoint.
     #[error(
-        "nothing to collect: set --manifests DIR, --alauda-endpoint URL with ALAUDA_USERNAME and ALAUDA_PASSWORD in the environment, or one of {}",
+        "nothing to collect: set --manifests DIR, or --alauda-endpoint URL with the variables ALAUDA_USERNAME and ALAUDA_PASSWORD, or one of {}",
         single_account::switches()
     )]
     Nothing,
@@ -178,7 +178,7 @@ pub(super) async fn from_folder(
     stop: CancellationToken,
 ) -> Result<(), StandaloneError> {
     tracing::info!(address = %listeners.address(), folder = %folder.display(), "serving the folder's accounts");
-    let manifests_read = runtime.readiness.expect("the manifests are read");
+    let manifests_read = runtime.readiness.expect("waiting for the manifests to be read");
     let (handed_over, mut is_handed_over) = watch_channel(false);
     let registry = Arc::clone(&runtime.registry);
     let collected = runtime.readiness.expect_first_collections(registry, async move {

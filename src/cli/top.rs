@@ -27,10 +27,10 @@ pub(super) struct Args {
     /// What to show
     #[arg(value_name = "WHAT", value_enum, default_value_t = List::Services)]
     what: List,
-    /// Words that all must match, as on the page: a text, or key:value such as namespace:team-a or state:failed
+    /// Words that must all match, as on the web page: text, or key:value such as namespace:team-a or state:failed
     #[arg(value_name = "FILTER")]
     words: Vec<String>,
-    /// The same as one text; for words that begin with -, which negates them
+    /// FILTER as one text; needed for words that begin with -, which negates them
     #[arg(
         short = 'q',
         long,
@@ -39,7 +39,7 @@ pub(super) struct Args {
         allow_hyphen_values = true
     )]
     query: Option<String>,
-    /// Only accounts of this namespace; can be repeated, or several apart by commas. Default: all
+    /// Only accounts of this namespace; can be repeated or comma-separated. Default: all
     #[arg(
         short,
         long = "namespace",
@@ -48,28 +48,28 @@ pub(super) struct Args {
         value_delimiter = ','
     )]
     namespaces: Vec<String>,
-    /// Order: state (worst first), name, account, instances, cpu, memory, network, restarts, image or age; numbers begin with
-    /// the largest
+    /// Sort by state (worst first), name, account, instances, cpu, memory, network, restarts, image or age; numbers in
+    /// descending order
     #[arg(long, value_name = "COLUMN", env = "CAAS_OPERATOR_TOP_SORT", default_value = "state",
         allow_hyphen_values = true, value_parser = order)]
     sort: Sort,
-    /// The other way round
+    /// Reverse the order
     #[arg(long, env = "CAAS_OPERATOR_TOP_REVERSE")]
     reverse: bool,
-    /// The first so many rows. Default: all, or with --watch as many as the terminal has lines
+    /// Maximum number of rows. Default: all; with --watch, as many as fit on the terminal
     #[arg(long, value_name = "ROWS", env = "CAAS_OPERATOR_TOP_LIMIT", value_parser = positive)]
     limit: Option<usize>,
-    /// Ask again every few seconds until Ctrl-C, and draw anew where the output is a terminal
+    /// Refresh every few seconds until Ctrl-C; redraws if the output is a terminal
     #[arg(short, long, env = "CAAS_OPERATOR_TOP_WATCH")]
     watch: bool,
-    /// How many seconds --watch waits between two draws
+    /// Seconds between two refreshes with --watch
     #[arg(long, value_name = "SECONDS", env = "CAAS_OPERATOR_TOP_INTERVAL", default_value_t = 5,
         value_parser = clap::value_parser!(u64).range(1..=3600))]
     interval: u64,
-    /// Format
+    /// Output format
     #[arg(short, long, value_name = "FORMAT", env = "CAAS_OPERATOR_TOP_OUTPUT", value_enum, default_value_t = Output::Table)]
     output: Output,
-    /// Print no line of headers
+    /// Print no header line
     #[arg(long, env = "CAAS_OPERATOR_TOP_NO_HEADERS")]
     no_headers: bool,
     #[command(flatten)]
@@ -78,22 +78,22 @@ pub(super) struct Args {
 
 /// Where the operator is.
 #[derive(ClapArgs)]
-#[command(next_help_heading = "Where to ask")]
+#[command(next_help_heading = "Which operator")]
 struct Place {
-    /// Ask a program that serves here, such as demo, standalone, or an operator behind an Ingress. Default:
-    /// port 9104 of this machine, unless an option below is given
+    /// Query the program at this URL: demo, standalone, or an operator behind an Ingress. Default: port
+    /// 9104 of this machine, unless an option below is given
     #[arg(long, value_name = "URL", env = "CAAS_OPERATOR_SERVER")]
     server: Option<ServerUrl>,
-    /// Ask the operator of the kubeconfig's cluster, through its API server, even where a server is named
+    /// Query the operator in the kubeconfig's cluster through the API server, even if a server is set
     #[arg(long, env = "CAAS_OPERATOR_TOP_CLUSTER")]
     cluster: bool,
-    /// The same with this context of the kubeconfig. Default: the current one
+    /// Like --cluster, with this context of the kubeconfig. Default: the current one
     #[arg(long, value_name = "NAME", env = "CAAS_OPERATOR_CONTEXT")]
     context: Option<String>,
-    /// The same, the operator's Service being in this namespace. Default: looked for in all
+    /// Like --cluster, with the operator's Service in this namespace. Default: search all namespaces
     #[arg(long, value_name = "NAMESPACE", env = "CAAS_OPERATOR_SERVICE_NAMESPACE", value_parser = label)]
     service_namespace: Option<String>,
-    /// The same, that Service having this name. Default: the one with the label caas-operator.io/service
+    /// Like --cluster, with the operator's Service of this name. Default: the one with the label caas-operator.io/service
     #[arg(long, value_name = "NAME", env = "CAAS_OPERATOR_SERVICE_NAME", value_parser = label)]
     service_name: Option<String>,
 }
@@ -104,14 +104,14 @@ const EXAMPLES: &str = "Examples:
   caas-operator top --watch -q 'namespace:team-a -state:stopped'
   caas-operator top accounts --cluster --context production
 
-Without an option of where to ask, it asks the demo or standalone on this machine.";
+Without any of these options, it queries demo or standalone on this machine.";
 
 /// A format of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Output {
-    /// Columns for people
+    /// Human-readable columns
     Table,
-    /// The operator's own JSON, as one object; with --watch one a line
+    /// The operator's JSON as one object; with --watch, one object per line
     Json,
 }
 
@@ -136,12 +136,12 @@ fn order(text: &str) -> Result<Sort, String> {
 }
 
 fn positive(text: &str) -> Result<usize, &'static str> {
-    text.parse().ok().filter(|number| *number > 0).ok_or("write a number from 1 on")
+    text.parse().ok().filter(|number| *number > 0).ok_or("use a number of at least 1")
 }
 
 /// Any other text would be another path of the API.
 fn label(text: &str) -> Result<String, &'static str> {
-    is_label(text).then(|| text.to_owned()).ok_or("write a name of lower case letters, digits and -")
+    is_label(text).then(|| text.to_owned()).ok_or("use a name of lowercase letters, digits and -")
 }
 
 /// Prints what was asked for, once or until Ctrl-C. A reader that has left, such as `head`, is no error.

@@ -21,5 +21,5 @@ pub(super) fn lenient(command: Command) -> Command {
 pub(super) fn boolean(text: &str) -> Result<bool, &'static str> {
     let parser = BoolishValueParser::new();
     let value = parser.parse_ref(&Command::new(""), None, text.trim().as_ref());
-    value.map_err(|_| "write true or false, yes or no, on or off, 1 or 0")
+    value.map_err(|_| "use true or false, yes or no, on or off, 1 or 0")
 }

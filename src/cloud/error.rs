@@ -26,7 +26,7 @@ pub enum CloudError {
     LoginRejected,
     /// The credentials are accepted, but may not do this (403); the scope or role that they need for it, in the cloud's
     /// own words.
-    #[error("the credentials lack {0}, which this needs (403)")]
+    #[error("the credentials lack {0}, which this request requires (403)")]
     ScopeMissing(&'static str),
     /// The cloud limits the rate of requests.
     #[error("the cloud limits the rate of requests (429)")]
@@ -35,10 +35,10 @@ pub enum CloudError {
         retry_after: Option<Duration>,
     },
     /// What the settings name does not exist, or the credentials may not see it.
-    #[error("the cloud has no {0} of a name in the settings, or the credentials may not see it")]
+    #[error("the cloud has no {0} with the configured name, or the credentials cannot access it")]
     NotVisible(&'static str),
     /// A response with another status than 2xx and 429.
-    #[error("the cloud answered with status {0}")]
+    #[error("the cloud responded with status {0}")]
     Status(u16),
     /// A response of status 2xx that cannot be used.
     #[error("the cloud's response cannot be used: {0}")]
@@ -50,7 +50,7 @@ pub enum CloudError {
 pub enum Refusal {
     /// Plain http, which the administrator does not allow.
     #[error(
-        "it is not https; whoever runs the operator can allow plain http: --allow-http, in the chart clouds.allowHttp"
+        "it does not use https; the operator's administrator can allow plain http with --allow-http (chart: clouds.allowHttp)"
     )]
     NotHttps,
     /// Not the URL of an API: another scheme, no host, or a user or password in it.
@@ -60,22 +60,22 @@ pub enum Refusal {
     NotAnEndpoint,
     /// A path that a proxy and a server may read differently.
     #[error(
-        "its path has an empty segment, or one such as ..; or %2e%2e%2f that servers read differently: write it without those"
+        "its path has an empty segment, or a segment such as ..; or %2e%2e%2f that servers interpret differently: remove it"
     )]
     AmbiguousPath,
     /// Not below a prefix that the administrator allows.
     #[error(
-        "it is not among the endpoints that whoever runs the operator allows: --allow-endpoint, in the chart clouds.allowedEndpoints"
+        "it is not an allowed endpoint; the operator's administrator can allow it with --allow-endpoint (chart: clouds.allowedEndpoints)"
     )]
     NotAllowed,
     /// The name resolves only to internal addresses, such as loopback, private or link-local ones.
     #[error(
-        "its address is private, local or reserved; whoever runs the operator can allow its network: --allow-cidr, in the chart clouds.allowedCIDRs"
+        "its address is private, local or reserved; the operator's administrator can allow its network with --allow-cidr (chart: clouds.allowedCIDRs)"
     )]
     PrivateAddress,
     /// The API names a login server to which credentials must not be sent unless the settings name it.
     #[error(
-        "its API names a login server outside of the API's own domain; if that is right, name that server in loginEndpoint"
+        "its API names a login server outside the API's own domain; if that is correct, set loginEndpoint to that server"
     )]
     ForeignLogin,
 }
@@ -93,11 +93,11 @@ pub enum Unreachable {
     #[error(transparent)]
     Tls(#[from] TlsProblem),
     /// The administrator's proxy does not connect to it.
-    #[error("the proxy that the operator uses for clouds {0}")]
+    #[error("the operator's proxy for clouds {0}")]
     Proxy(ProxyFault),
     /// There is no CA certificate to verify the endpoint's with.
     #[error(
-        "this system has no CA certificates; mount some at /etc/ssl/certs, set SSL_CERT_FILE or give a CA bundle"
+        "this system has no CA certificates; mount them at /etc/ssl/certs, set SSL_CERT_FILE, or configure a CA bundle"
     )]
     NoRoots,
     /// No complete response before the deadline.
@@ -109,8 +109,8 @@ pub enum Unreachable {
 }
 
 fn unresolved(host: Option<&str>) -> String {
-    let host = host.map_or_else(|| "a host that it names".to_owned(), |host| format!("its host {host}"));
-    format!("the name of {host} cannot be resolved")
+    let host = host.map_or_else(|| "a host in its responses".to_owned(), |host| format!("its host {host}"));
+    format!("{host} cannot be resolved (DNS)")
 }
 
 /// Why a TLS handshake failed.
@@ -118,14 +118,14 @@ fn unresolved(host: Option<&str>) -> String {
 pub enum TlsProblem {
     /// No trusted CA signed the certificate.
     #[error(
-        "the issuer of its TLS certificate is unknown; give the CA's certificate in spec.tls.caBundleSecretRef"
+        "its TLS certificate is signed by an unknown CA; add that CA's certificate in spec.tls.caBundleSecretRef"
     )]
     UnknownIssuer,
     /// The certificate is for other names.
-    #[error("its TLS certificate is for another name than the endpoint's host")]
+    #[error("its TLS certificate is not valid for the endpoint's host name")]
     OtherName,
     /// The certificate is for no name. Its subject (CN) does not count.
-    #[error("its TLS certificate has no name in it (subjectAltName)")]
+    #[error("its TLS certificate contains no host name (subjectAltName)")]
     NoName,
     /// The certificate is not valid any more.
     #[error("its TLS certificate has expired")]
@@ -135,7 +135,7 @@ pub enum TlsProblem {
     NotValidYet,
     /// The certificate is a CA's own.
     #[error(
-        "its TLS certificate is a CA's, which counts for a server only if spec.tls.caBundleSecretRef has this very one"
+        "its TLS certificate is a CA certificate, which is accepted only if spec.tls.caBundleSecretRef contains the same certificate"
     )]
     CaAsServer,
     /// The certificate cannot be used for another reason.
@@ -153,10 +153,10 @@ pub enum AnswerProblem {
     #[error("it is larger than the limit")]
     TooLarge,
     /// A head of more than 64 KiB, or with more than 100 fields.
-    #[error("its head is larger than the limit")]
+    #[error("its headers are larger than the limit")]
     HeadTooLarge,
     /// More informational (1xx) responses before it than the limit.
-    #[error("too many informational responses (1xx) come before it")]
+    #[error("too many informational responses (1xx) precede it")]
     Informational,
     /// JSON nested deeper than the limit.
     #[error("its JSON is nested too deeply")]
@@ -165,13 +165,13 @@ pub enum AnswerProblem {
     #[error("it is not JSON")]
     NotJson,
     /// JSON of another shape than documented.
-    #[error("its JSON has an unexpected shape")]
+    #[error("its JSON has an unexpected structure")]
     Shape,
     /// The encoding of the body is broken or unknown.
     #[error("its content encoding is broken")]
     Encoding,
     /// The cloud says that it lacks what it should hold.
-    #[error("it lacks the measurements, as the cloud cannot read them at the moment")]
+    #[error("it has no measurements because the cloud cannot read them at the moment")]
     NoMeasurements,
     /// A redirect, which is never followed.
     #[error("it is a redirect, and redirects are not followed")]
@@ -180,13 +180,13 @@ pub enum AnswerProblem {
     #[error("it reports an error")]
     Reported,
     /// A page names one as the next that was read already.
-    #[error("its list of pages leads back to an earlier page")]
+    #[error("its pagination returns to an earlier page")]
     PageCycle,
     /// More pages than the limit.
-    #[error("its list has too many pages")]
+    #[error("it has too many pages")]
     TooManyPages,
     /// A list that ends before it has as many entries as the cloud says it has.
-    #[error("its list has fewer entries than it says")]
+    #[error("its list has fewer entries than it announces")]
     IncompleteList,
 }
 
@@ -194,9 +194,9 @@ impl Refusal {
     /// As [`CloudError::action`].
     fn action(self) -> &'static str {
         match self {
-            Self::NotHttps => "Write an https endpoint into spec.provider, or ask them to.",
+            Self::NotHttps => "Use an https endpoint in spec.provider, or ask the administrator.",
             Self::NotAllowed | Self::PrivateAddress => {
-                "Correct the endpoint in spec.provider, or ask them to."
+                "Correct the endpoint in spec.provider, or ask the administrator."
             }
             Self::NotAnEndpoint | Self::AmbiguousPath | Self::ForeignLogin => {
                 "Check the endpoint in spec.provider."
@@ -210,28 +210,28 @@ impl Unreachable {
     fn action(&self) -> &'static str {
         match self {
             Self::Dns(_) => {
-                "Correct the host in spec.provider; if it is right, ask whoever runs the operator whether its DNS knows it."
+                "Correct the host in spec.provider; if it is correct, ask the operator's administrator to check DNS."
             }
             Self::Connect => {
-                "Check host and port in spec.provider; if they are right, ask whoever runs the operator whether a network \
-                 policy or a firewall keeps it from the cloud."
+                "Check the host and port in spec.provider; if they are correct, ask the operator's administrator \
+                 whether a network policy or firewall blocks the connection."
             }
             Self::Tls(problem) => problem.action(),
             Self::Proxy(ProxyFault::Unreachable | ProxyFault::NotTrusted | ProxyFault::Credentials) => {
-                "Ask whoever runs the operator to mend that: --cloud-proxy, in the chart clouds.proxy."
+                "Ask the operator's administrator to correct --cloud-proxy (chart: clouds.proxy) or the proxy itself."
             }
             Self::Proxy(ProxyFault::Forbidden | ProxyFault::NoTunnel) => {
-                "Check host and port in spec.provider; if they are right, ask whoever runs the operator whether the proxy \
-                 can and may connect to them: --cloud-proxy, in the chart clouds.proxy."
+                "Check the host and port in spec.provider; if they are correct, ask the operator's administrator \
+                 whether the proxy, --cloud-proxy (chart: clouds.proxy), can reach them and allows the connection."
             }
-            Self::NoRoots => "Ask whoever runs the operator for that, or set spec.tls.caBundleSecretRef.",
+            Self::NoRoots => "Ask the operator's administrator to do so, or set spec.tls.caBundleSecretRef.",
             Self::Timeout => {
-                "Raise spec.collection.requestTimeout; if that does not help, ask whoever runs the operator whether a \
-                 network policy or a firewall keeps it from the cloud."
+                "Raise spec.collection.requestTimeout; if that does not help, ask the operator's administrator \
+                 whether a network policy or firewall blocks the connection."
             }
             Self::BrokeOff => {
-                "Check that the endpoint in spec.provider is the cloud's API, with the right scheme and port; if it is, ask \
-                 whoever runs the cloud."
+                "Check that the endpoint in spec.provider is the cloud's API, with the right scheme and port; if it \
+                 is, contact the cloud's support."
             }
         }
     }
@@ -242,19 +242,21 @@ impl TlsProblem {
     fn action(self) -> &'static str {
         match self {
             Self::UnknownIssuer => {
-                "Check that the endpoint in spec.provider is the cloud's, before its certificate is trusted."
+                "Before you trust that CA, check that the endpoint in spec.provider is the cloud's."
             }
-            Self::OtherName => "Write the host in spec.provider as the certificate has it.",
+            Self::OtherName => "In spec.provider, use a host name from the certificate.",
             Self::NoName | Self::Expired | Self::Certificate => {
-                "Ask whoever runs the cloud for another certificate."
+                "Ask the cloud's support for another certificate."
             }
             Self::NotValidYet => {
-                "Ask whoever runs the cloud for another certificate, or whoever runs the operator whether its clock is right."
+                "Ask the operator's administrator to check the clock; if it is correct, ask the cloud's support for another certificate."
             }
-            Self::CaAsServer => "Ask whoever runs the cloud for a server's certificate, or trust this one.",
+            Self::CaAsServer => {
+                "Ask the cloud's support for a server certificate, or add this certificate there."
+            }
             Self::Handshake => {
-                "Check that the endpoint in spec.provider has a port for https; if it has, ask whoever runs the cloud for \
-                 TLS 1.2 or 1.3."
+                "Check that the endpoint in spec.provider has an https port; if it has, ask the cloud's support to \
+                 enable TLS 1.2 or 1.3."
             }
         }
     }
@@ -264,12 +266,12 @@ impl AnswerProblem {
     /// As [`CloudError::action`].
     fn action(self) -> &'static str {
         match self {
-            Self::NoMeasurements => "Ask whoever runs the cloud if this lasts.",
+            Self::NoMeasurements => "If this persists, contact the cloud's support.",
             Self::Reported => {
-                "Check that spec.provider names what exists, and that the credentials in the Secret may read it."
+                "Check that the names in spec.provider exist and that the credentials in the Secret can access them."
             }
             Self::TooLarge | Self::TooManyPages => {
-                "Narrow spec.provider down, or use an account of the cloud that sees fewer services."
+                "Select fewer services in spec.provider, or use a cloud account with access to fewer services."
             }
             Self::HeadTooLarge
             | Self::Informational
@@ -280,8 +282,8 @@ impl AnswerProblem {
             | Self::Redirect
             | Self::PageCycle
             | Self::IncompleteList => {
-                "Check that the endpoint in spec.provider is the base URL of the cloud's API; if it is, ask whoever runs \
-                 the cloud."
+                "Check that the endpoint in spec.provider is the base URL of the cloud's API; if it is, contact the \
+                 cloud's support."
             }
         }
     }
@@ -297,11 +299,11 @@ impl CloudError {
     /// The error for conditions and events: without the number of a status, which may differ each cycle.
     pub fn summary(&self) -> String {
         match self {
-            Self::Status(401) => "the cloud does not accept the token for a request (401)".to_owned(),
+            Self::Status(401) => "the cloud rejects the token for a request (401)".to_owned(),
             Self::Status(403) => "the cloud denies access (403)".to_owned(),
-            Self::Status(404) => "the cloud does not find what was requested (404)".to_owned(),
-            Self::Status(500..) => "the cloud answered with a server error (5xx)".to_owned(),
-            Self::Status(_) => "the cloud answered with an unexpected status".to_owned(),
+            Self::Status(404) => "the cloud did not find a requested resource (404)".to_owned(),
+            Self::Status(500..) => "the cloud responded with a server error (5xx)".to_owned(),
+            Self::Status(_) => "the cloud responded with an unexpected status".to_owned(),
             Self::EndpointRefused(_)
             | Self::Unreachable(_)
             | Self::LoginRejected
@@ -318,25 +320,26 @@ impl CloudError {
             Self::EndpointRefused(refusal) => refusal.action(),
             Self::Unreachable(how) => how.action(),
             Self::LoginRejected => {
-                "Put a user and password, or a token, that it accepts into the Secret that spec.credentials.secretRef \
-                 names."
+                "Put a valid username and password, or a valid token, into the Secret in spec.credentials.secretRef."
             }
             Self::ScopeMissing(_) => {
-                "Put credentials that have it into the Secret that spec.credentials.secretRef names."
+                "Put credentials that have it into the Secret in spec.credentials.secretRef."
             }
             Self::RateLimited { .. } => {
                 "Raise spec.collection.interval or lower spec.collection.requestsPerSecond."
             }
-            Self::NotVisible(_) => "Correct the name in spec.provider, or give the user a role there.",
+            Self::NotVisible(_) => "Correct the name in spec.provider, or give the credentials access to it.",
             Self::Status(401) => {
-                "Check that the credentials in the Secret that spec.credentials.secretRef names are still valid."
+                "Check that the credentials in the Secret in spec.credentials.secretRef are still valid."
             }
             Self::Status(403) => {
-                "Ask whoever runs the cloud for the right to read this, or put other credentials into the Secret that \
-                 spec.credentials.secretRef names."
+                "Give the credentials read access in the cloud, or put other credentials into the Secret in \
+                 spec.credentials.secretRef."
             }
-            Self::Status(500..) => "Ask whoever runs the cloud if this lasts.",
-            Self::Status(_) => "Check that spec.provider names the cloud's API and what exists there.",
+            Self::Status(500..) => "If this persists, contact the cloud's support.",
+            Self::Status(_) => {
+                "Check that the endpoint in spec.provider is the cloud's API, and that the names there exist."
+            }
             Self::Answer(problem) => problem.action(),
         }
     }

@@ -53,26 +53,24 @@ impl SecretKey {
     fn check<'a>(&self, value: Option<&'a [u8]>) -> Result<&'a str, KeyProblem> {
         let invalid = |advice| Err(KeyProblem::new(self.name, KeyFault::Invalid, advice));
         let (longest, too_long) = match self.form {
-            Form::Text | Form::Line => (LONGEST_TEXT, "is longer than 16 KiB: store the plain value alone"),
-            Form::Word => (LONGEST_TOKEN, "is longer than 4 KiB: store the plain value alone"),
+            Form::Text | Form::Line => (LONGEST_TEXT, "is longer than 16 KiB: store only the plain value"),
+            Form::Word => (LONGEST_TOKEN, "is longer than 4 KiB: store only the plain value"),
         };
         let Some(value) = value.filter(|value| value.len() <= longest) else {
             return invalid(too_long);
         };
         let Ok(text) = std::str::from_utf8(value) else {
-            return invalid("is not UTF-8 text: store the plain value");
+            return invalid("is not UTF-8 text: store only the plain value");
         };
         // Editors put a byte order mark in front of a file's text. It is no part of it (RFC 3629, section 6).
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         match self.form {
-            _ if text.is_empty() => {
-                Err(KeyProblem::new(self.name, KeyFault::Empty, "is empty: store a value under it"))
-            }
+            _ if text.is_empty() => Err(KeyProblem::new(self.name, KeyFault::Empty, "is empty: set a value")),
             Form::Line if text.contains(char::is_control) => {
-                invalid("holds control characters: store the plain value alone")
+                invalid("contains control characters: store only the plain value")
             }
             Form::Word if !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
-                invalid("is not one word of printable ASCII: store the plain value alone")
+                invalid("is not one word of printable ASCII: store only the plain value")
             }
             Form::Text | Form::Line | Form::Word => Ok(text),
         }

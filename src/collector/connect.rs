@@ -65,7 +65,7 @@ impl Connect for HttpClouds {
         let meter = self.metrics.account(&account.id.namespace, &account.id.name);
         let client = self.http.account(&account.id.namespace, *limits, ca_bundle.as_deref(), meter).map_err(
             |problem| {
-                tracing::error!(account = %account.id, %problem, "there is no HTTP client for the account");
+                tracing::error!(account = %account.id, %problem, "cannot create an HTTP client for the account");
                 CloudError::from(Unreachable::from(TlsProblem::Handshake))
             },
         )?;

@@ -133,7 +133,7 @@ impl Cycles<'_> {
         let outcome = AssertUnwindSafe(self.collect(state)).catch_unwind().await;
         let ended = Instant::now();
         state.health = outcome.unwrap_or_else(|_| {
-            tracing::error!(account = %self.account.id, "a collection cycle panicked; the next one follows");
+            tracing::error!(account = %self.account.id, "a collection panicked; the next one starts as scheduled");
             self.meter.collection_error("panic");
             Health::Panicked
         });

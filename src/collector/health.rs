@@ -144,22 +144,22 @@ impl Health {
             Self::Pending => "The first collection has not ended yet.".into(),
             Self::Collected => "All services and instances were collected.".into(),
             Self::SharedLabels { service } => format!(
-                "All services and instances were collected, but two services of the same application have the name \
-                 {service:?}, so the series of the second one's own are left out. Rename one of them."
+                "All services and instances were collected, but two services of the same application are named \
+                 {service:?}, so the second service's own series are dropped. Rename one of them."
             ),
             Self::Stretched { interval } => format!(
-                "All services and instances were collected, but the cloud's limit on requests allows a collection every \
-                 {} only. Set spec.collection.interval to that, or exclude services in spec.services.",
+                "All services and instances were collected, but the cloud's rate limit allows only one collection \
+                 every {}. Set spec.collection.interval to that, or exclude services in spec.services.",
                 schema::Duration::from(*interval)
             ),
             Self::TooManySeries { limit, .. } => format!(
-                "The account has more than {limit} series and the newest are left out. Raise \
-                 spec.metrics.maxSeries or exclude services in spec.services."
+                "The account has more than {limit} series, so the newest are dropped. Raise \
+                 spec.metrics.maxSeries, or exclude services in spec.services."
             ),
             Self::TooLarge(OverBudget { needed, budget }) => format!(
                 "The account needs more than {} MiB of the {} MiB of memory that all accounts share, so it is not \
-                 collected and its series are gone. Exclude services in spec.services, or ask whoever runs the operator for \
-                 a larger memory limit. Retrying every interval.",
+                 collected and has no series. Exclude services in spec.services, or ask the operator's administrator \
+                 for a larger memory limit. Retrying every interval.",
                 // Rounded down, since it differs a little each time.
                 needed.saturating_sub(1) >> 20 >> 3 << 3,
                 budget >> 20
@@ -174,7 +174,7 @@ impl Health {
                 error.action()
             ),
             Self::Partial { first, .. } => format!(
-                "A part of the collection failed and the rest is exposed. First failure: {}. {}",
+                "A part of the collection failed; the rest is exposed. First failure: {}. {}",
                 first.summary(),
                 first.action()
             ),
@@ -182,7 +182,7 @@ impl Health {
                 format!("The cloud rejects the credentials. {}", error.action())
             }
             Self::Failed(error @ CloudError::EndpointRefused(_)) => {
-                format!("No request is sent: {}. {}", error.summary(), error.action())
+                format!("No requests are sent: {}. {}", error.summary(), error.action())
             }
             Self::Failed(error) => format!(
                 "The collection failed: {}. {} Retrying every interval.",
@@ -190,11 +190,11 @@ impl Health {
                 error.action()
             ),
             Self::Overdue => "The current collection takes so long that all values are stale. Check that the cloud \
-                 responds, and lower spec.collection.requestTimeout, or raise spec.collection.requestsPerSecond if \
-                 there is much to collect."
+                 responds. Lower spec.collection.requestTimeout, or raise spec.collection.requestsPerSecond if \
+                 there are many services."
                 .into(),
-            Self::Panicked => "A bug in the operator made the collection fail. Its log shows \
-                 where; please report it. Retrying every interval."
+            Self::Panicked => "A bug in the operator made the collection fail. Please report it \
+                 with the operator's log, which shows where. Retrying every interval."
                 .into(),
         }
     }
@@ -321,7 +321,7 @@ mod tests {
     }
 
     /// What of a message its reader can act on: a part of the resource, an option of the administrator, or a person to ask.
-    const HANDLES: [&str; 4] = ["spec.", "whoever runs", "ask ", "loginEndpoint"];
+    const HANDLES: [&str; 5] = ["spec.", "administrator", "ask ", "the cloud's support", "loginEndpoint"];
     /// What its reader is told to do.
     const VERBS: [&str; 13] = [
         "ask ",
@@ -330,12 +330,12 @@ mod tests {
         "exclude ",
         "give ",
         "lower ",
-        "name that ",
-        "narrow ",
+        "contact ",
+        "select ",
         "put ",
         "raise ",
         "set ",
-        "write ",
+        "use ",
         "can allow ",
     ];
 
@@ -386,7 +386,8 @@ mod tests {
         assert_eq!(partial(2, timeout()).message(), partial(9, timeout()).message());
         let stretched = Health::Collected.paced(Some(Duration::from_secs(150)));
         assert!(
-            stretched.differs_from(&Health::Collected) && stretched.message().contains("every 2m30s only")
+            stretched.differs_from(&Health::Collected)
+                && stretched.message().contains("one collection every 2m30s")
         );
     }
 }

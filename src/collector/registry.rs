@@ -190,7 +190,7 @@ impl Listed {
             Self::Collected(entry) => entry.health().message(),
             Self::Uncollected(account) => account.problem.message.clone(),
             Self::Elsewhere(account) => account.report.as_ref().map_or_else(
-                || "Another replica collects this account, and has not said what came of it.".to_owned(),
+                || "Another replica collects this account and has not reported a result yet.".to_owned(),
                 |report| report.message.clone(),
             ),
         }

@@ -178,7 +178,7 @@ impl Running {
     fn join_cloud(&mut self, account: &Account) {
         let same = self.by_cloud.entry(account.connection.provider.cloud_account()).or_default();
         if let Some(duplicate) = same.iter().find(|other| **other != account.id) {
-            tracing::warn!(account = %account.id, %duplicate, "both accounts query the same account of the same cloud");
+            tracing::warn!(account = %account.id, %duplicate, "both accounts use the same cloud account");
         }
         same.insert(account.id.clone());
     }

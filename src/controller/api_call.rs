@@ -15,7 +15,7 @@ const CALL_DEADLINE: Duration = Duration::from_secs(10);
 #[derive(Debug, Error)]
 pub(super) enum ApiError {
     /// No answer in time.
-    #[error("no answer from the API server within {0:?}")]
+    #[error("no response from the API server within {0:?}")]
     Deadline(Duration),
     /// An answer that is an error, or no connection.
     #[error("{}", causes(&**.0))]

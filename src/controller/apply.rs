@@ -193,9 +193,9 @@ fn forbidden(wanted: &ServiceMonitor) -> Finding {
     Finding::new(
         Reason::Forbidden,
         format!(
-            "The operator may not write ServiceMonitor {}; grant it get, list, watch, create, patch and \
-             delete on servicemonitors.monitoring.coreos.com in that namespace, or set \
-             spec.serviceMonitor.mode to Never.",
+            "The operator is not allowed to write ServiceMonitor {}. Grant its ServiceAccount get, \
+             list, watch, create, patch and delete on servicemonitors.monitoring.coreos.com in that \
+             namespace, or set spec.serviceMonitor.mode to Never.",
             shown(wanted)
         ),
     )
@@ -205,9 +205,9 @@ fn invalid(wanted: &ServiceMonitor) -> Finding {
     Finding::new(
         Reason::Invalid,
         format!(
-            "The API server refuses ServiceMonitor {} as invalid; check spec.serviceMonitor and \
-             spec.metrics.labels, and that the installed ServiceMonitor CRD is not older than \
-             Prometheus Operator 0.47.",
+            "The API server rejects ServiceMonitor {} as invalid. Check spec.serviceMonitor and \
+             spec.metrics.labels, and that the installed ServiceMonitor CRD is from Prometheus \
+             Operator 0.47 or later.",
             shown(wanted)
         ),
     )
@@ -224,7 +224,7 @@ fn applied(wanted: &ServiceMonitor, account: &CaasAccount) -> Finding {
         // Writing to a String cannot fail.
         let _ = write!(
             message,
-            " spec.metrics.labels has names that are reserved or invalid and are left out: {}. Choose other names.",
+            " spec.metrics.labels has reserved or invalid names, which are ignored: {}. Use other names.",
             omitted.join(", ")
         );
     }
@@ -236,8 +236,8 @@ fn disabled(account: &CaasAccount) -> Finding {
         _ if account.spec.suspend => "The account is suspended, so it has no ServiceMonitor.",
         MonitorMode::Never => "spec.serviceMonitor.mode is Never, so there is no ServiceMonitor.",
         MonitorMode::Auto | MonitorMode::Always => {
-            "The operator runs with --no-service-monitors, and spec.serviceMonitor.mode is not Always, so there is no \
-             ServiceMonitor; a Prometheus finds the account at /sd of the operator."
+            "The operator runs with --no-service-monitors and spec.serviceMonitor.mode is not Always, so there is no \
+             ServiceMonitor. Prometheus can discover the account at the operator's /sd."
         }
     };
     Finding::new(Reason::Disabled, why)
@@ -247,14 +247,15 @@ fn not_installed(account: &CaasAccount) -> Finding {
     if account.spec.service_monitor.mode == MonitorMode::Always {
         return Finding::new(
             Reason::CRDNotInstalled,
-            "The ServiceMonitor CRD of Prometheus Operator is not installed, and spec.serviceMonitor.mode is Always; the \
-             account is collected nevertheless. Install Prometheus Operator, or set spec.serviceMonitor.mode to Auto.",
+            "The ServiceMonitor CRD of Prometheus Operator is not installed, and spec.serviceMonitor.mode is Always. \
+             The account is collected anyway. Install Prometheus Operator, or set spec.serviceMonitor.mode to Auto.",
         );
     }
     Finding::new(
         Reason::PrometheusOperatorNotInstalled,
-        "The ServiceMonitor CRD of Prometheus Operator is not installed, so there is no ServiceMonitor; there will be one \
-         once it is installed. Until then a Prometheus finds the account at /sd of the operator.",
+        "The ServiceMonitor CRD of Prometheus Operator is not installed, so there is no ServiceMonitor. The operator \
+         creates one when the CRD is installed. Until then, Prometheus can discover the account at the operator's \
+         /sd.",
     )
 }
 
@@ -262,7 +263,7 @@ fn not_owned(wanted: &ServiceMonitor) -> Finding {
     Finding::new(
         Reason::NotOwned,
         format!(
-            "ServiceMonitor {} exists and does not belong to this account; rename or delete it, or set \
+            "ServiceMonitor {} exists and is not owned by this account. Rename or delete it, or set \
              spec.serviceMonitor.mode to Never.",
             shown(wanted)
         ),
@@ -306,8 +307,8 @@ mod tests {
         assert_eq!(
             message(json!({"team": "checkout", "state": "x", "code\n": "y"})),
             format!(
-                "{current} spec.metrics.labels has names that are reserved or invalid and are left out: \
-                 \"code\\n\", \"state\". Choose other names."
+                "{current} spec.metrics.labels has reserved or invalid names, which are ignored: \
+                 \"code\\n\", \"state\". Use other names."
             )
         );
     }

@@ -69,9 +69,9 @@ pub(super) async fn cut(object: &WatchedAccount) {
 /// Why an account whose object needs so much is not collected.
 pub(super) fn problem(id: &AccountId, over: OverBudget) -> Problem {
     let message = format!(
-        "CaasAccount {id} takes {} KiB of memory and is not collected: all accounts share {} MiB, they are in use, and its \
-         namespace has the most of them. Shorten its spec, delete other accounts of the namespace, or have the operator \
-         given a larger memory limit. Retrying every few minutes.",
+        "CaasAccount {id} needs {} KiB of memory and is not collected: the {} MiB that all accounts share are used \
+         up, and its namespace uses most of them. Shorten its spec, delete other accounts of the namespace, or ask \
+         the operator's administrator for a larger memory limit. Retrying every few minutes.",
         over.needed.div_ceil(1 << 10),
         over.budget >> 20
     );

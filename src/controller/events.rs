@@ -86,7 +86,7 @@ impl EventPublisher {
         for event in events {
             let reason = event.reason.clone();
             if let Err(error) = self.publish_one(&regarding, event).await {
-                tracing::warn!(%error, reason, "an event is lost");
+                tracing::warn!(%error, reason, "an event could not be written");
             }
         }
     }
@@ -188,8 +188,8 @@ pub(super) fn shared_with(id: &AccountId, other: &AccountId) -> Event {
         type_: EventType::Warning,
         reason: "SharedCloudAccount".into(),
         note: Some(format!(
-            "{other} queries the same account of the same cloud; both are collected, and the cloud receives twice \
-             the requests."
+            "{other} uses the same cloud account. Both are collected, so the cloud receives twice as many \
+             requests. If this is not intended, delete or suspend one of them."
         )),
         action: "Collect".into(),
         secondary: None,

@@ -66,13 +66,13 @@ pub(super) fn fails_for_credentials(account: &CaasAccount) -> bool {
 }
 
 fn found() -> Finding {
-    Finding::new(Reason::CredentialsFound, "The Secret holds the credentials.")
+    Finding::new(Reason::CredentialsFound, "The Secret contains the credentials.")
 }
 
 fn waiting() -> Finding {
     Finding::new(
         Reason::Pending,
-        "Nothing is collected until the credentials are right; see CredentialsReady.",
+        "Nothing is collected until the credentials are fixed; see CredentialsReady.",
     )
 }
 

@@ -52,7 +52,7 @@ impl ReplicaLease {
             me,
             membership,
             outage: Outage::new(
-                "the Leases of the replicas cannot be read or written; accounts stay shared as they are",
+                "the replicas' Leases cannot be read or written; the accounts remain distributed as they are",
             ),
         }
     }
@@ -65,7 +65,7 @@ impl ReplicaLease {
                 // Scrapes that still come here are answered by the new owners as soon as they have something newer.
                 Ok(_) => drop(self.membership.update(|view| view.left(Instant::now()))),
                 Err(error) => {
-                    tracing::warn!(%error, "the replica's Lease is not deleted; others take over when it expires");
+                    tracing::warn!(%error, "the replica's Lease could not be deleted; other replicas take over when it expires");
                 }
             }
         }
@@ -130,7 +130,7 @@ impl ReplicaLease {
             let now = Instant::now();
             match deleted.as_ref().map_err(ApiError::code) {
                 Ok(_) | Err(Some(404)) => {
-                    tracing::warn!(replica = %lease.member.name, "the replica has not renewed its Lease and is taken for gone");
+                    tracing::warn!(replica = %lease.member.name, "the replica has not renewed its Lease and is considered gone");
                     self.membership.update(|view| view.deleted(&lease, now));
                 }
                 Err(Some(409)) => {

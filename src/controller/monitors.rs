@@ -69,7 +69,7 @@ impl CrdDiscovery {
     pub(super) async fn follow(&self) {
         let mut every = tokio::time::interval(CHECK_EVERY);
         let outage =
-            UseOutage::new("cannot find out whether the ServiceMonitor CRD is installed", &self.api_server);
+            UseOutage::new("cannot check whether the ServiceMonitor CRD is installed", &self.api_server);
         loop {
             tokio::select! {
                 () = self.check.notified() => {}
@@ -147,7 +147,7 @@ impl Follower {
             // An account reconciled before the store is filled would think that its ServiceMonitor is missing.
             if tokio::time::timeout(CHECK_EVERY, store.wait_until_ready()).await.is_err() {
                 tracing::warn!(
-                    "ServiceMonitors could not be listed yet: missing permissions or a slow API server"
+                    "ServiceMonitors could not be listed yet: permissions are missing or the API server is slow"
                 );
             }
             self.state.send_replace(Monitors::Installed(store));

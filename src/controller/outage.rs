@@ -69,7 +69,7 @@ impl Outage {
 
     /// Of the API server as a whole.
     pub(super) fn of_api_server() -> Arc<Self> {
-        Arc::new(Self::new("the API server cannot be reached; accounts are collected meanwhile"))
+        Arc::new(Self::new("the API server cannot be reached; accounts are still collected"))
     }
 
     /// It failed, with this error.

@@ -114,7 +114,7 @@ impl Reconciler {
         tracing::error!(
             account = %id,
             error,
-            "the CaasAccount cannot be read and is not collected; install the CustomResourceDefinition of this version"
+            "the CaasAccount cannot be read and is not collected; install this version's CustomResourceDefinition"
         );
         self.metrics.reconciles.with_label_values(&["unreadable"]).inc();
         self.remove(id);
@@ -160,7 +160,7 @@ impl Reconciler {
         let problem = over.map_or_else(
             || {
                 let message = format!(
-                    "CaasAccount {id} has more than {} KiB and is not collected: remove labels and annotations, or shorten its spec.",
+                    "CaasAccount {id} is larger than {} KiB and is not collected: remove labels and annotations, or shorten its spec.",
                     CaasAccount::LARGEST >> 10
                 );
                 Problem::new(Reason::ObjectTooLarge, message)
@@ -247,7 +247,7 @@ pub(super) fn after_error(
     if error.call().is_unreachable() {
         scoped.reconciler.api_server.failed(&error.to_string());
     } else {
-        tracing::warn!(account = %id, %error, ?wait, "the account could not be reconciled; it is tried again");
+        tracing::warn!(account = %id, %error, ?wait, "the account could not be reconciled; retrying");
     }
     Action::requeue(wait)
 }

@@ -231,7 +231,7 @@ impl RunningScope {
         };
         tokio::select! {
             _ = async { tokio::join!(follow, reconciles, secrets) } => {}
-            () = too_long => tracing::warn!("reconciles under way are given up: the API server does not answer"),
+            () = too_long => tracing::warn!("aborting unfinished reconciles: the API server does not respond"),
         }
     }
 }

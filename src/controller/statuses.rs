@@ -1,4 +1,4 @@
-//! What the statuses of accounts say now, for whoever shows it: read where the watches keep the objects, so that nothing is
+//! What the statuses of accounts show now: read where the watches keep the objects, so that nothing is
 //! kept twice.
 
 use std::sync::{Arc, PoisonError, RwLock};

@@ -159,7 +159,7 @@ pub(super) async fn secrets(
     let api = scope.api::<PartialObjectMeta<Secret>>(client);
     let mut events = watch(api, watcher::Config::default(), lists).default_backoff().boxed();
     let outage = UseOutage::new(
-        "the watch of Secrets is interrupted; they are read by period meanwhile",
+        "the watch of Secrets is interrupted; they are read periodically until it recovers",
         &reconciler.api_server,
     );
     while let Some(event) = events.next().await {

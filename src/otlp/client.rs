@@ -33,7 +33,7 @@ pub enum ClientError {
     #[error(transparent)]
     Certificates(#[from] ClientProblem),
     /// The HTTP client refuses its settings.
-    #[error("there is no HTTP client for OTLP")]
+    #[error("cannot create an HTTP client for OTLP")]
     Http(#[from] reqwest::Error),
 }
 

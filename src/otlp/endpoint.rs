@@ -23,8 +23,7 @@ impl FromStr for Endpoint {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const WRITE: &str =
-            "write a base URL such as http://localhost:4318, without user, query and fragment";
+        const WRITE: &str = "use a base URL such as http://localhost:4318, without user, query or fragment";
         let mut url: Url = text.parse().map_err(|_| WRITE)?;
         let is_plain = url.username().is_empty() && url.password().is_none();
         let is_base = url.query().is_none() && url.fragment().is_none();
@@ -33,7 +32,7 @@ impl FromStr for Endpoint {
         }
         let path = url.path().trim_end_matches('/').to_owned();
         if path.ends_with(PATH) {
-            return Err("leave /v1/metrics out: it is added");
+            return Err("leave out /v1/metrics: it is appended");
         }
         url.set_path(&format!("{path}/{PATH}"));
         Ok(Self(url))
@@ -56,11 +55,11 @@ mod tests {
             ("http://localhost:4318", Ok("http://localhost:4318/v1/metrics")),
             ("https://otlp.example.com/", Ok("https://otlp.example.com/v1/metrics")),
             ("http://prometheus:9090/api/v1/otlp", Ok("http://prometheus:9090/api/v1/otlp/v1/metrics")),
-            ("http://localhost:4318/v1/metrics/", Err("leave /v1/metrics")),
-            ("localhost:4318", Err("write a base URL")),
-            ("https://user:word@example.com", Err("write a base URL")),
-            ("https://example.com/?key=word", Err("write a base URL")),
-            ("ftp://example.com", Err("write a base URL")),
+            ("http://localhost:4318/v1/metrics/", Err("leave out /v1/metrics")),
+            ("localhost:4318", Err("use a base URL")),
+            ("https://user:word@example.com", Err("use a base URL")),
+            ("https://example.com/?key=word", Err("use a base URL")),
+            ("ftp://example.com", Err("use a base URL")),
         ] {
             let parsed = text.parse::<Endpoint>().map(|endpoint| endpoint.to_string());
             match expected {

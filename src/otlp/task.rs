@@ -99,7 +99,7 @@ impl Pusher {
                 }
                 Answer::Failed { status, wait } => {
                     metrics.otlp_points("lost", batch.points);
-                    return Outcome::failed(format!("it answers with {status}"), wait);
+                    return Outcome::failed(format!("it responds with {status}"), wait);
                 }
                 Answer::Unreachable(cause) => {
                     metrics.otlp_points("lost", batch.points);
@@ -109,7 +109,7 @@ impl Pusher {
         }
         match refused {
             None => Outcome::Done { rejected: all_rejected },
-            Some(status) => Outcome::failed(format!("it refuses requests with {status}"), Duration::ZERO),
+            Some(status) => Outcome::failed(format!("it rejects requests with {status}"), Duration::ZERO),
         }
     }
 }

@@ -52,10 +52,10 @@ pub enum PeerError {
     #[error("no replica collects this account yet")]
     Nobody,
     /// It does not have the account yet, or no longer.
-    #[error("replica {0} does not have this account yet: it is being handed over")]
+    #[error("replica {0} does not have this account yet: handover in progress")]
     NotHere(Arc<str>),
     /// It does not answer.
-    #[error("replica {0} collects this account and cannot be reached from this one")]
+    #[error("replica {0} collects this account and cannot be reached from this replica")]
     Unreachable(Arc<str>),
 }
 

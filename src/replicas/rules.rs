@@ -2,7 +2,7 @@
 //!
 //! - A member is dead when its Lease has not changed for [`EXPIRY`] of this replica's own clock, while this replica's own
 //!   renewals went through. No clocks are compared, and while the API server is away nobody dies.
-//! - Whoever is outranked stops at once. Whoever takes over from a live member waits [`HANDOVER`], in which that one notices;
+//! - An outranked member stops immediately. A member that takes over from a live one waits [`HANDOVER`], so that the other notices;
 //!   from one that is gone it takes over at once: who leaves has stopped before it deletes its Lease.
 //!   While the API server is away it may not notice: then both collect until it is back, rather than neither.
 //! - A member whose own Lease was deleted was taken for dead: it owns nothing until it has joined again.

@@ -83,12 +83,10 @@ pub(super) enum HostError {
     #[error("the request has more than one Host header")]
     Several,
     /// Anything that is no authority (RFC 9110, 7.2).
-    #[error("the Host of the request is no DNS name or IP address with an optional port")]
+    #[error("the request's Host is not a DNS name or IP address with an optional port")]
     Invalid,
     /// The name is not in the list.
-    #[error(
-        "this server is not allowed to answer for the Host of the request: add its name with --allow-host"
-    )]
+    #[error("the request's Host is not allowed: add its name with --allow-host")]
     NotAllowed,
 }
 
@@ -128,7 +126,7 @@ pub struct HostName(String);
 
 /// The text is no name of a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("write a name such as caas-operator.example.com, without scheme and port")]
+#[error("use a name such as caas-operator.example.com, without scheme or port")]
 pub struct HostNameError;
 
 impl FromStr for HostName {

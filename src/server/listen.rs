@@ -165,7 +165,10 @@ impl Bound {
         drop(listener);
         let finished = async { while connections.join_next().await.is_some() {} };
         if timeout(limits.grace, finished).await.is_err() {
-            tracing::warn!(open = connections.len(), "connections closed before their responses were read");
+            tracing::warn!(
+                open = connections.len(),
+                "connections were closed before their responses were read"
+            );
         }
         connections.shutdown().await;
     }
@@ -246,7 +249,7 @@ async fn connection(
                 return;
             }
             () = slot.evicted() => {
-                tracing::debug!("a connection was closed in favour of a new one");
+                tracing::debug!("a connection was closed in favor of a new one");
                 return;
             }
             () = stop.cancelled(), if !retiring => {}

@@ -98,7 +98,7 @@ fn stale(account: &Listed, now: f64) -> Option<Problem> {
         return Some(problem(
             "no collection has ended in time",
             gauges.last_collection,
-            "The collection under way takes longer than two intervals: the cloud responds slowly or not at all.",
+            "The current collection takes longer than two intervals: the cloud responds slowly or not at all.",
         ));
     }
     let samples = values.services.iter().flat_map(|service| {
@@ -109,8 +109,8 @@ fn stale(account: &Listed, now: f64) -> Option<Problem> {
         problem(
             "old measurements",
             newest,
-            "The account is collected, but the cloud's newest measurement is old. Look whether the provider's console \
-             shows current graphs.",
+            "The account is collected, but the cloud's newest measurement is old. Check whether the provider's \
+             console shows current graphs.",
         )
     })
 }
@@ -163,8 +163,8 @@ fn failed(facts: &ServiceFacts) -> Option<Problem> {
     Some(Problem {
         severity,
         what,
-        advice: "It has crashed or could not be deployed. The provider's console has its log; roll back if a new image \
-                 is the cause."
+        advice: "It has crashed or could not be deployed. Check its log in the provider's console; roll back if a new \
+                 image is the cause."
             .into(),
         since: None,
         alert: "CaasServiceInstancesMissing",
@@ -175,11 +175,11 @@ fn missing(facts: &ServiceFacts) -> Option<Problem> {
     let (desired, running) = (facts.desired_instances?, facts.running()?);
     (running < desired).then(|| Problem {
         severity: if running == 0 { Severity::Critical } else { Severity::Warning },
-        what: format!("{running} of {desired} instances run"),
+        what: format!("{running} of {desired} instances running"),
         advice: if facts.state == Some(State::Deploying) {
-            "A deployment is under way. If it does not end, check image, configuration and quota, or roll back."
+            "A deployment is in progress. If it does not finish, check the image, configuration and quota, or roll back."
         } else {
-            "Look for instances that restart, and at the provider's capacity and the account's quota."
+            "Check for restarting instances, the provider's capacity and the account's quota."
         }
         .into(),
         since: None,
@@ -195,7 +195,7 @@ fn crashed(figures: &Figures) -> Option<Problem> {
             figures.failed,
             if figures.failed == 1 { "instance" } else { "instances" }
         ),
-        advice: "The program exits or a health check fails: read its log at the provider's console.".into(),
+        advice: "The program exits or a health check fails: check its log in the provider's console.".into(),
         since: None,
         alert: "CaasInstanceRestarting",
     })
@@ -207,8 +207,8 @@ fn restarting(figures: &Figures) -> Option<Problem> {
     Some(Problem {
         severity: Severity::Warning,
         what: format!("{restarts} restarts in the last hour"),
-        advice: "If memory is near its limit before each, choose a larger size; else read its log at the provider's \
-                 console. After a deployment it is as it should be."
+        advice: "If memory is near its limit before each restart, choose a larger size; otherwise check the log in \
+                 the provider's console. After a deployment, restarts are expected."
             .into(),
         since: None,
         alert: "CaasInstanceRestarting",
@@ -295,6 +295,9 @@ mod tests {
     fn instances_that_are_ready_count_where_the_cloud_does_not_say_how_many_run() {
         let facts =
             ServiceFacts { desired_instances: Some(2), ready_instances: Some(1), ..ServiceFacts::default() };
-        assert_eq!(of_service(&service(facts), &Figures::default(), None)[0].what, "1 of 2 instances run");
+        assert_eq!(
+            of_service(&service(facts), &Figures::default(), None)[0].what,
+            "1 of 2 instances running"
+        );
     }
 }

@@ -60,7 +60,7 @@ impl Query {
             }
             match &*name {
                 "q" if value.len() > LONGEST_EXPRESSION => {
-                    return Err(format!("q has to be at most {LONGEST_EXPRESSION} bytes long"));
+                    return Err(format!("q must be at most {LONGEST_EXPRESSION} bytes long"));
                 }
                 "q" => query.text = value.into_owned(),
                 "namespace" => query.namespace = Some(value.into_owned()),
@@ -136,7 +136,7 @@ impl Query {
 
 fn number(name: &str, value: &str) -> Result<usize, String> {
     let number = value.parse().ok().filter(|number: &usize| (1..=1_000_000).contains(number));
-    number.ok_or_else(|| format!("{name} has to be a number from 1 to 1000000"))
+    number.ok_or_else(|| format!("{name} must be a number from 1 to 1000000"))
 }
 
 #[cfg(test)]
@@ -166,10 +166,10 @@ mod tests {
     #[test]
     fn what_cannot_be_is_answered_with_what_to_write() {
         for (text, says) in [
-            ("?page=0", "page has to be a number"),
-            ("?page=-1", "page has to be"),
-            ("?limit=x", "limit has to be"),
-            ("?sort=colour", "sort has to be one of state"),
+            ("?page=0", "page must be a number"),
+            ("?page=-1", "page must be"),
+            ("?limit=x", "limit must be"),
+            ("?sort=colour", "sort must be one of state"),
         ] {
             let error = query(text).unwrap_err();
             assert!(error.contains(says), "{error}");

@@ -39,7 +39,7 @@ impl Readiness {
         registry: Arc<Registry>,
         handed_over: F,
     ) -> impl Future<Output = ()> + use<F> {
-        let condition = self.expect("the first collections have ended");
+        let condition = self.expect("waiting for the first collections to end");
         async move {
             let first_collections = async {
                 handed_over.await;
@@ -47,7 +47,7 @@ impl Readiness {
             };
             if tokio::time::timeout(FIRST_COLLECTIONS_WITHIN, first_collections).await.is_err() {
                 tracing::warn!(
-                    "ready although some accounts have not been collected once: their clouds take too long"
+                    "ready, although some accounts have not been collected yet: their clouds respond too slowly"
                 );
             }
             condition.set(true);

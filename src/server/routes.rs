@@ -56,17 +56,17 @@ pub fn router(context: Context) -> Router {
         .route(ACCOUNTS_PATH, get(told_of_all))
         .route(&format!("{ACCOUNTS_PATH}/{{namespace}}/{{name}}"), get(told_of_one));
     let check_host = from_fn_with_state(context.allowed_hosts.clone(), host::check);
-    with_fallbacks(routes, "no such path: / lists all").layer(check_host).with_state(context)
+    with_fallbacks(routes, "no such path: / lists all paths").layer(check_host).with_state(context)
 }
 
 fn unknown_account() -> Response {
-    line(StatusCode::NOT_FOUND, "no such account: /accounts lists all")
+    line(StatusCode::NOT_FOUND, "no such account: /accounts lists all accounts")
 }
 
 fn not_collected_yet() -> Response {
     line(
         StatusCode::SERVICE_UNAVAILABLE,
-        "this account has not been collected yet; its first collection is under way",
+        "this account has not been collected yet; its first collection is in progress",
     )
 }
 
@@ -218,7 +218,7 @@ async fn legacy_metrics(
     if !account.targets().iter().any(|target| target.legacy) {
         return line(
             StatusCode::NOT_FOUND,
-            "this account does not serve legacy names: set spec.metrics.names to legacy or both",
+            "this account does not serve legacy names: set spec.metrics.names to Legacy or Both",
         );
     }
     if let Listed::Uncollected(account) = account {
@@ -242,9 +242,10 @@ async fn targets(State(context): State<Context>, host: Option<Extension<Authorit
             let groups = discovery::Groups::new(host.as_str().to_owned());
             (JSON, list::body(context.registry, groups)).into_response()
         }
-        None => {
-            line(StatusCode::BAD_REQUEST, "the request has no Host header, which the targets are named after")
-        }
+        None => line(
+            StatusCode::BAD_REQUEST,
+            "the request has no Host header, which the targets' addresses are taken from",
+        ),
     }
 }
 

@@ -79,7 +79,7 @@ impl FromStr for Sort {
         let column = Column::ALL.into_iter().find(|column| column.as_str() == name);
         column.map(|column| Self { column, descending }).ok_or_else(|| {
             let names = Column::ALL.map(Column::as_str).join(", ");
-            format!("sort has to be one of {names}, with - before it for the largest first")
+            format!("sort must be one of {names}; prefix it with - for descending order")
         })
     }
 }

@@ -13,14 +13,14 @@ use super::world::{Instance, Service, World};
 /// All paths, for `--help`.
 pub(super) const HELP: &str = "\
 Paths to control it while it runs (no token needed):
-  GET    /_sim/counts               requests by operation, and the most in flight
+  GET    /_sim/counts               requests by operation, and the maximum in flight
   DELETE /_sim/counts               reset the counts
   GET    /_sim/requests             the newest requests, oldest first
-  GET    /_sim/fault                the faults that are set
-  POST   /_sim/fault?name=FAULT     add a fault, written as for --fault (percent-encoded)
+  GET    /_sim/fault                the active faults
+  POST   /_sim/fault?name=FAULT     add a fault, in the form of --fault (percent-encoded)
   DELETE /_sim/fault                remove all faults
   POST   /_sim/revoke               make all tokens invalid
-  GET    /_sim/truth?time=SECONDS   what exists (default: now), with all measurements at that second;
+  GET    /_sim/truth?time=SECONDS   everything that exists at that second (default: now), with all measurements;
                                     also &account=USERNAME, &service=NAME";
 
 /// Responds to a request below `/_sim/`.
@@ -51,10 +51,11 @@ pub(super) fn respond(state: &State, method: &Method, path: &str, query: Option<
             done()
         }
         ("truth", "GET") => truth(state, &query),
-        ("counts" | "requests" | "fault" | "revoke" | "truth", _) => {
-            ApiResponse::text(StatusCode::METHOD_NOT_ALLOWED, "This path takes other methods; see --help.")
-        }
-        _ => ApiResponse::text(StatusCode::NOT_FOUND, "There is no such path; see --help."),
+        ("counts" | "requests" | "fault" | "revoke" | "truth", _) => ApiResponse::text(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "This path requires another method; see --help.",
+        ),
+        _ => ApiResponse::text(StatusCode::NOT_FOUND, "No such path; see --help."),
     }
 }
 

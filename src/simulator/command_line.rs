@@ -16,7 +16,7 @@ use super::{admin, duration};
 /// The options of all simulated clouds.
 #[derive(Debug, Args)]
 struct Options {
-    /// Address to serve on; port 0 takes any free port
+    /// Address to serve on; port 0 selects any free port
     #[arg(long, env = "CAAS_OPERATOR_LISTEN", default_value = "127.0.0.1:8500")]
     listen: SocketAddr,
     /// Number of services
@@ -25,16 +25,16 @@ struct Options {
     /// Number of instances of each service
     #[arg(long, env = "CAAS_OPERATOR_INSTANCES", default_value_t = 5)]
     instances: usize,
-    /// Time that each response takes, for example 50ms
+    /// Latency of each response, for example 50ms
     #[arg(long, env = "CAAS_OPERATOR_LATENCY", default_value = "0s", value_parser = duration::parse)]
     latency: Duration,
-    /// The same in milliseconds
+    /// Like --latency, in milliseconds
     #[arg(long, env = "CAAS_OPERATOR_LATENCY_MS", conflicts_with = "latency")]
     latency_ms: Option<u64>,
-    /// Clouds with the same seed have the same services, instances and loads
+    /// Seed for services, instances and load; the same seed gives the same cloud
     #[arg(long, env = "CAAS_OPERATOR_SEED", default_value_t = 1)]
     seed: u64,
-    /// Share of services that stop, start, scale, are redeployed, come and go: 0 (none) to 1
+    /// Fraction of services that stop, start, scale, are redeployed, appear or disappear: 0 (none) to 1
     #[arg(long, env = "CAAS_OPERATOR_CHURN", default_value_t = 0.0, value_parser = share)]
     churn: f64,
     /// A fault, as described below; can be repeated (in the environment: separated by commas)
@@ -85,5 +85,5 @@ pub fn settings(
 /// Reads a number from 0 to 1.
 pub fn share(text: &str) -> Result<f64, String> {
     let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
-    share.ok_or_else(|| "write a number from 0 to 1".to_owned())
+    share.ok_or_else(|| "use a number from 0 to 1".to_owned())
 }

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 /// A text that is not a duration.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{0:?} is not a duration; write a number and a unit (ns, us, ms, s, m, h), such as 50ms or 1m30s")]
+#[error("{0:?} is not a duration; use a number and a unit (ns, us, ms, s, m, h), such as 50ms or 1m30s")]
 pub struct DurationError(String);
 
 /// Reads a duration such as `1m30s`. Only `0` needs no unit.

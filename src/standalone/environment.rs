@@ -44,7 +44,7 @@ pub enum EnvironmentError {
     #[error("{0} is not set or empty: set it")]
     Empty(&'static str),
     /// A value is refused, as an API server would refuse it.
-    #[error("the Alauda account is refused: {0}")]
+    #[error("the Alauda account is invalid: {0}")]
     Refused(String),
     /// The account cannot be collected.
     #[error("the Alauda account cannot be collected: {0}")]
@@ -72,7 +72,7 @@ pub fn account(
         && !address::is_segment(username)
     {
         return Err(EnvironmentError::Problem(format!(
-            "{USERNAME} cannot be a part of a URL's path: set {NAMESPACE} to the user or organization whose services are collected"
+            "{USERNAME} cannot be part of a URL path: set {NAMESPACE} to the user or organization whose services are collected"
         )));
     }
     let manifest = json!({
@@ -159,9 +159,12 @@ mod tests {
         for (environment, named) in [
             (
                 environment("team/acme", "https://caas.example.com/"),
-                "ALAUDA_USERNAME cannot be a part of a URL's path: set --alauda-namespace",
+                "ALAUDA_USERNAME cannot be part of a URL path: set --alauda-namespace",
             ),
-            (environment("ac\tme", "https://caas.example.com/"), "ALAUDA_USERNAME holds control characters"),
+            (
+                environment("ac\tme", "https://caas.example.com/"),
+                "ALAUDA_USERNAME contains control characters",
+            ),
             (environment("acme", "https://caas.example.com/?page=1"), "--alauda-endpoint: use"),
             (namespace, "--alauda-namespace: use the name"),
         ] {

@@ -88,23 +88,23 @@ impl File {
                         self.add(admission, location, item);
                     }
                 }
-                _ => self.fault(location, "is a list without items: write them under items"),
+                _ => self.fault(location, "is a list without items: put them under items"),
             },
             value => match value["kind"].as_str() {
                 Some(KIND) => match admission.admit(value) {
                     Ok(account) => self.accounts.push((location.clone(), account)),
-                    Err(refused) => self.fault(location, format!("CaasAccount is refused: {refused}")),
+                    Err(refused) => self.fault(location, format!("CaasAccount is invalid: {refused}")),
                 },
                 Some("Secret") => match admission.admit_secret(value) {
                     Ok(secret) => self.secrets.push((location.clone(), secret.id, secret.data)),
                     Err(RefusedSecret { id, refused }) => {
                         let name = id.as_ref().map_or_else(String::new, |id| format!(" {id}"));
-                        self.fault(location, format!("Secret{name} is refused: {refused}"));
+                        self.fault(location, format!("Secret{name} is invalid: {refused}"));
                         self.refused_secrets.extend(id.map(|id| (location.clone(), id)));
                     }
                 },
                 Some(kind) => tracing::debug!(%location, kind, "neither a CaasAccount nor a Secret, skipped"),
-                None => self.fault(location, "is not a manifest: it needs apiVersion, kind and metadata"),
+                None => self.fault(location, "is not a manifest: apiVersion, kind and metadata are required"),
             },
         }
     }
@@ -185,14 +185,14 @@ impl Found {
         found
     }
 
-    /// Replaces "does not exist" by "cannot be used" where the Secret exists but is refused.
+    /// Replaces "does not exist" by "is invalid" if the Secret exists but is refused.
     fn explain_refusal(&self, problem: Problem, id: &AccountId, account: &CaasAccount) -> Problem {
         let missing = secrets_of(id, account).find(|secret| !self.secrets.contains_key(secret));
         let refused = missing.and_then(|secret| self.refused_secrets.get_key_value(&secret));
         match refused {
             Some((secret, location)) if problem.reason == Reason::SecretNotFound => Problem {
                 message: format!(
-                    "Secret {secret} cannot be used: correct it in {location}. The message for that location says how."
+                    "Secret {secret} is invalid: correct it in {location}; see the message for that location."
                 ),
                 ..problem
             },
@@ -229,7 +229,7 @@ fn keep<T>(
         }
         Entry::Occupied(entry) => {
             let message = format!(
-                "{} is already defined in {}, which is used: remove one of them",
+                "{} is also defined in {}, and that one is used: remove one of them",
                 entry.key(),
                 entry.get().0
             );

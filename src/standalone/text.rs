@@ -64,27 +64,29 @@ pub enum Cause {
 impl fmt::Display for Cause {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Self::DuplicateKey => "a key stands twice: remove one of the two",
-            Self::Tab => "a tab indents the line: use spaces",
-            Self::Space => "there is a no-break space, or another that looks like a space: type a plain one",
+            Self::DuplicateKey => "a key appears twice: remove one of the two",
+            Self::Tab => "the line is indented with a tab: use spaces",
+            Self::Space => "there is a no-break space or similar character: use a plain space",
             Self::ByteOrderMark => "there is a byte order mark (U+FEFF): remove it",
             Self::Control => {
-                "there is a control character: remove it, or write it as an escape in double quotes"
+                "there is a control character: remove it, or use an escape sequence in double quotes"
             }
             Self::Quote => "a quote is not closed",
-            Self::Bracket => "a bracket or brace is not closed, or is closed by the other one",
-            Self::Indentation => "the indentation does not fit the lines above",
+            Self::Bracket => "a bracket or brace is not closed, or is closed by the wrong one",
+            Self::Indentation => "the indentation does not match the lines above",
             Self::Key => {
-                "a key cannot stand here: check the indentation, and put a value with a colon in quotes"
+                "a key is not allowed here: check the indentation, and put values with a colon in quotes"
             }
-            Self::Escape => "a backslash in double quotes needs a known escape: use single quotes",
+            Self::Escape => {
+                "a backslash in double quotes must start a known escape sequence: use single quotes"
+            }
             Self::Anchor => "an alias (*name) has no anchor (&name): put text that begins with * in quotes",
             Self::TooDeep => "it has too many levels, or aliases make it too large",
-            Self::Infinite => "infinity is no value of a manifest: put it in quotes",
+            Self::Infinite => "infinity is not a valid value: put it in quotes",
             Self::Encoding => "it is not UTF-8: save the file as UTF-8",
             Self::Utf16 => "it is UTF-16: save the file as UTF-8",
             Self::End => "it ends before a bracket, brace or quote is closed",
-            Self::Other => "something cannot stand here",
+            Self::Other => "there is a syntax error here",
         })
     }
 }

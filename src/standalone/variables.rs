@@ -16,7 +16,7 @@ use crate::cloud::{Part, Provider, Providers, Variable};
 #[derive(Debug, Error)]
 pub enum VariablesError {
     /// The credentials are not complete.
-    #[error("the {provider} account lacks credentials: set {wanted}")]
+    #[error("the {provider} account has no credentials: set {wanted}")]
     NoCredentials {
         /// The provider, for people.
         provider: &'static str,
@@ -24,7 +24,7 @@ pub enum VariablesError {
         wanted: String,
     },
     /// A value is refused, as an API server would refuse it.
-    #[error("the {provider} account is refused: {problems}")]
+    #[error("the {provider} account is invalid: {problems}")]
     Refused {
         /// The provider, for people.
         provider: &'static str,

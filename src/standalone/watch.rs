@@ -51,7 +51,7 @@ pub async fn watch(
             Err(error) => {
                 if readable {
                     let folder = folder.display();
-                    tracing::error!(%folder, %error, "manifests cannot be read; the last version stays in force");
+                    tracing::error!(%folder, %error, "the manifests cannot be read; the last version remains in use");
                 }
                 readable = false;
                 continue;
@@ -155,7 +155,7 @@ fn take_over(
     {
         file.replace_objects(earlier);
         for fault in &mut file.faults {
-            fault.message.push_str("; the previous version of the file stays in force");
+            fault.message.push_str("; the previous version of the file remains in use");
         }
     }
     file

@@ -7,10 +7,10 @@ use tracing_subscriber::filter::ParseError;
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum LogFormat {
-    /// Lines for people.
+    /// Human-readable lines.
     #[default]
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -48,7 +48,7 @@ const LEVELS: [(&str, &str); 8] = [
 ];
 
 /// The modules of kube that log each failed try, as errors and warnings. The controller tells these failures itself, and
-/// how long they last; whoever asks for kube's lines or for `debug` gets them.
+/// how long they last; a filter for kube's lines or for `debug` shows them.
 const KUBE_RETRIES: [&str; 2] = ["kube_client::client", "kube_runtime::watcher"];
 
 /// The filter that `RUST_LOG` asks for.
@@ -96,7 +96,7 @@ fn level(word: &str) -> Result<&'static str, String> {
     let named = LEVELS.iter().find(|(name, _)| name.eq_ignore_ascii_case(word.trim()));
     named.map(|(_, level)| *level).ok_or_else(|| {
         format!(
-            "{word} is no level; write off, error, warn, info, debug or trace, or a filter such as \
+            "{word} is not a level; use off, error, warn, info, debug or trace, or a filter such as \
              info,caas_operator::collector=debug"
         )
     })

@@ -16,7 +16,7 @@ impl OtlpCounts {
     pub(super) fn registered(registry: &Registrar) -> Self {
         let last_success = Opts::new(
             "caas_operator_otlp_last_success_timestamp_seconds",
-            "When the last push by OTLP ended in which every request succeeded, in seconds since the epoch; 0 before the first.",
+            "End of the last OTLP push in which every request succeeded, in seconds since the epoch; 0 before the first.",
         );
         Self {
             requests: counter(

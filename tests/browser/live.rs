@@ -69,7 +69,7 @@ async fn a_problem_appears_by_itself() {
     let mut services: Vec<_> = ["service-0000", "service-0001"].map(|name| service(name, 2)).into();
     services[1].0.running_instances = Some(1);
     clouds.publish("team-a", "account-00", services, Health::Collected);
-    tab.until("document.querySelector('.problems')?.innerText.includes('1 of 2 instances run')").await;
+    tab.until("document.querySelector('.problems')?.innerText.includes('1 of 2 instances running')").await;
     tab.close().await;
 }
 
@@ -123,6 +123,6 @@ async fn a_page_that_nobody_sees_asks_for_nothing_until_it_is_seen_again() {
     assert!(tab.text("main").await.contains("No problems"), "nothing new");
 
     tab.minimize(false).await;
-    tab.until("document.querySelector('.problems')?.innerText.includes('1 of 2 instances run')").await;
+    tab.until("document.querySelector('.problems')?.innerText.includes('1 of 2 instances running')").await;
     tab.close().await;
 }

@@ -19,7 +19,7 @@ async fn problems_come_first_and_worst_first_and_lead_to_the_pages_of_what_is_il
         ("critical", "team-c/initech", "LoginRejected", "CaasCredentialsRejected"),
         ("critical", "reports", "has failed: Error", "CaasServiceInstancesMissing"),
         ("warning", "cache", "memory at 97 %", "CaasInstanceMemoryHigh"),
-        ("warning", "orders", "2 of 4 instances run", "CaasServiceInstancesMissing"),
+        ("warning", "orders", "2 of 4 instances running", "CaasServiceInstancesMissing"),
     ];
     assert_eq!(shown.len(), expected.len(), "{shown:#?}");
     for (severity, of, what, alert) in expected {
@@ -40,7 +40,7 @@ async fn problems_come_first_and_worst_first_and_lead_to_the_pages_of_what_is_il
 
     tab.click(".problems a[href*='services/orders']").await;
     tab.until("document.title.startsWith('orders')").await;
-    assert!(tab.text("main").await.contains("2 of 4 instances run"));
+    assert!(tab.text("main").await.contains("2 of 4 instances running"));
     tab.click("main a[href$='accounts/team-b/globex']").await;
     tab.until("document.title.startsWith('team-b/globex')").await;
     assert_eq!(

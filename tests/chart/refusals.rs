@@ -21,7 +21,7 @@ const REFUSED: [(&str, &[&str]); 67] = [
     ("replicas=11", &["at '/replicas'", "want 10"]),
     (
         "replicas=2,terminationGracePeriodSeconds=5",
-        &["terminationGracePeriodSeconds: 5 is too short to hand accounts over", "20 at least"],
+        &["terminationGracePeriodSeconds: 5 is too short to hand accounts over", "set at least 20"],
     ),
     ("replicas=-1", &["at '/replicas'", "want 0"]),
     (
@@ -31,25 +31,28 @@ const REFUSED: [(&str, &[&str]); 67] = [
     ("extraContainers[0].image=a", &["at '/extraContainers/0'", "missing property 'name'"]),
     ("initContainers[0].image=a", &["at '/initContainers/0'", "missing property 'name'"]),
     ("service.port=80", &["at '/service/port'", "minimum"]),
-    ("service.port=8081", &["service.port and health.port: choose two different ports"]),
+    ("service.port=8081", &["service.port and health.port: use two different ports"]),
     ("log.format=yaml", &["at '/log/format'", "'json', 'text'"]),
-    ("log.level=verbose", &["log.level: \"verbose\" is no level; write off, error, warn, info"]),
-    ("log.level=info\\,kube=loud", &["log.level: \"info,kube=loud\" is no level"]),
+    ("log.level=verbose", &["log.level: \"verbose\" is not a level; use off, error, warn, info"]),
+    ("log.level=info\\,kube=loud", &["log.level: \"info,kube=loud\" is not a level"]),
     ("namespaces[0]=Team_A", &["at '/namespaces/0'", "'Team_A' does not match pattern"]),
     ("namespaces=team-a", &["at '/namespaces'", "want array"]),
     ("commonLabels.cost=true", &["at '/commonLabels/cost'", "want null or string"]),
     ("extraEnv[0].value=x", &["at '/extraEnv/0'", "missing property 'name'"]),
-    ("image.tag=latest", &["image.tag: name a version, not latest"]),
-    ("image.digest=0123", &["image.digest: \"0123\" is no digest; write sha256:"]),
+    ("image.tag=latest", &["image.tag: set a version instead of latest"]),
+    ("image.digest=0123", &["image.digest: \"0123\" is not a digest; use sha256:"]),
     ("image.repository=acme/caas:1", &["at '/image/repository'", "does not match pattern"]),
     (
         "clouds.allowedEndpoints[0]=caas.example.com",
-        &["clouds.allowedEndpoints", "is no URL prefix", "https://"],
+        &["clouds.allowedEndpoints", "is not a URL prefix", "https://"],
     ),
     ("clouds.allowedEndpoints[0]=http://caas.example.com/", &["is plain http", "clouds.allowHttp"]),
     (
         "clouds.proxy.url=http://user:hunter2@proxy.example.com:3128",
-        &["clouds.proxy.url: everyone who reads the Deployment", "clouds.proxy.existingSecret.name"],
+        &[
+            "clouds.proxy.url: the user and password in it would be visible",
+            "clouds.proxy.existingSecret.name",
+        ],
     ),
     (
         "clouds.proxy.url=proxy.example.com:3128",
@@ -57,11 +60,11 @@ const REFUSED: [(&str, &[&str]); 67] = [
     ),
     (
         "networkPolicy.enabled=true,clouds.proxy.url=http://proxy.example.com:3128",
-        &["networkPolicy.clouds.ports: port 3128 of clouds.proxy.url is not among them"],
+        &["networkPolicy.clouds.ports: port 3128 of clouds.proxy.url is missing"],
     ),
     (
         "clouds.allowedCIDRs[0]=10.20.0.0",
-        &["clouds.allowedCIDRs: \"10.20.0.0\" is no network", "10.20.0.0/16"],
+        &["clouds.allowedCIDRs: \"10.20.0.0\" is not a network", "10.20.0.0/16"],
     ),
     ("prometheusRule.alerts.CaasInstanceMemoryHigh.ratio=90", &["CaasInstanceMemoryHigh/ratio'", "want 1"]),
     ("prometheusRule.alerts.CaasInstanceCpuHigh.ratio=0.9", &["CaasInstanceCpuHigh'", "'ratio' not allowed"]),

@@ -1,4 +1,4 @@
-//! What the chart renders stays as it is when it is applied again, by whoever: so Argo CD, Flux and people with kubectl see
+//! What the chart renders stays the same when it is applied again, by any client: so Argo CD, Flux and people with kubectl see
 //! an installation that is in sync, and no conflict.
 
 use std::collections::BTreeMap;

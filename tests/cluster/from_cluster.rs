@@ -161,8 +161,8 @@ async fn the_right_to_read_is_all_that_it_takes_and_a_missing_one_is_told() -> a
     };
     for words in [&[][..], &["acme"]] {
         let nothing = checked(words).await?;
-        assert!(nothing.stdout.is_empty() && nothing.stderr.contains("may not be read"), "{nothing:?}");
-        assert!(nothing.stderr.contains("ask who administers the cluster"), "{nothing:?}");
+        assert!(nothing.stdout.is_empty() && nothing.stderr.contains("cannot be read"), "{nothing:?}");
+        assert!(nothing.stderr.contains("ask the cluster's administrator"), "{nothing:?}");
     }
 
     let accounts =
@@ -170,7 +170,7 @@ async fn the_right_to_read_is_all_that_it_takes_and_a_missing_one_is_told() -> a
     namespace.apply(&role(&namespace, &json!([accounts]))).await?.expect_ok();
     let no_secret = checked(&[]).await?;
     let told =
-        format!("Secret {name}/acme may not be read with this kubeconfig: ask for the right to get Secrets");
+        format!("Secret {name}/acme cannot be read with this kubeconfig: request permission to get Secrets");
     assert!(
         no_secret.stdout.contains("SecretForbidden") && no_secret.stdout.contains(&told),
         "{no_secret:?}"

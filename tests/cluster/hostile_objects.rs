@@ -95,7 +95,7 @@ async fn huge_and_broken_accounts_are_refused_and_the_others_are_collected() -> 
 
     fixture.until_ready(&longest).await;
     let message = fixture.until_reason("larger", "Ready", "ObjectTooLarge").await;
-    assert!(message.contains("more than 64 KiB"), "{message}");
+    assert!(message.contains("larger than 64 KiB"), "{message}");
     assert_eq!(fixture.metrics("larger").await?.0, 503);
     fixture.patch("larger", json!({"metadata": {"labels": null}, "spec": {"services": null}})).await?;
     fixture.until_ready("larger").await;

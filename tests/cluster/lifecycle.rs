@@ -174,7 +174,7 @@ async fn a_suspended_account_rests_until_it_is_resumed() -> anyhow::Result<()> {
     fixture.until_reason("acme", "Ready", "Suspended").await;
     fixture.until_reason("acme", "ServiceMonitorReady", "Disabled").await;
     assert_eq!(fixture.metrics("acme").await?.0, 503);
-    // Those who wait for a rollout end: kubectl, and whoever compares the generations and reads Ready, as Flux does.
+    // Waiting for a rollout ends: with kubectl, and with tools such as Flux that compare the generations and read Ready.
     fixture
         .namespace
         .kubectl(&["wait", "--for=condition=Ready", "--timeout=60s", "caas/acme"])

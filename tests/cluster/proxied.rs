@@ -89,7 +89,7 @@ async fn an_https_proxy_is_verified_with_the_systems_certificates_and_not_with_t
     until(DEADLINE, "the proxy to be refused", async || {
         let log = stranger.logs();
         let advice =
-            "from a CA of this system (SSL_CERT_FILE), and its port one for https: invalid peer certificate";
+            "signed by a CA of this system (SSL_CERT_FILE), and its port must be an https port: invalid peer certificate";
         ensure!(log.contains(advice), "{log}");
         Ok(())
     })
@@ -133,9 +133,9 @@ async fn a_proxy_that_wants_credentials_or_hangs_is_told_in_the_log() -> anyhow:
     for (conduct, sentence) in [
         (
             Conduct::TunnelFor("ann", "other"),
-            "the proxy wants a user and password, or others than those in its URL (407)",
+            "the proxy requires a user and password, or rejects those in its URL (407)",
         ),
-        (Conduct::Answer(502), "the proxy makes no connection to the host: it answers 502"),
+        (Conduct::Answer(502), "the proxy cannot connect to the host: it answers 502"),
     ] {
         let proxy = before(cluster, conduct).await?;
         let kubeconfig = kubeconfig(cluster, HOST, Some(&proxy.url("ann:hunter2@")))?;

@@ -46,7 +46,7 @@ async fn a_faulty_secret_is_reported_by_its_key_until_it_is_corrected() -> anyho
                 ("password", password.clone()),
                 ("endpoint", "https://other.example/".to_owned()),
             ]),
-            named("endpoint", "elsewhere") + "binds its credentials to another endpoint",
+            named("endpoint", "elsewhere") + "allows its credentials for an endpoint other than",
         ),
         (
             "rejected",
@@ -175,7 +175,7 @@ subjects: [{{kind: ServiceAccount, name: operator, namespace: {}}}]
     let message =
         operator_fixture::until_reason(&namespace, "acme", "CredentialsReady", "SecretForbidden").await;
     let expected = format!(
-        "Secret {0}/acme may not be read: allow the operator's ServiceAccount to get Secrets in namespace {0}.",
+        "Secret {0}/acme cannot be read: allow the operator's ServiceAccount to get Secrets in namespace {0}.",
         namespace.name()
     );
     assert_eq!(message, expected);

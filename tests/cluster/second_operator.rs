@@ -84,8 +84,8 @@ async fn run_on_a_laptop_is_refused_while_a_pod_of_the_chart_is_ready() -> anyho
 
     let told = refusal(options(&namespace, None, &[])).await?;
     let expected =
-        format!("error: an operator runs in this cluster already: Deployment {name}/caas-operator.");
-    assert!(told.contains(&expected) && told.contains("scale it to 0"), "{told}");
+        format!("error: an operator is already running in this cluster: Deployment {name}/caas-operator.");
+    assert!(told.contains(&expected) && told.contains("Scale it to 0"), "{told}");
 
     let log = starts(options(&namespace, None, &["--allow-second-operator"])).await?;
     assert!(log.contains(CANNOT_REACH), "{log}");
@@ -120,7 +120,7 @@ async fn run_on_a_laptop_is_refused_while_a_pod_of_the_chart_is_ready() -> anyho
 
     scale(&namespace, 0).await?;
     let log = starts(options(&namespace, None, &[])).await?;
-    assert!(log.contains(CANNOT_REACH) && !log.contains("runs in this cluster already"), "{log}");
+    assert!(log.contains(CANNOT_REACH) && !log.contains("already running in this cluster"), "{log}");
 
     // In a pod, nothing is looked for and nothing is said.
     let in_pod = OperatorOptions { env: Vec::new(), ..options(&namespace, None, &[]) };

@@ -133,7 +133,7 @@ async fn an_empty_variable_counts_as_unset() {
     let output = finished(command).await;
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{error}");
-    assert!(error.contains("no way to the API server: set KUBECONFIG"), "{error}");
+    assert!(error.contains("no API server configured: set KUBECONFIG"), "{error}");
 }
 
 #[tokio::test]
@@ -174,7 +174,7 @@ async fn an_invalid_namespace_name_is_rejected_before_any_request() {
         let output = finished(command).await;
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{variable}={value}: {error}");
-        assert!(error.contains("lower case letters, digits and -"), "{error}");
+        assert!(error.contains("lowercase letters, digits and -"), "{error}");
     }
 }
 
@@ -208,10 +208,7 @@ async fn every_switch_in_the_environment_is_refused_with_what_to_write_if_it_is_
             // Of all switches, this one alone is refused.
             let first = error.lines().next().unwrap();
             assert!(first.contains("invalid value 'maybe'"), "{variable}: {error}");
-            assert!(
-                first.contains("write true or false, yes or no, on or off, 1 or 0"),
-                "{variable}: {error}"
-            );
+            assert!(first.contains("use true or false, yes or no, on or off, 1 or 0"), "{variable}: {error}");
         }
     }
 }
@@ -227,7 +224,7 @@ async fn a_list_in_the_environment_may_have_blanks_and_a_comma_at_the_end() {
         let mut command = program(&["run"]);
         command.env(variable, value);
         let error = String::from_utf8(finished(command).await.stderr).unwrap();
-        assert!(error.contains("no way to the API server"), "{variable}={value:?}: {error}");
+        assert!(error.contains("no API server configured"), "{variable}={value:?}: {error}");
     }
 }
 
@@ -237,10 +234,10 @@ async fn an_element_of_a_list_that_cannot_be_read_is_told_with_what_to_write() {
         (
             "CAAS_OPERATOR_ALLOW_CIDR",
             "10.0.0.0/8, 10.20.3.4",
-            "10.20.3.4: write an address and a prefix length",
+            "10.20.3.4: use an address with a prefix length",
         ),
-        ("CAAS_OPERATOR_ALLOW_CIDR", " , ", "it names nothing"),
-        ("CAAS_OPERATOR_ALLOW_HOST", "https://caas.example.com", "write a name such as"),
+        ("CAAS_OPERATOR_ALLOW_CIDR", " , ", "it is empty"),
+        ("CAAS_OPERATOR_ALLOW_HOST", "https://caas.example.com", "use a name such as"),
         ("CAAS_OPERATOR_ALLOW_ENDPOINT", "https://caas.example.com, caas", "caas: "),
     ] {
         let mut command = program(&["run"]);

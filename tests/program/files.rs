@@ -27,7 +27,7 @@ async fn the_soft_limit_on_open_files_is_raised_to_the_hard_one() {
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", process.id())).unwrap();
     let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
     assert_eq!(files.split_whitespace().nth(3), Some("200"), "{files}");
-    assert!(process.err().contains("few files may be open"), "{}", process.err());
+    assert!(process.err().contains("the limit on open files is low"), "{}", process.err());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -69,8 +69,8 @@ async fn an_api_server_that_cannot_be_asked_is_told_with_what_to_do() {
     let unauthorized = api_server(unauthorized).await;
     for (server, says) in [
         (nobody_there, ["Connection refused", "check that kubectl reaches the cluster"]),
-        (no_kind, ["does not have the kind CaasAccount", "install the operator first"]),
-        (unauthorized, ["does not accept the kubeconfig's credentials", "log in again"]),
+        (no_kind, ["CaasAccount CRD is not installed", "install the operator first"]),
+        (unauthorized, ["rejects the kubeconfig's credentials", "log in again"]),
     ] {
         for words in [&[][..], &["acme"], &["team-a/acme"]] {
             let error = error(check(&folder, server, words)).await;

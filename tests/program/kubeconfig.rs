@@ -58,7 +58,7 @@ async fn a_proxy_of_another_kind_is_refused_with_what_to_do_instead() {
     let output = finished(run(&folder, "", &socks)).await;
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success());
-    assert!(error.contains("a SOCKS proxy cannot be used"), "{error}");
+    assert!(error.contains("SOCKS proxies are not supported"), "{error}");
     assert!(error.contains(&format!("add {HOST} to NO_PROXY")), "{error}");
     assert!(!error.contains("hunter2") && !error.contains("user:"), "{error}");
 }
@@ -94,7 +94,7 @@ async fn a_kubeconfig_that_is_broken_is_refused_without_a_word_of_it() {
         let output = finished(command).await;
         let error = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success());
-        assert!(error.contains("the kubeconfig cannot be used: it is not a kubeconfig in YAML"), "{error}");
+        assert!(error.contains("the kubeconfig cannot be used: it is not a YAML kubeconfig"), "{error}");
         assert!(!error.contains("hunter2"), "{error}");
     }
 }

@@ -243,8 +243,8 @@ async fn the_proxy_that_the_environment_names_is_used_save_for_hosts_of_no_proxy
 #[tokio::test]
 async fn what_cannot_be_pushed_to_is_an_error_at_the_start_that_tells_no_header() {
     for (arguments, headers, expected) in [
-        (&["--otlp-endpoint", "localhost:4318"][..], "", "write a base URL"),
-        (&["--otlp-endpoint", "http://localhost:4318/v1/metrics"], "", "leave /v1/metrics out"),
+        (&["--otlp-endpoint", "localhost:4318"][..], "", "use a base URL"),
+        (&["--otlp-endpoint", "http://localhost:4318/v1/metrics"], "", "leave out /v1/metrics"),
         (&["--otlp-endpoint", "https://user:canary@localhost:4318"], "", "--otlp-endpoint"),
         (&["--otlp-endpoint", "http://localhost:4318"], "canary", "OTEL_EXPORTER_OTLP_HEADERS"),
         (&["--otlp-endpoint", "http://localhost:4318", "--otlp-ca-file", "/absent"], "", "--otlp-ca-file"),

@@ -107,7 +107,7 @@ fn the_versions_that_are_said_to_be_tested_are_those_that_the_tests_build() {
     }
     let oldest = manifest.lines().find_map(|line| line.strip_prefix("rust-version = ")).unwrap();
     let oldest = oldest.trim_matches('"');
-    assert!(support.contains(&format!("| Rust, to build it | {oldest} or newer |")), "{oldest}");
+    assert!(support.contains(&format!("| Rust, for building | {oldest} or newer |")), "{oldest}");
 }
 
 #[test]

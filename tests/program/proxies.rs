@@ -90,13 +90,10 @@ async fn an_https_proxy_is_verified_with_the_systems_certificates_and_never_with
     assert!(!hosts.is_empty() && hosts.iter().all(|host| host == "cloud.invalid:443"), "{hosts:?}");
 
     let refused = async |proxy: &ConnectProxy, variables: &[(&str, &str)]| {
-        let (url, advice) = (proxy.url("ann:hunter2@"), "from a CA of this system (SSL_CERT_FILE)");
+        let (url, advice) = (proxy.url("ann:hunter2@"), "signed by a CA of this system (SSL_CERT_FILE)");
         let (collected, said) = checked_of(&account, &["--cloud-proxy", &url], variables).await;
         assert!(!collected && said.contains("CloudUnreachable") && said.contains(advice), "{said}");
-        assert!(
-            said.contains("--cloud-proxy, in the chart clouds.proxy") && !said.contains("hunter2"),
-            "{said}"
-        );
+        assert!(said.contains("--cloud-proxy (chart: clouds.proxy)") && !said.contains("hunter2"), "{said}");
     };
     // The account's bundle has its CA, and the system's certificates do not.
     let proxy = start(&own, "127.0.0.1").await;
@@ -113,17 +110,17 @@ async fn what_is_wrong_with_the_proxy_is_said_with_whom_to_ask() {
     for (conduct, what) in [
         (
             Conduct::TunnelFor("ann", "other"),
-            "wants a user and password, or others than those in its URL (407)",
+            "requires a user and password, or rejects those in its URL (407)",
         ),
-        (Conduct::Answer(403), "may not connect to the host (403)"),
-        (Conduct::Answer(502), "makes no connection to the host"),
-        (Conduct::Hang, "makes no connection to the host"),
+        (Conduct::Answer(403), "refuses to connect to the host (403)"),
+        (Conduct::Answer(502), "cannot connect to the host"),
+        (Conduct::Hang, "cannot connect to the host"),
     ] {
         let proxy = before(&cloud, conduct).await;
         let url = proxy.url("ann:hunter2@");
         let (collected, said) = checked(ENDPOINT, &["--cloud-proxy", &url], &[]).await;
         assert!(!collected && said.contains("CloudUnreachable") && said.contains(what), "{what}: {said}");
-        assert!(said.contains("whoever runs the operator") && said.contains("clouds.proxy"), "{said}");
+        assert!(said.contains("administrator") && said.contains("clouds.proxy"), "{said}");
         assert!(!said.contains("hunter2"), "{said}");
         assert!(!proxy.hosts().is_empty());
     }
@@ -173,8 +170,8 @@ async fn no_variable_but_its_own_makes_clouds_take_a_proxy() {
 #[tokio::test]
 async fn a_value_that_is_no_proxy_is_refused_without_a_word_of_it() {
     for (value, advice) in [
-        ("socks5://ann:hunter2@127.0.0.1:1080", "a SOCKS proxy cannot be used"),
-        ("http://ann:hunter2#x@127.0.0.1:3128", "write http://host:port"),
+        ("socks5://ann:hunter2@127.0.0.1:1080", "SOCKS proxies are not supported"),
+        ("http://ann:hunter2#x@127.0.0.1:3128", "use http://host:port"),
     ] {
         for (arguments, variables) in
             [(vec!["--cloud-proxy", value], vec![]), (vec![], vec![("CAAS_OPERATOR_CLOUD_PROXY", value)])]

@@ -103,7 +103,7 @@ async fn changes_in_the_folder_are_picked_up_and_a_broken_file_affects_nothing()
     assert_eq!(account_is(&base, "one", |one| one["services"] == 1).await["instances"], 2);
     assert_eq!(account_is(&base, "two", collected).await["services"], 4, "as before it broke");
     let kept = |line: &str| {
-        line.contains("two.yaml") && line.contains("the previous version of the file stays in force")
+        line.contains("two.yaml") && line.contains("the previous version of the file remains in use")
     };
     process.says("the broken file", |_, err| err.lines().any(kept).then_some(())).await;
 
@@ -169,7 +169,7 @@ async fn two_accounts_of_one_cloud_account_both_work_with_a_warning() {
     for name in ["one", "two"] {
         account_is(&base, name, |one| one["reason"] == "Collected" && one["services"] == 2).await;
     }
-    let warning = "both accounts query the same account of the same cloud";
+    let warning = "both accounts use the same cloud account";
     process.says("the warning", |_, err| err.contains(warning).then_some(())).await;
     cloud.stop().await;
 }

@@ -24,7 +24,7 @@ async fn the_program_is_ready_once_its_first_accounts_were_collected() {
     let waited_for = Cell::new(false);
     until("ready", async || {
         let (code, body) = ask(&format!("{health}/readyz")).await?;
-        waited_for.set(waited_for.get() || body.contains("the first collections have ended"));
+        waited_for.set(waited_for.get() || body.contains("waiting for the first collections to end"));
         (code == 200).then_some(())
     })
     .await;

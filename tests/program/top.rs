@@ -151,9 +151,9 @@ async fn a_watch_prints_again_survives_an_outage_and_ends_with_ctrl_c() {
 
     collected.process.signal("TERM");
     collected.process.ended().await;
-    watch.says("that it is away", |out, _| out.contains("does not answer").then_some(())).await;
+    watch.says("that it is away", |out, _| out.contains("does not respond").then_some(())).await;
     let out = watch.out();
-    let (_, since) = out.split_once("does not answer").unwrap();
+    let (_, since) = out.split_once("does not respond").unwrap();
     assert!(since.contains("team-a/huge"), "what was known stays: {since}");
     watch.signal("INT");
     assert_eq!((watch.ended().await.code(), watch.err().as_str()), (Some(0), ""));
@@ -198,7 +198,7 @@ async fn as_a_plugin_of_kubectl_it_asks_the_cluster_unless_a_server_is_named() {
     assert_eq!((code, column(&out, "ACCOUNT").len(), err.as_str()), (Some(0), 2, ""));
     let (code, [out, err]) = run(&["accounts"]).await;
     assert_eq!((code, out.as_str()), (Some(1), ""));
-    assert!(err.contains("no way to the API server: set KUBECONFIG"), "{err}");
+    assert!(err.contains("no API server configured: set KUBECONFIG"), "{err}");
     let (code, [help, _]) = run(&["--help"]).await;
     assert_eq!(code, Some(0));
     assert!(help.contains("Usage: kubectl caas-top") && !help.contains("caas-operator top"), "{help}");
@@ -211,7 +211,7 @@ async fn who_cannot_be_asked_is_told_in_a_line_with_what_to_do() {
     for (server, says) in [
         (
             format!("http://{unbound}/"),
-            &["does not answer", "Connection refused", "caas-operator demo", "--server"][..],
+            &["does not respond", "Connection refused", "caas-operator demo", "--server"][..],
         ),
         // A path below which there is none, as an operator of before has it.
         (format!("{}/accounts", collected.base), &["has no /services", "older"]),
@@ -225,7 +225,7 @@ async fn who_cannot_be_asked_is_told_in_a_line_with_what_to_do() {
     for (arguments, says) in [
         (&["nothing"][..], "services, instances, accounts"),
         (&["--sort", "colour"], "one of state, name"),
-        (&["--limit", "0"], "a number from 1"),
+        (&["--limit", "0"], "a number of at least 1"),
         (&["--server", "http://ann:secret@localhost/"], "without user"),
     ] {
         let output = finished(program(&[&["top"], arguments].concat())).await;

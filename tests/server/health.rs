@@ -46,7 +46,7 @@ async fn an_idle_server_stops_at_once() {
 }
 
 /// The condition that `team-c/new` of the registry still has to meet.
-const FIRST_COLLECTIONS: &str = "the first collections have ended";
+const FIRST_COLLECTIONS: &str = "waiting for the first collections to end";
 
 #[tokio::test(start_paused = true)]
 async fn a_process_is_ready_once_all_its_first_accounts_were_collected_and_stays_so() {

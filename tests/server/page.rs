@@ -303,7 +303,7 @@ async fn an_account_that_another_replica_collects_is_shown_as_that_one_tells() {
     };
     registry.mark_elsewhere(elsewhere.clone());
     let overview = text(&page(&served, "/").await);
-    assert!(overview.contains("Another replica collects this account, and has not said"), "{overview}");
+    assert!(overview.contains("Another replica collects this account and has not reported"), "{overview}");
     let list = get(&served, "/accounts?sort=state").await.text().await.unwrap();
     assert!(list.contains("\"reason\":\"Unknown\""), "{list}");
 

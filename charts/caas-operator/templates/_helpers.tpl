@@ -261,7 +261,7 @@ job="caas"{{ with .Values.namespaces }},namespace=~"{{ join "|" . }}"{{ end }}
 {{- else if .Values.serviceMonitor.enabled -}}
 job="{{ include "caas-operator.fullname" . }}",namespace="{{ include "caas-operator.namespace" . }}"
 {{- else -}}
-{{- fail "prometheusRule.enabled: alerts need the operator's own metrics: set serviceMonitor.enabled=true, or prometheusRule.operatorSelector to what selects them in your Prometheus" }}
+{{- fail "prometheusRule.enabled: the alerts require the operator's own metrics: set serviceMonitor.enabled=true, or set prometheusRule.operatorSelector to a selector for these metrics in your Prometheus" }}
 {{- end }}
 {{- end }}
 
@@ -281,13 +281,13 @@ What the schema cannot say in a sentence: refused here, with one. Rendered with 
 */}}
 {{- define "caas-operator.validate" -}}
 {{- if and (gt (int .Values.replicas) 1) (lt (int .Values.terminationGracePeriodSeconds) 20) }}
-{{- fail (printf "terminationGracePeriodSeconds: %d is too short to hand accounts over to another pod, and scrapes would fail; set 20 at least" (int .Values.terminationGracePeriodSeconds)) }}
+{{- fail (printf "terminationGracePeriodSeconds: %d is too short to hand accounts over to another pod, so scrapes would fail; set at least 20" (int .Values.terminationGracePeriodSeconds)) }}
 {{- end }}
 {{- if eq .Values.image.tag "latest" }}
-{{- fail "image.tag: name a version, not latest, so that every pod runs the same program; leave it empty for the chart's own version" }}
+{{- fail "image.tag: set a version instead of latest, so that every pod runs the same program; leave it empty for the chart's own version" }}
 {{- end }}
 {{- if and .Values.image.digest (not (regexMatch "^sha256:[0-9a-f]{64}$" .Values.image.digest)) }}
-{{- fail (printf "image.digest: %q is no digest; write sha256: and 64 hexadecimal digits" .Values.image.digest) }}
+{{- fail (printf "image.digest: %q is not a digest; use sha256: and 64 hexadecimal digits" .Values.image.digest) }}
 {{- end }}
 {{- $cloudPorts := list }}
 {{- range .Values.networkPolicy.clouds.ports }}
@@ -295,14 +295,14 @@ What the schema cannot say in a sentence: refused here, with one. Rendered with 
 {{- end }}
 {{- range .Values.clouds.allowedEndpoints }}
 {{- if not (regexMatch `^https?://[^/?#@\s]+(/[^?#\s]*)?$` .) }}
-{{- fail (printf "clouds.allowedEndpoints: %q is no URL prefix; write scheme and host, and a path if need be, such as https://caas.example.com/v1/" .) }}
+{{- fail (printf "clouds.allowedEndpoints: %q is not a URL prefix; use a scheme and host, and optionally a path, such as https://caas.example.com/v1/" .) }}
 {{- end }}
 {{- if and (hasPrefix "http://" .) (not $.Values.clouds.allowHttp) }}
-{{- fail (printf "clouds.allowedEndpoints: %q is plain http, which is refused unless clouds.allowHttp is true" .) }}
+{{- fail (printf "clouds.allowedEndpoints: %q is plain http, which requires clouds.allowHttp=true" .) }}
 {{- end }}
 {{- $port := regexReplaceAll `^https?://[^/]*?(:([0-9]+))?(/.*)?$` . "${2}" | default (ternary "80" "443" (hasPrefix "http://" .)) }}
 {{- if and $.Values.networkPolicy.enabled (not $.Values.clouds.proxy.url) (not $.Values.clouds.proxy.existingSecret.name) (not (has $port $cloudPorts)) }}
-{{- fail (printf "networkPolicy.clouds.ports: port %s of %q in clouds.allowedEndpoints is not among them, so that no account there could be collected; add it" $port .) }}
+{{- fail (printf "networkPolicy.clouds.ports: port %s of %q in clouds.allowedEndpoints is missing, so accounts there could not be collected; add it" $port .) }}
 {{- end }}
 {{- end }}
 {{- with .Values.clouds.proxy }}
@@ -310,19 +310,19 @@ What the schema cannot say in a sentence: refused here, with one. Rendered with 
 {{- fail "clouds.proxy: set url or existingSecret.name, not both" }}
 {{- end }}
 {{- if contains "@" .url }}
-{{- fail "clouds.proxy.url: everyone who reads the Deployment would see the user and password in it; put the URL into a Secret and name that in clouds.proxy.existingSecret.name" }}
+{{- fail "clouds.proxy.url: the user and password in it would be visible in the Deployment; put the URL into a Secret and set clouds.proxy.existingSecret.name to that Secret" }}
 {{- end }}
 {{- if and .url (not (regexMatch `^https?://[^/?#\s]+/?$` .url)) }}
-{{- fail (printf "clouds.proxy.url: %q is not the URL of a proxy; write http://host:port or https://host:port" .url) }}
+{{- fail (printf "clouds.proxy.url: %q is not the URL of a proxy; use http://host:port or https://host:port" .url) }}
 {{- end }}
 {{- $port := regexReplaceAll `^https?://.*?(:([0-9]+))?/?$` .url "${2}" | default (ternary "80" "443" (hasPrefix "http://" .url)) }}
 {{- if and .url $.Values.networkPolicy.enabled (not (has $port $cloudPorts)) }}
-{{- fail (printf "networkPolicy.clouds.ports: port %s of clouds.proxy.url is not among them, so that no cloud could be reached; add it" $port) }}
+{{- fail (printf "networkPolicy.clouds.ports: port %s of clouds.proxy.url is missing, so no cloud could be reached; add it" $port) }}
 {{- end }}
 {{- end }}
 {{- with .Values.otlp.endpoint }}
 {{- if or (not (regexMatch `^https?://[^/?#@\s]+(/[^?#\s]*)?$` .)) (regexMatch `/v1/metrics/?$` .) }}
-{{- fail (printf "otlp.endpoint: %q is no base URL; write scheme and host, and a path if need be, such as http://collector.monitoring.svc:4318, without /v1/metrics" .) }}
+{{- fail (printf "otlp.endpoint: %q is not a base URL; use a scheme and host, and optionally a path, such as http://collector.monitoring.svc:4318, without /v1/metrics" .) }}
 {{- end }}
 {{- $port := regexReplaceAll `^https?://[^/]*?(:([0-9]+))?(/.*)?$` . "${2}" | default (ternary "80" "443" (hasPrefix "http://" .)) }}
 {{- $ports := list }}
@@ -330,25 +330,25 @@ What the schema cannot say in a sentence: refused here, with one. Rendered with 
 {{- $ports = append $ports (int . | toString) }}
 {{- end }}
 {{- if and $.Values.networkPolicy.enabled (not (has $port $ports)) }}
-{{- fail (printf "networkPolicy.otlp.ports: port %s of %q in otlp.endpoint is not among them, so that nothing could be pushed; add it, or the port of the pods where a Service has another" $port .) }}
+{{- fail (printf "networkPolicy.otlp.ports: port %s of %q in otlp.endpoint is missing, so nothing could be pushed; add it, or the port of the pods if the Service maps to another port" $port .) }}
 {{- end }}
 {{- end }}
 {{- range .Values.clouds.allowedCIDRs }}
 {{- if not (regexMatch `^([0-9]{1,3}(\.[0-9]{1,3}){3}/([0-9]|[12][0-9]|3[0-2])|[0-9a-fA-F:]*:[0-9a-fA-F:.]*/([0-9]|[1-9][0-9]|1[01][0-9]|12[0-8]))$` .) }}
-{{- fail (printf "clouds.allowedCIDRs: %q is no network; write an address and a prefix length, such as 10.20.0.0/16, or 10.20.3.4/32 for one address" .) }}
+{{- fail (printf "clouds.allowedCIDRs: %q is not a network; use an address with a prefix length, such as 10.20.0.0/16, or 10.20.3.4/32 for one address" .) }}
 {{- end }}
 {{- end }}
 {{- $level := "(?i:off|err|error|warn|warning|info|debug|trace)" }}
 {{- $directive := printf `(%s|[A-Za-z0-9_:]+=%s|caas_operator[A-Za-z0-9_:]*)` $level $level }}
 {{- if not (or (contains "[" .Values.log.level) (regexMatch (printf `^%s(,%s)*$` $directive $directive) .Values.log.level)) }}
-{{- fail (printf "log.level: %q is no level; write off, error, warn, info, debug or trace, or a filter such as info,caas_operator::collector=debug" .Values.log.level) }}
+{{- fail (printf "log.level: %q is not a level; use off, error, warn, info, debug or trace, or a filter such as info,caas_operator::collector=debug" .Values.log.level) }}
 {{- end }}
 {{- if eq (int .Values.service.port) (int .Values.health.port) }}
-{{- fail "service.port and health.port: choose two different ports" }}
+{{- fail "service.port and health.port: use two different ports" }}
 {{- end }}
 {{- with .Values.serviceMonitor }}
 {{- if gt (include "caas-operator.milliseconds" .scrapeTimeout | int64) (include "caas-operator.milliseconds" .interval | int64) }}
-{{- fail (printf "serviceMonitor.scrapeTimeout: %s is longer than serviceMonitor.interval, %s, which Prometheus refuses" .scrapeTimeout .interval) }}
+{{- fail (printf "serviceMonitor.scrapeTimeout: %s is longer than serviceMonitor.interval, %s, which Prometheus rejects" .scrapeTimeout .interval) }}
 {{- end }}
 {{- end }}
 {{- end }}

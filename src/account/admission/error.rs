@@ -43,7 +43,7 @@ impl Refused {
         let more = errors.len().saturating_sub(MOST_ERRORS);
         if more > 0 {
             errors.truncate(MOST_ERRORS);
-            errors.push(FieldError::new("", format!("and {more} more errors: correct these first")));
+            errors.push(FieldError::new("", format!("and {more} more errors: fix these first")));
         }
         if errors.is_empty() { Ok(()) } else { Err(Self(errors)) }
     }

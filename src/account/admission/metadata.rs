@@ -13,7 +13,7 @@ use super::error::{FieldError, join};
 use super::names::{is_label, is_label_value, is_prefix, is_qualified, is_subdomain};
 
 const TEXT: &str = "must be text: put it in quotes";
-const PAIRS: &str = "must have keys with text: put numbers, true and false in quotes";
+const PAIRS: &str = "must have text values: put numbers, true and false in quotes";
 const TIME: &str = "must be a time, such as 2026-01-31T12:00:00Z";
 const NUMBER: &str = "must be a whole number";
 
@@ -27,7 +27,7 @@ const FIELDS: [(&str, &str); 15] = [
     ("generateName", TEXT),
     ("generation", NUMBER),
     ("labels", PAIRS),
-    ("managedFields", "must be a list as an API server writes it: leave it out"),
+    ("managedFields", "must be a list as written by an API server: remove it"),
     ("name", TEXT),
     ("namespace", TEXT),
     ("ownerReferences", "must be a list of owners, each with apiVersion, kind, name and uid"),
@@ -99,20 +99,20 @@ fn check_names(metadata: &ObjectMeta, errors: &mut Vec<FieldError>) {
         }
         "" => errors.push(FieldError::new(
             "metadata.name",
-            "is required: a name that is made from generateName would be another one each time",
+            "is required: a name generated from generateName would differ each time",
         )),
         name if !is_subdomain(name) => errors.push(FieldError::new(
             "metadata.name",
-            "must be a name of lower case letters, digits, - and ., starting and ending with a letter or digit",
+            "must consist of lowercase letters, digits, - and ., starting and ending with a letter or digit",
         )),
         _ => {}
     }
     if !prefix.is_empty() && !is_prefix(prefix) {
-        let message = "must begin a name: lower case letters, digits, - and .";
+        let message = "must be the beginning of a name: lowercase letters, digits, - and .";
         errors.push(FieldError::new("metadata.generateName", message));
     }
     if !metadata.namespace.as_deref().is_some_and(is_label) {
-        let message = "must be a namespace's name: at most 63 lower case letters, digits and -";
+        let message = "must be the name of a namespace: at most 63 lowercase letters, digits and -";
         errors.push(FieldError::new("metadata.namespace", message));
     }
 }
@@ -136,16 +136,14 @@ fn check_annotations(annotations: Option<&BTreeMap<String, String>>, errors: &mu
         size += key.len() + value.len();
     }
     if size > ANNOTATIONS {
-        errors.push(FieldError::new(
-            "metadata.annotations",
-            "must have at most 256 KiB together: shorten them",
-        ));
+        errors
+            .push(FieldError::new("metadata.annotations", "must be at most 256 KiB in total: shorten them"));
     }
 }
 
 fn check_key(path: &str, key: &str, errors: &mut Vec<FieldError>) {
     if !is_qualified(key) {
-        let message = "has no key that Kubernetes takes: an optional DNS prefix and a slash, then at most 63 letters, digits, -, _ and .";
+        let message = "has an invalid key: use an optional DNS prefix and a slash, then at most 63 letters, digits, -, _ and .";
         errors.push(FieldError::new(path, message));
     }
 }
@@ -179,7 +177,7 @@ fn check_owners(owners: &[OwnerReference], errors: &mut Vec<FieldError>) {
             }
         }
         if (owner.api_version.as_str(), owner.kind.as_str()) == ("v1", "Event") {
-            wrong("kind", "must not be Event: an Event owns nothing");
+            wrong("kind", "must not be Event: an Event cannot be an owner");
         }
     }
     if owners.iter().filter(|owner| owner.controller == Some(true)).count() > 1 {

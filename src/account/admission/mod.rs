@@ -103,7 +103,7 @@ impl Admission {
         }
         Refused::if_any(errors)?;
         serde_json::from_value(document).map_err(|_| {
-            Refused(vec![FieldError::new("metadata", "has fields of wrong types: see ObjectMeta")])
+            Refused(vec![FieldError::new("metadata", "has fields of the wrong type: see ObjectMeta")])
         })
     }
 
@@ -120,10 +120,7 @@ impl Admission {
 
 fn check_size(document: &Value, errors: &mut Vec<FieldError>) {
     if serde_json::to_vec(document).is_ok_and(|json| json.len() > LARGEST_OBJECT) {
-        errors.push(FieldError::new(
-            "",
-            "it is larger than 3 MiB, the most that an API server reads: shorten it",
-        ));
+        errors.push(FieldError::new("", "it is larger than 3 MiB, the limit of API servers: shorten it"));
     }
 }
 

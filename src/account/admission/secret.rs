@@ -52,7 +52,7 @@ pub(super) fn read(mut document: Value, namespace: &str) -> Result<SecretManifes
     let empty = Map::new();
     let fields = document.as_object().unwrap_or(&empty);
     for field in fields.keys().filter(|field| !FIELDS.contains(&field.as_str())) {
-        let message = "is an unknown field of a Secret: remove it or correct its name";
+        let message = "is an unknown field of a Secret: remove it, or correct its name";
         errors.push(FieldError::new(field, message));
     }
     if fields.get("immutable").is_some_and(|value| !value.is_boolean() && !value.is_null()) {
@@ -89,7 +89,7 @@ fn pairs(fields: &Map<String, Value>, errors: &mut Vec<FieldError>) -> Pairs {
             None | Some(Value::Null) => continue,
             Some(Value::Object(values)) => values,
             Some(_) => {
-                errors.push(FieldError::new(field, "must hold keys with values"));
+                errors.push(FieldError::new(field, "must contain keys with values"));
                 continue;
             }
         };
@@ -125,11 +125,11 @@ fn decoded(text: &str) -> Option<Vec<u8>> {
 
 fn check_keys(pairs: &Pairs, errors: &mut Vec<FieldError>) {
     for key in pairs.keys().filter(|key| !is_secret_key(key)) {
-        let message = "is no key of a Secret: write letters, digits, -, _ and .";
+        let message = "is not a valid key of a Secret: use letters, digits, -, _ and .";
         errors.push(FieldError::new(&join("data", key), message));
     }
     if pairs.values().map(Vec::len).sum::<usize>() > LARGEST {
-        errors.push(FieldError::new("data", "must have at most 1 MiB together: store less in the Secret"));
+        errors.push(FieldError::new("data", "must be at most 1 MiB in total: store less in the Secret"));
     }
 }
 
@@ -142,7 +142,7 @@ fn check_type(kind: &str, metadata: Option<&ObjectMeta>, pairs: &Pairs, errors: 
         "kubernetes.io/basic-auth"
             if !["username", "password"].iter().any(|key| pairs.contains_key(*key)) =>
         {
-            wrong("data", "needs a key username or password for the type kubernetes.io/basic-auth: add it");
+            wrong("data", "needs the key username or password for the type kubernetes.io/basic-auth: add it");
         }
         "kubernetes.io/ssh-auth" if pairs.get("ssh-privatekey").is_none_or(Vec::is_empty) => {
             wrong("data.ssh-privatekey", "is required for the type kubernetes.io/ssh-auth: add it");

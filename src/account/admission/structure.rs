@@ -13,7 +13,7 @@ pub(super) fn find_unknown_fields(schema: &Value, document: &Value, errors: &mut
         } else if !matches!(field.as_str(), "apiVersion" | "kind" | "metadata") {
             errors.push(FieldError::new(
                 field,
-                "is an unknown field of a CaasAccount: remove it or correct its name",
+                "is an unknown field of a CaasAccount: remove it, or correct its name",
             ));
         }
     }

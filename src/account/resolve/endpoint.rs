@@ -22,17 +22,17 @@ pub(super) fn check(
             Some(bound) if is_at_or_below(endpoint, &bound) => {
                 if !account.is_bound_by(&bound) {
                     return Err(keys.mismatch(
-                        "binds its credentials to an endpoint, and spec.provider names a login server outside of its domain: remove that setting, or use a Secret without the key",
+                        "allows its credentials for one endpoint only, but spec.provider sets a login server outside that endpoint's domain: remove that setting, or use a Secret without this key",
                     ));
                 }
             }
             Some(_) => {
                 return Err(keys.mismatch(
-                    "binds its credentials to another endpoint than spec.provider has: set spec.provider to that one, or use a Secret with credentials for this one",
+                    "allows its credentials for an endpoint other than the one in spec.provider: correct the endpoint in spec.provider, or use a Secret with credentials for it",
                 ));
             }
             None => {
-                return Err(keys.mismatch("is not an http(s) URL with a host and without user, query, fragment, semicolon or empty path segment: write the URL that the credentials are for"));
+                return Err(keys.mismatch("is not an http(s) URL with a host and no user, query, fragment, semicolon or empty path segment: set it to the URL that the credentials are for"));
             }
         }
     }

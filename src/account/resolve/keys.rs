@@ -27,13 +27,13 @@ impl<'a> Keys<'a> {
             SecretRead::NotFound => Err(Problem::new(
                 Reason::SecretNotFound,
                 format!(
-                    "Secret {namespace}/{name} does not exist: create it, or name another in the CaasAccount."
+                    "Secret {namespace}/{name} does not exist: create it, or reference another Secret in the CaasAccount."
                 ),
             )),
             SecretRead::Forbidden => Err(Problem::new(
                 Reason::SecretForbidden,
                 format!(
-                    "Secret {namespace}/{name} may not be read: allow the operator's ServiceAccount to get Secrets in namespace {namespace}."
+                    "Secret {namespace}/{name} cannot be read: allow the operator's ServiceAccount to get Secrets in namespace {namespace}."
                 ),
             )),
         }
@@ -51,7 +51,7 @@ impl<'a> Keys<'a> {
             }
             [] => return Ok(values),
             [key] => return Err(self.problem(&KeyProblem::new(key, KeyFault::Missing, "Add the key"))),
-            _ => format!("Secret {secret} has no keys {}. Add the keys.", missing.join(" and ")),
+            _ => format!("Secret {secret} lacks the keys {}. Add them.", missing.join(" and ")),
         };
         Err(Problem::new(Reason::SecretKeyMissing, message))
     }
@@ -73,19 +73,19 @@ impl<'a> Keys<'a> {
             None => Err(problem(KeyFault::Missing, "Add CA certificates in PEM form")),
             Some(Value::TooLong) => Err(problem(
                 KeyFault::Invalid,
-                "is longer than 512 KiB: store only the certificates of the CAs that vouch for the cloud",
+                "is longer than 512 KiB: store only the certificates of the CAs that sign the cloud's certificates",
             )),
             Some(Value::NoRoom) => Err(problem(
                 KeyFault::Invalid,
-                "has no room: the bundles of this namespace take all the memory that they may, so let accounts use the \
-                 same bundle, or a smaller one",
+                "is not loaded because the CA bundles of this namespace use all the memory allowed for them: share \
+                 one bundle among accounts, or use a smaller one",
             )),
             Some(Value::Kept(pem)) if pem.is_empty() => {
-                Err(problem(KeyFault::Empty, "is empty: store CA certificates in PEM form under it"))
+                Err(problem(KeyFault::Empty, "is empty: store CA certificates in PEM form"))
             }
             Some(Value::Kept(pem)) if check_ca_bundle(pem).is_err() => Err(problem(
                 KeyFault::Invalid,
-                "holds no CA certificates, or broken ones: store certificates in PEM form, BEGIN and END lines included",
+                "has no valid CA certificates: store certificates in PEM form, including the BEGIN and END lines",
             )),
             Some(Value::Kept(pem)) => Ok(Arc::clone(pem)),
         }

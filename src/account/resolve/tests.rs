@@ -116,8 +116,8 @@ fn an_empty_or_invalid_key_is_named_and_its_value_is_not_shown() {
         (&[("username", b"acme"), ("password", b"")], empty, "password is empty"),
         (&[("username", b"acme"), ("password", b"\r\n\n")], empty, "password is empty"),
         (&[("username", b"acme"), ("password", b"canary\xff")], invalid, "password is not UTF-8"),
-        (&[("username", b"ca\nnary"), ("password", b"x")], invalid, "username holds control"),
-        (&[("username", b"canary/.."), ("password", b"x")], invalid, "username cannot be a part of"),
+        (&[("username", b"ca\nnary"), ("password", b"x")], invalid, "username contains control"),
+        (&[("username", b"canary/.."), ("password", b"x")], invalid, "username cannot be part of"),
         (&[("token", b"two\ncanary lines")], invalid, "token is not one word"),
         (&[("token", b"")], empty, "token is empty"),
     ];
@@ -292,7 +292,7 @@ fn an_endpoint_that_an_older_definition_let_through_is_refused() {
 #[test]
 fn a_provider_or_settings_of_another_version_are_named_and_not_collected() {
     let mut account = account(&json!({}));
-    let known = format!("name one of {}, or upgrade the operator.", Providers::ALL.names());
+    let known = format!("use one of {}, or upgrade the operator.", Providers::ALL.names());
     for (name, settings, says) in [
         ("other", json!({"token": "canary"}), &*known),
         ("alauda", json!({"endpoint": 7}), "spec.provider.alauda of CaasAccount team-a/acme cannot be read"),

@@ -1,5 +1,5 @@
 //! What `check --from-cluster` reads: CaasAccounts, and Secrets of accounts. It never writes, and asks with the rights of the
-//! kubeconfig's user, so whoever may not read a Secret learns nothing of it here.
+//! kubeconfig's user, so a user without permission to read a Secret learns nothing about it here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
@@ -38,7 +38,7 @@ impl FromStr for AccountName {
         };
         if namespace.is_some_and(|namespace| !is_label(namespace)) || !is_subdomain(name) {
             return Err(
-                "write the CaasAccount as NAME or NAMESPACE/NAME, and a file with its ending, .yaml, .yml or .json, or with ./ before it",
+                "use NAME or NAMESPACE/NAME for a CaasAccount; for a file, add its extension (.yaml, .yml or .json) or begin it with ./",
             );
         }
         Ok(Self { namespace: namespace.map(str::to_owned), name: name.to_owned() })
@@ -59,19 +59,19 @@ pub(in crate::cli) enum ReadError {
     #[error(transparent)]
     Cluster(#[from] ClusterError),
     /// The settings do not make a client.
-    #[error("there is no client for the API server: {}", causes(&**.0))]
+    #[error("cannot create a client for the API server: {}", causes(&**.0))]
     Client(Box<kube::Error>),
     /// No answer in time.
-    #[error("{0} cannot be read: no answer from the API server within {PATIENCE:?}")]
+    #[error("{0} cannot be read: no response from the API server within {PATIENCE:?}")]
     Deadline(String),
     /// The user is not known.
     #[error(
-        "the API server does not accept the kubeconfig's credentials ({0}): log in again, or choose another --context"
+        "the API server rejects the kubeconfig's credentials ({0}): log in again, or use another --context"
     )]
     Unauthorized(String),
     /// The user may not read CaasAccounts.
     #[error(
-        "{what} may not be read ({said}): ask who administers the cluster for the right to get and list CaasAccounts, or check files"
+        "{what} cannot be read ({said}): ask the cluster's administrator for permission to get and list CaasAccounts, or check files"
     )]
     Forbidden {
         /// What was to be read.
@@ -81,7 +81,7 @@ pub(in crate::cli) enum ReadError {
     },
     /// The definition is missing.
     #[error(
-        "the cluster does not have the kind CaasAccount: install the operator first, or check files, which need no operator"
+        "the CaasAccount CRD is not installed in the cluster: install the operator first, or check files, which need no operator"
     )]
     NoDefinition,
     /// Anything else.

@@ -43,7 +43,7 @@ impl FromStr for ServerUrl {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const WRITE: &str = "write a URL such as http://localhost:9104/, without user, query and fragment";
+        const WRITE: &str = "use a URL such as http://localhost:9104/, without user, query or fragment";
         let url: Url = text.parse().map_err(|_| WRITE)?;
         let is_plain = url.username().is_empty() && url.password().is_none();
         let is_base = url.query().is_none() && url.fragment().is_none();
@@ -105,10 +105,10 @@ struct Page {
 #[derive(Debug, Error)]
 pub(in crate::cli) enum AskError {
     /// The settings do not make a client.
-    #[error("there is no client: {}", causes(&**.0))]
+    #[error("cannot create a client: {}", causes(&**.0))]
     Client(#[from] Box<kube::Error>),
     /// Nobody answers there.
-    #[error("{place} does not answer: {error}; {advice}")]
+    #[error("{place} does not respond: {error}; {advice}")]
     Away {
         /// Who.
         place: String,
@@ -127,14 +127,14 @@ pub(in crate::cli) enum AskError {
     },
     /// None of them has the label.
     #[error(
-        "there is no Service with the label {SERVICE_LABEL}, so no operator, in {0}; name it with --service-namespace and --service-name"
+        "no operator found: there is no Service with the label {SERVICE_LABEL} in {0}; set --service-namespace and --service-name"
     )]
     NoService(String),
     /// Which one?
-    #[error("there are several operators: {0}; choose one with --service-namespace and --service-name")]
+    #[error("several operators found: {0}; select one with --service-namespace and --service-name")]
     SeveralServices(String),
     /// The operator has no such path.
-    #[error("{place} has no /{list}: it is older than this program, or no caas-operator")]
+    #[error("{place} has no /{list}: it is older than this program, or it is not caas-operator")]
     Older {
         /// Who.
         place: String,
@@ -142,7 +142,7 @@ pub(in crate::cli) enum AskError {
         list: &'static str,
     },
     /// It refuses, for a reason.
-    #[error("{place} answers with {status}: {message}")]
+    #[error("{place} responds with {status}: {message}")]
     Refused {
         /// Who.
         place: String,
@@ -152,7 +152,7 @@ pub(in crate::cli) enum AskError {
         message: String,
     },
     /// Something else answers there.
-    #[error("the answer cannot be read: {0}; is a caas-operator at this address?")]
+    #[error("the response cannot be read: {0}; check that this is the address of a caas-operator")]
     Unreadable(serde_json::Error),
 }
 
@@ -196,8 +196,8 @@ impl Place {
             Self::Server(url) => AskError::Away {
                 place: url.to_string(),
                 error,
-                advice: "start `caas-operator demo` or `standalone`, name another address with --server, or ask a cluster's \
-                         operator with --cluster",
+                advice: "start `caas-operator demo` or `standalone`, set another address with --server, or query a \
+                         cluster's operator with --cluster",
             },
             Self::Service(..) => api_server_away(error),
         }
@@ -208,7 +208,7 @@ fn api_server_away(error: String) -> AskError {
     AskError::Away {
         place: "the API server".to_owned(),
         error,
-        advice: "check KUBECONFIG and --context; a program on this machine is asked with --server",
+        advice: "check KUBECONFIG and --context; to query a program on this machine, use --server",
     }
 }
 
@@ -289,7 +289,7 @@ impl Operator {
                 if status == StatusCode::FORBIDDEN =>
             {
                 let advice = format!(
-                    "reading through its proxy needs the verb get on services/proxy, resource name {name}:http, in namespace \
+                    "reading through its proxy requires the verb get on services/proxy, resource name {name}:http, in namespace \
                      {namespace}"
                 );
                 AskError::Forbidden { message: line(&message), advice }
@@ -336,8 +336,9 @@ async fn find(
     let listed = listed.map_err(|error| match error {
         kube::Error::Api(status) if status.code == 403 => AskError::Forbidden {
             message: line(&status.message),
-            advice: "name the operator's Service with --service-namespace and --service-name, then it is not looked for"
-                .to_owned(),
+            advice:
+                "set --service-namespace and --service-name to skip the search for the operator's Service"
+                    .to_owned(),
         },
         other => api_server_away(causes(&other)),
     })?;

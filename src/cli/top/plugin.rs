@@ -36,7 +36,7 @@ fn command() -> Command {
     let command = Args::augment_args(Command::new("kubectl caas-top"))
         .bin_name("kubectl caas-top")
         .version(env!("CARGO_PKG_VERSION"))
-        .about("Show what services, instances and accounts use, in the cluster's operator")
+        .about("Show resource usage of services, instances and accounts of the cluster's operator")
         .after_help(EXAMPLES)
         .max_term_width(110);
     variables::lenient(command)

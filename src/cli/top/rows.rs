@@ -21,10 +21,10 @@ pub(super) enum List {
     /// Services of all accounts
     #[value(alias = "service")]
     Services,
-    /// Their instances
+    /// Instances of all services
     #[value(alias = "instance")]
     Instances,
-    /// Accounts, with what their instances use together
+    /// Accounts, with the total usage of their instances
     #[value(alias = "account")]
     Accounts,
 }

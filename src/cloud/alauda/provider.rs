@@ -128,7 +128,7 @@ fn namespace(spec: &AlaudaSpec, secret: &SecretValues) -> Result<String, Resolve
             return Err(ResolveProblem::Setting {
                 field: "namespace",
                 advice:
-                    "is not the name of a user or organization: write one without slashes, semicolons, spaces, ?, # and %"
+                    "is not the name of a user or organization: use one without slashes, semicolons, spaces, ?, # or %"
                         .to_owned(),
             });
         }
@@ -145,7 +145,7 @@ fn namespace(spec: &AlaudaSpec, secret: &SecretValues) -> Result<String, Resolve
     if !address::is_segment(username) {
         return Err(problem(
             KeyFault::Invalid,
-            "cannot be a part of a URL's path: set spec.provider.alauda.namespace to the user or organization whose services are collected",
+            "cannot be part of a URL path: set spec.provider.alauda.namespace to the user or organization whose services are collected",
         )
         .into());
     }

@@ -1,6 +1,6 @@
 //! Finds the login server of an installation and obtains tokens from it.
 //!
-//! The root of the API names the login server, which has another host. Whoever answers for the API would thereby decide
+//! The root of the API names the login server, which has another host. A server that responds for the API would thereby decide
 //! where a password goes, so that host must be below the API's own domain, or be named in the settings.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

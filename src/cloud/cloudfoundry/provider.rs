@@ -105,7 +105,7 @@ impl ProviderAccount for CloudFoundryAccount {
     }
 
     fn is_bound_by(&self, bound: &Url) -> bool {
-        // Whoever may edit the account but not read its Secret must not have the password sent elsewhere.
+        // Someone who can edit the account but not read its Secret must not have the password sent elsewhere.
         self.settings.login_endpoint.as_ref().is_none_or(|login| may_log_in_at(bound, login))
     }
 

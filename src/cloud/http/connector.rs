@@ -105,7 +105,7 @@ impl Way {
             }
             Self::Proxy(proxy) => {
                 let tunnel = proxy.clone().call(origin).await.map_err(|error| {
-                    tracing::debug!(%error, cause = error.source(), "no connection through the proxy for clouds");
+                    tracing::debug!(%error, cause = error.source(), "cannot connect through the proxy for clouds");
                     Unreachable::Proxy(error.fault)
                 })?;
                 Ok(tunnel.into_inner())

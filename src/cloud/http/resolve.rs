@@ -45,10 +45,10 @@ impl Lookup for SystemLookup {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(super) enum NoAddress {
     /// The name has addresses, but none that may be dialled.
-    #[error("no address of the name may be dialled")]
+    #[error("none of the host's addresses is allowed")]
     AllRefused,
     /// The name has no address, or its name server does not say.
-    #[error("the name has no address")]
+    #[error("the host has no address")]
     Unknown,
 }
 

@@ -23,10 +23,10 @@ use crate::cloud::error::TlsProblem;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum CaBundleProblem {
     /// There is no certificate in it.
-    #[error("it holds no certificate; give CA certificates in PEM form (-----BEGIN CERTIFICATE-----)")]
+    #[error("it contains no certificate; use CA certificates in PEM form (-----BEGIN CERTIFICATE-----)")]
     Empty,
     /// A block is cut off or not base64.
-    #[error("it is not valid PEM; give CA certificates in PEM form (-----BEGIN CERTIFICATE-----)")]
+    #[error("it is not valid PEM; use CA certificates in PEM form (-----BEGIN CERTIFICATE-----)")]
     NotPem,
     /// A block decodes to something that is not a certificate.
     #[error("one of its blocks is not an X.509 certificate that can be trusted as a CA")]

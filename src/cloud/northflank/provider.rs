@@ -87,7 +87,7 @@ impl Provider for NorthflankProvider {
         let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
         let is_id = |team: &String| !team.is_empty() && team.bytes().all(is_part);
         if !spec.team.as_ref().is_none_or(is_id) {
-            let advice = "is no id: write letters, digits and hyphens, such as my-team".to_owned();
+            let advice = "is not a team id: use letters, digits and hyphens, such as my-team".to_owned();
             return Err(ResolveProblem::Setting { field: "team", advice });
         }
         let settings = Settings {

@@ -66,7 +66,9 @@ fn meaning(message: &str) -> CloudError {
     if message.contains("not authorized") || message.contains("project token not found") {
         CloudError::Status(401)
     } else if message.contains("two factor authentication required") {
-        CloudError::ScopeMissing("two-factor authentication of the token's user, which its workspace demands")
+        CloudError::ScopeMissing(
+            "two-factor authentication of the token's user, which its workspace requires",
+        )
     } else if message.contains("rate limit") || message.contains("too many requests") {
         CloudError::RateLimited { retry_after: None }
     } else if message.contains("not found") {

@@ -94,7 +94,7 @@ fn what_does_not_fit_is_not_kept_and_its_problem_says_by_how_much() {
     assert_eq!((over.budget, *is_reported, metadata.uid.as_deref()), (BUDGET, false, Some("large-9")));
     assert!((2 * SPEC..2 * SPEC + 10_000).contains(&over.needed), "{}", over.needed);
     let told = problem(&AccountId::new("tenant", "large-9"), *over);
-    assert!(told.message.contains("takes 10") && told.reason == Reason::TooLarge, "{told}");
+    assert!(told.message.contains("needs 10") && told.reason == Reason::TooLarge, "{told}");
 }
 
 #[test]

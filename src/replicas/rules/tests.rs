@@ -147,7 +147,7 @@ fn a_member_is_dead_twelve_seconds_after_the_last_change_that_was_seen() {
     replica.round(12, &[("b", 2)]);
     assert_eq!(replica.view.wakes_at(), Some(replica.at(15)));
     assert_eq!(replica.dead(15), ["b"]);
-    // Whoever deletes it takes over at once.
+    // A member that deletes it takes over immediately.
     assert_eq!(replica.share(15, &uid), Share::Of(Member::test("b")));
     replica.view.deleted(&lease("b", 2), replica.at(15));
     assert_eq!(replica.share(15, &uid), Share::Mine);

@@ -47,7 +47,7 @@ pub(in crate::server) fn account(account: &Listed, query: &Query, options: &Page
         (promql::list(&promql::of_account(LabelSet::account(&id.namespace, &id.name).as_str())))
         section aria-labelledby="services" {
             h2 #services { "Services" @if total > 0 { " " span.count { (units::grouped(services.len())) } } }
-            @if total == 0 { p { "It has no services." } }
+            @if total == 0 { p { "This account has no services." } }
             @else if services.is_empty() { p { "No service matches. " a href="?" { "Show all" } } }
             @else {
                 (table::services(root, query.part_of(&services), query, false, now))
@@ -115,7 +115,7 @@ fn facts(account: &Listed, outcome: bool, now: f64) -> Markup {
                 div { dt { "Last success" } dd { (ago(gauges.last_success, now)) } }
                 div { dt { "Interval" } dd { (format_args!("{:.0}", gauges.interval)) " s" } }
                 @if let Some(budget) = gauges.request_budget {
-                    div { dt { "Requests" } dd { (units::percent(budget)) " of what the cloud allows" } }
+                    div { dt { "Requests" } dd { (units::percent(budget)) " of the cloud’s limit" } }
                 }
                 div { dt { "Services" } dd { (units::grouped(services)) } }
                 div { dt { "Instances" } dd { (units::grouped(instances)) } }

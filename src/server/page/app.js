@@ -35,8 +35,8 @@ function tick() {
   const silent = Math.floor((now - answered) / 1000);
   const isAway = now - answered > AWAY_MS && !document.hidden;
   set(live, `updated ${silent} s ago`);
-  if (isAway) set(away, `No answer for ${silent} s: the data below is old.`);
-  else if (gone) set(away, 'This is no longer there: the data below is old.');
+  if (isAway) set(away, `No response for ${silent} s: the data below is old.`);
+  else if (gone) set(away, 'This no longer exists: the data below is old.');
   away.hidden = !isAway && !gone;
 }
 

@@ -49,7 +49,7 @@ const KEYS: [(&str, &str); 5] = [
     ("/", "filter"),
     ("j k ↓ ↑", "next and previous row"),
     ("Enter", "open the row"),
-    ("Esc", "leave the filter, or go one page up"),
+    ("Esc", "leave the filter, or go up one page"),
     ("?", "show these keys"),
 ];
 
@@ -89,20 +89,20 @@ impl Frame<'_> {
                             input #q type="search" name="q" value=(written_out(self.filter)) autocomplete="off" spellcheck="false"
                                 maxlength="1024" placeholder="Filter: web account:acme -state:stopped";
                         }
-                        p #live { noscript { "Load the page again for newer data." } }
+                        p #live { noscript { "Reload the page for newer data." } }
                     }
                     p #away role="alert" hidden {}
                     main #main tabindex="-1" { (content) }
                     footer {
                         p {
-                            "caas-operator " (env!("CARGO_PKG_VERSION")) " · Times are UTC. This page asks for no password and \
-                             shows the services of all teams: whoever reaches the port sees them."
+                            "caas-operator " (env!("CARGO_PKG_VERSION")) " · Times are UTC. This page has no login \
+                             and shows the services of all teams to anyone who can reach the port."
                         }
                         details {
                             summary { "Filter, keys and paths" }
                             p {
-                                "Words apart by blanks must all match; " code { "-" } " before a word negates it; "
-                                code { "*" } " stands for any text, a comma for “or”, quotes keep blanks: "
+                                "All words, separated by spaces, must match; " code { "-" } " before a word negates it; "
+                                code { "*" } " matches any text, a comma means “or”, and quotes keep spaces: "
                                 code { "namespace:team-a,team-b app:\"my shop\" -state:stopped label.team:checkout" }
                                 ". Keys: account, namespace, provider, application (app), service, instance, state, image, \
                                  tag, region, label.NAME. The address of a filtered list is its bookmark."

@@ -27,7 +27,7 @@ pub(in crate::server) fn service(account: &Listed, name: &str, query: &Query, op
     if found.is_empty() {
         return Made::Line(
             StatusCode::NOT_FOUND,
-            "no such service: it has gone, or its values are stale; the page of its account lists all".into(),
+            "no such service: it no longer exists, or its values are stale; the account's page lists all services".into(),
         );
     }
     let title = text(name).into_owned();
@@ -94,7 +94,7 @@ fn section(root: Root, row: &ServiceRow<'_>, query: &Query, options: &PageOption
         (promql::list(&promql::of_service(service)))
         section aria-label="Instances" {
             h2 { "Instances " span.count { (units::grouped(instances.len())) } }
-            @if service.instances.is_empty() { p { "It has no instances." } }
+            @if service.instances.is_empty() { p { "This service has no instances." } }
             @else if instances.is_empty() { p { "No instance matches." } }
             @else {
                 (table::instances(query.part_of(&instances), query, now))

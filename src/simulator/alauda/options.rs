@@ -8,11 +8,11 @@ pub struct Alauda {
     /// Number of services on a page
     #[arg(long, env = "CAAS_OPERATOR_PAGE_SIZE", default_value = "20", value_parser = at_least_one)]
     pub page_size: usize,
-    /// Vary the format from one service and instance to the next, as it changed over the years: strings for numbers and
-    /// maps, more and fewer fields and columns, columns in another order, the later form of errors
+    /// Vary the format between services and instances, as it changed over the years: strings for numbers and maps,
+    /// more or fewer fields and columns, columns in another order, the later form of errors
     #[arg(long, env = "CAAS_OPERATOR_DRIFT")]
     pub drift: bool,
-    /// Leave `instances` out of services, so that clients have to request them
+    /// Omit `instances` from services, so that clients must request them
     #[arg(long, env = "CAAS_OPERATOR_NO_INLINE_INSTANCES")]
     pub no_inline_instances: bool,
     /// Write `next` and `previous` as paths instead of URLs
@@ -26,7 +26,7 @@ pub(super) struct AccountOptions {
     /// Number of services that belong to an application (and are found only with `?application=NAME`)
     #[arg(long, env = "CAAS_OPERATOR_APPLICATIONS", default_value_t = 0)]
     pub(super) applications: usize,
-    /// The user; also the namespace
+    /// Name of the user and of the namespace
     #[arg(long, env = "CAAS_OPERATOR_USERNAME", default_value = "acme")]
     pub(super) username: String,
     /// The user's password. Default: derived from the seed

@@ -7,34 +7,34 @@ use clap::Args;
 // Each is a switch of the command line.
 #[allow(clippy::struct_excessive_bools)]
 pub struct CloudFoundry {
-    /// The most entries on a page, whatever a client requests
+    /// Maximum number of entries on a page, whatever the client requests
     #[arg(long, env = "CAAS_OPERATOR_PAGE_SIZE", default_value = "5000", value_parser = at_least_one)]
     pub page_size: usize,
-    /// Life of an access token in seconds
+    /// Lifetime of an access token in seconds
     #[arg(long, env = "CAAS_OPERATOR_TOKEN_LIFE", default_value_t = 599)]
     pub token_life: u64,
-    /// Give no refresh tokens to users
+    /// Issue no refresh tokens to users
     #[arg(long, env = "CAAS_OPERATOR_NO_REFRESH_TOKEN")]
     pub no_refresh_token: bool,
-    /// Identity provider that users have to name with `login_hint`
+    /// Identity provider that users must name with `login_hint`
     #[arg(long, env = "CAAS_OPERATOR_ORIGIN")]
     pub origin: Option<String>,
-    /// Login server that the root of the API names. Default: this address
+    /// Login server that the API's root reports. Default: this address
     #[arg(long, env = "CAAS_OPERATOR_LOGIN_URL")]
     pub login_url: Option<String>,
-    /// Requests that a user may send in an hour. Default: no limit, as installations have by default
+    /// Requests allowed per user and hour. Default: no limit, which is also the default of installations
     #[arg(long, env = "CAAS_OPERATOR_RATE_LIMIT")]
     pub rate_limit: Option<u64>,
-    /// The store of measurements (Log Cache) fails: `usage` is empty, and `X-Cf-Warnings` says so
+    /// Let the metrics store (Log Cache) fail: `usage` is empty, and `X-Cf-Warnings` reports it
     #[arg(long, env = "CAAS_OPERATOR_LOG_CACHE_DOWN")]
     pub log_cache_down: bool,
-    /// Cells too old to know `cpu_entitlement`, which is null then
+    /// Simulate cells too old to report `cpu_entitlement`, which is then null
     #[arg(long, env = "CAAS_OPERATOR_NO_CPU_ENTITLEMENT")]
     pub no_cpu_entitlement: bool,
-    /// Hide from users which host an instance runs on, as from those who are no developers of the space
+    /// Hide the host of an instance, as from users without the developer role in the space
     #[arg(long, env = "CAAS_OPERATOR_REDACTED")]
     pub redacted: bool,
-    /// Share of instances that have crashed, 0 to 1
+    /// Fraction of crashed instances, 0 to 1
     #[arg(long, env = "CAAS_OPERATOR_CRASHED", default_value_t = 0.0, value_parser = share)]
     pub crashed: f64,
 }
@@ -42,7 +42,7 @@ pub struct CloudFoundry {
 /// The account.
 #[derive(Debug, Args)]
 pub(super) struct AccountOptions {
-    /// Number of applications that are in a space of their own kind; all others are in the space `production`
+    /// Number of applications in a space for their own kind; all others are in the space `production`
     #[arg(long, env = "CAAS_OPERATOR_APPLICATIONS", default_value_t = 0)]
     pub(super) applications: usize,
     /// The organization. Default: the user's name
@@ -80,5 +80,5 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 
 fn share(text: &str) -> Result<f64, String> {
     let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
-    share.ok_or_else(|| "write a number from 0 to 1".to_owned())
+    share.ok_or_else(|| "use a number from 0 to 1".to_owned())
 }

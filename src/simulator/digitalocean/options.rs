@@ -9,7 +9,7 @@ use crate::simulator::duration;
 /// How the API behaves.
 #[derive(Debug, Clone, Args)]
 pub struct DigitalOcean {
-    /// Scopes of the token; a request that needs another is denied with 403
+    /// Scopes of the token; a request that needs another scope is denied with 403
     #[arg(
         long,
         env = "CAAS_OPERATOR_SCOPES",
@@ -18,19 +18,19 @@ pub struct DigitalOcean {
         default_value = "app:read,monitoring:read,project:read"
     )]
     pub scopes: Vec<String>,
-    /// Requests that a token may send in an hour; 0 for no limit
+    /// Requests allowed per token and hour; 0 for no limit
     #[arg(long, env = "CAAS_OPERATOR_HOURLY_LIMIT", default_value_t = 5000)]
     pub hourly_limit: usize,
-    /// Requests that a token may send in a minute; 0 for no limit
+    /// Requests allowed per token and minute; 0 for no limit
     #[arg(long, env = "CAAS_OPERATOR_BURST_LIMIT", default_value_t = 250)]
     pub burst_limit: usize,
-    /// How long after it was measured a point is there (not documented)
+    /// Delay until a measured point is available (not documented)
     #[arg(long, env = "CAAS_OPERATOR_METRICS_DELAY", default_value = "60s", value_parser = duration::parse)]
     pub metrics_delay: Duration,
-    /// What the count of restarts counts: the restarts of an instance, or those of its whole component (not documented)
+    /// What the restart count covers: the restarts of an instance, or of its whole component (not documented)
     #[arg(long, env = "CAAS_OPERATOR_RESTART_COUNT", value_enum, default_value = "instance")]
     pub restart_count: RestartCount,
-    /// How a window without data is written (not documented)
+    /// Format of a window without data (not documented)
     #[arg(long, env = "CAAS_OPERATOR_NO_DATA", value_enum, default_value = "empty")]
     pub no_data: NoData,
     /// Let instances of shared sizes use more than 100 percent of their CPU (not documented)
@@ -59,7 +59,7 @@ pub enum NoData {
 /// The account.
 #[derive(Debug, Args)]
 pub(super) struct AccountOptions {
-    /// Number of services that share their app with others; each other one is an app of its own
+    /// Number of services that share an app with others; each of the rest is an app of its own
     #[arg(long, env = "CAAS_OPERATOR_APPLICATIONS", default_value_t = 8)]
     pub(super) applications: usize,
     /// The token. Default: derived from the seed

@@ -42,7 +42,7 @@ pub enum FaultKind {
     Html,
     /// Fewer bytes than `Content-Length` promises.
     TruncatedBody,
-    /// JSON whose values have other types.
+    /// JSON with values of other types.
     WrongJson,
     /// Status 200 with an error inside, in the API's form; a right answer where the API has no such form.
     ReportedError,

@@ -1,5 +1,5 @@
 //! What a simulated cloud does wrong, on demand: `fault` says what and on which requests, `parse` is the grammar
-//! of the command line, `active` holds the faults that are set, and `wire` applies them to responses.
+//! of the command line, `active` holds the active faults, and `wire` applies them to responses.
 
 mod active;
 mod content;

@@ -16,7 +16,7 @@ const HUGE: usize = 1 << 20;
 /// A line of help for each fault, with the role of the only operations that it fits.
 const NAMES: &[(Option<Role>, &str)] = &[
     (None, "latency=DURATION        the response comes later, for example latency=250ms"),
-    (None, "slow-body               one byte of the body a second"),
+    (None, "slow-body               the body comes at one byte per second"),
     (
         None,
         "429[=AFTER]             too many requests; AFTER: seconds in Retry-After (default 1),
@@ -26,21 +26,21 @@ const NAMES: &[(Option<Role>, &str)] = &[
     (None, "html                    status 200 with a web page"),
     (None, "empty-body              status 200 without a body"),
     (None, "truncated-body          fewer bytes than Content-Length promises"),
-    (None, "wrong-json              JSON whose values have other types"),
-    (None, "reported-error          status 200 with an error inside, where the API reports errors so"),
+    (None, "wrong-json              JSON with values of other types"),
+    (None, "reported-error          status 200 with an error in the body, as the API reports errors"),
     (None, "invalid-utf8            JSON with broken UTF-8 in its texts"),
     (None, "deep-json               JSON nested 100,000 deep"),
-    (None, "gzip-bomb               1 MiB of gzip that unpacks to 1 GiB"),
+    (None, "gzip-bomb               1 MiB of gzip that expands to 1 GiB"),
     (None, "revoked-token[=after-use]  all tokens are revoked before the request (or after it)"),
-    (Some(Role::Login), "reject-login[=STATUS]   logins are refused (default 401)"),
-    (Some(Role::Inventory), "page-cycle              the last page names the first as its next"),
-    (Some(Role::Inventory), "endless-pages           every page names a next one"),
+    (Some(Role::Login), "reject-login[=STATUS]   logins are rejected (default 401)"),
+    (Some(Role::Inventory), "page-cycle              the last page links to the first as the next"),
+    (Some(Role::Inventory), "endless-pages           every page links to a next page"),
     (
         Some(Role::Inventory),
-        "huge-label[=BYTES]      names with newlines and quotes, one of each kind a page BYTES longer (default 1 MiB)",
+        "huge-label[=BYTES]      names with newlines and quotes, one of each kind per page BYTES longer (default 1 MiB)",
     ),
     (None, "redirect[=URL]          status 302 (default http://169.254.169.254/)"),
-    (None, "hang                    no response ever"),
+    (None, "hang                    never responds"),
     (None, "drop                    the connection closes without a response"),
 ];
 

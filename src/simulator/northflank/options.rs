@@ -11,7 +11,7 @@ use crate::simulator::duration;
 // Each is a switch of the command line.
 #[allow(clippy::struct_excessive_bools)]
 pub struct Northflank {
-    /// Permissions of the token's role; a request that needs another is denied with 403
+    /// Permissions of the token's role; a request that needs another permission is denied with 403
     #[arg(
         long,
         env = "CAAS_OPERATOR_PERMISSIONS",
@@ -21,7 +21,7 @@ pub struct Northflank {
         default_value = "projects-read,services-read,view-instances,view-observability"
     )]
     pub permissions: Vec<Permission>,
-    /// Requests that a token may send in an hour; 0 for no limit
+    /// Requests allowed per token and hour; 0 for no limit
     #[arg(long, env = "CAAS_OPERATOR_HOURLY_LIMIT", default_value_t = 1000)]
     pub hourly_limit: usize,
     /// What `x-ratelimit-reset` counts (not documented)
@@ -30,13 +30,13 @@ pub struct Northflank {
     /// Send `Retry-After` with status 429 (not documented)
     #[arg(long, env = "CAAS_OPERATOR_RETRY_AFTER")]
     pub retry_after: bool,
-    /// The unit of CPU (which metric has which is not documented)
+    /// Unit of CPU (not documented)
     #[arg(long, env = "CAAS_OPERATOR_CPU_UNIT", value_enum, default_value = "vcpu")]
     pub cpu_unit: CpuUnit,
-    /// What the unit `pct` of CPU is a share of (not documented)
+    /// What the CPU unit `pct` is relative to (not documented)
     #[arg(long, env = "CAAS_OPERATOR_CPU_PERCENT_OF", value_enum, default_value = "plan")]
     pub cpu_percent_of: CpuPercentOf,
-    /// The unit of memory (which metric has which is not documented)
+    /// Unit of memory (not documented)
     #[arg(long, env = "CAAS_OPERATOR_MEMORY_UNIT", value_enum, default_value = "mb")]
     pub memory_unit: MemoryUnit,
     /// Bytes of the unit `mb` (not documented)
@@ -45,25 +45,25 @@ pub struct Northflank {
     /// What the unit `kbps` counts (not documented)
     #[arg(long, env = "CAAS_OPERATOR_KBPS", value_enum, default_value = "bits")]
     pub kbps: Kilo,
-    /// Leave out `metricInfo`, as the schema allows
+    /// Omit `metricInfo`, as the schema allows
     #[arg(long, env = "CAAS_OPERATOR_NO_METRIC_INFO")]
     pub no_metric_info: bool,
-    /// How a metric without data is written (not documented)
+    /// Format of a metric without data (not documented)
     #[arg(long = "no-data", env = "CAAS_OPERATOR_NO_DATA", value_enum, default_value = "empty")]
     pub no_values: NoValues,
-    /// Whether HTTP requests and bandwidth come as one series, or one a container (not documented)
+    /// Whether HTTP requests and bandwidth are one series, or one per container (not documented)
     #[arg(long, env = "CAAS_OPERATOR_HTTP_SERIES", value_enum, default_value = "container")]
     pub http_series: HttpSeries,
-    /// Seconds from one point to the next: the pages say 15 and 10
+    /// Seconds between two points; the documentation gives both 15 and 10
     #[arg(long, env = "CAAS_OPERATOR_RESOLUTION", default_value = "15", value_parser = clap::value_parser!(u32).range(1..=600))]
     pub resolution: u32,
-    /// How long after it was measured a point is there (not documented)
+    /// Delay until a measured point is available (not documented)
     #[arg(long, env = "CAAS_OPERATOR_METRICS_DELAY", default_value = "15s", value_parser = duration::parse)]
     pub metrics_delay: Duration,
-    /// How long containers that have ended are listed, at most 1h (not documented)
+    /// How long terminated containers are listed, at most 1h (not documented)
     #[arg(long, env = "CAAS_OPERATOR_ENDED_CONTAINERS", default_value = "0s", value_parser = duration::parse)]
     pub ended_containers: Duration,
-    /// Leave out `servicePaused`: a paused service is one of 0 instances
+    /// Omit `servicePaused`: a paused service then has 0 instances
     #[arg(long, env = "CAAS_OPERATOR_NO_PAUSE_FLAG")]
     pub no_pause_flag: bool,
 }
@@ -159,7 +159,7 @@ pub(super) struct AccountOptions {
     /// Number of services in projects other than default-project
     #[arg(long, env = "CAAS_OPERATOR_APPLICATIONS", default_value_t = 8)]
     pub(super) applications: usize,
-    /// Id of the team, which paths may name
+    /// Id of the team, which paths may contain
     #[arg(long, env = "CAAS_OPERATOR_TEAM", default_value = "acme")]
     pub(super) team: String,
     /// The token. Default: derived from the seed

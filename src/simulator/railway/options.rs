@@ -9,40 +9,40 @@ use crate::simulator::duration;
 /// How the API behaves.
 #[derive(Debug, Clone, Args)]
 pub struct Railway {
-    /// Requests that a token may send in an hour; 0 for no limit. 100, 1000 and 10000 are those of the plans
+    /// Requests allowed per token and hour; 0 for no limit. The plans have 100, 1000 and 10000
     #[arg(long, env = "CAAS_OPERATOR_HOURLY_LIMIT", default_value_t = 1000)]
     pub hourly_limit: usize,
-    /// Requests that a token may send in a second; 0 for no limit
+    /// Requests allowed per token and second; 0 for no limit
     #[arg(long, env = "CAAS_OPERATOR_SECOND_LIMIT", default_value_t = 10)]
     pub second_limit: usize,
-    /// How X-RateLimit-Reset is written (not documented)
+    /// Format of X-RateLimit-Reset (not documented)
     #[arg(long, env = "CAAS_OPERATOR_RESET", value_enum, default_value = "epoch")]
     pub reset: ResetFormat,
-    /// How a bad token is refused (both occur)
+    /// How an invalid token is rejected (both occur)
     #[arg(long, env = "CAAS_OPERATOR_REFUSAL", value_enum, default_value = "reported")]
     pub refusal: TokenRefusal,
-    /// How long after it was measured a value is there (not documented)
+    /// Delay until a measured value is available (not documented)
     #[arg(long, env = "CAAS_OPERATOR_METRICS_DELAY", default_value = "30s", value_parser = duration::parse)]
     pub metrics_delay: Duration,
-    /// The bytes of a GB (not documented)
+    /// Number of bytes of a GB (not documented)
     #[arg(long, env = "CAAS_OPERATOR_GIGABYTE", value_enum, default_value = "decimal")]
     pub gigabyte: Gigabyte,
     /// What a value of network traffic is (not documented)
     #[arg(long, env = "CAAS_OPERATOR_NETWORK", value_enum, default_value = "sample")]
     pub network: TrafficValue,
-    /// What numReplicas counts of a service in two regions (not documented)
+    /// What numReplicas counts for a service in two regions (not documented)
     #[arg(long, env = "CAAS_OPERATOR_REPLICAS", value_enum, default_value = "all-regions")]
     pub replicas: ReplicaCount,
-    /// The most fields of a query at its top, beyond which it is refused; 0 for no limit (not documented)
+    /// Maximum number of top-level fields of a query, above which it is rejected; 0 for no limit (not documented)
     #[arg(long, env = "CAAS_OPERATOR_MAX_FIELDS", default_value_t = 20)]
     pub max_fields: usize,
-    /// The most entries of a page, whatever the query asks for (not documented)
+    /// Maximum number of entries on a page, whatever the query requests (not documented)
     #[arg(long, env = "CAAS_OPERATOR_PAGE_SIZE", default_value_t = 500)]
     pub page_size: usize,
-    /// Fail to read the newest deployment of every service: the answers have the rest, and an error beside it
+    /// Fail to read the newest deployment of every service: responses contain everything else, and an error
     #[arg(long, env = "CAAS_OPERATOR_PARTIAL")]
     pub partial: bool,
-    /// Demand two-factor authentication of the user, which a token has not
+    /// Require two-factor authentication of the token's user, which is missing
     #[arg(long, env = "CAAS_OPERATOR_TWO_FACTOR")]
     pub two_factor: bool,
 }
@@ -95,7 +95,7 @@ pub enum ReplicaCount {
 /// The account.
 #[derive(Debug, Args)]
 pub(super) struct AccountOptions {
-    /// Number of services in projects of two services; all others are in one project
+    /// Number of services in projects with two services each; all others are in one project
     #[arg(long, env = "CAAS_OPERATOR_APPLICATIONS", default_value_t = 8)]
     pub(super) applications: usize,
     /// The account token. Default: derived from the seed

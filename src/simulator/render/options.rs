@@ -9,46 +9,46 @@ use crate::simulator::duration;
 /// How the API behaves.
 #[derive(Debug, Clone, Args)]
 pub struct Render {
-    /// Requests that a user may send in a minute; 0 for no limit
+    /// Requests allowed per user and minute; 0 for no limit
     #[arg(long, env = "CAAS_OPERATOR_RATE_LIMIT", default_value_t = 400)]
     pub rate_limit: usize,
-    /// How Ratelimit-Reset is written: the documentation says one and shows the other
+    /// Format of Ratelimit-Reset: the documentation describes one and shows the other
     #[arg(long, env = "CAAS_OPERATOR_RESET", value_enum, default_value = "seconds")]
     pub reset: ResetTime,
     /// Send Retry-After with a 429 (not documented)
     #[arg(long, env = "CAAS_OPERATOR_RETRY_AFTER")]
     pub retry_after: bool,
-    /// How long after it was measured a point is there (not documented)
+    /// Delay until a measured point is available (not documented)
     #[arg(long, env = "CAAS_OPERATOR_METRICS_DELAY", default_value = "60s", value_parser = duration::parse)]
     pub metrics_delay: Duration,
-    /// The label that names the service of a series (not documented)
+    /// Label with the service of a series (not documented)
     #[arg(long, env = "CAAS_OPERATOR_RESOURCE_LABEL", value_enum, default_value = "resource")]
     pub resource_label: ResourceLabel,
-    /// The label that names the status code of a series (not documented)
+    /// Label with the status code of a series (not documented)
     #[arg(long, env = "CAAS_OPERATOR_CODE_LABEL", value_name = "LABEL", default_value = "statusCode")]
     pub code_label: String,
-    /// The unit of memory: the answers name it, the documentation does not
+    /// Unit of memory (in responses; not documented)
     #[arg(long, env = "CAAS_OPERATOR_MEMORY_UNIT", value_enum, default_value = "bytes")]
     pub memory_unit: ByteUnit,
-    /// The unit of bandwidth (not documented)
+    /// Unit of bandwidth (not documented)
     #[arg(long, env = "CAAS_OPERATOR_BANDWIDTH_UNIT", value_enum, default_value = "MB")]
     pub bandwidth_unit: ByteUnit,
-    /// The unit of a number of requests (not documented)
+    /// Unit of request counts (not documented)
     #[arg(long, env = "CAAS_OPERATOR_COUNT_UNIT", value_enum, default_value = "unitless")]
     pub count_unit: CountUnit,
-    /// Which time a sum has: the beginning or the end of what it sums up (not documented)
+    /// Timestamp of a sum: the beginning or the end of its period (not documented)
     #[arg(long, env = "CAAS_OPERATOR_SUM_TIME", value_enum, default_value = "start")]
     pub sum_time: SumTime,
-    /// What a request for the metrics of a service that does not exist gets (not documented)
+    /// Response to a metrics request for a service that does not exist (not documented)
     #[arg(long, env = "CAAS_OPERATOR_UNKNOWN_RESOURCE", value_enum, default_value = "nothing")]
     pub unknown_resource: UnknownResource,
-    /// The most services that one request for a metric may name; 0 for no limit (not documented)
+    /// Maximum number of services in one metrics request; 0 for no limit (not documented)
     #[arg(long, env = "CAAS_OPERATOR_MOST_RESOURCES", default_value_t = 0)]
     pub most_resources: usize,
-    /// The most points of an answer; a request for more gets 500 (the number is not documented)
+    /// Maximum number of points in a response; a request for more gets 500 (the number is not documented)
     #[arg(long, env = "CAAS_OPERATOR_MOST_POINTS", default_value_t = 100_000)]
     pub most_points: usize,
-    /// Deny the metrics of the workspace with 403
+    /// Deny access to the workspace's metrics with 403
     #[arg(long, env = "CAAS_OPERATOR_DENY_METRICS")]
     pub deny_metrics: bool,
 }
@@ -80,7 +80,7 @@ pub enum ByteUnit {
     /// `MB`, of a million bytes.
     #[value(name = "MB")]
     Megabytes,
-    /// `GB`, of a milliard bytes.
+    /// `GB`, of a billion bytes.
     #[value(name = "GB")]
     Gigabytes,
     /// `MiB`, of 2^20 bytes.
@@ -100,16 +100,16 @@ pub enum CountUnit {
 /// Which time a sum has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum SumTime {
-    /// The beginning of what it sums up.
+    /// The beginning of the period.
     Start,
-    /// Its end.
+    /// The end of the period.
     End,
 }
 
 /// What a request for the metrics of a service that does not exist gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum UnknownResource {
-    /// The series of the others.
+    /// The series of the other services.
     Nothing,
     /// 404
     NotFound,
@@ -118,7 +118,7 @@ pub enum UnknownResource {
 /// The account.
 #[derive(Debug, Args)]
 pub(super) struct AccountOptions {
-    /// Number of services that are in a project; the others are in none
+    /// Number of services in a project; the others are in none
     #[arg(long, env = "CAAS_OPERATOR_APPLICATIONS", default_value_t = 8)]
     pub(super) applications: usize,
     /// The API key. Default: derived from the seed

@@ -87,7 +87,7 @@ fn a_refused_account_is_reported_with_the_sentences_of_admission() {
     assert_eq!(
         faults,
         [
-            "a.yaml, document 1, line 1: CaasAccount is refused: spec.credentials.secretRef.nme: is an unknown field: remove it, or correct its name or indentation; spec.credentials.secretRef.name: is required: set it"
+            "a.yaml, document 1, line 1: CaasAccount is invalid: spec.credentials.secretRef.nme: is an unknown field: remove it, or correct its name or indentation; spec.credentials.secretRef.name: is required: set it"
         ]
     );
 }
@@ -100,7 +100,7 @@ fn of_two_objects_of_one_name_the_first_counts_and_the_second_is_reported() {
     assert_eq!(
         faults(&desired),
         [
-            "b.yaml, document 1, line 1: team-a/acme is already defined in a.yaml, document 1, line 1, which is used: remove one of them"
+            "b.yaml, document 1, line 1: team-a/acme is also defined in a.yaml, document 1, line 1, and that one is used: remove one of them"
         ]
     );
 }
@@ -110,7 +110,7 @@ fn a_broken_secret_is_reported_without_its_values() {
     for (broken, sentence) in [
         ("data: {password: canary!}", "data.password: is not base64: encode it, or use stringData"),
         ("stringData: {password: 123456789}", "stringData.password: is not text: put it in quotes"),
-        ("data: canary", "data: must hold keys with values"),
+        ("data: canary", "data: must contain keys with values"),
         (
             "type: kubernetes.io/tls",
             "data.tls.crt: is required for the type kubernetes.io/tls: add it; data.tls.key: is required for the type kubernetes.io/tls: add it",
@@ -119,7 +119,7 @@ fn a_broken_secret_is_reported_without_its_values() {
         let text = format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\n{broken}\n");
         assert_eq!(
             faults(&desired(&[("s.yaml", &text)])),
-            [format!("s.yaml, document 1, line 1: Secret default/s is refused: {sentence}")]
+            [format!("s.yaml, document 1, line 1: Secret default/s is invalid: {sentence}")]
         );
     }
 }
@@ -132,7 +132,7 @@ fn an_account_whose_secret_is_refused_is_told_where_to_correct_it() {
     assert_eq!(problem.reason, Reason::SecretNotFound);
     assert_eq!(
         problem.message,
-        "Secret team-a/acme-alauda cannot be used: correct it in s.yaml, document 1, line 1. The message for that location says how."
+        "Secret team-a/acme-alauda is invalid: correct it in s.yaml, document 1, line 1; see the message for that location."
     );
 }
 
@@ -147,7 +147,7 @@ fn a_secret_has_a_name_that_an_api_server_takes() {
     ] {
         let text = format!("apiVersion: v1\nkind: Secret\nmetadata: {metadata}\n");
         let faults = faults(&desired(&[("s.yaml", &text)]));
-        assert!(faults[0].starts_with("s.yaml, document 1, line 1: Secret is refused: "), "{faults:?}");
+        assert!(faults[0].starts_with("s.yaml, document 1, line 1: Secret is invalid: "), "{faults:?}");
         assert!(faults[0].contains(sentence), "{faults:?}");
         assert!(!faults[0].contains(char::is_control), "{faults:?}");
     }

@@ -60,7 +60,7 @@ fn a_file_that_cannot_be_parsed_or_read_keeps_its_previous_version() {
         let desired = in_force(&view);
         assert_eq!(names(&desired), ["a"]);
         assert_eq!(desired.faults.len(), 1);
-        assert!(desired.faults[0].message.ends_with("the previous version of the file stays in force"));
+        assert!(desired.faults[0].message.ends_with("the previous version of the file remains in use"));
     }
 
     view.observe(Texts::new());
@@ -92,7 +92,7 @@ fn a_file_with_an_object_that_an_api_server_would_refuse_keeps_its_previous_vers
         let [fault] = &desired.faults[..] else { panic!("{says}: {:?}", desired.faults) };
         assert!(
             fault.message.contains(says)
-                && fault.message.ends_with("the previous version of the file stays in force"),
+                && fault.message.ends_with("the previous version of the file remains in use"),
             "{fault}"
         );
     }

@@ -53,7 +53,7 @@ async fn every_container_that_is_exposed_exists_or_did_a_cycle_ago_and_each_new_
             };
             let list = instances(service);
             let with_values = list.iter().filter(|instance| instance.reading.sample.is_some()).count();
-            // Whoever was created before the newest point has values, and is listed.
+            // Containers created before the newest point have values and are listed.
             let measured = truth.instances().filter(|one| one.created_at + 60.0 < moving.cloud.now()).count();
             if list.len() != truth.started {
                 late += 1;

@@ -109,7 +109,7 @@ async fn a_crd_that_is_missing_removed_or_too_old_is_reported_until_it_is_fixed_
 
     plane.apply(&older_crd()?).await?;
     let message = fixture.until_reason("acme", "ServiceMonitorReady", "Invalid").await;
-    assert!(message.contains("older"), "{message}");
+    assert!(message.contains("0.47 or later"), "{message}");
 
     plane.install_service_monitors().await?;
     fixture.until_ready("acme").await;
