@@ -78,6 +78,8 @@ impl Clouds {
         ill[2].0.state = Some(State::Failed);
         ill[2].0.status = Some("Error".into());
         (ill[3].0.state, ill[3].0.running_instances) = (Some(State::Stopped), Some(0));
+        ill[3].0.status = Some("Stopped".into());
+        ill[3].1.clear();
         clouds.publish("team-b", "globex", ill, Health::Collected);
         clouds.publish("team-c", "initech", vec![], Health::Failed(CloudError::LoginRejected));
         let missing = Problem::new(Reason::SecretNotFound, "Secret team-c/hooli does not exist: create it.");

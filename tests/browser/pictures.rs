@@ -10,12 +10,14 @@ use crate::clouds::Clouds;
 #[ignore = "needs the real servers: run make test"]
 async fn pictures_of_each_kind_of_page_are_taken() {
     let folder = std::env::var_os("CAAS_PICTURES").map(PathBuf::from);
-    let (clouds, browser) = (Clouds::two_teams().await, Browser::start());
-    for (name, path, width, height, theme) in [
-        ("overview", "/", 1280, 860, "light"),
-        ("overview-dark", "/", 1280, 860, "dark"),
-        ("overview-narrow", "/", 420, 860, "light"),
-        ("service", "/accounts/team-b/globex/services/orders?application=shop", 1280, 600, "dark"),
+    let (teams, large) = (Clouds::two_teams().await, Clouds::large(10, 100, 10).await);
+    let browser = Browser::start();
+    for (name, clouds, path, width, height, theme) in [
+        ("overview", &teams, "/", 1280, 860, "light"),
+        ("overview-dark", &teams, "/", 1280, 860, "dark"),
+        ("overview-narrow", &teams, "/", 420, 860, "light"),
+        ("service", &teams, "/accounts/team-b/globex/services/orders?application=shop", 1280, 600, "dark"),
+        ("ten-thousand-instances", &large, "/services?sort=-memory", 1280, 860, "light"),
     ] {
         let tab = browser.tab(width, height).await;
         tab.prefers("prefers-color-scheme", theme).await;
