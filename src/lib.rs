@@ -3,8 +3,8 @@
 //! The layers, lowest first. A module uses only what lies below it, and no two files depend on each other
 //! (`tests/architecture` parses every file and fails otherwise):
 //!
-//! - [`telemetry`] own metrics and logs; [`schema`] durations, addresses and their rules; [`limits`] what the process may
-//!   hold, shared by namespace; [`proxy`] connections through an HTTP proxy
+//! - [`hash`] recognizes values; [`telemetry`] own metrics and logs; [`schema`] durations, addresses and their rules;
+//!   [`limits`] what the process may hold, shared by namespace; [`proxy`] connections through an HTTP proxy
 //! - [`cloud`] providers' HTTP APIs; `simulator` simulated clouds, the other side of the wire
 //! - [`api`] the custom resource
 //! - [`account`] the validated plain value; [`exposition`] samples to immutable bodies
@@ -21,6 +21,7 @@ pub mod cloud;
 pub mod collector;
 pub mod controller;
 pub mod exposition;
+pub mod hash;
 pub mod limits;
 pub mod otlp;
 pub mod proxy;

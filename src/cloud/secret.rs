@@ -4,13 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::OnceLock;
 
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
 use super::credentials::LONGEST_TOKEN;
+use crate::hash::keyed_hash;
 
 /// The longest text, in bytes.
 const LONGEST_TEXT: usize = 16 * 1024;
@@ -85,10 +84,9 @@ pub fn alternatives(sets: KeySets) -> String {
 
 /// Tells secrets apart without showing them: equal for equal values, within this process only.
 ///
-/// The hash is keyed with random numbers of the process, so nothing can be guessed from it, wherever it is kept.
+/// It is a [`keyed_hash`], so nothing can be guessed from it.
 pub fn fingerprint(value: &SecretString) -> String {
-    static KEYS: OnceLock<RandomState> = OnceLock::new();
-    format!("{:016x}", KEYS.get_or_init(RandomState::new).hash_one(value.expose_secret()))
+    format!("{:016x}", keyed_hash(value.expose_secret()))
 }
 
 /// Why a key of a Secret is no help.

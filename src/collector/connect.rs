@@ -1,12 +1,12 @@
 //! Makes the client of an account's cloud.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::account::{Account, Connection};
 use crate::cloud::error::{TlsProblem, Unreachable};
 use crate::cloud::http::{ClientState, Http, RateShare};
 use crate::cloud::{Cloud, CloudError};
+use crate::hash::keyed_hash;
 use crate::telemetry::Metrics;
 
 /// Makes the client of an account's cloud. A trait, since tests of a task under virtual time need a client without HTTP.
@@ -26,14 +26,13 @@ pub trait Connect: Send + Sync {
 /// credentials: it recognizes a connection by a hash with a random key.
 #[derive(Default)]
 pub struct ClientHistory {
-    key: RandomState,
     newest: Mutex<Option<(u64, Arc<ClientState>)>>,
 }
 
 impl ClientHistory {
     /// The state for this account: that of the newest client, if object and connection are the same.
     fn state(&self, account: &Account) -> Arc<ClientState> {
-        let hash = self.key.hash_one((&account.uid, &account.connection));
+        let hash = keyed_hash((&account.uid, &account.connection));
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         match &*newest {
             Some((before, state)) if *before == hash => Arc::clone(state),

@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::LazyLock;
 
 use kube::core::ObjectMeta;
 use kube::{CustomResource, Resource, ResourceExt};
@@ -12,6 +10,7 @@ use serde_json::Value;
 
 use super::watched::{Kept, Watched, used_metadata};
 use super::{FIELD_MANAGER, owner};
+use crate::hash::keyed_hash;
 
 /// The label that marks what this operator writes.
 pub(super) const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "caas-operator");
@@ -153,9 +152,6 @@ impl Resource for KeptMonitor {
     }
 }
 
-/// The hash's key: nobody can make a ServiceMonitor that passes for another.
-static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-
 /// A hash of all that we write of a ServiceMonitor: the fields of its spec that we know, those labels and annotations that
 /// are ours, and who controls it. What others added is theirs and does not change it.
 pub(super) fn written(monitor: &ServiceMonitor) -> u64 {
@@ -174,7 +170,7 @@ pub(super) fn written(monitor: &ServiceMonitor) -> u64 {
     let spec = serde_json::to_string(&monitor.spec).unwrap_or_default();
     let labels = ours("f:labels", monitor.labels());
     let annotations = ours("f:annotations", monitor.annotations());
-    KEY.hash_one((spec, labels, annotations, controller))
+    keyed_hash((spec, labels, annotations, controller))
 }
 
 /// The keys of a field of the metadata that we have written and that still are ours; `None` for an object that does not

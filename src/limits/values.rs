@@ -1,12 +1,16 @@
 //! Large values that many accounts use alike, such as bundles of certificates: each is kept once, and those of one namespace
 //! have at most a third of the budget.
+//!
+//! They are what the process has only one of, found by their content from wherever a Secret is read: the cluster, a file, the
+//! environment. Only their budget depends on an option, which the start of the process sets ([`keep_values_within`]);
+//! handing it to each reader would add it to a dozen functions that know nothing of memory.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use super::available::available_memory;
 use super::shares::{SharedPermit, Shares};
+use crate::hash::keyed_hash;
 
 /// The values of this process have one part in so many of its memory.
 const PART: usize = 16;
@@ -26,7 +30,6 @@ static VALUES: LazyLock<SharedValues> = LazyLock::new(|| {
 struct SharedValues {
     /// The memory that they may take, in KiB.
     budget: Arc<Shares>,
-    hasher: RandomState,
     kept: Mutex<HashMap<u64, Kept>>,
 }
 
@@ -47,11 +50,11 @@ pub fn shared_value(namespace: &str, value: &[u8]) -> Option<Arc<[u8]>> {
 
 impl SharedValues {
     fn new(bytes: usize) -> Self {
-        Self { budget: Shares::thirds(bytes >> 10), hasher: RandomState::new(), kept: Mutex::default() }
+        Self { budget: Shares::thirds(bytes >> 10), kept: Mutex::default() }
     }
 
     fn get(&self, namespace: &str, value: &[u8]) -> Option<Arc<[u8]>> {
-        let hash = self.hasher.hash_one(value);
+        let hash = keyed_hash(value);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((known, _)) = kept.get(&hash)
             && **known == *value

@@ -4,7 +4,8 @@
 //! from one answer to the next, and would look like a restart. The first one is kept for as long as the instance is seen.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+
+use crate::hash::keyed_hash;
 
 /// Two starts that are no further apart, in seconds, are one.
 const TOLERANCE: f64 = 2.0;
@@ -15,7 +16,6 @@ const FORGOTTEN_AFTER: u32 = 10;
 /// The start times of the instances that were seen lately, by a hash of their ids.
 #[derive(Debug, Default)]
 pub(super) struct StartTimes {
-    hasher: RandomState,
     cycle: u32,
     known: HashMap<u64, Known>,
 }
@@ -31,7 +31,7 @@ impl StartTimes {
     /// The start of an instance, given what this cycle's answer says of it, in seconds since the epoch.
     pub(super) fn settle(&mut self, id: &str, started_at: f64) -> f64 {
         let seen = self.cycle;
-        let known = self.known.entry(self.hasher.hash_one(id)).or_insert(Known { started_at, seen });
+        let known = self.known.entry(keyed_hash(id)).or_insert(Known { started_at, seen });
         known.seen = seen;
         if (known.started_at - started_at).abs() > TOLERANCE {
             known.started_at = started_at;

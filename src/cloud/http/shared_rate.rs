@@ -4,10 +4,13 @@
 //! refills with 85 % of it, so that any window of the limit sees at most 90 % of the requests that the cloud allows.
 //! Accounts also say how many requests their cycles need; from the sum follows how much longer than wanted their
 //! intervals must be. Knows no cloud and sends nothing. Runs on tokio's clock.
+//!
+//! Its buckets differ from the one of a single account (`budget`): theirs are many, of one fixed rate each and exact over a
+//! window, since the cloud counts; the account's has a rate that falls with a 429 and comes back, and lets requests go in
+//! bursts to save timers. What they have in common is one line.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, LazyLock, Mutex as StdMutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -16,6 +19,7 @@ use url::Url;
 
 use super::reset::NamedLimit;
 use crate::cloud::CloudError;
+use crate::hash::keyed_hash;
 
 /// The part of a limit that may be spent at once.
 const BURST: f64 = 0.05;
@@ -67,8 +71,7 @@ pub struct RateGroup(u64);
 impl RateGroup {
     /// The group of this endpoint and this token or user.
     pub fn new(endpoint: &Url, principal: &str) -> Self {
-        static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-        Self(KEY.hash_one((endpoint.as_str(), principal)))
+        Self(keyed_hash((endpoint.as_str(), principal)))
     }
 }
 
