@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 
 use futures::future::BoxFuture;
 use http::header::AUTHORIZATION;
-use tokio::sync::Mutex;
 use url::Url;
 
 use super::cost::PER_PAGE;
@@ -24,7 +23,7 @@ use super::wire::{self, Entity, Page};
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::{AccountClient, ApiRequest};
 use crate::cloud::kit::paging::next_url;
-use crate::cloud::kit::{Inventory, InventoryBudget, Pages, Session, queue};
+use crate::cloud::kit::{Inventory, InventoryBudget, KeptState, Pages, Session, queue};
 use crate::cloud::model::ServiceFacts;
 use crate::cloud::{Cloud, CloudError, Collection, ServiceFilter};
 
@@ -48,7 +47,7 @@ pub struct CloudFoundry {
     client: AccountClient,
     session: Session<Token>,
     login_server: LoginServer,
-    scope: Mutex<KnownScope>,
+    scope: KeptState<KnownScope>,
     start_times: StdMutex<StartTimes>,
     per_page: AtomicUsize,
 }
@@ -62,7 +61,7 @@ impl CloudFoundry {
             credentials,
             client,
             login_server: LoginServer::default(),
-            scope: Mutex::default(),
+            scope: KeptState::default(),
             start_times: StdMutex::default(),
             per_page: AtomicUsize::new(PER_PAGE),
         }
@@ -100,7 +99,7 @@ impl CloudFoundry {
         let nothing = Scope::default();
         let requests = Requests { account: self, token, scope: &nothing };
         let list = |operation, url| requests.entities(operation, url);
-        let scope = self.scope.lock().await.get(&self.settings, list).await?;
+        let scope = KnownScope::get(&self.scope, &self.settings, list).await?;
         let selector = self.settings.label_selector.as_deref();
         let url = wire::apps_url(&self.settings.endpoint, self.per_page(), &scope, selector);
         let requests = Requests { scope: &scope, ..requests };
@@ -119,11 +118,12 @@ impl Cloud for CloudFoundry {
     }
 
     fn kept_bytes(&self) -> usize {
-        self.start_times.lock().unwrap_or_else(PoisonError::into_inner).bytes()
+        self.start_times.lock().unwrap_or_else(PoisonError::into_inner).bytes() + self.scope.bytes()
     }
 
     fn forget(&self) {
         self.start_times.lock().unwrap_or_else(PoisonError::into_inner).forget();
+        self.scope.forget();
     }
 }
 

@@ -10,6 +10,7 @@ use super::scope::Scope;
 use super::target::Settings;
 use super::wire::{self, Entity};
 use crate::cloud::CloudError;
+use crate::cloud::kit::{KeptBytes, KeptState, entry_bytes};
 
 /// How long the guids of names stay known: an organization or space that is created anew gets another guid.
 const KNOWN_FOR: Duration = Duration::from_secs(600);
@@ -18,12 +19,19 @@ const KNOWN_FOR: Duration = Duration::from_secs(600);
 #[derive(Debug, Default)]
 pub(super) struct KnownScope(Option<(Instant, Scope)>);
 
+impl KeptBytes for KnownScope {
+    fn kept_bytes(&self) -> usize {
+        let scopes = self.0.iter().flat_map(|(_, scope)| [&scope.organizations, &scope.spaces]);
+        scopes.flatten().flatten().map(|guid| entry_bytes::<()>(guid.len())).sum()
+    }
+}
+
 impl KnownScope {
-    /// The scope of the settings: as known, or looked up by `list`, which requests all pages of a list.
+    /// The scope of the settings: as `known`, or looked up by `list`, which requests all pages of a list.
     ///
     /// `NotVisible` where none of the names exists.
     pub(super) async fn get<L>(
-        &mut self,
+        known: &KeptState<Self>,
         settings: &Settings,
         list: impl Fn(&'static str, Url) -> L,
     ) -> Result<Scope, CloudError>
@@ -33,14 +41,14 @@ impl KnownScope {
         if settings.organizations.is_empty() && settings.spaces.is_empty() {
             return Ok(Scope::default());
         }
-        if let Some((since, scope)) = &self.0
+        if let Some((since, scope)) = &known.get().0
             && since.elapsed() < KNOWN_FOR
         {
             return Ok(scope.clone());
         }
         let scope = look_up(settings, list).await?;
         // A name that is missing now may be created soon.
-        self.0 = scope.missing.is_none().then(|| (Instant::now(), scope.clone()));
+        known.replace(Self(scope.missing.is_none().then(|| (Instant::now(), scope.clone()))));
         Ok(scope)
     }
 }
@@ -107,7 +115,7 @@ mod tests {
 
     /// The scope, with these responses, and the queries that were sent.
     async fn get(
-        known: &mut KnownScope,
+        known: &KeptState<KnownScope>,
         settings: &Settings,
         responses: Vec<Vec<Entity>>,
     ) -> (Result<Scope, CloudError>, Vec<String>) {
@@ -121,20 +129,20 @@ mod tests {
             let response = responses.borrow_mut().pop_front().ok_or(CloudError::Status(500));
             async move { response }
         };
-        let scope = known.get(settings, list).await;
+        let scope = KnownScope::get(known, settings, list).await;
         (scope, sent.into_inner())
     }
 
     #[tokio::test(start_paused = true)]
     async fn names_are_looked_up_once_in_ten_minutes() {
-        let (mut known, settings) = (KnownScope::default(), settings(&["acme"], &["prod"]));
+        let (known, settings) = (KeptState::default(), settings(&["acme"], &["prod"]));
         let responses = || {
             vec![
                 vec![entity("o1", "ACME", None)],
                 vec![entity("s1", "prod", Some("o1")), entity("s2", "prod", Some("elsewhere"))],
             ]
         };
-        let (scope, sent) = get(&mut known, &settings, responses()).await;
+        let (scope, sent) = get(&known, &settings, responses()).await;
         let scope = scope.unwrap();
         assert_eq!(
             sent,
@@ -147,25 +155,35 @@ mod tests {
         assert!(!scope.covers(None, None));
 
         tokio::time::advance(KNOWN_FOR / 2).await;
-        assert_eq!(get(&mut known, &settings, vec![]).await, (Ok(scope.clone()), vec![]));
+        assert_eq!(get(&known, &settings, vec![]).await, (Ok(scope.clone()), vec![]));
         tokio::time::advance(KNOWN_FOR).await;
-        assert_eq!(get(&mut known, &settings, responses()).await.1.len(), 2);
+        assert_eq!(get(&known, &settings, responses()).await.1.len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn guids_count_with_all_else_that_is_kept() {
+        let (known, settings) = (KeptState::default(), settings(&[], &["prod"]));
+        let spaces = (0..10_000).map(|number| entity(&format!("{number:0>100}"), "prod", None)).collect();
+        get(&known, &settings, vec![spaces]).await.0.unwrap();
+        assert!((10_000 * 150..10_000 * 250).contains(&known.bytes()), "{} bytes", known.bytes());
+        known.forget();
+        assert_eq!(known.bytes(), 0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_name_that_does_not_exist_is_reported_and_looked_up_again() {
-        let (mut known, settings) = (KnownScope::default(), settings(&["acme", "globex"], &[]));
-        let nothing = get(&mut known, &settings, vec![vec![entity("o3", "other", None)]]).await.0;
+        let (known, settings) = (KeptState::default(), settings(&["acme", "globex"], &[]));
+        let nothing = get(&known, &settings, vec![vec![entity("o3", "other", None)]]).await.0;
         assert_eq!(nothing, Err(CloudError::NotVisible("organization")));
         for _ in 0..2 {
-            let (scope, sent) = get(&mut known, &settings, vec![vec![entity("o1", "acme", None)]]).await;
+            let (scope, sent) = get(&known, &settings, vec![vec![entity("o1", "acme", None)]]).await;
             assert_eq!((scope.unwrap().missing, sent.len()), (Some("organization"), 1));
         }
     }
 
     #[tokio::test]
     async fn nothing_is_looked_up_where_no_name_is_set() {
-        let (scope, sent) = get(&mut KnownScope::default(), &settings(&[], &[]), vec![]).await;
+        let (scope, sent) = get(&KeptState::default(), &settings(&[], &[]), vec![]).await;
         assert!(scope.unwrap().covers(None, None) && sent.is_empty());
     }
 

@@ -160,3 +160,22 @@ impl Traffic {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instances_and_environments_count_with_all_else_that_is_kept() {
+        let bytes = |count: usize| {
+            let ids = || (0..count).map(|number| format!("{number:0>100}"));
+            let facts = |id: String| InstanceFacts { name: id.clone(), id, ..InstanceFacts::default() };
+            let instances = ids().map(|id| (id.clone(), Arc::new(facts(id)))).collect();
+            let environments = ids().map(|id| (id, EnvironmentArrivals::default())).collect();
+            Kept { instances, environments }.kept_bytes()
+        };
+        // Four texts of 100 bytes each.
+        let bytes = bytes(10_000) - bytes(0);
+        assert!((10_000 * 500..10_000 * 2_000).contains(&bytes), "{bytes} bytes of 10,000 of each");
+    }
+}

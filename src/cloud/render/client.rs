@@ -4,7 +4,7 @@
 //! depends on how many services there are, so they are asked for once all are listed.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use futures::future::BoxFuture;
@@ -50,7 +50,7 @@ pub struct Render {
     client: AccountClient,
     /// Replaced when a cycle ends; a cancelled one leaves both as they were.
     kept: KeptState<Kept>,
-    names: Mutex<Arc<Names>>,
+    names: KeptState<Names>,
 }
 
 /// The services of a cycle.
@@ -66,7 +66,7 @@ impl Render {
     /// An account that sends its requests through this client. Sends nothing yet.
     pub fn new(settings: Settings, key: SecretString, client: AccountClient) -> Self {
         let session = Session::new(Arc::clone(client.state()));
-        Self { settings, key, session, client, kept: KeptState::default(), names: Mutex::default() }
+        Self { settings, key, session, client, kept: KeptState::default(), names: KeptState::default() }
     }
 
     async fn run_cycle(&self, filter: &ServiceFilter) -> Result<Collection, CloudError> {
@@ -105,7 +105,7 @@ impl Render {
         filter: &'a ServiceFilter,
         first_page: Page<ListedService>,
     ) -> Result<Listed<'a>, CloudError> {
-        let mut names = Arc::clone(&self.names.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut names = self.names.get();
         let mut listing = Listing::new(&self.settings, filter, Inventory::charged(self.client.charge()));
         let (mut page, mut looked_up, mut unnamed, mut ended_by) = (first_page, false, None, None);
         loop {
@@ -116,16 +116,15 @@ impl Render {
                     .await
                 {
                     Ok(read) => {
-                        names = Arc::new(read);
-                        *self.names.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&names);
+                        self.names.replace(read);
+                        names = self.names.get();
                     }
                     Err(error) if error.concerns_account() => return Err(error),
                     Err(error) if names.are_unknown() => {
                         match Names::without(error, &self.settings, &names, environments()) {
                             Ok(ids) => {
-                                names = Arc::new(ids);
-                                *self.names.lock().unwrap_or_else(PoisonError::into_inner) =
-                                    Arc::clone(&names);
+                                self.names.replace(ids);
+                                names = self.names.get();
                             }
                             // Nothing could be chosen.
                             Err(error) if self.settings.names_environments() => return Err(error),
@@ -157,11 +156,12 @@ impl Cloud for Render {
     }
 
     fn kept_bytes(&self) -> usize {
-        self.kept.bytes()
+        self.kept.bytes() + self.names.bytes()
     }
 
     fn forget(&self) {
         self.kept.forget();
+        self.names.forget();
     }
 }
 

@@ -9,6 +9,7 @@ use super::target::Settings;
 use super::wire::Entity;
 use crate::cloud::CloudError;
 use crate::cloud::error::AnswerProblem;
+use crate::cloud::kit::{KeptBytes, entry_bytes};
 
 /// What is known of environments.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -21,6 +22,16 @@ pub(super) struct Names {
     pub(super) missing: Option<&'static str>,
     /// Why none could be read, if none could: the key may not read them, or they are not where they should be.
     pub(super) unreadable: Option<CloudError>,
+}
+
+impl KeptBytes for Names {
+    fn kept_bytes(&self) -> usize {
+        let texts = |one: &Environment| one.name.len() + one.project_id.len() + one.project.len();
+        let environments = self.environments.iter();
+        environments
+            .map(|(id, one)| entry_bytes::<Option<Environment>>(id.len() + one.as_ref().map_or(0, texts)))
+            .sum()
+    }
 }
 
 /// An environment.

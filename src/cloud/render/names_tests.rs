@@ -35,6 +35,25 @@ async fn look_up(settings: &Settings, referred: &[&str]) -> (Result<Names, Cloud
 }
 
 #[tokio::test]
+async fn names_count_with_all_else_that_is_kept() {
+    let list = |listing: NameList| async move {
+        let ids = (0..5_000).map(|number| format!("{number:0>100}"));
+        Ok(match listing {
+            NameList::Workspaces => Vec::new(),
+            NameList::Projects => vec![entity("prj-1", &"p".repeat(100), None)],
+            NameList::Environments(_) => ids.map(|id| entity(&id, &id, Some("prj-1"))).collect(),
+        })
+    };
+    let unknown: Vec<_> = (0..5_000).map(|number| format!("unknown-{number:0>92}")).collect();
+    let referred = unknown.iter().map(String::as_str);
+    let names = Names::look_up(&settings(&[], &[]), list, &Names::default(), referred).await.unwrap();
+    let bytes = names.kept_bytes();
+    // Three texts of each environment that was found, and the project's id; one of each that was not.
+    assert!((5_000 * (305 + 100)..5_000 * (305 + 100) + 10_000 * 300).contains(&bytes), "{bytes} bytes");
+    assert_eq!(Names::default().kept_bytes(), 0);
+}
+
+#[tokio::test]
 async fn environments_that_were_not_found_at_another_page_are_not_looked_up_again() {
     let before = look_up(&settings(&[], &[]), &["evm-8"]).await.0.unwrap();
     let list = |_| async { Ok(Vec::new()) };
