@@ -5,6 +5,9 @@
 //! is one sum. One that does not fit, or is cut later for a smaller namespace, goes into the store as [`Unusable`], and its
 //! status says so. It is tried again with each of its versions and with each regular list. Its versions share one charge,
 //! which is given back when the last copy of the last version is dropped; one that a list repeats is not kept twice.
+//!
+//! What stays of an object that is not kept is small and has one size. It is charged as well while that fits, so that the
+//! names of a namespace's refused accounts take the place of its other ones first.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,6 +17,7 @@ use futures::Stream;
 use futures::future::Either;
 use futures::stream::{self, StreamExt};
 use kube::Resource;
+use kube::core::ObjectMeta;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::{self, Event};
 use tokio::sync::mpsc;
@@ -26,6 +30,9 @@ use crate::limits::{Charge, MemoryBudget, Named, OverBudget};
 
 /// What an object takes besides its spec: metadata, status, its places in the store, in lists and in the queue.
 const OBJECT_BYTES: usize = 4 << 10;
+
+/// What stays of an object that is not kept: its name and problem, in the store, in lists and in the queue.
+const REFUSED_BYTES: usize = 2 << 10;
 
 /// What a text takes besides its bytes: its place in a list or map, and what the allocator adds.
 const TEXT_BYTES: usize = 48;
@@ -106,7 +113,6 @@ impl KeptAccounts {
 
     /// The object with what it is charged with, or without its content.
     fn charge(&self, mut object: WatchedAccount) -> WatchedAccount {
-        let Ok(account) = &object.object else { return object };
         let id = id(&object);
         let before = self.listed.get(&id).cloned().or_else(|| self.stored(&id));
         let before = before.filter(|before| !is_cut(before));
@@ -119,15 +125,17 @@ impl KeptAccounts {
         }
         let name = format!("{HOLDER}{}", id.name);
         let holder = self.memory.reporting_holder(&id.namespace, &name, &self.cuts);
-        let bytes = bytes(account);
-        let admitted = holder.admit();
         let charge = before.and_then(|before| before.charge);
         let charge = charge.unwrap_or_else(|| Arc::new(Mutex::new(holder.charge())));
-        // Without an object the charge is empty, and keeps the holder, which remembers that it was cut.
-        if admitted.and_then(|()| lock(&charge).resize(bytes)).is_err() {
+        object.charge = Some(Arc::clone(&charge));
+        let Ok(account) = &object.object else {
+            object.charge = Some(refused(&charge));
+            return object;
+        };
+        let bytes = bytes(account);
+        if holder.admit().and_then(|()| lock(&charge).resize(bytes)).is_err() {
             object = self.without_content(&object);
         }
-        object.charge = Some(charge);
         object
     }
 
@@ -160,11 +168,20 @@ impl KeptAccounts {
         let over = OverBudget { needed: bytes(account), budget: self.memory.bytes() };
         let is_reported = is_reported(account, &problem(&id(object), over));
         let unusable = Unusable {
-            metadata: account.metadata.clone(),
+            metadata: ObjectMeta { owner_references: None, ..account.metadata.clone() },
             problem: ObjectProblem::TooLarge { over: Some(over), is_reported },
         };
-        WatchedAccount { object: Err(unusable), charge: object.charge.clone() }
+        WatchedAccount { object: Err(unusable), charge: object.charge.as_ref().map(refused) }
     }
+}
+
+/// The charge of what stays of an object that was charged so. Where not even that fits it is empty, and keeps the holder, which
+/// remembers that it was cut.
+fn refused(charge: &Arc<Mutex<Charge>>) -> Arc<Mutex<Charge>> {
+    let holder = Some(lock(charge)).filter(|charge| charge.is_cut()).map(|charge| charge.holder().clone());
+    let charge = holder.map_or_else(|| Arc::clone(charge), |holder| Arc::new(Mutex::new(holder.charge())));
+    let _ = lock(&charge).resize(REFUSED_BYTES);
+    charge
 }
 
 /// Whether the status says so already.

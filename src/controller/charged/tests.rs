@@ -117,6 +117,28 @@ fn the_largest_of_the_largest_namespace_makes_room_wherever_it_is_kept() {
 }
 
 #[test]
+fn what_stays_of_refused_accounts_is_charged_and_takes_the_place_of_others_of_its_namespace() {
+    let mut watch = Watch::new();
+    watch.list((0..10).map(tenant));
+    let one = bytes(tenant(0).object.as_ref().unwrap());
+    assert_eq!(watch.memory.held(), 4 * one + 6 * REFUSED_BYTES);
+    watch.list((0..10).map(tenant));
+    assert_eq!(watch.memory.held(), 4 * one + 6 * REFUSED_BYTES, "however often they are listed");
+
+    // Of 230 the names alone are nearly all that there is.
+    watch.list((0..230).map(tenant));
+    let (kept, held) = (watch.kept().len(), watch.memory.held());
+    assert!(kept <= 1 && held <= BUDGET && held >= 200 * REFUSED_BYTES, "{kept} kept, {held} bytes");
+    watch.send([Event::Apply(account("team-a", "acme", "1", SPEC))]);
+    assert!(watch.kept().contains(&"team-a/acme".to_owned()));
+
+    // One that is too large as such, by itself.
+    let mut watch = Watch::new();
+    watch.list([account("tenant", "huge", "1", 100_000)]);
+    assert_eq!((watch.kept().len(), watch.memory.held()), (0, REFUSED_BYTES));
+}
+
+#[test]
 fn a_deleted_account_gives_its_memory_back_and_one_that_was_refused_is_kept_with_the_next_list() {
     let mut watch = Watch::new();
     watch.list((0..6).map(tenant));
