@@ -6,10 +6,12 @@ use std::time::Duration;
 use kube::Resource;
 use kube::core::ObjectMeta;
 use kube::runtime::controller::Action;
+use kube::runtime::events::Event;
 use kube::runtime::reflector::{ObjectRef, Store};
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::api_call::ApiError;
 use super::apply::{ApplyError, MonitorWriter};
@@ -84,6 +86,8 @@ pub(super) struct Reconciler {
     pub(super) writers: Arc<Shares>,
     /// Which accounts are this replica's, and who has the others.
     pub(super) peers: Peers,
+    /// The end of the operator. What waits ends with it; what is being written ends by itself.
+    pub(super) stop: CancellationToken,
     /// Whether the API server is away, for all that use it.
     pub(super) api_server: Arc<Outage>,
     pub(super) metrics: Arc<Metrics>,
@@ -143,6 +147,11 @@ impl Reconciler {
         Ok(stale_at.map_or(Action::await_change(), |at| Action::requeue(at - Instant::now())))
     }
 
+    /// Publishes events, which may wait for those of others.
+    async fn publish(&self, object: &ObjectMeta, id: &AccountId, events: Vec<Event>) {
+        self.stop.run_until_cancelled(Box::pin(self.events.publish(object, id, events))).await;
+    }
+
     /// What the replica leaves that collected this account so far, where it responds.
     async fn inherited(&self, account: &Account) -> Option<Inherited> {
         let left = self.peers.account(&account.id, &account.uid).await?;
@@ -174,10 +183,13 @@ impl Reconciler {
         if !is_reported {
             let share = self.writers.of(&id.namespace);
             // All that the namespace may have at once, since the answer repeats the object.
-            let permit = Box::pin(share.acquire(WRITERS)).await;
+            let permit = Box::pin(share.acquire(WRITERS));
+            let Some(permit) = self.stop.run_until_cancelled(permit).await else {
+                return Ok(Action::await_change());
+            };
             let events = Box::pin(self.status.refuse(object, id, &finding)).await?;
             drop(permit);
-            Box::pin(self.events.publish(object, id, events)).await;
+            self.publish(object, id, events).await;
         }
         Ok(Action::await_change())
     }
@@ -205,7 +217,10 @@ pub(super) async fn reconcile(
     let timer = reconciler.metrics.reconcile_duration.start_timer();
     let share = reconciler.peers.membership().share(uid);
     let outcome = match &object.object {
-        read if share != Share::Mine => Box::pin(reconciler.leave(read.as_deref().ok(), &id, uid)).await,
+        read if share != Share::Mine => {
+            let leave = Box::pin(reconciler.leave(read.as_deref().ok(), &id, uid));
+            reconciler.stop.run_until_cancelled(leave).await.unwrap_or_else(|| Ok(Action::await_change()))
+        }
         Ok(account) => {
             let steps = async {
                 let current = reconciler.status.with_current_status(account, &id);
@@ -279,7 +294,7 @@ impl ScopedReconciler {
     }
 
     async fn run_steps(&self, account: &CaasAccount, id: &AccountId) -> Result<Action, ReconcileError> {
-        let Reconciler { secrets, collection, monitors, status, initial, events, writers, .. } =
+        let Reconciler { secrets, collection, monitors, status, initial, writers, stop, .. } =
             &*self.reconciler;
         let rejected = collection.health(account, id).credentials_rejected();
         if rejected && current_reason(account, ConditionType::CredentialsReady) != Some(Reason::LoginRejected)
@@ -292,7 +307,8 @@ impl ScopedReconciler {
         }
         let failing = rejected || fails_for_credentials(account);
         // Boxed, as many accounts wait here and for a permit below: what waits holds little memory.
-        let snapshot = Box::pin(secrets.dereference(account, id, failing)).await?;
+        let snapshot = stop.run_until_cancelled(Box::pin(secrets.dereference(account, id, failing))).await;
+        let Some(snapshot) = snapshot.transpose()? else { return Ok(Action::await_change()) };
         // Nothing is awaited between this check and the supervisor: a later deletion removes the collector as well.
         if !self.is_mine(account, id) {
             return Ok(Action::await_change());
@@ -313,9 +329,11 @@ impl ScopedReconciler {
         collection.collect(account, id, resolved, inherited);
         initial.settled(id);
 
-        let known_monitors = self.monitors().await;
         let share = writers.of(&id.namespace);
-        let permit = Box::pin(share.acquire(1)).await;
+        let turn = async { (self.monitors().await, share.acquire(1).await) };
+        let Some((known_monitors, permit)) = stop.run_until_cancelled(Box::pin(turn)).await else {
+            return Ok(Action::await_change());
+        };
         if !self.is_mine(account, id) {
             return Ok(Action::await_change());
         }
@@ -338,7 +356,7 @@ impl ScopedReconciler {
         let mut updated = updated?;
         let duplicate = collection.unreported_duplicate(id, &health);
         updated.events.extend(duplicate.map(|other| shared_with(id, &other)));
-        Box::pin(events.publish(&account.metadata, id, updated.events)).await;
+        self.reconciler.publish(&account.metadata, id, updated.events).await;
         // An error of the ServiceMonitor does not keep the other findings from being written.
         applied?;
 

@@ -41,8 +41,8 @@ const DEBOUNCE: Duration = Duration::from_millis(200);
 /// How long reconciles wait, after the start, for the first answer of discovery.
 const DISCOVERY: Duration = Duration::from_secs(5);
 
-/// How long reconciles under way may take to end after a stop: an API server that does not answer must not
-/// use up the time that the process is given.
+/// How long writes under way may take to end after a stop: an API server that does not answer must not use up the time that
+/// the process is given. What waits for its turn ends at once.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Requests by name that may wait in a scope's channel before their senders wait.
@@ -111,6 +111,7 @@ pub async fn run(settings: Settings, startup: watch::Sender<Startup>, cancel: Ca
         retries: Retries::default(),
         writers: Shares::thirds(WRITERS),
         peers: settings.peers,
+        stop: cancel.clone(),
         api_server,
         metrics,
     });
@@ -231,7 +232,7 @@ impl RunningScope {
         };
         tokio::select! {
             _ = async { tokio::join!(follow, reconciles, secrets) } => {}
-            () = too_long => tracing::warn!("aborting unfinished reconciles: the API server does not respond"),
+            () = too_long => tracing::warn!("aborting unfinished writes: the API server does not respond"),
         }
     }
 }

@@ -86,6 +86,10 @@ impl Attacked {
         tokio::time::sleep(time).await;
         let damage = self.watch.damage(self.operator.peak_resident_kib()? << 10);
         assert_eq!(self.operator.stop(SOON).await?, 0, "SIGTERM is heard under the attack");
+        assert!(
+            !self.operator.logs().contains("aborting unfinished writes"),
+            "what waits ends with the operator"
+        );
         Ok(damage)
     }
 }

@@ -11,6 +11,7 @@ use kube::runtime::reflector::{self, store::Writer};
 use kube::runtime::watcher;
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::account::Account;
@@ -123,6 +124,7 @@ impl Operator {
             retries: Retries::default(),
             writers: Shares::thirds(WRITERS),
             peers: Peers::none().of(membership),
+            stop: CancellationToken::new(),
             api_server: Outage::of_api_server(),
             metrics,
         };
@@ -433,6 +435,31 @@ async fn writes_that_hang_in_one_namespace_delay_none_of_another() {
     let reconciled = tokio::time::timeout(Duration::from_secs(1), operator.outcome(&acme)).await;
     reconciled.expect("a status is written").unwrap();
     writing.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_ends_with_the_operator_and_a_write_under_way_does_not() {
+    let soon = Duration::from_millis(1);
+    for (hangs, is_write) in [("/secrets/", false), ("/events", false), ("/status", true)] {
+        let mut operator = Operator::new();
+        operator.server.lock().unwrap().hangs = Some(hangs);
+        let (acme, stop) = (account("acme", "30s", 1), operator.reconciler().stop.clone());
+        let mut reconcile = Box::pin(operator.outcome(&acme));
+        assert!(tokio::time::timeout(soon, &mut reconcile).await.is_err(), "{hangs} is not answered");
+        stop.cancel();
+        let ended = tokio::time::timeout(soon, reconcile).await;
+        assert_eq!(ended.is_err(), is_write, "{hangs}");
+    }
+    // One that waits for its turn to write.
+    let mut operator = Operator::new();
+    let stop = operator.reconciler().stop.clone();
+    let _busy = operator.reconciler().writers.of("team-a").acquire(WRITERS).await;
+    let acme = account("acme", "30s", 1);
+    let mut reconcile = Box::pin(operator.outcome(&acme));
+    assert!(tokio::time::timeout(soon, &mut reconcile).await.is_err());
+    stop.cancel();
+    tokio::time::timeout(soon, reconcile).await.expect("it ends").unwrap();
+    assert_eq!(operator.writes(), [""; 0]);
 }
 
 #[tokio::test(start_paused = true)]
