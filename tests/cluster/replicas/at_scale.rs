@@ -17,20 +17,6 @@ use crate::harness::{Operator, OperatorOptions, until};
 
 const LEASES: &str = "leases.coordination.k8s.io";
 
-/// What docs/replicas.md asks for besides the permissions of one replica.
-const PERMISSIONS: &str = r"
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {name: replicas, namespace: caas-system}
-rules: [{apiGroups: [coordination.k8s.io], resources: [leases], verbs: [list, create, update, delete]}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {name: replicas, namespace: caas-system}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: replicas}
-subjects: [{kind: ServiceAccount, name: caas-operator, namespace: caas-system}]
-";
-
 /// Starts a replica as it is installed, and does not wait.
 async fn replica(plane: &Cluster, name: &str) -> anyhow::Result<Operator> {
     let args = [
@@ -86,7 +72,6 @@ async fn three_replicas_share_very_many_accounts_and_two_take_over_those_of_the_
 {
     let count = many_accounts(300);
     let plane = control_plane().await?;
-    plane.apply(PERMISSIONS).await?;
     let spec = json!({
         "collection": {"interval": "1m", "requestTimeout": "5m"},
         "serviceMonitor": {"mode": "Never"},
