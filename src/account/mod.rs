@@ -27,7 +27,7 @@ pub use uncollected::Uncollected;
 
 /// One account, ready to be collected, in parts that are compared apart: a change of one leaves alone what the others
 /// carry.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Account {
     /// Namespace and name.
     pub id: AccountId,
@@ -43,6 +43,39 @@ pub struct Account {
     pub exposition: Exposition,
     /// What Prometheus scrapes, as the ServiceMonitor or the list at `/sd` says.
     pub targets: Vec<Target>,
+    /// Of what it was made. Does not count where accounts are compared: a Secret may be written anew with the same values.
+    pub origin: Origin,
+}
+
+// By hand, since one field does not count.
+impl PartialEq for Account {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { id, uid, connection, schedule, selection, exposition, targets, origin: _ } = self;
+        (id, uid, connection, schedule) == (&other.id, &other.uid, &other.connection, &other.schedule)
+            && (selection, exposition, targets) == (&other.selection, &other.exposition, &other.targets)
+    }
+}
+
+/// Of which versions of its object and Secret an account was made, where that is known. Two replicas know by that whether they
+/// mean the same connection, and tell each other no credentials.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The object's generation, which each change of its spec changes.
+    pub generation: Option<i64>,
+    /// The `resourceVersion` of the Secret with the credentials.
+    pub secret: Option<Arc<str>>,
+}
+
+impl Origin {
+    /// Whether both are known to be of the same spec.
+    pub fn has_same_spec(&self, other: &Self) -> bool {
+        self.generation.is_some() && self.generation == other.generation
+    }
+
+    /// Whether both are known to have the same credentials, for the same spec.
+    pub fn has_same_credentials(&self, other: &Self) -> bool {
+        self.has_same_spec(other) && self.secret.is_some() && self.secret == other.secret
+    }
 }
 
 impl Account {

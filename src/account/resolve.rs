@@ -13,7 +13,9 @@ use url::Url;
 
 use self::keys::{ENDPOINT, Keys};
 use super::interval::interval;
-use super::{Account, AccountId, Connection, Exposition, Names, Problem, Schedule, SecretRead, targets};
+use super::{
+    Account, AccountId, Connection, Exposition, Names, Origin, Problem, Schedule, SecretRead, targets,
+};
 use crate::api::spec::{MetricNames, Timestamps};
 use crate::api::{CaasAccount, CaasAccountSpec, ProviderSpec, Reason};
 use crate::cloud::error::Refusal;
@@ -71,6 +73,7 @@ pub fn resolve(
         selection: ServiceFilter::new(&spec.services.include, &spec.services.exclude),
         exposition: exposition(spec),
         targets: targets(providers, &id, spec),
+        origin: Origin::default(),
         id,
     })
 }

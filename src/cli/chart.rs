@@ -1,20 +1,15 @@
 //! An operator on somebody's machine beside the one that the chart installed: both would write the same statuses and
 //! ServiceMonitors. Finds the chart's by its Deployments, and says what a Prometheus in the cluster cannot reach.
 
-use std::time::Duration;
-
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
 use thiserror::Error;
 
-use crate::controller::{ScrapeService, causes};
+use crate::controller::{ApiError, ScrapeService, call};
 
 /// The label of all that the chart installs.
 const PART_OF: &str = "app.kubernetes.io/part-of=caas-operator";
-
-/// How long one answer may take.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// An operator that the chart installed runs.
 #[derive(Debug, Error)]
@@ -58,11 +53,9 @@ pub(super) async fn ensure_none_runs(client: &Client, service: &ScrapeService) -
 }
 
 /// A Deployment of the chart that has a pod that is ready, by namespace and name.
-async fn ready(api: Api<Deployment>) -> Result<Option<String>, String> {
+async fn ready(api: Api<Deployment>) -> Result<Option<String>, ApiError> {
     let ours = ListParams::default().labels(PART_OF);
-    let list = tokio::time::timeout(PATIENCE, api.list(&ours)).await;
-    let list = list.map_err(|_| format!("no response from the API server within {PATIENCE:?}"))?;
-    let list = list.map_err(|error| causes(&error))?;
+    let list = call(api.list(&ours)).await?;
     let is_ready = |deployment: &Deployment| {
         deployment.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or_default() > 0
     };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use kube::Client;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +15,7 @@ use super::options::Label;
 use crate::controller::ReplicaLease;
 use crate::replicas::rules::FAREWELL;
 use crate::replicas::{Member, Membership};
+use crate::server::Condition;
 use crate::telemetry::Metrics;
 
 /// Options for several replicas.
@@ -66,6 +68,7 @@ impl ReplicaAddress {
 /// This process among the replicas.
 pub(super) struct Replica {
     membership: Membership,
+    refused: watch::Receiver<Option<String>>,
     /// Where it holds a Lease: what ends that, and its end.
     lease: Option<(CancellationToken, JoinHandle<()>)>,
 }
@@ -76,15 +79,16 @@ impl ReplicaOptions {
         let (Some(Label(namespace)), Some(Label(name)), Some(address)) =
             (&self.replicas_lease_namespace, &self.replica_name, self.replica_address)
         else {
-            return Replica { membership: Membership::alone(), lease: None };
+            return Replica { membership: Membership::alone(), refused: watch::channel(None).1, lease: None };
         };
         let address = address.socket(port).to_string();
         let me = Member { name: name.as_str().into(), address: address.into() };
         let membership = Membership::joining(me.clone(), Arc::clone(metrics));
-        let lease = ReplicaLease::new(client.clone(), namespace, group, me, membership.clone());
+        let (sender, refused) = watch::channel(None);
+        let lease = ReplicaLease::new(client.clone(), namespace, group, me, membership.clone(), sender);
         let stop = CancellationToken::new();
         let held = tokio::spawn(lease.hold(stop.clone()));
-        Replica { membership, lease: Some((stop, held)) }
+        Replica { membership, refused, lease: Some((stop, held)) }
     }
 }
 
@@ -92,6 +96,26 @@ impl Replica {
     /// What this process knows of the others.
     pub(super) fn membership(&self) -> &Membership {
         &self.membership
+    }
+
+    /// Meets this condition when this replica is a member; until then it says why it may never be, where that is so.
+    pub(super) fn joining(&self, condition: Condition) -> impl Future<Output = ()> + use<> {
+        let (membership, mut refused) = (self.membership.clone(), self.refused.clone());
+        async move {
+            let explain = async {
+                loop {
+                    condition.explain(refused.borrow_and_update().clone());
+                    if refused.changed().await.is_err() {
+                        std::future::pending::<()>().await;
+                    }
+                }
+            };
+            tokio::select! {
+                () = membership.joined() => {}
+                () = explain => {}
+            }
+            condition.set(true);
+        }
     }
 
     /// Leaves the others, and goes on answering for a while: they are asked for this one's accounts until their endpoints

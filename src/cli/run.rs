@@ -160,7 +160,7 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
     };
     tracing::info!(address = %listeners.address(), ?namespaces, "the operator starts");
     let listed = runtime.readiness.expect("waiting for the list of CaasAccounts");
-    let joined = runtime.readiness.expect("waiting for this replica's Lease");
+    let joining = replica.joining(runtime.readiness.expect("waiting for this replica's Lease"));
     let (startup, now) = watch::channel(Startup::Listing);
     // Where the operator stops before it comes so far, there is nothing to wait for.
     let reached = |stage: Startup| {
@@ -174,10 +174,6 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
         let listing = async {
             listing.await;
             listed.set(true);
-        };
-        let joining = async {
-            membership.joined().await;
-            joined.set(true);
         };
         tokio::join!(listing, joining, collected);
     };

@@ -72,7 +72,7 @@ impl Runtime {
         }
         let (registry, metrics) = (Arc::new(Registry::default()), Metrics::new());
         let limits = ProcessLimits { files: Some(files::limit()), ..limits };
-        let peers = Peers::new(Membership::alone(), limits.memory.bytes() / 4);
+        let peers = Peers::new(Membership::alone(), limits.memory.clone());
         let clouds = HttpClouds::new(Http::new(policy.clone()).within(limits.clone()), Arc::clone(&metrics));
         let (sender, transitions) = mpsc::channel(TRANSITIONS);
         let supervisor =

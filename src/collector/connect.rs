@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::demanded::Demanded;
 use crate::account::{Account, Connection};
 use crate::cloud::error::{TlsProblem, Unreachable};
-use crate::cloud::http::{ClientState, Http, RateShare};
+use crate::cloud::http::{ClientState, Demands, Http, RateShare};
 use crate::cloud::{Cloud, CloudError};
 use crate::hash::keyed_hash;
 use crate::telemetry::Metrics;
@@ -30,6 +31,22 @@ pub struct ClientHistory {
 }
 
 impl ClientHistory {
+    /// What the cloud asks of the newest client.
+    pub(super) fn demands(&self) -> Demands {
+        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        newest.as_ref().map(|(_, state)| state.demands()).unwrap_or_default()
+    }
+
+    /// The same, of an account as it is now.
+    pub(super) fn demanded(&self, account: &Account) -> Demanded {
+        Demanded { demands: self.demands(), origin: account.origin.clone() }
+    }
+
+    /// The clients of this account go on from what the cloud asked of those of another replica.
+    pub(super) fn go_on_from(&self, account: &Account, demands: Demands) {
+        self.state(account).go_on_from(demands);
+    }
+
     /// The state for this account: that of the newest client, if object and connection are the same.
     fn state(&self, account: &Account) -> Arc<ClientState> {
         let hash = keyed_hash((&account.uid, &account.connection));

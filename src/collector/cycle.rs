@@ -13,8 +13,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures::FutureExt;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
-use super::connect::Connect;
+use super::connect::{ClientHistory, Connect};
 use super::health::Health;
 use super::history::History;
 use super::registry::{Registry, Snapshot};
@@ -53,6 +54,8 @@ pub(super) struct Shared {
     pub(super) renders: RenderPool,
     pub(super) first_cycles: Arc<Shares>,
     pub(super) limits: ProcessLimits,
+    /// Cancelled when all tasks are to end.
+    pub(super) ending: CancellationToken,
 }
 
 impl Shared {
@@ -65,7 +68,8 @@ impl Shared {
     ) -> Self {
         let (renders, first_cycles) =
             (RenderPool::new(limits.workers.clone()), Shares::in_turn(FIRST_CYCLES));
-        Self { connect, registry, metrics, transitions, renders, first_cycles, limits }
+        let ending = CancellationToken::new();
+        Self { connect, registry, metrics, transitions, renders, first_cycles, limits, ending }
     }
 }
 
@@ -75,6 +79,8 @@ pub(super) struct Cycles<'a> {
     pub(super) account: &'a Account,
     /// The account as it is wanted, which differs from `account` at most in what does not concern its collection.
     pub(super) desired: watch::Receiver<Arc<Account>>,
+    /// What its clients know.
+    pub(super) history: &'a ClientHistory,
     pub(super) meter: AccountMeter,
     /// What the account's memory is charged to.
     pub(super) memory: Holder,
@@ -348,6 +354,7 @@ impl Cycles<'_> {
                 series: rendered.series,
                 health,
                 collected_at: state.collected_at,
+                demanded: self.history.demanded(&self.desired.borrow()),
             };
             self.shared.registry.publish(self.account, Arc::new(snapshot));
         }

@@ -16,7 +16,7 @@ use super::registry::{Registry, Snapshot};
 use super::rendering::RenderPool;
 use super::supervisor::Supervisor;
 use super::transition::Transition;
-use crate::account::{Account, AccountId, Connection, Exposition, Names, Schedule};
+use crate::account::{Account, AccountId, Connection, Exposition, Names, Origin, Schedule};
 use crate::cloud::alauda::{self, AlaudaAccount};
 use crate::cloud::http::{AccountLimits, RateShare};
 use crate::cloud::model::{
@@ -220,6 +220,7 @@ pub(super) fn account(uid: &str) -> Account {
         selection: ServiceFilter::default(),
         exposition: Exposition { names: Names::Modern, source_timestamps: false, max_series: 1000 },
         targets: Vec::new(),
+        origin: Origin::default(),
     }
 }
 

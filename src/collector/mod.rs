@@ -3,10 +3,11 @@
 //! The data flow: [`supervisor`] turns desired accounts into running [`task`]s; a task runs its [`cycle`]s by its
 //! [`schedule`], queries the cloud through the client that [`connect`] made, merges the response by the rules of
 //! [`staleness`], judges it in [`health`], publishes a snapshot with the last hour ([`history`]) into the [`registry`] and has [`report`] decide whether
-//! the outcome is reported as a [`transition`]. Knows no Kubernetes and serves nothing.
+//! the outcome is reported as a [`transition`]. What the cloud [`demanded`] goes with the snapshot. Knows no Kubernetes and serves nothing.
 
 pub mod connect;
 mod cycle;
+pub mod demanded;
 #[cfg(test)]
 mod fake;
 pub mod health;

@@ -9,12 +9,14 @@ use std::time::SystemTime;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::demanded::Demanded;
 use super::health::Health;
 use super::history::History;
 use crate::account::{Account, AccountId, Target, Uncollected};
 use crate::api::Reason;
 use crate::exposition::Bodies;
 use crate::exposition::values::{AccountValues, ServiceEntry};
+use crate::limits::Charge;
 
 /// What one cycle left behind; never changed after it is made.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub struct Snapshot {
     pub health: Health,
     /// When the newest cycle ended, for people; values may have gone stale since.
     pub collected_at: SystemTime,
+    /// What the cloud asked for.
+    pub demanded: Demanded,
 }
 
 impl Snapshot {
@@ -112,6 +116,8 @@ pub struct Before {
     pub snapshot: Arc<Snapshot>,
     /// When it is to be dropped: so long after the end of the collection here as values may stay.
     pub stale_at: Instant,
+    /// The memory that it takes; `None` until the collection here has ended.
+    pub charge: Option<Arc<Charge>>,
 }
 
 impl Listed {
@@ -315,7 +321,7 @@ impl Registry {
         let before = match accounts.get(&account.id) {
             Some(Listed::Collected(entry)) if entry.account.uid == account.uid => {
                 let stale_at = now + entry.account.schedule.stale_after;
-                entry.snapshot.clone().map(|snapshot| Before { snapshot, stale_at })
+                entry.snapshot.clone().map(|snapshot| Before { snapshot, stale_at, charge: None })
             }
             Some(Listed::Elsewhere(before)) if before.uid == account.uid => before.before.clone(),
             _ => None,
@@ -325,6 +331,29 @@ impl Registry {
         accounts.insert(account.id.clone(), Listed::Elsewhere(Arc::new(Elsewhere { before, ..account })));
         self.changed.notify_waiters();
         stale_at
+    }
+
+    /// Charges the last snapshot of an account that another replica collects, where that is kept. Returns until when.
+    pub fn charge_last(&self, id: &AccountId, uid: &str, charge: Charge) -> Option<Instant> {
+        let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(Listed::Elsewhere(account)) = accounts.get_mut(id) else { return None };
+        let before = Before { charge: Some(Arc::new(charge)), ..account.before.clone()? };
+        let stale_at = before.stale_at;
+        if account.uid != uid {
+            return None;
+        }
+        *account = Arc::new(Elsewhere { before: Some(before), ..Elsewhere::clone(account) });
+        Some(stale_at)
+    }
+
+    /// Drops the last snapshot of an account that another replica collects, if it is the one that is stale at this time.
+    pub fn drop_last(&self, id: &AccountId, stale_at: Instant) {
+        let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Listed::Elsewhere(account)) = accounts.get_mut(id)
+            && account.before.as_ref().is_some_and(|before| before.stale_at == stale_at)
+        {
+            *account = Arc::new(Elsewhere { before: None, ..Elsewhere::clone(account) });
+        }
     }
 
     /// A registry of these accounts, to look at.

@@ -78,6 +78,7 @@ impl CollectorState {
         history: &ClientHistory,
         from: Inherited,
     ) -> Self {
+        history.go_on_from(account, from.snapshot.demanded.of(&account.origin));
         let services = from.snapshot.values.services.clone();
         let confirmed = from.since_success.and_then(|since| Instant::now().checked_sub(since));
         Self {

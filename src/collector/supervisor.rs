@@ -73,7 +73,16 @@ impl Supervisor {
         let (mut running, account) = (self.running(), Arc::new(account));
         // A task that has ended by itself has panicked; another takes its place.
         let runs = |task: &&watch::Sender<Arc<Account>>| !task.is_closed();
-        if running.by_id.get(&account.id).filter(runs).is_some_and(|task| *task.borrow() == account) {
+        if let Some(task) = running.by_id.get(&account.id).filter(runs)
+            && *task.borrow() == account
+        {
+            task.send_if_modified(|known| {
+                let is_newer = known.origin != account.origin;
+                if is_newer {
+                    *known = account;
+                }
+                is_newer
+            });
             return false;
         }
         let task = running.remove(&account.id);
@@ -129,8 +138,11 @@ impl Supervisor {
     /// Stops collecting this account, since another replica does. Its series stay for a while: returns until when.
     pub fn mark_elsewhere(&self, account: Elsewhere) -> Option<Instant> {
         let mut running = self.running();
-        running.remove(&account.id);
-        self.shared.registry.mark_elsewhere(account)
+        let id = account.id.clone();
+        // Before its task ends, which finds what is left and charges it.
+        let stale_at = self.shared.registry.mark_elsewhere(account);
+        running.remove(&id);
+        stale_at
     }
 
     /// Collects exactly these accounts, and lists exactly those others.
@@ -159,6 +171,7 @@ impl Supervisor {
     /// Ends all tasks and waits for them. The registry keeps its snapshots, so that scrapes under way finish.
     pub async fn stop(&self) {
         *self.running() = Running::default();
+        self.shared.ending.cancel();
         self.tasks.close();
         self.tasks.wait().await;
     }

@@ -13,7 +13,7 @@ const CALL_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How a call can fail.
 #[derive(Debug, Error)]
-pub(super) enum ApiError {
+pub enum ApiError {
     /// No answer in time.
     #[error("no response from the API server within {0:?}")]
     Deadline(Duration),
@@ -71,7 +71,7 @@ impl ApiError {
 }
 
 /// Makes one call.
-pub(super) async fn call<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, ApiError> {
+pub async fn call<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, ApiError> {
     call_within(CALL_DEADLINE, call).await
 }
 

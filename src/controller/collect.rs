@@ -8,7 +8,7 @@ use k8s_openapi::jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::dereference::SecretSnapshot;
-use crate::account::{Account, AccountId, Problem, SecretRead, Uncollected, resolve, targets};
+use crate::account::{Account, AccountId, Origin, Problem, SecretRead, Uncollected, resolve, targets};
 use crate::api::{CaasAccount, ProviderSpec};
 use crate::cloud::http::Policy;
 use crate::cloud::{Provider, Providers};
@@ -39,9 +39,14 @@ impl Collection {
         let nothing = SecretRead::NotFound;
         let credentials = secrets.map_or(&nothing, |secrets| &**secrets.credentials());
         let ca_bundle = secrets.and_then(SecretSnapshot::ca_bundle);
-        resolve::resolve(self.providers, account, credentials, ca_bundle, |url| {
+        let resolved = resolve::resolve(self.providers, account, credentials, ca_bundle, |url| {
             self.policy.check_endpoint(url)
-        })
+        })?;
+        let origin = Origin {
+            generation: account.metadata.generation,
+            secret: secrets.and_then(SecretSnapshot::version).cloned(),
+        };
+        Ok(Account { origin, ..resolved })
     }
 
     /// Hands a resolved account to the supervisor, with what another replica has left, or lists it with its problem.

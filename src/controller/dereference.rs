@@ -43,6 +43,8 @@ pub(super) struct SecretSnapshot {
     /// The factor of the period until the next reading, which spreads accounts that were read together.
     jitter: f64,
     credentials: Reading,
+    /// The `resourceVersion` of that Secret.
+    version: Option<Arc<str>>,
     ca_bundle: Option<Reading>,
 }
 
@@ -108,6 +110,11 @@ impl SecretSnapshot {
     /// The Secret with the credentials.
     pub(super) fn credentials(&self) -> &Arc<SecretRead> {
         &self.credentials.read
+    }
+
+    /// The `resourceVersion` of that Secret; `None` where it was not there when it was read last.
+    pub(super) fn version(&self) -> Option<&Arc<str>> {
+        self.version.as_ref()
     }
 
     /// The Secret with the CA bundle, where the account names one.
@@ -272,6 +279,7 @@ impl SecretReader {
         let last = last.as_ref();
         let name = &account.spec.credentials.secret_ref.name;
         let (read, version) = self.read_one(&account.spec, id, name).await?;
+        let own_version = version.as_deref().map(Arc::from);
         let mut references = vec![(name.clone(), version)];
         let credentials = Reading::after(last.map(|last| &last.credentials), read, at);
         let ca_bundle = match &account.spec.tls {
@@ -288,7 +296,7 @@ impl SecretReader {
         // After a start all are read together; their next readings come at any time of the period.
         let jitter = if last.is_none() { fastrand::f64() } else { 0.9 + 0.2 * fastrand::f64() };
         let generation = account.metadata.generation;
-        Ok(SecretSnapshot { source, generation, at, jitter, credentials, ca_bundle })
+        Ok(SecretSnapshot { source, generation, at, jitter, credentials, version: own_version, ca_bundle })
     }
 
     /// One Secret with its version.

@@ -13,6 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams, Preconditions};
 use kube::{Api, Client};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -37,16 +38,28 @@ const RETRY: Duration = Duration::from_secs(1);
 /// This replica's Lease.
 pub struct ReplicaLease {
     leases: Api<Lease>,
+    namespace: String,
     group: String,
     me: Member,
     membership: Membership,
     outage: Outage,
+    refused: watch::Sender<Option<String>>,
 }
 
 impl ReplicaLease {
-    /// The Lease of this member in this namespace. Replicas with the same group share the accounts.
-    pub fn new(client: Client, namespace: &str, group: &str, me: Member, membership: Membership) -> Self {
+    /// The Lease of this member in this namespace. Replicas with the same group share the accounts. `refused` is told where
+    /// this replica has no Lease since it may not have one: nothing is collected then.
+    pub fn new(
+        client: Client,
+        namespace: &str,
+        group: &str,
+        me: Member,
+        membership: Membership,
+        refused: watch::Sender<Option<String>>,
+    ) -> Self {
         Self {
+            namespace: namespace.to_owned(),
+            refused,
             leases: Api::namespaced(client, namespace),
             group: group.to_owned(),
             me,
@@ -79,11 +92,12 @@ impl ReplicaLease {
                 Ok(()) => {
                     self.membership.update(|view| view.succeeded(Instant::now()));
                     self.outage.healed();
+                    self.refused.send_replace(None);
                     began + RENEW
                 }
                 Err(error) => {
                     self.membership.update(View::failed);
-                    self.outage.failed(&error.to_string());
+                    self.failed(&error);
                     Instant::now() + RETRY
                 }
             };
@@ -93,6 +107,24 @@ impl ReplicaLease {
                 self.membership.update(|view| view.tick(Instant::now()));
                 self.bury().await;
             }
+        }
+    }
+
+    /// Says that a round has failed. Without a Lease of its own, what is refused is refused for good, and all that there is to
+    /// know.
+    fn failed(&self, error: &ApiError) {
+        let is_member = self.membership.look(View::is_member).unwrap_or(true);
+        if is_member || !matches!(error.code(), Some(401 | 403)) {
+            self.outage.failed(&error.to_string());
+            return;
+        }
+        let sentence = format!(
+            "no account is collected: in namespace {} this program needs the verbs list, create, update and delete on leases of \
+             coordination.k8s.io",
+            self.namespace
+        );
+        if self.refused.send_replace(Some(sentence.clone())).is_none() {
+            tracing::error!(%error, "{sentence}");
         }
     }
 
@@ -194,3 +226,6 @@ fn seen(lease: &Lease) -> Option<SeenLease> {
 async fn request<T>(made: impl Future<Output = Result<T, kube::Error>>) -> Result<T, ApiError> {
     call_within(REQUEST, made).await
 }
+
+#[cfg(test)]
+mod tests;

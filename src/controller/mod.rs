@@ -38,6 +38,7 @@ mod triggers;
 mod watch;
 mod watched;
 
+pub use api_call::{ApiError, call};
 pub use build::ScrapeService;
 pub use causes::causes;
 pub use client::client;

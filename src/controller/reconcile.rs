@@ -33,6 +33,7 @@ use crate::collector::Inherited;
 use crate::limits::{OverBudget, Shares};
 use crate::replicas::Share;
 use crate::replicas::peers::Peers;
+use crate::replicas::rules::RENEW;
 use crate::telemetry::Metrics;
 
 /// Reconciles that write at once; one namespace may have a third of them. Those that read, publish events or wait for a
@@ -73,6 +74,9 @@ impl ReconcileError {
         }
     }
 }
+
+/// The replica that has collected an account so far still does.
+struct GoesOn;
 
 /// The steps, each with its own memory, for all scopes.
 pub(super) struct Reconciler {
@@ -152,10 +156,15 @@ impl Reconciler {
         self.stop.run_until_cancelled(Box::pin(self.events.publish(object, id, events))).await;
     }
 
-    /// What the replica leaves that collected this account so far, where it responds.
-    async fn inherited(&self, account: &Account) -> Option<Inherited> {
-        let left = self.peers.account(&account.id, &account.uid).await?;
-        left.inherited(account.connection.provider.name())
+    /// What the replica leaves that collected this account so far, where it responds. The error is that it goes on with the
+    /// account, since it has not been told of this replica.
+    async fn inherited(&self, account: &Account) -> Result<Option<Inherited>, GoesOn> {
+        let Some(left) = self.peers.account(&account.id, &account.uid).await else { return Ok(None) };
+        let share = self.peers.membership().share(&account.uid);
+        if left.is_collected() && matches!(share, Share::MineUnless(_)) {
+            return Err(GoesOn);
+        }
+        Ok(left.inherited(account.connection.provider.name()))
     }
 
     /// An object that is too large to be kept is not collected, and its status says why.
@@ -217,7 +226,7 @@ pub(super) async fn reconcile(
     let timer = reconciler.metrics.reconcile_duration.start_timer();
     let share = reconciler.peers.membership().share(uid);
     let outcome = match &object.object {
-        read if share != Share::Mine => {
+        read if !share.is_mine() => {
             let leave = Box::pin(reconciler.leave(read.as_deref().ok(), &id, uid));
             reconciler.stop.run_until_cancelled(leave).await.unwrap_or_else(|| Ok(Action::await_change()))
         }
@@ -320,6 +329,10 @@ impl ScopedReconciler {
                 if !self.is_mine(account, id) {
                     return Ok(Action::await_change());
                 }
+                let Ok(inherited) = inherited else {
+                    initial.settled(id);
+                    return Ok(Action::requeue(RENEW));
+                };
                 inherited
             }
             _ => None,

@@ -18,10 +18,19 @@ pub struct Member {
 pub enum Share {
     /// It collects it.
     Mine,
+    /// It collects it, unless this live member goes on with it, which may not have been told of this replica.
+    MineUnless(Member),
     /// It collects it from then on; until then another one may.
     Later(Instant),
     /// This member collects it.
     Of(Member),
+}
+
+impl Share {
+    /// Whether this replica collects the account, or asks another one whether it may.
+    pub fn is_mine(&self) -> bool {
+        matches!(self, Self::Mine | Self::MineUnless(_))
+    }
 }
 
 /// A member's Lease as it was listed.

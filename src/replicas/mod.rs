@@ -52,7 +52,7 @@ impl Membership {
 
     /// Whether this replica collects the account of this UID.
     pub fn collects(&self, uid: &str) -> bool {
-        self.share(uid) == Share::Mine
+        self.share(uid).is_mine()
     }
 
     /// Whether this replica has collected the account of this UID until a moment ago.

@@ -20,6 +20,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::remote::{Reader, RemoteAccount};
 use super::{Member, Membership};
 use crate::account::AccountId;
+use crate::limits::{Charge, MemoryBudget};
 
 /// Marks a request of a replica.
 pub const FROM_REPLICA: HeaderName = HeaderName::from_static("caas-operator-from-replica");
@@ -34,6 +35,8 @@ const CONNECT: Duration = Duration::from_secs(1);
 const ACCOUNT: Duration = Duration::from_secs(3);
 /// Connections that are kept open: pods come and go.
 const IDLE: Duration = Duration::from_secs(30);
+/// The holder of what is shown of the accounts of other replicas, which no account is called like.
+const SHOWN: &str = "shown/";
 /// A person waits for a page.
 const ACCOUNTS: Duration = Duration::from_secs(5);
 
@@ -42,7 +45,17 @@ const ACCOUNTS: Duration = Duration::from_secs(5);
 pub struct Peers {
     membership: Membership,
     http: Client<HttpConnector, Empty<Bytes>>,
-    most_bytes: usize,
+    /// What is charged with what others have told, while that is kept.
+    memory: MemoryBudget,
+}
+
+/// What the others have told of their accounts, and the memory that it takes.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// The accounts.
+    pub accounts: BTreeMap<AccountId, RemoteAccount>,
+    /// What they take, one charge a namespace.
+    pub charges: Vec<Charge>,
 }
 
 /// Why no replica has answered.
@@ -71,22 +84,22 @@ impl PeerError {
 }
 
 impl Peers {
-    /// The others of this membership. At most so many bytes are received of what all of them tell of their accounts.
-    pub fn new(membership: Membership, most_bytes: usize) -> Self {
+    /// The others of this membership. What they tell is charged to the namespaces of its accounts.
+    pub fn new(membership: Membership, memory: MemoryBudget) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(CONNECT));
         connector.set_nodelay(true);
         let mut http = Client::builder(TokioExecutor::new());
         http.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE);
-        Self { membership, http: http.build(connector), most_bytes }
+        Self { membership, http: http.build(connector), memory }
     }
 
     /// Those of a process that has none.
     pub fn none() -> Self {
-        Self::new(Membership::alone(), 0)
+        Self::new(Membership::alone(), MemoryBudget::default())
     }
 
-    /// The others of another membership, within the same bound.
+    /// The others of another membership, within the same memory.
     #[must_use]
     pub fn of(self, membership: Membership) -> Self {
         Self { membership, ..self }
@@ -119,52 +132,80 @@ impl Peers {
         Err(failed)
     }
 
-    /// What the replica that collected the account with this UID so far knows of it.
+    /// What the replica that collected the account with this UID so far knows of it; one that still does is preferred.
     pub async fn account(&self, id: &AccountId, uid: &str) -> Option<RemoteAccount> {
         let target = format!("{ACCOUNTS_PATH}/{}/{}", id.namespace, id.name);
+        let mut newest: Option<RemoteAccount> = None;
         for member in self.membership.routes(uid) {
-            let mut told = self.told(&member, &target, ACCOUNT, self.most_bytes).await;
-            if let Some(account) = told.remove(id)
-                && account.uid() == Some(uid)
-            {
+            let mut charge = self.memory.holder(&id.namespace, &id.name).charge();
+            let fits = |bytes| charge.resize(bytes).is_ok();
+            let mut told = self.told(&member, &target, ACCOUNT, fits).await;
+            let Some(account) = told.remove(id).filter(|account| account.uid() == Some(uid)) else {
+                continue;
+            };
+            if charge.resize(account.bytes()).is_err() {
+                continue;
+            }
+            let account = account.charged(charge);
+            if account.is_collected() {
                 return Some(account);
             }
+            if newest.as_ref().is_none_or(|newest| newest.collected_at() < account.collected_at()) {
+                newest = Some(account);
+            }
         }
-        None
+        newest
     }
 
-    /// What all others know of the accounts that they collect. One that does not respond in time is left out.
-    pub async fn accounts(&self) -> BTreeMap<AccountId, RemoteAccount> {
+    /// What all others know of the accounts that they collect. One that does not respond in time is left out, and so is
+    /// what takes more than a quarter of the memory or than is free: nobody's account is cut for those who look at a page.
+    pub async fn accounts(&self) -> Told {
         let members = self.membership.peers();
-        let most = self.most_bytes / members.len().max(1);
-        let told = members.iter().map(|member| self.told(member, ACCOUNTS_PATH, ACCOUNTS, most));
+        let free = self.memory.bytes().saturating_sub(self.memory.held());
+        let most = (self.memory.bytes() / 4).min(free) / members.len().max(1);
+        let told = members
+            .iter()
+            .map(|member| self.told(member, ACCOUNTS_PATH, ACCOUNTS, move |bytes| bytes <= most));
         let mut accounts = BTreeMap::<AccountId, RemoteAccount>::new();
+        let mut namespaces = BTreeMap::<Arc<str>, usize>::new();
         for (id, account) in join_all(told).await.into_iter().flatten() {
+            *namespaces.entry(Arc::clone(&id.namespace)).or_default() += account.bytes();
             // While one is handed over, two replicas may know it.
             if accounts.get(&id).is_none_or(|known| known.collected_at() < account.collected_at()) {
                 accounts.insert(id, account);
             }
         }
-        accounts
+        let mut charges = Vec::with_capacity(namespaces.len());
+        for (namespace, bytes) in namespaces {
+            let free = self.memory.bytes().saturating_sub(self.memory.held());
+            let mut charge = self.memory.holder(&namespace, SHOWN).charge();
+            if bytes <= free && charge.resize(bytes).is_ok() {
+                charges.push(charge);
+            } else {
+                accounts.retain(|id, _| id.namespace != namespace);
+            }
+        }
+        Told { accounts, charges }
     }
 
-    /// The accounts in a replica's answer, as far as it has come in this time and with so many bytes.
+    /// The accounts in a replica's answer, as far as it has come in this time and what it takes fits.
     async fn told(
         &self,
         member: &Member,
         target: &str,
         within: Duration,
-        most: usize,
+        mut fits: impl FnMut(usize) -> bool,
     ) -> BTreeMap<AccountId, RemoteAccount> {
         let (mut reader, by) = (Reader::default(), Instant::now() + within);
         let read = async {
             let mut body = self.get(member, target, HeaderMap::new(), by).await?.into_body();
-            let mut left = most;
             while let Some(frame) = body.frame().await {
                 let Ok(chunk) = frame.ok()?.into_data() else { continue };
-                left = left.checked_sub(chunk.len())?;
                 if let Err(problem) = reader.read(&chunk) {
                     tracing::warn!(replica = %member.name, problem, "another replica's accounts could not be read");
+                    return None;
+                }
+                if !fits(reader.bytes()) {
                     return None;
                 }
             }

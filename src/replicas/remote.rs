@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::wire::{AccountLine, Line};
 use crate::account::AccountId;
 use crate::api::Reason;
+use crate::cloud::model::ServiceFacts;
 use crate::cloud::{Provider, Providers};
 use crate::collector::history::{History, ServiceHistory};
 use crate::collector::registry::{Report, Snapshot};
@@ -18,9 +19,18 @@ use crate::collector::{Health, Inherited};
 use crate::exposition::labels::LabelSet;
 use crate::exposition::values::{AccountValues, ServiceEntry};
 use crate::exposition::{Bodies, Body};
+use crate::limits::Charge;
 
 /// The longest line: a service or an instance whose texts and labels all have their longest form has less.
 const LONGEST_LINE: usize = 256 << 10;
+
+/// What a line leaves in memory besides its texts and values: a list has room for twice as many, and an allocation takes 16
+/// bytes more.
+const ENTRY: usize =
+    2 * size_of::<ServiceEntry>() + size_of::<ServiceFacts>() + size_of::<ServiceHistory>() + 8 * 16;
+
+/// Texts are there as facts and in labels, and values in places of half the length of what tells of them.
+const TEXTS: usize = 2;
 
 /// An account as another replica knows it.
 #[derive(Debug, Clone)]
@@ -29,6 +39,10 @@ pub struct RemoteAccount {
     labels: LabelSet,
     services: Vec<ServiceEntry>,
     histories: Vec<ServiceHistory>,
+    /// The memory that it takes, in bytes.
+    bytes: usize,
+    /// The memory that it takes, where it is kept for itself.
+    _charge: Option<Arc<Charge>>,
 }
 
 /// Puts accounts together from the bytes of an answer.
@@ -39,6 +53,8 @@ pub struct Reader {
     /// The account that has not ended yet.
     account: Option<RemoteAccount>,
     accounts: BTreeMap<AccountId, RemoteAccount>,
+    /// The memory that all of it takes, in bytes.
+    bytes: usize,
 }
 
 impl Reader {
@@ -47,15 +63,19 @@ impl Reader {
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
             self.line.extend_from_slice(&bytes[..end]);
             let line = serde_json::from_slice(&self.line).map_err(|_| "a line cannot be read")?;
+            let length = self.line.len();
             self.line.clear();
-            self.take(line)?;
+            self.take(line, length)?;
             bytes = &bytes[end + 1..];
         }
         self.line.extend_from_slice(bytes);
         if self.line.len() > LONGEST_LINE { Err("a line is too long") } else { Ok(()) }
     }
 
-    fn take(&mut self, line: Line<'_>) -> Result<(), &'static str> {
+    /// Takes the next line, which has so many bytes.
+    fn take(&mut self, line: Line<'_>, length: usize) -> Result<(), &'static str> {
+        let bytes = ENTRY + TEXTS * length;
+        self.bytes += bytes;
         match (line, &mut self.account) {
             (Line::Account(account), _) => self.account = Some(RemoteAccount::new(account)),
             (Line::Service(service), Some(account)) => {
@@ -72,7 +92,15 @@ impl Reader {
             }
             (_, None) => return Err("a line comes before any account"),
         }
+        if let Some(account) = &mut self.account {
+            account.bytes += bytes;
+        }
         Ok(())
+    }
+
+    /// The memory that what was read takes, in bytes; rather more than less.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// The accounts that have ended.
@@ -84,12 +112,35 @@ impl Reader {
 impl RemoteAccount {
     fn new(account: AccountLine) -> Self {
         let labels = LabelSet::account(&account.namespace, &account.name);
-        Self { account, labels, services: Vec::new(), histories: Vec::new() }
+        Self {
+            account,
+            labels,
+            services: Vec::new(),
+            histories: Vec::new(),
+            bytes: size_of::<Self>(),
+            _charge: None,
+        }
     }
 
     /// The object's UID, of one that is collected.
     pub fn uid(&self) -> Option<&str> {
         self.account.uid.as_deref()
+    }
+
+    /// The same account, with what it is charged.
+    #[must_use]
+    pub fn charged(self, charge: Charge) -> Self {
+        Self { _charge: Some(Arc::new(charge)), ..self }
+    }
+
+    /// The memory that it takes, in bytes; rather more than less.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether the other replica collects it at present.
+    pub fn is_collected(&self) -> bool {
+        self.account.is_collected
     }
 
     /// When its newest cycle ended, in seconds since the epoch by the clock of the other replica.
@@ -123,7 +174,7 @@ impl RemoteAccount {
 
     /// Its newest snapshot without bodies, which the replica that collects it serves.
     fn snapshot(self, provider: &'static str) -> Option<Snapshot> {
-        let Self { account, labels, services, histories } = self;
+        let Self { account, labels, services, histories, .. } = self;
         let line = account.snapshot?;
         let empty = || Body { gzip: Bytes::new() };
         // One without a history has no place in the list, so either all have one or none is kept.
@@ -137,6 +188,7 @@ impl RemoteAccount {
             series: line.series,
             health: Health::Pending,
             collected_at: line.collected_at(),
+            demanded: line.demanded(),
         })
     }
 }

@@ -4,7 +4,8 @@
 //!   renewals went through. No clocks are compared, and while the API server is away nobody dies.
 //! - An outranked member stops immediately. A member that takes over from a live one waits [`HANDOVER`], so that the other notices;
 //!   from one that is gone it takes over at once: who leaves has stopped before it deletes its Lease.
-//!   While the API server is away it may not notice: then both collect until it is back, rather than neither.
+//!   Where the API server goes away meanwhile, that one may not notice: then it is asked whether it goes on, and whoever
+//!   takes over does so only where it does not, or does not respond.
 //! - A member whose own Lease was deleted was taken for dead: it owns nothing until it has joined again.
 
 use std::collections::BTreeMap;
@@ -25,6 +26,9 @@ pub const EXPIRY: Duration = Duration::from_secs(12);
 
 /// How long a new owner leaves an account to a live member: two renewals.
 pub const HANDOVER: Duration = Duration::from_secs(6);
+
+/// A round that goes through so long after a change shows that each live member has had one as well, whose list had the change.
+const KNOWN: Duration = Duration::from_secs(4);
 
 /// How long a member that has left goes on answering.
 pub const FAREWELL: Duration = Duration::from_secs(10);
@@ -71,6 +75,8 @@ struct Past {
     left: Vec<Member>,
     /// Whether the end of the hand-over was counted as a change.
     is_over: bool,
+    /// Whether all live members know of the change that ended it.
+    is_known: bool,
 }
 
 impl View {
@@ -125,7 +131,11 @@ impl View {
     pub fn succeeded(&mut self, now: Instant) {
         // After a pause it is not known what went through.
         let went_on = self.went_through.filter(|(_, last)| now - *last < 2 * RENEW);
-        self.went_through = Some((went_on.map_or(now, |(since, _)| since), now));
+        let since = went_on.map_or(now, |(since, _)| since);
+        self.went_through = Some((since, now));
+        for past in &mut self.past {
+            past.is_known |= past.until.max(since) + KNOWN <= now;
+        }
     }
 
     /// Listing or writing failed: all stays as it is.
@@ -162,7 +172,7 @@ impl View {
 
     /// Time has passed.
     pub fn tick(&mut self, now: Instant) {
-        self.past.retain(|past| past.until + FAREWELL > now);
+        self.past.retain(|past| past.until + FAREWELL > now || !past.is_known);
         for past in self.past.iter_mut().filter(|past| !past.is_over && past.until + HANDOVER <= now) {
             past.is_over = true;
             self.changes += 1;
@@ -181,7 +191,7 @@ impl View {
     }
 
     /// Whether this replica shares the accounts.
-    pub(super) fn is_member(&self) -> bool {
+    pub fn is_member(&self) -> bool {
         self.is_member
     }
 
@@ -202,12 +212,17 @@ impl View {
             None => Share::Later(now + RENEW),
             Some(owner) if owner.name != self.me.name => Share::Of(owner.clone()),
             Some(_) => {
-                let from_live = |past: &&Past| {
-                    owner(&past.members, uid)
-                        .is_some_and(|past| past.name != self.me.name && self.lives(past))
-                };
-                let last = self.past.iter().filter(from_live).map(|past| past.until + HANDOVER).max();
-                last.filter(|at| *at > now).map_or(Share::Mine, Share::Later)
+                let from_live = self.past.iter().filter_map(|past| {
+                    let before = owner(&past.members, uid)?;
+                    (before.name != self.me.name && self.lives(before)).then_some((past, before))
+                });
+                let last = from_live.clone().map(|(past, _)| past.until + HANDOVER).max();
+                let mut unaware = from_live.filter(|(past, _)| !past.is_known);
+                match (last.filter(|at| *at > now), unaware.next_back()) {
+                    (Some(at), _) => Share::Later(at),
+                    (None, Some((_, before))) => Share::MineUnless(before.clone()),
+                    (None, None) => Share::Mine,
+                }
             }
         }
     }
@@ -239,11 +254,11 @@ impl View {
     pub(super) fn routes(&self, uid: &str, now: Instant) -> Vec<Member> {
         let owner_now = owner(&self.members, uid);
         let answers = |past: &Past, before: &Member| {
-            past.until + HANDOVER > now && self.lives(before) || past.left.contains(before)
+            let goes_on = past.until + HANDOVER > now || !past.is_known;
+            goes_on && self.lives(before) || past.until + FAREWELL > now && past.left.contains(before)
         };
-        let recent = self.past.iter().rev().filter(|past| past.until + FAREWELL > now);
-        let before =
-            recent.filter_map(|past| owner(&past.members, uid).filter(|before| answers(past, before)));
+        let past = self.past.iter().rev();
+        let before = past.filter_map(|past| owner(&past.members, uid).filter(|before| answers(past, before)));
         let mut routes: Vec<Member> = Vec::new();
         for member in owner_now.into_iter().chain(before).filter(|member| member.name != self.me.name) {
             // Several members may have left one after the other, and the first of them collected it.
@@ -277,7 +292,7 @@ impl View {
         if members != self.members {
             let members = std::mem::replace(&mut self.members, members);
             if !members.is_empty() {
-                self.past.push(Past { members, until: now, left, is_over: false });
+                self.past.push(Past { members, until: now, left, is_over: false, is_known: false });
             }
             self.changes += 1;
         }

@@ -9,14 +9,20 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::de::value::{Error as ValueError, StrDeserializer};
 use serde::{Deserialize, Deserializer, Serialize};
+use tokio::time::Instant;
 
-use crate::account::AccountId;
+use crate::account::{AccountId, Origin};
+use crate::cloud::http::Demands;
 use crate::cloud::model::{InstanceFacts, Measurement, Sample, Scale, ServiceFacts};
 use crate::collector::Health;
+use crate::collector::demanded::Demanded;
 use crate::collector::history::ServiceHistory;
 use crate::collector::registry::{Listed, Snapshot};
 use crate::exposition::labels::LabelSet;
 use crate::exposition::values::{AccountGauges, InstanceEntry, ServiceEntry};
+
+/// No cloud asks for more that is complied with, so none is left alone for longer, whatever another replica says.
+const LONGEST_DEMAND: Duration = Duration::from_secs(15 * 60);
 
 /// A line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -46,6 +52,9 @@ pub struct AccountLine {
     pub reason: String,
     /// The sentence for that reason.
     pub message: String,
+    /// Whether this replica collects it at present.
+    #[serde(default)]
+    pub is_collected: bool,
     /// What its snapshot says besides its services; `None` without a snapshot.
     pub snapshot: Option<SnapshotLine>,
 }
@@ -64,6 +73,20 @@ pub struct SnapshotLine {
     pub since_success: Option<u64>,
     /// Milliseconds since the start of the newest cycle.
     pub since_start: u64,
+    /// What the cloud asks for; `None` where that is nothing.
+    #[serde(default)]
+    demands: Option<DemandsLine>,
+}
+
+/// What a cloud asks for, in milliseconds from now on, and of what the account was made.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct DemandsLine {
+    silence: Option<u64>,
+    refusals: u32,
+    no_login: Option<u64>,
+    generation: Option<i64>,
+    secret: Option<String>,
 }
 
 /// A service without its instances.
@@ -133,6 +156,7 @@ impl<'a> Line<'a> {
             uid: listed.uid().map(str::to_owned),
             reason: health.map_or(listed.reason(), |health| health.reason().as_str()).to_owned(),
             message: health.map_or_else(|| listed.message(), Health::message),
+            is_collected: matches!(listed, Listed::Collected(_)),
             snapshot: snapshot.map(|snapshot| SnapshotLine::of(snapshot, now)),
         })
     }
@@ -172,12 +196,51 @@ impl SnapshotLine {
             series: snapshot.series,
             since_success: gauges.last_success.map(|at| millis(now - at)),
             since_start: millis(now - gauges.last_collection + gauges.last_duration),
+            demands: DemandsLine::of(&snapshot.demanded),
         }
+    }
+
+    /// What the cloud asks for.
+    pub fn demanded(&self) -> Demanded {
+        self.demands.clone().map(DemandsLine::read).unwrap_or_default()
     }
 
     /// When the newest cycle ended.
     pub fn collected_at(&self) -> SystemTime {
         UNIX_EPOCH + Duration::try_from_secs_f64(self.collected_at).unwrap_or_default()
+    }
+}
+
+impl DemandsLine {
+    fn of(demanded: &Demanded) -> Option<Self> {
+        let Demanded { demands, origin } = demanded;
+        let now = Instant::now();
+        let left = |until: Instant| {
+            let left = until.saturating_duration_since(now);
+            (!left.is_zero()).then(|| millis(left.as_secs_f64()))
+        };
+        let line = Self {
+            silence: demands.silent_until.and_then(left),
+            refusals: demands.refusals,
+            no_login: demands.no_login_until.and_then(left),
+            generation: origin.generation,
+            secret: origin.secret.as_deref().map(str::to_owned),
+        };
+        (line.silence.is_some() || line.refusals > 0).then_some(line)
+    }
+
+    fn read(self) -> Demanded {
+        let now = Instant::now();
+        let until = |left: u64| now.checked_add(Duration::from_millis(left).min(LONGEST_DEMAND));
+        let demands = Demands {
+            silent_until: self.silence.and_then(until),
+            refusals: self.refusals,
+            no_login_until: self.no_login.and_then(until),
+        };
+        Demanded {
+            demands,
+            origin: Origin { generation: self.generation, secret: self.secret.map(Arc::from) },
+        }
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use crate::collector::registry::{Elsewhere, Listed, Registry};
-use crate::replicas::peers::Peers;
+use crate::limits::Charge;
+use crate::replicas::peers::{Peers, Told};
 
 /// So long is shown what was told once: many people who look at a page cost the other replicas as much as one.
 const KEPT: Duration = Duration::from_secs(5);
@@ -17,7 +18,13 @@ pub(super) struct Everything {
     own: Arc<Registry>,
     peers: Peers,
     /// What was put together last. Held while the others are asked, so that nobody asks them twice at once.
-    kept: Arc<Mutex<Option<Arc<Registry>>>>,
+    kept: Arc<Mutex<Option<All>>>,
+}
+
+/// All accounts, and the memory that those of others take.
+struct All {
+    registry: Arc<Registry>,
+    _charges: Vec<Charge>,
 }
 
 impl Everything {
@@ -33,20 +40,21 @@ impl Everything {
         }
         let mut kept = self.kept.lock().await;
         if let Some(kept) = &*kept {
-            return Arc::clone(kept);
+            return Arc::clone(&kept.registry);
         }
-        let all = Arc::new(self.put_together().await);
-        *kept = Some(Arc::clone(&all));
+        let all = self.put_together().await;
+        let registry = Arc::clone(&all.registry);
+        *kept = Some(all);
         let forget = Arc::clone(&self.kept);
         tokio::spawn(async move {
             tokio::time::sleep(KEPT).await;
             *forget.lock().await = None;
         });
-        all
+        registry
     }
 
-    async fn put_together(&self) -> Registry {
-        let mut told = self.peers.accounts().await;
+    async fn put_together(&self) -> All {
+        let Told { accounts: mut told, charges } = self.peers.accounts().await;
         let accounts = self.own.after(None, usize::MAX).into_iter().map(|account| match account {
             Listed::Elsewhere(account) => {
                 let report = told.remove(&account.id).map(|told| told.report(account.provider));
@@ -54,6 +62,6 @@ impl Everything {
             }
             other => other,
         });
-        Registry::of(accounts)
+        All { registry: Arc::new(Registry::of(accounts)), _charges: charges }
     }
 }

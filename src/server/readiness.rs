@@ -17,8 +17,16 @@ pub struct Readiness {
 
 #[derive(Debug, Default)]
 struct State {
-    met: BTreeMap<&'static str, bool>,
+    conditions: BTreeMap<&'static str, Met>,
     stopping: bool,
+}
+
+/// Whether a condition is met.
+#[derive(Debug)]
+enum Met {
+    Yes,
+    /// Not, and why, where more is known than its name says.
+    No(Option<String>),
 }
 
 impl Readiness {
@@ -60,13 +68,15 @@ impl Readiness {
     }
 
     /// What is missing; empty when ready.
-    pub fn missing(&self) -> Vec<&'static str> {
+    pub fn missing(&self) -> Vec<String> {
         let state = self.state();
-        let stopping = state.stopping.then_some("shutting down");
-        stopping
-            .into_iter()
-            .chain(state.met.iter().filter(|(_, met)| !**met).map(|(name, _)| *name))
-            .collect()
+        let stopping = state.stopping.then(|| "shutting down".to_owned());
+        let missing = state.conditions.iter().filter_map(|(name, met)| match met {
+            Met::Yes => None,
+            Met::No(None) => Some((*name).to_owned()),
+            Met::No(Some(reason)) => Some(format!("{name} ({reason})")),
+        });
+        stopping.into_iter().chain(missing).collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -84,7 +94,13 @@ pub struct Condition {
 impl Condition {
     /// Sets whether the condition holds.
     pub fn set(&self, met: bool) {
-        self.readiness.state().met.insert(self.name, met);
+        let met = if met { Met::Yes } else { Met::No(None) };
+        self.readiness.state().conditions.insert(self.name, met);
+    }
+
+    /// Says why the condition does not hold, where more is known than its name says.
+    pub fn explain(&self, reason: Option<String>) {
+        self.readiness.state().conditions.insert(self.name, Met::No(reason));
     }
 }
 
@@ -98,7 +114,8 @@ mod tests {
         let (listening, synced) = (readiness.expect("listening"), readiness.expect("synced"));
         assert_eq!(readiness.missing(), ["listening", "synced"]);
         listening.set(true);
-        assert_eq!(readiness.missing(), ["synced"]);
+        synced.explain(Some("no watch is allowed".to_owned()));
+        assert_eq!(readiness.missing(), ["synced (no watch is allowed)"]);
         synced.set(true);
         assert!(readiness.missing().is_empty());
         synced.set(false);

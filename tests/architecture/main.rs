@@ -30,7 +30,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["account", "api", "exposition", "cloud", "hash", "limits", "proxy", "schema", "telemetry"],
     ),
     ("otlp", &["collector", "account", "exposition", "cloud", "telemetry"]),
-    ("replicas", &["collector", "account", "api", "cloud", "exposition", "telemetry"]),
+    ("replicas", &["collector", "account", "api", "cloud", "exposition", "limits", "telemetry"]),
     (
         "controller",
         &["replicas", "collector", "account", "api", "cloud", "hash", "limits", "proxy", "telemetry"],

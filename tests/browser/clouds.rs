@@ -7,6 +7,7 @@ use caas_operator::account::{AccountId, Names, Problem};
 use caas_operator::api::Reason;
 use caas_operator::cloud::CloudError;
 use caas_operator::cloud::model::{InstanceFacts, Measurement, Sample, Scale, ServiceFacts, State};
+use caas_operator::collector::demanded::Demanded;
 use caas_operator::collector::health::Health;
 use caas_operator::collector::history::History;
 use caas_operator::collector::registry::{Registry, Snapshot};
@@ -125,6 +126,7 @@ impl Clouds {
             series: rendered.series,
             health,
             collected_at: SystemTime::now(),
+            demanded: Demanded::default(),
         };
         self.registry.publish(&account, Arc::new(snapshot));
     }

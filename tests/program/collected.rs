@@ -5,7 +5,7 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
-use caas_operator::account::{Account, AccountId, Connection, Exposition, Names, Schedule};
+use caas_operator::account::{Account, AccountId, Connection, Exposition, Names, Origin, Schedule};
 use caas_operator::cloud::alauda::{self, AlaudaAccount};
 use caas_operator::cloud::http::{AccountLimits, Capacity, Http, Policy};
 use caas_operator::cloud::{Credentials, ProviderAccount, ServiceFilter};
@@ -28,7 +28,7 @@ pub(crate) const INTERVAL: Duration = Duration::from_millis(100);
 /// A supervisor with its registry and metrics.
 pub(crate) struct Runtime {
     pub(crate) supervisor: Supervisor,
-    registry: Arc<Registry>,
+    pub(crate) registry: Arc<Registry>,
     metrics: Arc<Metrics>,
 }
 
@@ -73,6 +73,7 @@ pub(crate) fn account(name: &str, cloud: &Running) -> Account {
         selection: ServiceFilter::default(),
         exposition: Exposition { names: Names::Both, source_timestamps: false, max_series: 100_000 },
         targets: Vec::new(),
+        origin: Origin::default(),
     }
 }
 

@@ -41,6 +41,7 @@ mod from_cluster;
 mod heads;
 mod hostile;
 mod kubeconfig;
+mod moved;
 mod otlp;
 mod outages;
 mod pages;

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use caas_operator::account::Names;
 use caas_operator::cloud::model::{InstanceFacts, ServiceFacts};
+use caas_operator::collector::demanded::Demanded;
 use caas_operator::collector::health::Health;
 use caas_operator::collector::history::History;
 use caas_operator::collector::registry::{Registry, Snapshot};
@@ -65,6 +66,7 @@ async fn the_json_of_what_alauda_cannot_say_has_the_tables_fields() {
         series: 0,
         health: Health::Collected,
         collected_at: SystemTime::now(),
+        demanded: Demanded::default(),
     };
     registry.publish(&account, Arc::new(snapshot));
     let json: Value = get(&served, "/accounts/team-b/modern").await.json().await.unwrap();
@@ -92,6 +94,7 @@ fn large(registry: &Registry, services: impl Iterator<Item = usize>) -> Arc<Snap
         series: 0,
         health: Health::Collected,
         collected_at: SystemTime::now(),
+        demanded: Demanded::default(),
     })
 }
 

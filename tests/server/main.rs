@@ -37,6 +37,7 @@ use bytes::Bytes;
 use caas_operator::account::{AccountId, Names, Problem};
 use caas_operator::api::Reason;
 use caas_operator::cloud::CloudError;
+use caas_operator::collector::demanded::Demanded;
 use caas_operator::collector::health::Health;
 use caas_operator::collector::history::History;
 use caas_operator::collector::registry::{Registry, Snapshot};
@@ -59,7 +60,15 @@ fn snapshot(options: &Options, health: Health) -> Arc<Snapshot> {
     (values.gauges.last_collection, values.gauges.last_success) = (now, Some(now));
     let bodies = Renderer::default().render(&values, options).bodies;
     let history = History::default();
-    Arc::new(Snapshot { bodies, values, history, series: 0, health, collected_at: SystemTime::now() })
+    Arc::new(Snapshot {
+        bodies,
+        values,
+        history,
+        series: 0,
+        health,
+        collected_at: SystemTime::now(),
+        demanded: Demanded::default(),
+    })
 }
 
 /// `team-a/acme` serves both names, `team-b/modern` the modern ones, `team-c/new` has not been collected yet; two others

@@ -8,6 +8,7 @@ use caas_operator::account::AccountId;
 use caas_operator::collector::Registry;
 use caas_operator::collector::registry::Elsewhere;
 use caas_operator::exposition::Renderer;
+use caas_operator::limits::MemoryBudget;
 use caas_operator::replicas::peers::{ACCOUNTS_PATH, Peers};
 use caas_operator::replicas::remote::{Reader, RemoteAccount};
 use caas_operator::replicas::{Member, Membership, SeenLease};
@@ -79,10 +80,6 @@ async fn an_account_that_is_not_told_to_its_end_is_unknown() {
 /// A replica that is no member yet and knows accounts of another one, which has this address; and its metrics.
 async fn beside(address: &str, accounts: &[&str]) -> (Served, Arc<Metrics>) {
     let metrics = Metrics::new();
-    let member = |name: &str, address: &str| Member { name: name.into(), address: address.into() };
-    let membership = Membership::joining(member("here", "127.0.0.1:1"), Arc::clone(&metrics));
-    let lease = SeenLease { member: member("other", address), uid: "1".to_owned(), version: "1".to_owned() };
-    membership.update(|view| view.listed(vec![lease], Instant::now()));
     let registry = Registry::default();
     for account in accounts {
         let (namespace, name) = account.split_once('/').unwrap();
@@ -103,7 +100,7 @@ async fn beside(address: &str, accounts: &[&str]) -> (Served, Arc<Metrics>) {
         append_account: None,
         allowed_hosts: AllowedHosts::default(),
         page: PageOptions::default(),
-        peers: Peers::new(membership, usize::MAX),
+        peers: Peers::new(other(address), MemoryBudget::default()),
     };
     (serve(router(context), Limits::default()).await, metrics)
 }
@@ -136,4 +133,41 @@ async fn forwarded_scrapes_are_counted_by_their_result_and_other_requests_are_no
     assert_eq!(metrics.forwarded_scrapes.with_label_values(&["unreachable"]).get(), 1);
     let own = get(&served, "/metrics").await.text().await.unwrap();
     assert!(own.contains("caas_operator_forwarded_scrapes_total{result=\"unreachable\"} 1"));
+}
+
+/// This replica's view of another one, which has this address and collects all accounts.
+fn other(address: &str) -> Membership {
+    let member = |name: &str, address: &str| Member { name: name.into(), address: address.into() };
+    let membership = Membership::joining(member("here", "127.0.0.1:1"), Metrics::new());
+    let lease = SeenLease { member: member("other", address), uid: "1".to_owned(), version: "1".to_owned() };
+    membership.update(|view| view.listed(vec![lease], Instant::now()));
+    membership
+}
+
+#[tokio::test]
+async fn what_another_replica_tells_is_charged_while_it_is_kept_and_left_out_where_it_does_not_fit() {
+    let (served, _) = started(None).await;
+    let (id, uid) = (AccountId::new("team-a", "acme"), "uid-of-team-a-acme");
+    let memory = MemoryBudget::new(1 << 20);
+    let peers = Peers::new(other(&served.address.to_string()), memory.clone());
+    let account = peers.account(&id, uid).await.unwrap();
+    assert!(account.is_collected());
+    assert_eq!(memory.held(), account.bytes());
+    drop(account);
+    assert_eq!(memory.held(), 0);
+    let told = peers.accounts().await;
+    assert_eq!(told.accounts.len(), 5);
+    assert_eq!(memory.held(), told.accounts.values().map(RemoteAccount::bytes).sum::<usize>());
+    drop(told);
+    assert_eq!(memory.held(), 0);
+
+    let full = MemoryBudget::new(1 << 20);
+    let mut own = full.holder("team-a", "acme").charge();
+    own.resize((1 << 20) - 100).unwrap();
+    let peers = Peers::new(other(&served.address.to_string()), full.clone());
+    assert!(peers.accounts().await.accounts.is_empty());
+    assert!(!own.is_cut(), "nobody is cut for what a page shows");
+    let small = MemoryBudget::new(100);
+    let peers = Peers::new(other(&served.address.to_string()), small);
+    assert!(peers.account(&id, uid).await.is_none());
 }

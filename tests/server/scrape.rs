@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use caas_operator::account::AccountId;
+use caas_operator::collector::demanded::Demanded;
 use caas_operator::collector::health::Health;
 use caas_operator::collector::history::History;
 use caas_operator::collector::registry::{Registry, Snapshot};
@@ -102,6 +103,7 @@ fn publish_large(registry: &Registry) {
         series: 0,
         health: before.health.clone(),
         collected_at: before.collected_at,
+        demanded: Demanded::default(),
     };
     registry.publish(&entry.account, Arc::new(newest));
 }

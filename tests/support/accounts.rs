@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use caas_operator::account::{
-    Account, AccountId, Connection, Exposition, Names, Problem, Schedule, Uncollected, targets,
+    Account, AccountId, Connection, Exposition, Names, Origin, Problem, Schedule, Uncollected, targets,
 };
 use caas_operator::api::CaasAccountSpec;
 use caas_operator::cloud::alauda::{self, AlaudaAccount};
@@ -38,6 +38,7 @@ pub(crate) fn account(namespace: &str, name: &str, names: Names) -> Arc<Account>
         selection: ServiceFilter::default(),
         exposition: Exposition { names, source_timestamps: false, max_series: 100_000 },
         targets: targets(Providers::ALL, &AccountId::new(namespace, name), &spec(names)),
+        origin: Origin::default(),
     })
 }
 

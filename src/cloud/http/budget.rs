@@ -68,7 +68,13 @@ impl RequestBudget {
 
     /// Whether nothing may be sent now.
     pub(super) fn is_silent(&self) -> bool {
-        self.bucket().silence(Instant::now()).is_some()
+        self.silent_until().is_some()
+    }
+
+    /// Until when nothing may be sent, if so.
+    pub(super) fn silent_until(&self) -> Option<Instant> {
+        let now = Instant::now();
+        self.bucket().silence(now).map(|left| now + left)
     }
 
     fn bucket(&self) -> MutexGuard<'_, TokenBucket> {

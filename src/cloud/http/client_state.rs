@@ -31,11 +31,42 @@ impl ClientState {
     }
 }
 
+/// What a cloud has asked of a connection, for another process that goes on with it. Holds neither credentials nor anything that
+/// is made of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Demands {
+    /// Until when it wants no request at all, after a 429.
+    pub silent_until: Option<Instant>,
+    /// The refused logins since it accepted the credentials last.
+    pub refusals: u32,
+    /// Until when it is not sent the credentials again.
+    pub no_login_until: Option<Instant>,
+}
+
+impl ClientState {
+    /// What the cloud asks for now.
+    pub fn demands(&self) -> Demands {
+        let Refusals { count, silent_until } = *self.logins.refusals();
+        Demands { silent_until: self.budget.silent_until(), refusals: count, no_login_until: silent_until }
+    }
+
+    /// Goes on from what the cloud asked of another client of the same connection.
+    pub fn go_on_from(&self, demands: Demands) {
+        let now = Instant::now();
+        if let Some(until) = demands.silent_until.filter(|until| *until > now) {
+            self.budget.throttle(now, until - now);
+        }
+        let mut refusals = self.logins.refusals();
+        refusals.count = refusals.count.max(demands.refusals);
+        refusals.silent_until = refusals.silent_until.max(demands.no_login_until);
+    }
+}
+
 /// How often a cloud has refused the credentials of a connection, and until when it is not asked again.
 #[derive(Debug, Default)]
 pub struct RefusedLogins(Mutex<Refusals>);
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Refusals {
     /// Since the cloud last accepted the credentials.
     count: u32,

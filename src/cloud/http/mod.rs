@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 pub use account::AccountClient;
 pub use account_limits::AccountLimits;
-pub use client_state::{ClientState, RefusedLogins};
+pub use client_state::{ClientState, Demands, RefusedLogins};
 pub use clients::ClientProblem;
 pub(crate) use clients::client_config;
 pub use global_limits::Capacity;

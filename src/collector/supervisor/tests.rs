@@ -6,6 +6,8 @@ use crate::account::{AccountId, Names, Target, Uncollected};
 use crate::cloud::ServiceFilter;
 use crate::cloud::alauda::AlaudaAccount;
 use crate::collector::fake::{Fixture, account, id, kibana, memory, provider, rotated};
+use crate::collector::registry::Elsewhere;
+use crate::limits::{MemoryBudget, ProcessLimits};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -247,4 +249,50 @@ async fn a_change_of_how_values_are_exposed_leaves_the_cycle_under_way_alone() {
     edited.targets.clear();
     fixture.supervisor.put(edited);
     assert_eq!(fixture.reported(), reported, "its condition does not change either");
+}
+
+/// An account that is collected within this memory and then by another replica, when the collection here has ended; and
+/// what it was charged.
+async fn left_within(memory: &MemoryBudget) -> (Fixture, usize) {
+    let limits = ProcessLimits { memory: memory.clone(), ..ProcessLimits::default() };
+    let fixture = Fixture::within(limits, |_| (SECOND, Ok(kibana(1.0))));
+    fixture.supervisor.put(account("uid-1"));
+    fixture.until(|_| true).await;
+    let held = memory.held();
+    fixture.supervisor.mark_elsewhere(Elsewhere {
+        id: id(),
+        uid: "uid-1".to_owned(),
+        provider: "alauda",
+        targets: Vec::new(),
+        is_suspended: false,
+        is_coming: false,
+        before: None,
+        report: None,
+    });
+    tokio::time::sleep(SECOND).await;
+    (fixture, held)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_of_another_replicas_account_is_charged_until_it_is_stale_or_others_need_the_memory() {
+    let is_kept = |fixture: &Fixture| fixture.registry.elsewhere(&id()).unwrap().before.is_some();
+    let memory = MemoryBudget::new(1 << 20);
+    let (fixture, held) = left_within(&memory).await;
+    assert!(held > 0 && is_kept(&fixture));
+    assert_eq!(memory.held(), held);
+    tokio::time::sleep(90 * SECOND).await;
+    assert!(!is_kept(&fixture));
+    assert_eq!(memory.held(), 0);
+
+    let memory = MemoryBudget::new(held + held / 2);
+    let (fixture, _) = left_within(&memory).await;
+    let mut charge = memory.holder("team-b", "smaller").charge();
+    charge.resize(held - held / 4).unwrap();
+    tokio::time::sleep(SECOND).await;
+    assert!(!is_kept(&fixture));
+    assert_eq!(memory.held(), charge.bytes());
+
+    let (fixture, _) = left_within(&MemoryBudget::new(1 << 20)).await;
+    fixture.supervisor.stop().await;
+    assert!(is_kept(&fixture), "scrapes are answered until the process ends");
 }

@@ -77,8 +77,9 @@ async fn a_task_that_has_not_seen_a_change_yet_publishes_and_reports_nothing_mor
         transitions,
     );
     let (_sender, desired) = watch::channel(Arc::clone(&before));
-    let mut state = CollectorState::new(&before, &*shared.connect, &ClientHistory::default());
-    let cycles = cycles(&shared, &before, desired);
+    let history = ClientHistory::default();
+    let mut state = CollectorState::new(&before, &*shared.connect, &history);
+    let cycles = cycles(&shared, &before, desired, &history);
     cycles.cycle(&mut state).await;
     let rejected = Health::Failed(CloudError::LoginRejected);
     assert_eq!(registry.get(&id()).unwrap().reported, rejected, "so far it speaks for the account");

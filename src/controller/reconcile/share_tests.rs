@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use super::secret_tests::{Operator, account};
 use super::*;
 use crate::replicas::{Member, Membership, SeenLease};
+use crate::server::{self, AllowedHosts, PageOptions};
 
 fn member(name: &str) -> Member {
     Member { name: name.into(), address: format!("{name}:8080").into() }
@@ -73,4 +76,49 @@ async fn an_account_that_was_deleted_is_listed_no_longer_whosever_it_was() {
     operator.reconcile(&deleted).await;
     let id = AccountId::new("team-a", &name);
     assert!(operator.reconciler().collection.registry.listed(&id).is_none());
+}
+
+/// Serves what an operator knows of its accounts; returns the address.
+async fn served(operator: &Operator) -> String {
+    let context = server::Context {
+        registry: Arc::clone(&operator.reconciler().collection.registry),
+        metrics: Metrics::new(),
+        append_account: None,
+        allowed_hosts: AllowedHosts::default(),
+        page: PageOptions::default(),
+        peers: Peers::none(),
+    };
+    let bound = server::bind(([127, 0, 0, 1], 0).into(), "--listen").await.unwrap();
+    let address = bound.addr().to_string();
+    tokio::spawn(bound.serve(server::router(context), CancellationToken::new()));
+    address
+}
+
+#[tokio::test]
+async fn what_another_replica_goes_on_with_since_the_api_server_went_away_is_not_collected_twice() {
+    let mut other = Operator::among(Membership::alone());
+    let lease = SeenLease {
+        member: Member { name: "b".into(), address: served(&other).await.into() },
+        uid: "b".to_owned(),
+        version: "1".to_owned(),
+    };
+    let membership = Membership::joining(member("a"), Metrics::new());
+    let joined = Instant::now() - Duration::from_secs(10);
+    membership.update(|view| view.listed(vec![lease], joined));
+    let mut operator = Operator::among(membership.clone());
+    let name = uid(&membership, true);
+    let (id, account) = (AccountId::new("team-a", &name), account(&name, "30s", 1));
+    other.reconcile(&account).await;
+    operator.reconcile(&account).await;
+
+    // It has joined, and has heard nothing of the API server since.
+    membership.update(|view| view.renewed(joined));
+    operator.reconcile(&account).await;
+    assert_eq!(operator.interval(&name), None, "the other one says that it collects it");
+    assert_eq!(moves(&operator), 0);
+
+    other.reconciler().collection.list_elsewhere(None, &id, &name, false);
+    operator.reconcile(&account).await;
+    assert_eq!(operator.interval(&name), Some(Duration::from_secs(30)));
+    assert_eq!(moves(&operator), 1);
 }

@@ -1,7 +1,10 @@
 //! Three replicas by the rules, an API server, and random faults, in virtual time: no account is without a collector for longer
 //! than it takes to notice a death, and no two collect the same account once each has had a round since the last fault or change of
 //! members.
-//! Excepted are those who are cut off alone, who go on although others have taken over.
+//! Excepted are those who are cut off alone, who go on although others have taken over. Where the API server goes away as a
+//! replica joins, each account has one collector all the time.
+
+use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
@@ -23,6 +26,9 @@ const UNCOLLECTED: u64 = 12_000 + 2 * 3_000 + 4 * LONGEST_LAG;
 
 /// After the last fault or change of members, each replica has had a round and its answers.
 const SETTLED: u64 = 3_000 + 4 * LONGEST_LAG;
+
+/// All have started and joined.
+const STARTED: u64 = 2 * SETTLED;
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 
@@ -57,7 +63,7 @@ fn faults() -> impl Strategy<Value = Vec<Fault>> {
         Just(Kind::Cut),
         Just(Kind::Away)
     ];
-    let fault = (kind, 0..NAMES.len(), 2 * SETTLED..150_000, 500..45_000_u64)
+    let fault = (kind, 0..NAMES.len(), STARTED..150_000, 500..45_000_u64)
         .prop_map(|(kind, replica, begins, lasts)| Fault { kind, replica, begins, ends: begins + lasts });
     prop::collection::vec(fault, 1..6)
 }
@@ -122,6 +128,8 @@ struct Replica {
     down_until: u64,
     paused_until: u64,
     cut_until: u64,
+    /// What it has begun to collect, by the account's number.
+    begun: BTreeSet<usize>,
 }
 
 impl Replica {
@@ -137,6 +145,7 @@ impl Replica {
             down_until: 0,
             paused_until: 0,
             cut_until: 0,
+            begun: BTreeSet::new(),
         }
     }
 
@@ -148,8 +157,23 @@ impl Replica {
         self.runs(now) && self.cut_until <= now
     }
 
-    fn collects(&self, uid: &str, now: u64, at: Instant) -> bool {
-        self.runs(now) && self.view.as_ref().is_some_and(|view| view.share(uid, at) == Share::Mine)
+    fn collects(&self, account: usize, now: u64) -> bool {
+        self.runs(now) && self.begun.contains(&account)
+    }
+
+    /// Begins or ends the collection of an account. `others` are the names of those that collect it.
+    fn act(&mut self, account: usize, uid: &str, at: Instant, others: &[Arc<str>]) {
+        let Some(view) = &self.view else { return };
+        let begins = match view.share(uid, at) {
+            Share::Mine => true,
+            Share::MineUnless(before) => self.begun.contains(&account) || !others.contains(&before.name),
+            Share::Later(_) | Share::Of(_) => false,
+        };
+        if begins {
+            self.begun.insert(account)
+        } else {
+            self.begun.remove(&account)
+        };
     }
 
     fn suffer(&mut self, fault: &Fault, now: u64, api: &mut ApiServer) {
@@ -160,6 +184,7 @@ impl Replica {
                     api.leases.remove(&self.me.name);
                 }
                 (self.view, self.request) = (None, None);
+                self.begun.clear();
                 self.down_until = self.down_until.max(until);
             }
             Kind::Pause => self.paused_until = self.paused_until.max(until),
@@ -229,17 +254,26 @@ impl Replica {
     }
 }
 
+/// How long an account may have no collector, and several, in milliseconds.
+#[derive(Clone, Copy)]
+struct Bounds {
+    /// After the last fault, while one that could collect it has the API server.
+    none: u64,
+    /// After the last fault or change of members, of those that have the API server. `None` where no account may ever have
+    /// several, nor be without one while there is no API server.
+    several: Option<u64>,
+}
+
 /// Runs three replicas with these faults; the error says which account is not collected as it should be.
-fn run(faults: &[Fault], lag: u64, uncollected: u64) -> Result<(), TestCaseError> {
+fn run(faults: &[Fault], lag: u64, bounds: Bounds) -> Result<(), TestCaseError> {
     let start = Instant::now();
     let uids: Vec<String> = (0..4).map(|number| format!("uid-{number}")).collect();
     let mut api = ApiServer::default();
     let mut replicas = NAMES.map(Replica::new);
     // Since when each account has no collector.
     let mut none = [None; 4];
-    // While the API server is away for all, nobody takes over from anybody; but who has joined in the last moment before is
-    // not seen by the others.
-    let is_away_only = faults.iter().all(|fault| matches!(fault.kind, Kind::Away));
+    // While the API server is away for all, nobody takes over from anybody.
+    let is_strict = bounds.several.is_none() || faults.iter().all(|fault| matches!(fault.kind, Kind::Away));
     let mut to_come: Vec<&Fault> = faults.iter().collect();
     let end = faults.iter().map(|fault| fault.ends).max().unwrap_or(0) + 60_000;
     for now in (0..end).step_by(usize::try_from(STEP).unwrap()) {
@@ -256,24 +290,33 @@ fn run(faults: &[Fault], lag: u64, uncollected: u64) -> Result<(), TestCaseError
         for replica in &mut replicas {
             replica.step(now, at, lag, &mut api);
         }
+        for (account, uid) in uids.iter().enumerate() {
+            for index in 0..replicas.len() {
+                let collect = replicas.iter().filter(|replica| replica.collects(account, now));
+                let others: Vec<_> = collect.map(|replica| Arc::clone(&replica.me.name)).collect();
+                if replicas[index].runs(now) {
+                    replicas[index].act(account, uid, at, &others);
+                }
+            }
+        }
         let changes = faults.iter().flat_map(|fault| [fault.begins, fault.ends]);
         let last_fault = changes.filter(|change| *change <= now).max().unwrap_or(0);
-        let any_connected = replicas.iter().any(|replica| replica.is_connected(now));
+        let anyone =
+            |replica: &Replica| replica.is_connected(now) || bounds.several.is_none() && replica.runs(now);
+        let anyone = replicas.iter().any(anyone);
         for (index, uid) in uids.iter().enumerate() {
-            let collectors = replicas.iter().filter(|replica| replica.collects(uid, now, at)).count();
+            let collectors = replicas.iter().filter(|replica| replica.collects(index, now)).count();
             let connected = replicas
                 .iter()
-                .filter(|replica| replica.is_connected(now) && replica.collects(uid, now, at))
+                .filter(|replica| replica.is_connected(now) && replica.collects(index, now))
                 .count();
-            none[index] = (collectors == 0 && any_connected).then(|| none[index].unwrap_or(now));
-            let without = none[index].map_or(0, |since| now - since.max(last_fault));
-            prop_assert!(without <= uncollected, "{uid} has no collector at {now} ms");
-            let several = if is_away_only { collectors > 1 } else { connected > 1 };
-            let last_change = last_fault.max(api.changed);
-            prop_assert!(
-                !several || now <= last_change + SETTLED,
-                "{uid} has several collectors at {now} ms"
-            );
+            none[index] = (collectors == 0 && anyone).then(|| none[index].unwrap_or(now));
+            let fault = if bounds.several.is_some() { last_fault } else { STARTED };
+            let without = none[index].map_or(0, |since| now.saturating_sub(since.max(fault)));
+            prop_assert!(without <= bounds.none, "{uid} has no collector at {now} ms");
+            let several = if is_strict { collectors > 1 } else { connected > 1 };
+            let excused = bounds.several.map_or(STARTED, |settled| last_fault.max(api.changed) + settled);
+            prop_assert!(!several || now <= excused, "{uid} has several collectors at {now} ms");
         }
     }
     Ok(())
@@ -284,15 +327,35 @@ proptest! {
 
     #[test]
     fn each_account_has_one_collector_whatever_fails(faults in faults(), lag in 0..=LONGEST_LAG) {
-        run(&faults, lag, UNCOLLECTED)?;
+        run(&faults, lag, Bounds { none: UNCOLLECTED, several: Some(SETTLED) })?;
     }
 
     #[test]
     fn the_accounts_of_one_that_is_killed_are_collected_again_within_fifteen_seconds(
-        replica in 0..NAMES.len(), begins in 2 * SETTLED..60_000, lag in 0..=LONGEST_LAG,
+        replica in 0..NAMES.len(), begins in STARTED..60_000, lag in 0..=LONGEST_LAG,
     ) {
         // The promise, the list that saw it last, and a round that has to end first, of three messages.
         let noticed = 15_000 + 4 * (lag + STEP);
-        run(&[Fault { kind: Kind::Crash, replica, begins, ends: begins + 60_000 }], lag, noticed)?;
+        let killed = Fault { kind: Kind::Crash, replica, begins, ends: begins + 60_000 };
+        run(&[killed], lag, Bounds { none: noticed, several: Some(SETTLED) })?;
+    }
+
+    #[test]
+    fn an_api_server_that_goes_away_as_a_replica_joins_leaves_each_account_one_collector(
+        replica in 0..NAMES.len(),
+        leaves in STARTED..60_000,
+        after_join in 0..9_000_u64,
+        lasts in 1_000..60_000_u64,
+        lag in 0..=LONGEST_LAG,
+    ) {
+        let joins = leaves + 20_000;
+        let begins = joins + after_join;
+        let faults = [
+            Fault { kind: Kind::Leave, replica, begins: leaves, ends: joins - PREPARATION },
+            Fault { kind: Kind::Away, replica, begins, ends: begins + lasts },
+        ];
+        // A list that shows that it has left; six seconds and a round until the next one has joined.
+        let none = 6_000 + 2 * 3_000 + 4 * (lag + STEP);
+        run(&faults, lag, Bounds { none, several: None })?;
     }
 }

@@ -17,12 +17,17 @@ impl Replica {
         Self { view: View::new(Member::test(name)), start: Instant::now(), version: 0 }
     }
 
-    /// A replica that has joined with these others, and the second at which it has taken over all that it owns.
+    /// A replica that has joined with these others six seconds ago, which all know, and has taken over all that it owns.
     fn among(others: Others<'_>) -> Self {
         let mut replica = Self::new("a");
         replica.view.prepared();
+        let older: Vec<_> = others.iter().map(|(name, _)| (*name, 0)).collect();
+        for _ in 0..2 {
+            replica.round(0, &older);
+            replica.start += RENEW;
+        }
         replica.round(0, others);
-        replica.view.tick(replica.at(6));
+        replica.view.tick(replica.at(0));
         replica
     }
 
@@ -97,9 +102,40 @@ fn who_finds_others_joins_once_it_is_prepared_and_leaves_them_six_seconds_to_sto
     assert_eq!(replica.share(3, &uid), Share::Later(replica.at(9)));
     assert_eq!(replica.routes(8, &uid), ["b"]);
     assert_eq!(replica.view.wakes_at(), Some(replica.at(9)));
+    replica.round(6, &[("b", 3)]);
+    replica.round(9, &[("b", 4)]);
     assert_eq!(replica.share(9, &uid), Share::Mine);
     assert!(replica.routes(9, &uid).is_empty());
     assert_eq!(replica.view.reason(&uid), "joined");
+}
+
+#[test]
+fn where_the_api_server_goes_away_after_a_join_the_member_before_goes_on_until_it_is_back() {
+    let mut replica = Replica::new("a");
+    let uid = account([("a", "ab")]);
+    replica.view.prepared();
+    replica.round(0, &[("b", 1)]);
+    replica.round(3, &[("b", 2)]);
+    replica.view.failed();
+    assert_eq!(replica.share(5, &uid), Share::Later(replica.at(6)));
+    for second in [6, 60] {
+        replica.view.tick(replica.at(second));
+        assert_eq!(replica.share(second, &uid), Share::MineUnless(Member::test("b")));
+        assert_eq!(replica.routes(second, &uid), ["b"]);
+    }
+    replica.round(60, &[("b", 3)]);
+    replica.round(63, &[("b", 4)]);
+    assert_eq!(replica.share(63, &uid), Share::MineUnless(Member::test("b")), "it may have had no round yet");
+    replica.round(66, &[("b", 5)]);
+    assert_eq!(replica.share(66, &uid), Share::Mine);
+    assert!(replica.routes(66, &uid).is_empty());
+}
+
+#[test]
+fn what_all_have_been_told_stays_so_when_the_api_server_goes_away() {
+    let mut replica = Replica::among(&[("b", 1)]);
+    replica.view.failed();
+    assert_eq!(replica.share(1, &account([("a", "ab")])), Share::Mine);
 }
 
 #[test]
@@ -128,6 +164,8 @@ fn who_is_outranked_stops_at_once_and_is_asked_for_six_seconds_more() {
     let [mine, other] = ["a", "b"].map(|before| account([(before, "ab"), ("c", "abc")]));
     assert_eq!(replica.share(6, &mine), Share::Mine);
     replica.round(6, &[("b", 2), ("c", 1)]);
+    replica.round(9, &[("b", 3), ("c", 2)]);
+    replica.round(12, &[("b", 4), ("c", 3)]);
     for uid in [&mine, &other] {
         assert_eq!(replica.share(6, uid), Share::Of(Member::test("c")));
     }
@@ -212,7 +250,11 @@ fn whose_lease_was_deleted_stops_and_owns_again_only_six_seconds_after_it_has_jo
     assert!(own_is_gone, "it joins again");
     assert_eq!(replica.share(30, &uid), Share::Of(Member::test("b")));
     replica.view.renewed(replica.at(30));
+    replica.view.succeeded(replica.at(30));
     assert_eq!(replica.share(30, &uid), Share::Later(replica.at(36)));
+    for second in [33, 36] {
+        replica.round(second, &[("b", 9)]);
+    }
     assert_eq!(replica.share(36, &uid), Share::Mine);
 }
 
