@@ -246,8 +246,7 @@ fn greeting(clouds: &[Cloud], folder: &Path, address: SocketAddr, account: Optio
     format!(
         "
 {listening}
-The accounts are defined by the manifests in {folder}.
-Edit them to see changes picked up.
+Edit the manifests in {folder} to see changes picked up.
 
   an account's series     curl -s http://{address}/accounts/{account}/metrics
   the legacy gauges       curl -s http://{address}/accounts/{account}/metrics/legacy

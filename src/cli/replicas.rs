@@ -30,10 +30,10 @@ pub(super) struct ReplicaOptions {
         requires_all = ["replica_name", "replica_address"]
     )]
     replicas_lease_namespace: Option<Label>,
-    /// This replica's name, which no other one has: that of the pod
+    /// Unique name of this replica: the pod's name
     #[arg(long, value_name = "NAME", env = "CAAS_OPERATOR_REPLICA_NAME")]
     replica_name: Option<Label>,
-    /// IP address at which other replicas reach this one: that of the pod. Without a port, that of --listen
+    /// IP address where other replicas reach this one: the pod's IP address. Default port: the port of --listen
     #[arg(long, value_name = "ADDRESS", env = "CAAS_OPERATOR_REPLICA_ADDRESS")]
     replica_address: Option<ReplicaAddress>,
 }

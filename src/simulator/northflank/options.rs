@@ -102,7 +102,7 @@ pub enum CpuUnit {
 /// What the percent of CPU is a share of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum CpuPercentOf {
-    /// What the plan has.
+    /// The plan's vCPUs.
     Plan,
     /// One vCPU.
     Core,
@@ -129,9 +129,9 @@ pub enum Megabyte {
 /// What `kbps` counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Kilo {
-    /// Kilobits a second.
+    /// Kilobits per second.
     Bits,
-    /// Kilobytes a second.
+    /// Kilobytes per second.
     Bytes,
 }
 
@@ -147,9 +147,9 @@ pub enum NoValues {
 /// How what is aggregated from all containers is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum HttpSeries {
-    /// One series of the service, with the service's id in place of a container.
+    /// One series for the service, with the service's id instead of a container.
     Service,
-    /// One a container.
+    /// One per container.
     Container,
 }
 

@@ -77,18 +77,18 @@ pub enum Gigabyte {
 /// What a value of network traffic is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum TrafficValue {
-    /// The traffic since the value before.
+    /// Traffic since the previous value.
     Sample,
-    /// The traffic since the start.
+    /// Traffic since the start.
     Total,
 }
 
 /// What `numReplicas` counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ReplicaCount {
-    /// Those of all regions.
+    /// Instances in all regions.
     AllRegions,
-    /// Those of each region.
+    /// Instances per region.
     EachRegion,
 }
 
