@@ -108,6 +108,7 @@ pub(crate) fn account(endpoint: &str, number: usize, pace: Pace) -> Result<Accou
         selection: ServiceFilter::default(),
         exposition: Exposition { names: Names::Modern, source_timestamps: false, max_series: 10_000_000 },
         targets: Vec::new(),
+        origin: account::Origin::default(),
     })
 }
 

@@ -164,7 +164,8 @@ mod tests {
             let points = (span / series.resolution).min(ticks.len() as f64);
             // How late points are is learned by asking too early, by a second more each time at least.
             let learning = series.resolution + 3.0;
-            prop_assert!(asked <= points * 1.125 + learning, "{asked} requests for {points} points");
+            // A request comes up to SLACK early, which is most where points come each few seconds.
+            prop_assert!(asked <= points * 1.2 + learning, "{asked} requests for {points} points");
         }
 
         #[test]
