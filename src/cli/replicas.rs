@@ -8,12 +8,10 @@ use clap::Args;
 use kube::Client;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::options::Label;
 use crate::controller::ReplicaLease;
-use crate::replicas::rules::FAREWELL;
 use crate::replicas::{Member, Membership};
 use crate::server::Condition;
 use crate::telemetry::Metrics;
@@ -125,9 +123,6 @@ impl Replica {
         stop.cancel();
         // Ends in any case, whether by a value or without.
         let _ = held.await;
-        if !self.membership.peers().is_empty() {
-            sleep(FAREWELL).await;
-        }
     }
 }
 

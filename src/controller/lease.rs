@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::FIELD_MANAGER;
 use super::api_call::{ApiError, call_within};
 use super::outage::Outage;
-use crate::replicas::rules::{EXPIRY, RENEW, View};
+use crate::replicas::rules::{EXPIRY, FAREWELL, RENEW, View};
 use crate::replicas::{Member, Membership, SeenLease};
 
 /// The label of all Leases of one group of replicas; its value is the group's name.
@@ -32,7 +32,7 @@ const ADDRESS_ANNOTATION: &str = "caas-operator.io/address";
 /// The longest that one request may take: a round of two is over before the next one is due.
 const REQUEST: Duration = Duration::from_millis(1400);
 
-/// From a round that failed to the next one.
+/// From a round that failed to the next one, and from one list to the next after this replica has left.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// This replica's Lease.
@@ -70,7 +70,8 @@ impl ReplicaLease {
         }
     }
 
-    /// Holds the Lease until `leave`, and then deletes it, so that others take over at once.
+    /// Holds the Lease until `leave`, and then deletes it, so that others take over at once. Ends when nobody asks this replica
+    /// any more for what it had.
     pub async fn hold(self, leave: CancellationToken) {
         if leave.run_until_cancelled(self.rounds()).await.is_none() {
             let deleted = request(self.leases.delete(&self.name(), &DeleteParams::default())).await;
@@ -81,6 +82,24 @@ impl ReplicaLease {
                     tracing::warn!(%error, "the replica's Lease could not be deleted; other replicas take over when it expires");
                 }
             }
+            self.follow(Instant::now() + FAREWELL).await;
+        }
+    }
+
+    /// Looks who the others are for as long as they or scrapes may still ask here: one that has left as well is not the owner.
+    async fn follow(&self, until: Instant) {
+        while !self.membership.peers().is_empty() && Instant::now() < until {
+            match self.list().await {
+                Ok(listed) => {
+                    let seen = listed.iter().filter_map(seen).collect();
+                    self.membership.update(|view| {
+                        view.listed(seen, Instant::now());
+                        view.succeeded(Instant::now());
+                    });
+                }
+                Err(error) => tracing::debug!(%error, "the replicas' Leases cannot be read"),
+            }
+            sleep_until(until.min(Instant::now() + RETRY)).await;
         }
     }
 
@@ -96,7 +115,7 @@ impl ReplicaLease {
                     began + RENEW
                 }
                 Err(error) => {
-                    self.membership.update(View::failed);
+                    self.membership.update(|view| view.failed(Instant::now()));
                     self.failed(&error);
                     Instant::now() + RETRY
                 }
@@ -130,10 +149,9 @@ impl ReplicaLease {
 
     /// Lists all Leases and writes this replica's.
     async fn round(&self) -> Result<(), ApiError> {
-        let label = format!("{GROUP_LABEL}={}", self.group);
-        let listed = request(self.leases.list(&ListParams::default().labels(&label))).await?;
-        let own = listed.items.iter().find(|lease| lease.metadata.name.as_deref() == Some(&*self.name()));
-        let seen = listed.items.iter().filter_map(seen).collect();
+        let listed = self.list().await?;
+        let own = listed.iter().find(|lease| lease.metadata.name.as_deref() == Some(&*self.name()));
+        let seen = listed.iter().filter_map(seen).collect();
         let writes = self.membership.update(|view| view.listed(seen, Instant::now())).unwrap_or(false);
         if !writes {
             return Ok(());
@@ -149,6 +167,12 @@ impl ReplicaLease {
         };
         self.membership.update(|view| view.renewed(Instant::now()));
         Ok(())
+    }
+
+    /// The Leases of all replicas.
+    async fn list(&self) -> Result<Vec<Lease>, ApiError> {
+        let label = format!("{GROUP_LABEL}={}", self.group);
+        Ok(request(self.leases.list(&ListParams::default().labels(&label))).await?.items)
     }
 
     /// Deletes the Leases of the dead, unless they have changed meanwhile.
@@ -169,7 +193,7 @@ impl ReplicaLease {
                     self.membership.update(|view| view.is_alive(&lease, now));
                 }
                 Err(_) => {
-                    self.membership.update(View::failed);
+                    self.membership.update(|view| view.failed(Instant::now()));
                 }
             }
         }

@@ -70,6 +70,11 @@ impl Membership {
         self.look(|view| view.reason(uid)).unwrap_or("joined")
     }
 
+    /// Whether this replica has not looked at the others for so long that they may have taken it for dead: it was paused.
+    pub fn is_behind(&self) -> bool {
+        self.look(|view| view.is_behind(Instant::now())).unwrap_or(false)
+    }
+
     /// Whom to ask for an account that this replica does not collect, in this order: the owner, and those that collected it
     /// until a recent change of members and still answer.
     pub fn routes(&self, uid: &str) -> Vec<Member> {

@@ -33,8 +33,9 @@ pub const ACCOUNTS_PATH: &str = "/replicas/accounts";
 const CONNECT: Duration = Duration::from_secs(1);
 /// A new owner waits no longer for what the one before knows: without it, it collects at once.
 const ACCOUNT: Duration = Duration::from_secs(3);
-/// Connections that are kept open: pods come and go.
-const IDLE: Duration = Duration::from_secs(30);
+/// Connections are kept open for less than the time after which the other side closes them, so that none is closed under a
+/// request.
+const IDLE: Duration = Duration::from_secs(4);
 /// The holder of what is shown of the accounts of other replicas, which no account is called like.
 const SHOWN: &str = "shown/";
 /// A person waits for a page.
@@ -111,7 +112,7 @@ impl Peers {
     }
 
     /// The answer of the first replica that has the account with this UID, to a request for this path and query; its head
-    /// has come in by then.
+    /// has come in by then. Where none has it, the error is that of the owner.
     pub async fn forward(
         &self,
         uid: &str,
@@ -119,17 +120,19 @@ impl Peers {
         headers: &HeaderMap,
         by: Instant,
     ) -> Result<Response<Incoming>, PeerError> {
-        let mut failed = PeerError::Nobody;
+        let mut failed = None;
         for member in self.membership.routes(uid) {
             match self.get(&member, target, headers.clone(), by).await {
                 Some(response) if response.headers().contains_key(NOT_HERE) => {
-                    failed = PeerError::NotHere(member.name);
+                    failed.get_or_insert(PeerError::NotHere(member.name));
                 }
                 Some(response) => return Ok(response),
-                None => failed = PeerError::Unreachable(member.name),
+                None => {
+                    failed.get_or_insert(PeerError::Unreachable(member.name));
+                }
             }
         }
-        Err(failed)
+        Err(failed.unwrap_or(PeerError::Nobody))
     }
 
     /// What the replica that collected the account with this UID so far knows of it; one that still does is preferred.

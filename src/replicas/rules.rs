@@ -51,6 +51,8 @@ pub struct View {
     is_prepared: bool,
     /// Since when every round has gone through, and when the last one did.
     went_through: Option<(Instant, Instant)>,
+    /// When the last round ended, whether it went through or not.
+    looked: Option<Instant>,
     /// Those who share the accounts, in the order of their names.
     members: Vec<Member>,
     /// Earlier lists of members, oldest first.
@@ -88,6 +90,7 @@ impl View {
             is_member: false,
             is_prepared: false,
             went_through: None,
+            looked: None,
             members: Vec::new(),
             past: Vec::new(),
             changes: 0,
@@ -133,14 +136,21 @@ impl View {
         let went_on = self.went_through.filter(|(_, last)| now - *last < 2 * RENEW);
         let since = went_on.map_or(now, |(since, _)| since);
         self.went_through = Some((since, now));
+        self.looked = Some(now);
         for past in &mut self.past {
             past.is_known |= past.until.max(since) + KNOWN <= now;
         }
     }
 
     /// Listing or writing failed: all stays as it is.
-    pub fn failed(&mut self) {
+    pub fn failed(&mut self, now: Instant) {
         self.went_through = None;
+        self.looked = Some(now);
+    }
+
+    /// Whether the last round was so long ago that this replica was paused, and the others may have taken it for dead.
+    pub(super) fn is_behind(&self, now: Instant) -> bool {
+        self.looked.is_some_and(|at| now - at >= EXPIRY)
     }
 
     /// The Leases that are to be deleted, since their members are dead.

@@ -58,10 +58,15 @@ async fn instead(
 ) -> Option<Response> {
     let uid = account.uid()?;
     let membership = peers.membership();
+    if membership.is_behind() {
+        let text = "this replica was paused, and does not know yet who collects this account";
+        return Some(not_here(text));
+    }
     if headers.contains_key(FROM_REPLICA) {
         // Nobody is asked further. What this replica had last is answered only while the account is handed over.
         let is_here = membership.collects(uid) || membership.hands_over(uid);
-        return (!is_here || account.own_snapshot().is_none()).then(not_here);
+        return (!is_here || account.own_snapshot().is_none())
+            .then(|| not_here("another replica collects this account"));
     }
     let has_body = account.own_snapshot().is_some();
     if membership.collects(uid) && has_body {
@@ -83,7 +88,7 @@ async fn instead(
     match answer {
         Ok(answer) => Some(passed_on(answer, by)),
         // Its new owner has nothing yet, so what this replica had last is the newest.
-        Err(_) if membership.hands_over(uid) && has_body => None,
+        Err(PeerError::NotHere(_)) if membership.hands_over(uid) && has_body => None,
         // Its first collection is under way.
         Err(_) if membership.collects(uid) => None,
         Err(error) => Some(line(StatusCode::SERVICE_UNAVAILABLE, &error.to_string())),
@@ -95,9 +100,8 @@ fn is_scrape(uri: &Uri) -> bool {
     uri.path().split('/').nth(4) == Some("metrics")
 }
 
-fn not_here() -> Response {
-    let text = line(StatusCode::SERVICE_UNAVAILABLE, "another replica collects this account");
-    ([(NOT_HERE, "1")], text).into_response()
+fn not_here(why: &str) -> Response {
+    ([(NOT_HERE, "1")], line(StatusCode::SERVICE_UNAVAILABLE, why)).into_response()
 }
 
 /// How long the client waits.

@@ -215,7 +215,7 @@ impl Replica {
         let request = match self.request.take() {
             Some((arrives, request)) if arrives > now => Some((arrives, request)),
             Some(_) if !is_connected => {
-                view.failed();
+                view.failed(at);
                 None
             }
             Some((_, Request::List(leases))) => {
@@ -236,7 +236,7 @@ impl Replica {
                 None
             }
             Some((_, Request::Written(false))) => {
-                view.failed();
+                view.failed(at);
                 None
             }
             None if now < self.next_round => None,
@@ -245,7 +245,7 @@ impl Replica {
                 if is_connected {
                     Some((now + lag, Request::List(api.leases.values().cloned().collect())))
                 } else {
-                    view.failed();
+                    view.failed(at);
                     None
                 }
             }

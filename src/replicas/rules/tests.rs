@@ -116,7 +116,7 @@ fn where_the_api_server_goes_away_after_a_join_the_member_before_goes_on_until_i
     replica.view.prepared();
     replica.round(0, &[("b", 1)]);
     replica.round(3, &[("b", 2)]);
-    replica.view.failed();
+    replica.view.failed(replica.at(6));
     assert_eq!(replica.share(5, &uid), Share::Later(replica.at(6)));
     for second in [6, 60] {
         replica.view.tick(replica.at(second));
@@ -134,7 +134,7 @@ fn where_the_api_server_goes_away_after_a_join_the_member_before_goes_on_until_i
 #[test]
 fn what_all_have_been_told_stays_so_when_the_api_server_goes_away() {
     let mut replica = Replica::among(&[("b", 1)]);
-    replica.view.failed();
+    replica.view.failed(replica.at(6));
     assert_eq!(replica.share(1, &account([("a", "ab")])), Share::Mine);
 }
 
@@ -208,7 +208,7 @@ fn a_lease_that_has_changed_before_it_could_be_deleted_is_alive() {
 fn nobody_dies_while_the_api_server_is_away_nor_in_the_twelve_seconds_after() {
     let mut replica = Replica::among(&[("b", 1)]);
     replica.round(3, &[("b", 2)]);
-    replica.view.failed();
+    replica.view.failed(replica.at(6));
     assert!(replica.dead(60).is_empty());
     assert_eq!(replica.view.wakes_at(), None, "there is nothing to wait for");
     assert_eq!(replica.share(60, &account([("b", "ab")])), Share::Of(Member::test("b")));
@@ -275,4 +275,28 @@ fn a_replica_that_has_left_leaves_its_accounts_to_others_and_hands_them_over() {
     assert_eq!(replica.share(6, &uid), Share::Of(Member::test("b")));
     assert!(replica.view.hands_over(&uid, replica.at(15)) && !replica.view.hands_over(&uid, replica.at(16)));
     assert_eq!(replica.routes(6, &uid), ["b"]);
+}
+
+#[test]
+fn a_replica_is_behind_where_no_round_has_ended_for_twelve_seconds_but_not_where_rounds_fail() {
+    let mut replica = Replica::among(&[("b", 1)]);
+    replica.round(3, &[("b", 2)]);
+    assert!(!replica.view.is_behind(replica.at(14)));
+    assert!(replica.view.is_behind(replica.at(15)), "it was paused");
+    replica.round(20, &[("b", 8)]);
+    assert!(!replica.view.is_behind(replica.at(20)));
+    replica.view.failed(replica.at(25));
+    replica.view.failed(replica.at(36));
+    assert!(!replica.view.is_behind(replica.at(40)), "the API server is away, and it goes on");
+}
+
+#[test]
+fn one_that_has_left_sees_who_leaves_after_it() {
+    let mut replica = Replica::among(&[("b", 1), ("c", 1)]);
+    let uid = account([("a", "abc"), ("b", "bc")]);
+    replica.view.left(replica.at(4));
+    assert_eq!(replica.routes(4, &uid), ["b"]);
+    assert!(!replica.list(5, false, &[("c", 2)]), "it writes no Lease");
+    assert_eq!(replica.routes(5, &uid), ["c", "b"], "b has left a moment ago");
+    assert!(replica.view.hands_over(&uid, replica.at(5)));
 }
