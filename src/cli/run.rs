@@ -129,9 +129,7 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
         chart::warn_of_scrapes(&service);
     }
     let listeners = Listeners::bind(args.listen, Some(args.listen_health), allowed_hosts).await?;
-    let limits = args.memory.limits();
-    let memory = limits.memory.clone();
-    let (mut runtime, transitions) = Runtime::new(args.policy.policy(), limits);
+    let (mut runtime, transitions) = Runtime::new(args.policy.policy(), args.memory.limits());
     let _pushing = runtime.push(pusher);
     let statuses = Statuses::default();
     runtime.page = PageOptions { conditions: Some(conditions(statuses.clone())), ..args.links.page() };
@@ -154,7 +152,7 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
         supervisor: Arc::clone(&runtime.supervisor),
         registry: Arc::clone(&runtime.registry),
         statuses,
-        memory,
+        memory: runtime.memory.clone(),
         metrics: Arc::clone(&runtime.metrics),
         transitions,
     };

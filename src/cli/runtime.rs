@@ -11,7 +11,7 @@ use super::files;
 use crate::account::AccountId;
 use crate::cloud::http::{Http, Policy};
 use crate::collector::{HttpClouds, Registry, Supervisor, Transition};
-use crate::limits::ProcessLimits;
+use crate::limits::{MemoryBudget, ProcessLimits};
 use crate::otlp::Pusher;
 use crate::replicas::Membership;
 use crate::replicas::peers::Peers;
@@ -28,6 +28,7 @@ pub(super) struct Runtime {
     pub(super) supervisor: Arc<Supervisor>,
     pub(super) readiness: Readiness,
     pub(super) peers: Peers,
+    pub(super) memory: MemoryBudget,
     pub(super) policy: Policy,
     /// What the pages show besides; nothing unless it is set.
     pub(super) page: PageOptions,
@@ -72,7 +73,8 @@ impl Runtime {
         }
         let (registry, metrics) = (Arc::new(Registry::default()), Metrics::new());
         let limits = ProcessLimits { files: Some(files::limit()), ..limits };
-        let peers = Peers::new(Membership::alone(), limits.memory.clone());
+        let memory = limits.memory.clone();
+        let peers = Peers::new(Membership::alone(), memory.clone());
         let clouds = HttpClouds::new(Http::new(policy.clone()).within(limits.clone()), Arc::clone(&metrics));
         let (sender, transitions) = mpsc::channel(TRANSITIONS);
         let supervisor =
@@ -83,6 +85,7 @@ impl Runtime {
             supervisor: Arc::new(supervisor),
             readiness: Readiness::default(),
             peers,
+            memory,
             policy,
             page: PageOptions::default(),
         };
@@ -92,7 +95,9 @@ impl Runtime {
     /// Pushes with this from now on, in a task of its own, until the returned handle is dropped. An endpoint that hangs holds
     /// up nothing else.
     pub(super) fn push(&self, pusher: Option<Pusher>) -> Option<AbortOnDropHandle<()>> {
-        let run = |pusher: Pusher| pusher.run(Arc::clone(&self.registry), Arc::clone(&self.metrics));
+        let run = |pusher: Pusher| {
+            pusher.run(Arc::clone(&self.registry), Arc::clone(&self.metrics), self.memory.clone())
+        };
         pusher.map(|pusher| AbortOnDropHandle::new(tokio::spawn(run(pusher))))
     }
 

@@ -1,15 +1,24 @@
 //! What the receiver has of each target: what was pushed of it last, so that it can be told which series have ended since.
 //!
 //! Of a target its labels are kept, and its compressed body, which is the registry's own until the account is collected
-//! again. So the memory for this is at most one more body per account, whatever the endpoint does.
+//! again. So the memory for this is at most one more body per account, whatever the endpoint does. It is charged to the
+//! account's namespace; where it does not fit, it is dropped, and nobody says that series of the account have ended.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use crate::account::AccountId;
+use crate::limits::{Charge, MemoryBudget, Named, OverBudget};
+
+/// What the holders of readings are called before the account's name, which no account is called like.
+const PUSHED: &str = "pushed/";
+
+/// An estimate of what a reading takes besides its body: its key, its labels and its place in the map.
+const BESIDES: usize = 1024;
 
 /// What is pushed as one resource.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,13 +54,44 @@ impl Reading {
     }
 }
 
+/// Readings, and what they are charged to.
+type Readings = BTreeMap<Key, (Reading, Option<Charge>)>;
+
 /// The newest readings that an endpoint has answered for. Clones share them.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Sent(Arc<Mutex<BTreeMap<Key, Reading>>>);
+#[derive(Debug, Clone)]
+pub(super) struct Sent {
+    readings: Arc<Mutex<Readings>>,
+    memory: MemoryBudget,
+    cuts: UnboundedSender<Named>,
+}
+
+/// The readings that have to be dropped, since others need the memory.
+pub(super) struct Cuts {
+    sent: Sent,
+    cuts: UnboundedReceiver<Named>,
+}
+
+impl Cuts {
+    /// Drops them as they are ordered to go. Never ends.
+    pub(super) async fn follow(mut self) {
+        while let Some((namespace, name)) = self.cuts.recv().await {
+            if let Some(name) = name.strip_prefix(PUSHED) {
+                self.sent.forget(&Key::Account(AccountId::new(&namespace, name)));
+            }
+        }
+    }
+}
 
 impl Sent {
+    /// Nothing yet; within this memory.
+    pub(super) fn new(memory: MemoryBudget) -> (Self, Cuts) {
+        let (cuts, receiver) = mpsc::unbounded_channel();
+        let sent = Self { readings: Arc::default(), memory, cuts };
+        (sent.clone(), Cuts { sent, cuts: receiver })
+    }
+
     pub(super) fn get(&self, key: &Key) -> Option<Reading> {
-        self.readings().get(key).cloned()
+        self.readings().get(key).map(|(reading, _)| reading.clone())
     }
 
     /// All accounts of which something was pushed.
@@ -65,21 +105,69 @@ impl Sent {
 
     /// The endpoint has answered for these; `None` where all series have ended.
     pub(super) fn answered(&self, finished: Vec<(Key, Option<Reading>)>) {
-        let mut readings = self.readings();
         for (key, reading) in finished {
-            match reading {
-                Some(reading) => readings.insert(key, reading),
-                None => readings.remove(&key),
-            };
+            // The charge of the former reading is given back first.
+            self.forget(&key);
+            let Some(reading) = reading else { continue };
+            if let Ok(charge) = self.charge(&key, reading.gzip.len() + BESIDES) {
+                self.readings().insert(key, (reading, charge));
+            }
         }
     }
 
     /// What becomes of its series is for another process to say.
     pub(super) fn forget(&self, key: &Key) {
-        self.readings().remove(key);
+        let _former = self.readings().remove(key);
     }
 
-    fn readings(&self) -> MutexGuard<'_, BTreeMap<Key, Reading>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The memory of a reading; none is charged for the program's own metrics, which nobody else chooses.
+    fn charge(&self, key: &Key, bytes: usize) -> Result<Option<Charge>, OverBudget> {
+        let Key::Account(id) = key else { return Ok(None) };
+        let name = format!("{PUSHED}{}", id.name);
+        let mut charge = self.memory.reporting_holder(&id.namespace, &name, &self.cuts).charge();
+        charge.resize(bytes)?;
+        Ok(Some(charge))
+    }
+
+    fn readings(&self) -> MutexGuard<'_, Readings> {
+        self.readings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    fn reading(bytes: usize) -> Reading {
+        let labels = TargetLabels { resource: Vec::new(), common: Vec::new() };
+        Reading { labels: Arc::new(labels), gzip: vec![0; bytes].into() }
+    }
+
+    fn key(name: &str) -> Key {
+        Key::Account(AccountId::new("team-a", name))
+    }
+
+    #[test]
+    fn readings_are_charged_and_go_when_others_need_the_memory() {
+        let memory = MemoryBudget::new(100_000);
+        let (sent, cuts) = Sent::new(memory.clone());
+        sent.answered(vec![(Key::Own, Some(reading(7))), (key("acme"), Some(reading(70_000)))]);
+        assert_eq!(memory.held(), 70_000 + BESIDES);
+        sent.answered(vec![(key("acme"), Some(reading(50_000))), (key("large"), Some(reading(200_000)))]);
+        assert_eq!(
+            memory.held(),
+            50_000 + BESIDES,
+            "the newest one is charged, and what does not fit is not kept"
+        );
+        assert!(sent.get(&key("large")).is_none());
+
+        let mut others = ["team-b", "team-c"].map(|namespace| memory.holder(namespace, "other").charge());
+        others[0].resize(40_000).unwrap();
+        others[1].resize(20_000).unwrap();
+        assert_eq!(memory.held(), 60_000);
+        assert!(cuts.follow().now_or_never().is_none());
+        assert!(sent.get(&key("acme")).is_none() && sent.get(&Key::Own).is_some());
     }
 }

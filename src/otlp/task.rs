@@ -9,6 +9,7 @@ use super::client::{Answer, Client};
 use super::round::{Origin, Round};
 use super::sent::Sent;
 use crate::collector::Registry;
+use crate::limits::MemoryBudget;
 use crate::telemetry::Metrics;
 
 /// Pushes to one endpoint.
@@ -33,14 +34,18 @@ impl Pusher {
     }
 
     /// Pushes what the registry holds and the own metrics, one request at a time. A push that takes longer than the interval
-    /// delays the next one. Ends only when it is dropped.
-    pub async fn run(self, registry: Arc<Registry>, metrics: Arc<Metrics>) {
+    /// delays the next one. What is kept between pushes is charged to this memory. Ends only when it is dropped.
+    pub async fn run(self, registry: Arc<Registry>, metrics: Arc<Metrics>, memory: MemoryBudget) {
+        let (sent, cuts) = Sent::new(memory);
+        tokio::join!(self.pushes(registry, metrics, sent), cuts.follow());
+    }
+
+    async fn pushes(self, registry: Arc<Registry>, metrics: Arc<Metrics>, sent: Sent) {
         let endpoint = self.client.endpoint();
         tracing::info!(%endpoint, interval = ?self.interval, "pushing metrics by OTLP");
         let mut next = Instant::now() + self.interval;
         // Only changes are logged: an endpoint may be away for days.
         let mut failing = false;
-        let sent = Sent::default();
         metrics.otlp_succeeded(0.0);
         loop {
             sleep_until(next).await;

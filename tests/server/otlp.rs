@@ -9,6 +9,7 @@ use caas_operator::collector::Registry;
 use caas_operator::collector::health::Health;
 use caas_operator::collector::registry::{Elsewhere, Snapshot};
 use caas_operator::exposition::Renderer;
+use caas_operator::limits::MemoryBudget;
 use caas_operator::otlp::{Client, Origin, Pusher};
 use caas_operator::telemetry::Metrics;
 use reqwest::header::HeaderMap;
@@ -41,8 +42,11 @@ impl Pushed {
         let (endpoint, url) = Endpoint::start(&[]).await;
         let client = Client::new(url.parse().unwrap(), HeaderMap::new(), None).unwrap();
         let origin = Origin { instance: "here".into(), started: SystemTime::now() };
-        let run = Pusher::new(client, Duration::from_millis(100), origin)
-            .run(Arc::clone(&registry), Metrics::new());
+        let run = Pusher::new(client, Duration::from_millis(100), origin).run(
+            Arc::clone(&registry),
+            Metrics::new(),
+            MemoryBudget::default(),
+        );
         let task = tokio::spawn(run);
         let pushed = Self { registry, endpoint, _pushing: AbortOnDropHandle::new(task) };
         until("both accounts", || {
