@@ -130,13 +130,13 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
     }
     let listeners = Listeners::bind(args.listen, Some(args.listen_health), allowed_hosts).await?;
     let (mut runtime, transitions) = Runtime::new(args.policy.policy(), args.memory.limits());
-    let _pushing = runtime.push(pusher);
     let statuses = Statuses::default();
     runtime.page = PageOptions { conditions: Some(conditions(statuses.clone())), ..args.links.page() };
     let (group, port) = (&service.name, listeners.address().port());
     let replica = args.replicas.share(&client, group, port, &runtime.metrics);
     let membership = replica.membership().clone();
     runtime.peers = runtime.peers.of(membership.clone());
+    let _pushing = runtime.push(pusher, &stop);
     let settings = Settings {
         client,
         scopes: Scope::of(&namespaces),

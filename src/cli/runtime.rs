@@ -92,11 +92,19 @@ impl Runtime {
         (runtime, transitions)
     }
 
-    /// Pushes with this from now on, in a task of its own, until the returned handle is dropped. An endpoint that hangs holds
-    /// up nothing else.
-    pub(super) fn push(&self, pusher: Option<Pusher>) -> Option<AbortOnDropHandle<()>> {
-        let run = |pusher: Pusher| {
-            pusher.run(Arc::clone(&self.registry), Arc::clone(&self.metrics), self.memory.clone())
+    /// Pushes with this from now on, in a task of its own, until `stop` or until the returned handle is dropped: after `stop`
+    /// another replica may push newer values. An endpoint that hangs holds up nothing else.
+    pub(super) fn push(
+        &self,
+        pusher: Option<Pusher>,
+        stop: &CancellationToken,
+    ) -> Option<AbortOnDropHandle<()>> {
+        let (membership, stop) = (self.peers.membership().clone(), stop.clone());
+        let (registry, metrics) = (Arc::clone(&self.registry), Arc::clone(&self.metrics));
+        let memory = self.memory.clone();
+        let run = |pusher: Pusher| async move {
+            let rounds = pusher.run(registry, metrics, memory, move || membership.is_behind());
+            stop.run_until_cancelled(rounds).await;
         };
         pusher.map(|pusher| AbortOnDropHandle::new(tokio::spawn(run(pusher))))
     }

@@ -123,7 +123,7 @@ pub(super) async fn run(args: Args) -> Result<(), StandaloneError> {
         let listeners = Listeners::bind(args.listen, args.listen_health, allowed_hosts).await?;
         let (mut runtime, _) = Runtime::new(policy, args.memory.limits());
         runtime.page = args.links.page();
-        let _pushing = runtime.push(pusher);
+        let _pushing = runtime.push(pusher, &stop);
         run_single_account(&runtime, account, listeners, stop).await;
         return Ok(());
     }
@@ -131,7 +131,7 @@ pub(super) async fn run(args: Args) -> Result<(), StandaloneError> {
     let listeners = Listeners::bind(args.listen, args.listen_health, allowed_hosts).await?;
     let (mut runtime, _) = Runtime::new(policy, args.memory.limits());
     runtime.page = args.links.page();
-    let _pushing = runtime.push(pusher);
+    let _pushing = runtime.push(pusher, &stop);
     from_folder(&runtime, folder, listeners, stop).await
 }
 

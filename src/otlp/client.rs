@@ -112,7 +112,7 @@ impl Client {
         let status = answer.status();
         if status.is_success() {
             return match rejected(answer).await {
-                Ok(rejected) => Answer::Taken { rejected: rejected.min(batch.points) },
+                Ok(rejected) => Answer::Taken { rejected: rejected.min(batch.points()) },
                 Err(error) => Answer::Unreachable(cause(&error)),
             };
         }

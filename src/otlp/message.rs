@@ -15,6 +15,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
     AggregationTemporality, DataPointFlags, Gauge, Histogram, HistogramDataPoint, Metric, NumberDataPoint,
     Sum,
 };
+use prost::Message;
 
 use super::text::{Sample, labels};
 
@@ -130,6 +131,14 @@ pub(super) enum Point {
 }
 
 impl Point {
+    /// How many bytes it has in a message.
+    pub(super) fn encoded_len(&self) -> usize {
+        match self {
+            Self::Number(point) => point.encoded_len(),
+            Self::Histogram(point) => point.encoded_len(),
+        }
+    }
+
     /// The same, flagged as without a value: its series has ended. Prometheus writes a staleness marker for it.
     pub(super) fn without_value(self) -> Self {
         let flags = DataPointFlags::NoRecordedValueMask as u32;

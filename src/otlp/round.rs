@@ -4,6 +4,9 @@
 //! along: `job` and `instance` as the attributes of the resource that receivers make them of, all others on each point.
 //! After the series of a target come those that ended since the push before ([`super::sent`]).
 //!
+//! A push that ends early is gone on with by the next one: an endpoint that takes too little in an interval gets each account
+//! in turn, not always the same ones.
+//!
 //! Only accounts that this replica collects are pushed. When another one takes an account over, it goes on with the same
 //! series, so none of them has ended.
 
@@ -15,6 +18,7 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
 use prost::Message;
 
 use super::message::{Times, attribute};
@@ -25,8 +29,10 @@ use crate::collector::Registry;
 use crate::collector::registry::{Listed, Snapshot};
 use crate::telemetry::Metrics;
 
-/// The most points of a request: a megabyte as a message, and what receivers take by default is 4 MiB and more.
+/// The most points of a request.
 pub(super) const MOST_POINTS: usize = 2_000;
+/// About the most bytes of a request as a message: what receivers take by default is 4 MiB and more.
+const MOST_BYTES: usize = 1 << 20;
 
 /// How much of the own text is compressed at once.
 const CHUNK_BYTES: usize = 32 << 10;
@@ -49,8 +55,8 @@ pub struct Origin {
 pub(super) struct Batch {
     /// The message, compressed with gzip.
     pub(super) gzip: Bytes,
-    /// How many points it has.
-    pub(super) points: usize,
+    /// What the message is made of, and how many points each of them has.
+    parts: Vec<(ResourceMetrics, usize)>,
     /// The targets of which it has the last points: for [`Sent::answered`].
     pub(super) finished: Vec<(Key, Option<Reading>)>,
 }
@@ -63,6 +69,10 @@ pub(super) struct Round {
     sent: Sent,
     present: Option<Turn>,
     next: Next,
+    /// The accounts begin after this one, and those up to it come last.
+    first: Option<AccountId>,
+    /// Whether those up to it have begun.
+    is_wrapped: bool,
 }
 
 /// A target that is being sent.
@@ -85,24 +95,64 @@ enum Next {
     Gone(Vec<AccountId>),
 }
 
+impl Batch {
+    fn new(parts: Vec<(ResourceMetrics, usize)>, finished: Vec<(Key, Option<Reading>)>) -> io::Result<Self> {
+        let (resource_metrics, points): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        let request = ExportMetricsServiceRequest { resource_metrics };
+        let gzip = compressed([request.encode_to_vec()])?;
+        Ok(Self { gzip, parts: request.resource_metrics.into_iter().zip(points).collect(), finished })
+    }
+
+    /// How many points it has.
+    pub(super) fn points(&self) -> usize {
+        self.parts.iter().map(|(_, points)| points).sum()
+    }
+
+    /// Whether it has points of several targets.
+    pub(super) fn is_mixed(&self) -> bool {
+        self.parts.len() > 1
+    }
+
+    /// A request for each target. Costs CPU time: not for async threads.
+    pub(super) fn split(self) -> io::Result<Vec<Self>> {
+        self.parts.into_iter().map(|part| Self::new(vec![part], Vec::new())).collect()
+    }
+}
+
 impl Round {
-    pub(super) fn new(registry: Arc<Registry>, metrics: Arc<Metrics>, origin: Origin, sent: Sent) -> Self {
-        Self { registry, metrics, origin, sent, present: None, next: Next::Own }
+    /// The accounts begin after `first`.
+    pub(super) fn new(
+        registry: Arc<Registry>,
+        metrics: Arc<Metrics>,
+        origin: Origin,
+        sent: Sent,
+        first: Option<AccountId>,
+    ) -> Self {
+        Self { registry, metrics, origin, sent, present: None, next: Next::Own, first, is_wrapped: false }
+    }
+
+    /// The last account of which there was something in a request.
+    pub(super) fn reached(&self) -> Option<AccountId> {
+        match &self.next {
+            Next::Account(last) => last.clone(),
+            Next::Own | Next::Gone(_) => None,
+        }
     }
 
     /// The next request, to be made once the one before is answered; `None` at the end. Costs CPU time: not for async threads.
     pub(super) fn next_batch(&mut self) -> io::Result<Option<Batch>> {
-        let (mut request, mut points) = (ExportMetricsServiceRequest::default(), 0);
+        let (mut parts, mut points, mut bytes) = (Vec::new(), 0, 0);
         let mut finished = Vec::new();
-        while points < MOST_POINTS {
+        while points < MOST_POINTS && bytes < MOST_BYTES {
             if self.present.is_none() {
                 self.present = self.next_turn()?;
             }
             let Some(mut turn) = self.present.take() else { break };
-            let part = turn.source.next_part(MOST_POINTS - points)?;
+            let part = turn.source.next_part(MOST_POINTS - points, MOST_BYTES - bytes)?;
             if part.points > 0 {
                 points += part.points;
-                request.resource_metrics.push(part.metrics);
+                bytes += part.bytes;
+                parts.push((part.metrics, part.points));
             }
             if !part.is_last {
                 self.present = Some(turn);
@@ -117,19 +167,26 @@ impl Round {
             self.sent.answered(finished);
             return Ok(None);
         }
-        Ok(Some(Batch { gzip: compressed([request.encode_to_vec()])?, points, finished }))
+        Batch::new(parts, finished).map(Some)
     }
 
     fn next_turn(&mut self) -> io::Result<Option<Turn>> {
         loop {
             let turn = match &mut self.next {
                 Next::Own => {
-                    self.next = Next::Account(None);
+                    self.next = Next::Account(self.first.clone());
                     let served = Reading { labels: Arc::new(self.own_labels()), gzip: self.own_text()? };
                     self.turn(Key::Own, Some(served), nanoseconds(self.origin.started))
                 }
                 Next::Account(before) => {
-                    let Some(listed) = self.registry.after(before.as_ref(), 1).pop() else {
+                    let listed = self.registry.after(before.as_ref(), 1).pop();
+                    let is_next =
+                        |listed: &Listed| !self.is_wrapped || Some(listed.id()) <= self.first.as_ref();
+                    let Some(listed) = listed.filter(is_next) else {
+                        if self.first.is_some() && !self.is_wrapped {
+                            (self.is_wrapped, *before) = (true, None);
+                            continue;
+                        }
                         let mut gone = self.sent.accounts();
                         gone.retain(|id| self.registry.listed(id).is_none());
                         self.next = Next::Gone(gone);

@@ -42,6 +42,8 @@ pub(super) struct SeriesSet {
 pub(super) struct Part {
     pub(super) metrics: ResourceMetrics,
     pub(super) points: usize,
+    /// How many bytes these have in a message.
+    pub(super) bytes: usize,
     /// Whether it is the last.
     pub(super) is_last: bool,
 }
@@ -77,11 +79,11 @@ impl Source {
         }
     }
 
-    /// The next points, at most so many. Costs CPU time: not for async threads.
-    pub(super) fn next_part(&mut self, most: usize) -> io::Result<Part> {
+    /// The next points, at most so many, and none after those that exceed so many bytes. Costs CPU time: not for async threads.
+    pub(super) fn next_part(&mut self, most: usize, most_bytes: usize) -> io::Result<Part> {
         let Self { lines, labels, times, family, histogram, pass } = self;
-        let (mut metrics, mut points, mut is_last) = (Vec::<Metric>::new(), 0, false);
-        while points < most {
+        let (mut metrics, mut points, mut bytes, mut is_last) = (Vec::<Metric>::new(), 0, 0, false);
+        while points < most && bytes < most_bytes {
             let Some(line) = lines.next()? else {
                 is_last = true;
                 break;
@@ -115,6 +117,7 @@ impl Source {
                 metrics.push(family.metric());
             }
             points += 1;
+            bytes += point.encoded_len();
             match (metrics.last_mut().and_then(|metric| metric.data.as_mut()), point) {
                 (Some(Data::Gauge(gauge)), Point::Number(point)) => gauge.data_points.push(point),
                 (Some(Data::Sum(sum)), Point::Number(point)) => sum.data_points.push(point),
@@ -128,7 +131,7 @@ impl Source {
         let resource = Resource { attributes: labels.resource.clone(), ..Resource::default() };
         let metrics =
             ResourceMetrics { resource: Some(resource), scope_metrics, ..ResourceMetrics::default() };
-        Ok(Part { metrics, points, is_last })
+        Ok(Part { metrics, points, bytes, is_last })
     }
 }
 
@@ -205,13 +208,13 @@ h_sum{a="1"} 9
 h_count{a="1"} 4
 "#;
         let mut served = Source::served(reading(now), Times::new(7, 0), true);
-        assert_eq!(served.next_part(10).unwrap().points, 2);
+        assert_eq!(served.next_part(10, usize::MAX).unwrap().points, 2);
         let (noted, _) = served.into_noted();
         let mut ended = Source::ended(reading(BEFORE), Times::new(8, 0), noted);
         let mut metrics = Vec::new();
         // A part at a time: what it compares with does not depend on where a part ends.
         loop {
-            let part = ended.next_part(1).unwrap();
+            let part = ended.next_part(1, usize::MAX).unwrap();
             assert!(part.points <= 1);
             metrics.extend(part.metrics.scope_metrics.into_iter().flat_map(|scope| scope.metrics));
             if part.is_last {

@@ -1,5 +1,6 @@
 //! Pushes each interval until it is dropped.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,6 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use super::client::{Answer, Client};
 use super::round::{Origin, Round};
 use super::sent::Sent;
+use crate::account::AccountId;
 use crate::collector::Registry;
 use crate::limits::MemoryBudget;
 use crate::telemetry::Metrics;
@@ -35,31 +37,51 @@ impl Pusher {
 
     /// Pushes what the registry holds and the own metrics, one request at a time. A push that takes longer than the interval
     /// delays the next one. What is kept between pushes is charged to this memory. Ends only when it is dropped.
-    pub async fn run(self, registry: Arc<Registry>, metrics: Arc<Metrics>, memory: MemoryBudget) {
+    /// Nothing is pushed while `is_behind`: values may be older then than what another replica has pushed.
+    pub async fn run(
+        self,
+        registry: Arc<Registry>,
+        metrics: Arc<Metrics>,
+        memory: MemoryBudget,
+        is_behind: impl Fn() -> bool,
+    ) {
         let (sent, cuts) = Sent::new(memory);
-        tokio::join!(self.pushes(registry, metrics, sent), cuts.follow());
+        tokio::join!(self.pushes(registry, metrics, sent, is_behind), cuts.follow());
     }
 
-    async fn pushes(self, registry: Arc<Registry>, metrics: Arc<Metrics>, sent: Sent) {
+    async fn pushes(
+        self,
+        registry: Arc<Registry>,
+        metrics: Arc<Metrics>,
+        sent: Sent,
+        is_behind: impl Fn() -> bool,
+    ) {
         let endpoint = self.client.endpoint();
         tracing::info!(%endpoint, interval = ?self.interval, "pushing metrics by OTLP");
         let mut next = Instant::now() + self.interval;
         // Only changes are logged: an endpoint may be away for days.
-        let mut failing = false;
+        let (mut failing, mut rejecting) = (false, false);
+        // Where the next push begins.
+        let mut reached = None;
         metrics.otlp_succeeded(0.0);
         loop {
             sleep_until(next).await;
             let begun = Instant::now();
             next = begun + self.interval;
+            if is_behind() {
+                continue;
+            }
             let (origin, sent) = (self.origin.clone(), sent.clone());
-            let round = Round::new(Arc::clone(&registry), Arc::clone(&metrics), origin, sent.clone());
-            match self.push(round, &sent, next, &metrics).await {
+            let (registry, own) = (Arc::clone(&registry), Arc::clone(&metrics));
+            let round = Round::new(registry, own, origin, sent.clone(), reached.take());
+            match self.push(round, &sent, next, &metrics, &mut reached).await {
                 Outcome::Done { rejected } => {
                     metrics.otlp_succeeded(seconds(SystemTime::now()));
-                    if failing || rejected > 0 {
+                    reached = None;
+                    if failing || rejecting != (rejected > 0) {
                         tracing::info!(%endpoint, rejected, "metrics are pushed by OTLP");
                     }
-                    failing = false;
+                    (failing, rejecting) = (false, rejected > 0);
                 }
                 Outcome::Failed { cause, wait } => {
                     if !failing {
@@ -73,11 +95,19 @@ impl Pusher {
         }
     }
 
-    async fn push(&self, mut round: Round, sent: &Sent, until: Instant, metrics: &Metrics) -> Outcome {
+    /// Pushes all. `reached` becomes the last account of which something was sent.
+    async fn push(
+        &self,
+        mut round: Round,
+        sent: &Sent,
+        until: Instant,
+        metrics: &Metrics,
+        reached: &mut Option<AccountId>,
+    ) -> Outcome {
         let (mut all_rejected, mut refused) = (0, None);
         loop {
             let made = tokio::task::spawn_blocking(move || (round.next_batch(), round)).await;
-            let batch = match made {
+            let mut batch = match made {
                 Ok((Ok(Some(batch)), rest)) => {
                     round = rest;
                     batch
@@ -88,29 +118,45 @@ impl Pusher {
                     return Outcome::failed("a bug: making a request panicked".to_owned(), Duration::ZERO);
                 }
             };
-            let answer =
-                self.client.send(&batch, until, |answer| metrics.otlp_requested(&answer.code())).await;
-            match answer {
-                Answer::Taken { rejected } => {
-                    metrics.otlp_points("accepted", batch.points - rejected);
-                    metrics.otlp_points("rejected", rejected);
-                    all_rejected += rejected;
-                    sent.answered(batch.finished);
-                }
-                Answer::Refused(status) => {
-                    metrics.otlp_points("rejected", batch.points);
-                    refused = Some(status);
-                    sent.answered(batch.finished);
-                }
-                Answer::Failed { status, wait } => {
-                    metrics.otlp_points("lost", batch.points);
-                    return Outcome::failed(format!("it responds with {status}"), wait);
-                }
-                Answer::Unreachable(cause) => {
-                    metrics.otlp_points("lost", batch.points);
-                    return Outcome::failed(format!("it cannot be reached ({cause})"), Duration::ZERO);
+            *reached = round.reached();
+            let finished = std::mem::take(&mut batch.finished);
+            let mut batches = VecDeque::from([batch]);
+            while let Some(batch) = batches.pop_front() {
+                let (points, each) =
+                    (batch.points(), |answer: Answer| metrics.otlp_requested(&answer.code()));
+                match self.client.send(&batch, until, each).await {
+                    Answer::Taken { rejected } => {
+                        metrics.otlp_points("accepted", points - rejected);
+                        metrics.otlp_points("rejected", rejected);
+                        all_rejected += rejected;
+                    }
+                    // Points of one target are no reason to lose those of others.
+                    Answer::Refused(_) if batch.is_mixed() => {
+                        match tokio::task::spawn_blocking(move || batch.split()).await {
+                            Ok(Ok(split)) => batches.extend(split),
+                            _ => {
+                                return Outcome::failed(
+                                    "a bug: a request cannot be split".to_owned(),
+                                    Duration::ZERO,
+                                );
+                            }
+                        }
+                    }
+                    Answer::Refused(status) => {
+                        metrics.otlp_points("rejected", points);
+                        refused = Some(status);
+                    }
+                    Answer::Failed { status, wait } => {
+                        metrics.otlp_points("lost", points);
+                        return Outcome::failed(format!("it responds with {status}"), wait);
+                    }
+                    Answer::Unreachable(cause) => {
+                        metrics.otlp_points("lost", points);
+                        return Outcome::failed(format!("it cannot be reached ({cause})"), Duration::ZERO);
+                    }
                 }
             }
+            sent.answered(finished);
         }
         match refused {
             None => Outcome::Done { rejected: all_rejected },

@@ -3,7 +3,7 @@
 use crate::chart::{errors, template};
 
 /// What is set, and what the message has to contain.
-const REFUSED: [(&str, &[&str]); 67] = [
+const REFUSED: [(&str, &[&str]); 68] = [
     ("replicaz=2", &["additional properties 'replicaz' not allowed"]),
     ("image.tagg=1", &["at '/image'", "'tagg' not allowed"]),
     ("clouds.allowedEndpoint=x", &["at '/clouds'", "'allowedEndpoint' not allowed"]),
@@ -31,6 +31,7 @@ const REFUSED: [(&str, &[&str]); 67] = [
     ("extraContainers[0].image=a", &["at '/extraContainers/0'", "missing property 'name'"]),
     ("initContainers[0].image=a", &["at '/initContainers/0'", "missing property 'name'"]),
     ("service.port=80", &["at '/service/port'", "minimum"]),
+    ("otlp.endpoint=http://c:4318,otlp.interval=10m", &["otlp.interval: 10m is out of range"]),
     ("service.port=8081", &["service.port and health.port: use two different ports"]),
     ("log.format=yaml", &["at '/log/format'", "'json', 'text'"]),
     ("log.level=verbose", &["log.level: \"verbose\" is not a level; use off, error, warn, info"]),

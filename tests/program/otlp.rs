@@ -162,9 +162,9 @@ async fn a_request_is_sent_again_where_the_endpoint_asks_for_it_and_only_there()
     let replies =
         [Reply::Status(503), Reply::Status(429), Reply::Status(400), Reply::Taken(3), Reply::Status(401)];
     let (endpoint, url) = Endpoint::start(&replies).await;
-    // Two waits of a second fit into an interval.
+    // Two waits of a second fit into an interval, with much to spare on a busy machine.
     let headers = ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=canary");
-    let pushing = Pushing::each("4s", &cloud.url(), &url, &[headers]).await;
+    let pushing = Pushing::each("10s", &cloud.url(), &url, &[headers]).await;
 
     until("five answers and one more", async || endpoint.look(|all| (all.len() > 5).then_some(()))).await;
     endpoint.look(|all| assert!(all[0].body == all[1].body && all[1].body == all[2].body, "the same again"));
@@ -184,7 +184,8 @@ async fn a_request_is_sent_again_where_the_endpoint_asks_for_it_and_only_there()
     }
     let lost = metric(&own, &["otlp_points_total", "lost"]);
     let rejected = metric(&own, &["otlp_points_total", "rejected"]);
-    assert!(lost > 10.0 && rejected > 3.0, "{lost} {rejected}");
+    // What is refused as a whole is sent again, each target alone: the endpoint takes the first one but for three points.
+    assert!(lost > 10.0 && rejected.to_bits() == 3.0_f64.to_bits(), "{lost} {rejected}");
     let log = pushing.process.err();
     assert!(
         log.contains("metrics are not pushed by OTLP") && log.contains("metrics are pushed by OTLP"),

@@ -18,7 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::accounts::{account, uncollected};
 use crate::http_support::client;
-use crate::otlp_endpoint::{Endpoint, Reply, Series};
+use crate::otlp_endpoint::{Endpoint, Received, Reply, Series, instances};
 use crate::pages::ALL;
 use crate::{resting, snapshot};
 
@@ -31,10 +31,14 @@ struct Pushed {
 
 impl Pushed {
     async fn start() -> Self {
+        Self::of_accounts(&[("team-a", "acme"), ("team-b", "other")]).await
+    }
+
+    async fn of_accounts(accounts: &[(&str, &str)]) -> Self {
         // The client needs a TLS provider even for plain HTTP, which this one installs.
         client();
         let registry = Arc::new(Registry::default());
-        for (namespace, name) in [("team-a", "acme"), ("team-b", "other")] {
+        for (namespace, name) in accounts {
             let account = account(namespace, name, Names::Modern);
             registry.put(Arc::clone(&account));
             registry.publish(&account, snapshot(&ALL, Health::Collected));
@@ -46,13 +50,12 @@ impl Pushed {
             Arc::clone(&registry),
             Metrics::new(),
             MemoryBudget::default(),
+            || false,
         );
         let task = tokio::spawn(run);
         let pushed = Self { registry, endpoint, _pushing: AbortOnDropHandle::new(task) };
-        until("both accounts", || {
-            !pushed.of("team-a/acme").is_empty() && !pushed.of("team-b/other").is_empty()
-        })
-        .await;
+        let (namespace, name) = accounts[0];
+        until("the first account", || !pushed.of(&format!("{namespace}/{name}")).is_empty()).await;
         pushed
     }
 
@@ -142,6 +145,39 @@ async fn all_series_of_an_account_end_when_it_goes_is_not_collected_or_has_other
     pushed.registry.remove(&AccountId::new("team-a", "acme"));
     until("it is gone", || pushed.of("team-a/acme").is_empty()).await;
     assert_eq!(pushed.of("team-b/other").len(), all.len());
+}
+
+#[tokio::test]
+async fn an_account_whose_points_are_refused_costs_no_other_its_points() {
+    let pushed = Pushed::start().await;
+    pushed.endpoint.refuse("team-a/acme");
+    let from = pushed.requests();
+    let of_it_alone = || {
+        let is_alone = |one: &Received| instances(&one.message) == ["team-b/other"];
+        pushed.endpoint.look(|all| all[from..].iter().any(is_alone))
+    };
+    until("the other account alone", of_it_alone).await;
+}
+
+#[tokio::test]
+async fn a_push_that_ends_early_is_gone_on_with_by_the_next_one() {
+    let names: Vec<String> = (0..100).map(|number| format!("acme-{number:03}")).collect();
+    let accounts: Vec<_> = names.iter().map(|name| ("team-a", &**name)).collect();
+    let pushed = Pushed::of_accounts(&accounts).await;
+    let before = pushed.requests();
+    pushed.push().await;
+    // One request of each push is taken, and the next one is not.
+    pushed.endpoint.reply(&[Reply::Taken(0), Reply::Status(500)].repeat(40));
+    pushed.push().await;
+    let from = pushed.requests();
+    until("every account", || {
+        let since =
+            pushed.endpoint.look(|all| all[from..].iter().flat_map(|one| instances(&one.message)).collect());
+        let since: BTreeSet<String> = since;
+        names.iter().all(|name| since.contains(&format!("team-a/{name}")))
+    })
+    .await;
+    assert!(pushed.requests() < before + 80, "while each push fails");
 }
 
 #[tokio::test]

@@ -47,6 +47,8 @@ pub(crate) struct Endpoint {
     received: Arc<Mutex<Vec<Received>>>,
     /// The next replies; afterwards everything is taken.
     replies: Arc<Mutex<VecDeque<Reply>>>,
+    /// A message with points of this instance is answered with 400.
+    refused: Arc<Mutex<Option<&'static str>>>,
 }
 
 impl Endpoint {
@@ -69,6 +71,11 @@ impl Endpoint {
     /// What the next requests are answered with.
     pub(crate) fn reply(&self, replies: &[Reply]) {
         self.replies.lock().unwrap().extend(replies);
+    }
+
+    /// Answers 400 to every message with points of this instance.
+    pub(crate) fn refuse(&self, instance: &'static str) {
+        *self.refused.lock().unwrap() = Some(instance);
     }
 
     /// The newest value of every number that came and has not ended, with the labels that receivers make of it.
@@ -104,7 +111,12 @@ async fn take(State(endpoint): State<Endpoint>, headers: HeaderMap, body: Bytes)
     let mut plain = Vec::new();
     flate2::read::GzDecoder::new(&*body).read_to_end(&mut plain).unwrap();
     let message = ExportMetricsServiceRequest::decode(&*plain).unwrap();
+    let refused = *endpoint.refused.lock().unwrap();
+    let is_refused = refused.is_some_and(|instance| instances(&message).iter().any(|it| it == instance));
     endpoint.received.lock().unwrap().push(Received { headers, body, message });
+    if is_refused {
+        return StatusCode::BAD_REQUEST.into_response();
+    }
     let reply = endpoint.replies.lock().unwrap().pop_front().unwrap_or(Reply::Taken(0));
     match reply {
         Reply::Taken(rejected_data_points) => {
@@ -116,6 +128,13 @@ async fn take(State(endpoint): State<Endpoint>, headers: HeaderMap, body: Bytes)
         }
         Reply::Never => std::future::pending().await,
     }
+}
+
+/// The instances of which a message has points.
+pub(crate) fn instances(message: &ExportMetricsServiceRequest) -> Vec<String> {
+    let resources = message.resource_metrics.iter().filter_map(|one| one.resource.as_ref());
+    let attributes = resources.flat_map(|resource| &resource.attributes).map(text);
+    attributes.filter(|(name, _)| name == "service.instance.id").map(|(_, value)| value).collect()
 }
 
 fn text(attribute: &KeyValue) -> (String, String) {

@@ -321,6 +321,10 @@ What the schema cannot say in a sentence: refused here, with one. Rendered with 
 {{- end }}
 {{- end }}
 {{- with .Values.otlp.endpoint }}
+{{- $interval := include "caas-operator.milliseconds" $.Values.otlp.interval | int64 }}
+{{- if or (lt $interval 1000) (gt $interval 300000) }}
+{{- fail (printf "otlp.interval: %s is out of range; use a duration from 1s to 5m" $.Values.otlp.interval) }}
+{{- end }}
 {{- if or (not (regexMatch `^https?://[^/?#@\s]+(/[^?#\s]*)?$` .)) (regexMatch `/v1/metrics/?$` .) }}
 {{- fail (printf "otlp.endpoint: %q is not a base URL; use a scheme and host, and optionally a path, such as http://collector.monitoring.svc:4318, without /v1/metrics" .) }}
 {{- end }}
