@@ -237,6 +237,7 @@ pub struct Registry {
     accounts: RwLock<BTreeMap<AccountId, Listed>>,
     /// An account may have ended its first cycle, or is not collected any longer.
     changed: Notify,
+    _charges: Vec<Charge>,
 }
 
 impl Registry {
@@ -356,10 +357,10 @@ impl Registry {
         }
     }
 
-    /// A registry of these accounts, to look at.
-    pub fn of(accounts: impl IntoIterator<Item = Listed>) -> Self {
+    /// A registry of these accounts, to look at, and what it is charged to for as long as somebody does.
+    pub fn of(accounts: impl IntoIterator<Item = Listed>, charges: Vec<Charge>) -> Self {
         let accounts = accounts.into_iter().map(|account| (account.id().clone(), account)).collect();
-        Self { accounts: RwLock::new(accounts), changed: Notify::new() }
+        Self { accounts: RwLock::new(accounts), changed: Notify::new(), _charges: charges }
     }
 
     /// Puts the newest snapshot of this account in, unless it has gone or is collected otherwise by now.

@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use crate::collector::registry::{Elsewhere, Listed, Registry};
-use crate::limits::Charge;
 use crate::replicas::peers::{Peers, Told};
 
 /// So long is shown what was told once: many people who look at a page cost the other replicas as much as one.
@@ -18,13 +17,7 @@ pub(super) struct Everything {
     own: Arc<Registry>,
     peers: Peers,
     /// What was put together last. Held while the others are asked, so that nobody asks them twice at once.
-    kept: Arc<Mutex<Option<All>>>,
-}
-
-/// All accounts, and the memory that those of others take.
-struct All {
-    registry: Arc<Registry>,
-    _charges: Vec<Charge>,
+    kept: Arc<Mutex<Option<Arc<Registry>>>>,
 }
 
 impl Everything {
@@ -40,11 +33,10 @@ impl Everything {
         }
         let mut kept = self.kept.lock().await;
         if let Some(kept) = &*kept {
-            return Arc::clone(&kept.registry);
+            return Arc::clone(kept);
         }
-        let all = self.put_together().await;
-        let registry = Arc::clone(&all.registry);
-        *kept = Some(all);
+        let registry = Arc::new(self.put_together().await);
+        *kept = Some(Arc::clone(&registry));
         let forget = Arc::clone(&self.kept);
         tokio::spawn(async move {
             tokio::time::sleep(KEPT).await;
@@ -53,7 +45,7 @@ impl Everything {
         registry
     }
 
-    async fn put_together(&self) -> All {
+    async fn put_together(&self) -> Registry {
         let Told { accounts: mut told, charges } = self.peers.accounts().await;
         let accounts = self.own.after(None, usize::MAX).into_iter().map(|account| match account {
             Listed::Elsewhere(account) => {
@@ -62,6 +54,6 @@ impl Everything {
             }
             other => other,
         });
-        All { registry: Arc::new(Registry::of(accounts)), _charges: charges }
+        Registry::of(accounts, charges)
     }
 }
