@@ -66,6 +66,15 @@ impl RequestBudget {
         self.bucket().throttle(Instant::now(), sent, pause);
     }
 
+    /// Another client of the same connection was told to be silent until then. It may be what this one knows already: the rate
+    /// is halved once.
+    pub(super) fn keep_silent(&self, until: Instant) {
+        let now = Instant::now();
+        let mut bucket = self.bucket();
+        let known = bucket.slowdown.filter(|slowdown| slowdown.until > now).map(|slowdown| slowdown.at);
+        bucket.throttle(now, known.unwrap_or(now), until.saturating_duration_since(now));
+    }
+
     /// Whether nothing may be sent now.
     pub(super) fn is_silent(&self) -> bool {
         self.silent_until().is_some()

@@ -54,7 +54,7 @@ impl ClientState {
     pub fn go_on_from(&self, demands: Demands) {
         let now = Instant::now();
         if let Some(until) = demands.silent_until.filter(|until| *until > now) {
-            self.budget.throttle(now, until - now);
+            self.budget.keep_silent(until);
         }
         let mut refusals = self.logins.refusals();
         refusals.count = refusals.count.max(demands.refusals);
