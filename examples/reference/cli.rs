@@ -16,7 +16,7 @@ pub(crate) fn page() -> String {
         "# Command line
 {MADE}
 The `--help` output of each command. Options can also be set with the environment variables shown in their texts;
-an empty variable counts as unset, and a switch is `true` or `false`, `yes` or `no`, `1` or `0`.
+an empty variable counts as unset, and a switch is `true` or `false`, `yes` or `no`, `on` or `off`, `1` or `0`.
 Errors are one line on stderr, and the exit code is 0 only for success.
 "
     )];

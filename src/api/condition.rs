@@ -121,7 +121,7 @@ reasons! {
     CloudUnreachable: Collecting = false,
     /// The cloud responds with an error, or with a response that the operator cannot use.
     CloudError: Collecting = false,
-    /// The cloud limits requests (HTTP 429).
+    /// The cloud limits requests, usually with status code 429.
     RateLimited: Collecting = false,
     /// A part of the collection failed.
     PartiallyCollected: Collecting = false,

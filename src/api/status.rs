@@ -28,13 +28,13 @@ pub struct CaasAccountStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
 
-    /// Number of collected services; absent if none. Updated with any other change of the status, otherwise at most
+    /// Number of collected services; absent while the account is not collected. Updated with any other change of the status, otherwise at most
     /// once a minute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub services: Option<i64>,
 
-    /// Number of running instances of the collected services; absent if none. Updated with any other change of the
+    /// Number of running instances of the collected services; absent while the account is not collected. Updated with any other change of the
     /// status, otherwise at most once a minute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]

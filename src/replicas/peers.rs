@@ -31,7 +31,7 @@ pub const ACCOUNTS_PATH: &str = "/replicas/accounts";
 
 /// A pod that is gone does not answer at all.
 const CONNECT: Duration = Duration::from_secs(1);
-/// A new owner waits no longer for what the one before knows: without it, it collects at once.
+/// A new owner waits no longer for what each of those before it knows: without it, it collects at once.
 const ACCOUNT: Duration = Duration::from_secs(3);
 /// Connections are kept open for less than the time after which the other side closes them, so that none is closed under a
 /// request.

@@ -45,7 +45,7 @@ const FAMILIES: [(Family, &str, &str, &[&str]); 10] = [
     (
         Family::ApiThrottled,
         "caas_operator_api_throttled_total",
-        "Responses with status code 429 (Too Many Requests), by account.",
+        "Responses in which a cloud limits requests, usually with status code 429, by account.",
         &[],
     ),
     (

@@ -63,7 +63,7 @@ async fn any_replica_answers_for_all_accounts() -> anyhow::Result<()> {
 
 #[tokio::test]
 #[ignore = "needs the real servers: run make test"]
-async fn a_replica_that_does_not_answer_costs_scrapes_a_sentence() -> anyhow::Result<()> {
+async fn a_scrape_gets_503_with_the_reason_while_the_owner_does_not_answer() -> anyhow::Result<()> {
     let mut group = of_two("replicas-unreached").await?;
     let owners = group.until_shared().await;
     let (name, _) = owners.iter().find(|(_, owner)| **owner == "b").context("an account of b")?;

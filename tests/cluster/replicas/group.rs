@@ -22,7 +22,8 @@ use crate::operator_fixture::{DEADLINE, cloud, login, put, secret, spec};
 /// From one cycle of an account to the next, where a test does not say otherwise.
 pub(super) const INTERVAL: Duration = Duration::from_secs(5);
 
-/// How long a Lease is valid.
+/// From a replica's end until the others take over at the latest: a Lease is valid for 12 s, and its last change may be seen 3 s
+/// late.
 pub(super) const EXPIRY: Duration = Duration::from_secs(15);
 
 /// Kubernetes' own time from SIGTERM to SIGKILL.

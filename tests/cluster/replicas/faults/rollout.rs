@@ -13,7 +13,7 @@ use crate::operator_fixture::DEADLINE;
 use crate::replicas::figures::{Figures, row};
 use crate::replicas::group::{GRACE, Group, INTERVAL, Owners, Price};
 
-/// As the chart's default, and longer than a hand-over.
+/// Longer than a hand-over.
 const USUAL_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How long a new owner leaves an account to a live one.
@@ -98,9 +98,14 @@ async fn one_that_leaves_goes_on_answering_until_others_have_taken_over_and_one_
     })
     .await;
     assert_eq!(leaving.health("/readyz").await?.0, 503);
-    group.until_shared().await;
-    let (code, body) = leaving.scrape(&group.path(account)).await?;
-    assert!(code == 200 && body.contains("caas_account_up"), "{code} {body}");
+    until(DEADLINE, "the others to have taken over", async || {
+        match leaving.scrape(&group.path(account)).await {
+            Ok((code, body)) => assert!(code == 200 && body.contains("caas_account_up"), "{code} {body}"),
+            Err(error) => ensure!(leaving.exited()?.is_some(), "{error:#}"),
+        }
+        group.owners().await.map(drop)
+    })
+    .await;
     let code = until(GRACE, "the end", async || leaving.exited()?.context("it still runs")).await;
     assert_eq!(code, 0);
 
