@@ -52,7 +52,7 @@ async fn without_an_answer_the_page_says_so_and_recovers_by_itself() {
     };
     network(true).await;
     tab.until("!document.getElementById('away').hidden").await;
-    assert!(tab.text("#away").await.starts_with("No answer for 1"));
+    assert!(tab.text("#away").await.starts_with("No response for 1"));
     assert!(tab.text("main").await.contains("Problems"), "what was there stays");
     network(false).await;
     tab.until("document.getElementById('away').hidden").await;
@@ -80,7 +80,7 @@ async fn a_service_that_goes_is_said_to_be_gone() {
     let tab = browser.tab(1280, 900).await;
     tab.open(&clouds.url("/accounts/team-a/acme/services/web?application=shop")).await;
     clouds.publish("team-a", "acme", vec![], Health::Collected);
-    tab.until("document.getElementById('away').innerText.includes('no longer there')").await;
+    tab.until("document.getElementById('away').innerText.includes('no longer exists')").await;
     tab.close().await;
 }
 
