@@ -278,7 +278,8 @@ async fn accounts_that_fail_by_the_thousand_do_not_delay_an_account_of_another_n
         .await;
     }
     println!("a new account has its condition after {slowest:?}");
-    assert!(slowest < Duration::from_secs(20), "{slowest:?}");
+    // Two minutes where all namespaces are read in one queue; half a second on a machine that does nothing else.
+    assert!(slowest < Duration::from_secs(60), "{slowest:?}");
 
     until(BOUNDED, "the failing accounts to be read again and again", async || {
         let read = own_metric(&operator, "caas_operator_secret_reads_total{result=\"not_found\"}").await?;

@@ -45,11 +45,11 @@ async fn on_sigterm_readiness_goes_first_and_a_scrape_under_way_is_finished() ->
     let (_, whole) = operator.scrape(&fixture.path("acme")).await?;
     assert!(whole.len() > 500_000, "{} bytes wait nowhere", whole.len());
 
-    // A reconcile under way keeps the operator from ending at once.
-    let waiting = fixture.call("get", "secrets", "other");
+    // A write under way keeps the operator from ending at once.
+    let waiting = fixture.call("patch", "caasaccounts.caas-operator.io/status", "other");
     proxy.inject(waiting.clone(), Fault::Hang, Times::Always);
     fixture.account("other").await?;
-    until(DEADLINE, "a reconcile that waits", async || {
+    until(DEADLINE, "a write that waits", async || {
         ensure!(proxy.count(&waiting) > 0, "none yet");
         Ok(())
     })
