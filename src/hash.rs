@@ -1,5 +1,5 @@
 //! The hash by which values are recognized that somebody else chooses, or that must not be shown: credentials, bundles of
-//! certificates, ids of a cloud.
+//! certificates, ids of a cloud, labels.
 //!
 //! Its key is random and of this process. So nobody can choose two values that have one hash, and nothing can be guessed from
 //! a hash, wherever it is kept. What replicas have to agree on is hashed with a key that never changes

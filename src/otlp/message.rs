@@ -5,7 +5,6 @@
 //! not. A unit by which they would change the name is left out.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
@@ -18,6 +17,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 use prost::Message;
 
 use super::text::{Sample, labels};
+use crate::hash::keyed_hash;
 
 /// The family whose values are the starts of the counters of the same labels.
 const START_TIME: &str = "caas_instance_start_time_seconds";
@@ -94,12 +94,11 @@ pub(super) struct Times {
     started: u64,
     /// The starts of instances, by the hash of their labels.
     of_instances: HashMap<u64, u64>,
-    hasher: RandomState,
 }
 
 impl Times {
     pub(super) fn new(now: u64, started: u64) -> Self {
-        Self { now, started, of_instances: HashMap::new(), hasher: RandomState::new() }
+        Self { now, started, of_instances: HashMap::new() }
     }
 
     /// Takes note of a start, where the sample is one.
@@ -108,7 +107,7 @@ impl Times {
             // A float's cast to an integer saturates, so even a senseless time is a valid one.
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
             let start = (sample.value * 1e9) as u64;
-            self.of_instances.insert(self.hasher.hash_one(sample.labels), start);
+            self.of_instances.insert(keyed_hash(sample.labels), start);
         }
     }
 
@@ -119,7 +118,7 @@ impl Times {
 
     /// When counting began; 0 where that is not known, or where the clocks of the cloud differ.
     fn start(&self, sample: &Sample<'_>, time: u64) -> u64 {
-        let start = self.of_instances.get(&self.hasher.hash_one(sample.labels)).copied();
+        let start = self.of_instances.get(&keyed_hash(sample.labels)).copied();
         start.filter(|start| *start <= time).unwrap_or(self.started.min(time))
     }
 }

@@ -1,7 +1,6 @@
 //! One target's text as OTLP's messages, a bounded part at a time.
 
 use std::collections::HashSet;
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::sync::Arc;
 
@@ -12,6 +11,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use super::message::{Family, Kind, OpenHistogram, Point, Times, point};
 use super::sent::{Reading, TargetLabels};
 use super::text::{Line, Lines, Sample};
+use crate::hash::keyed_hash;
 
 /// What Prometheus would scrape at one place: an account, or the program itself.
 pub(super) struct Source {
@@ -33,10 +33,7 @@ enum Pass {
 
 /// Series of one target, as hashes of their names and labels.
 #[derive(Debug, Default)]
-pub(super) struct SeriesSet {
-    hashes: HashSet<u64>,
-    hasher: RandomState,
-}
+pub(super) struct SeriesSet(HashSet<u64>);
 
 /// A part of a source.
 pub(super) struct Part {
@@ -141,21 +138,20 @@ impl Pass {
         match self {
             Self::Served(None) => Some(point),
             Self::Served(Some(noted)) => {
-                noted.hashes.insert(noted.hash(sample));
+                noted.0.insert(series(sample));
                 Some(point)
             }
             // As after a scrape: one with a time of its own ends by itself, and may come back with an older time.
             Self::Ended(_) if sample.time.is_some() => None,
-            Self::Ended(served) if served.hashes.contains(&served.hash(sample)) => None,
+            Self::Ended(served) if served.0.contains(&series(sample)) => None,
             Self::Ended(_) => Some(point.without_value()),
         }
     }
 }
 
-impl SeriesSet {
-    fn hash(&self, sample: &Sample<'_>) -> u64 {
-        self.hasher.hash_one((sample.name, sample.labels))
-    }
+/// The hash of a sample's series.
+fn series(sample: &Sample<'_>) -> u64 {
+    keyed_hash((sample.name, sample.labels))
 }
 
 #[cfg(test)]

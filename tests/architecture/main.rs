@@ -29,7 +29,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "collector",
         &["account", "api", "exposition", "cloud", "hash", "limits", "proxy", "schema", "telemetry"],
     ),
-    ("otlp", &["collector", "account", "exposition", "cloud", "limits", "telemetry"]),
+    ("otlp", &["collector", "account", "exposition", "cloud", "hash", "limits", "telemetry"]),
     ("replicas", &["collector", "account", "api", "cloud", "exposition", "limits", "telemetry"]),
     (
         "controller",
