@@ -48,6 +48,14 @@ pub(crate) async fn control_plane() -> anyhow::Result<ControlPlane> {
     Ok(plane)
 }
 
+/// Collected each minute, without a ServiceMonitor, and never given up where the machine is busy.
+pub(crate) fn each_minute() -> Value {
+    json!({
+        "collection": {"interval": "1m", "requestTimeout": "5m"},
+        "serviceMonitor": {"mode": "Never"},
+    })
+}
+
 /// So many accounts with a cloud account each, and the Secrets to it.
 pub(crate) async fn accounts(
     plane: &ControlPlane,
@@ -187,11 +195,7 @@ async fn a_thousand_accounts_start_in_bounded_time_and_then_nothing_is_written()
 async fn all_accounts_are_collected_soon_after_a_start_with_at_most_32_reads_at_once() -> anyhow::Result<()> {
     let count = many_accounts(2_000);
     let plane = control_plane().await?;
-    let spec = json!({
-        "collection": {"interval": "1m", "requestTimeout": "5m"},
-        "serviceMonitor": {"mode": "Never"},
-    });
-    let fixture = accounts(&plane, count, 1, spec).await?;
+    let fixture = accounts(&plane, count, 1, each_minute()).await?;
 
     // Nothing has been written to them yet, so their writes compete with their first readings.
     let started = Instant::now();

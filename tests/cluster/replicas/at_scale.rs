@@ -5,12 +5,11 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use futures::future::try_join_all;
 use k8s_openapi::jiff::Timestamp;
-use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::group::passed;
 use crate::accounts_at_scale::{
-    BOUNDED, MEMORY_LIMIT_KIB, accounts, control_plane, is_measured, many_accounts,
+    BOUNDED, MEMORY_LIMIT_KIB, accounts, control_plane, each_minute, is_measured, many_accounts,
 };
 use crate::harness::cluster::Cluster;
 use crate::harness::{Operator, OperatorOptions, until};
@@ -72,11 +71,7 @@ async fn three_replicas_share_very_many_accounts_and_two_take_over_those_of_the_
 {
     let count = many_accounts(300);
     let plane = control_plane().await?;
-    let spec = json!({
-        "collection": {"interval": "1m", "requestTimeout": "5m"},
-        "serviceMonitor": {"mode": "Never"},
-    });
-    let fixture = accounts(&plane, count, 1, spec).await?;
+    let fixture = accounts(&plane, count, 1, each_minute()).await?;
 
     let started = Instant::now();
     let mut replicas = Vec::new();
