@@ -113,7 +113,7 @@ async fn a_point_may_come_late_but_is_no_older_than_allowed() {
 async fn requests_of_a_service_are_the_same_as_one_series_and_as_one_a_container() {
     let mut sums = Vec::new();
     for http_series in [HttpSeries::Container, HttpSeries::Service] {
-        let cloud = start(Northflank { http_series, resolution: 600, ..options() }, services(20)).await;
+        let cloud = start(Northflank { http_series, ..options() }, services(20)).await;
         let collection = Account::at(&cloud).collected().await;
         assert_eq!(all_instances(&collection).count(), 40, "a service is no container");
         let samples = collection.services.iter().filter_map(|service| service.reading.sample.as_ref());
