@@ -6,10 +6,11 @@ use caas_operator::cloud::ServiceFilter;
 use caas_operator::cloud::digitalocean::{Kind, Settings, requests_per_cycle};
 use caas_operator::cloud::model::Measurement;
 use caas_operator::simulator::AccountSettings;
+use tokio::time::Instant;
 
 use super::{Account, apps, options, services, settings, start};
 use crate::http_support::client;
-use crate::support::{instances, pass, value};
+use crate::support::{instances, most_often, pass, value};
 
 /// The default interval, in which there is one new point.
 const INTERVAL: Duration = Duration::from_secs(120);
@@ -51,14 +52,15 @@ async fn metrics_are_asked_for_once_in_two_minutes_however_short_the_interval_is
         account.collected().await;
     }
     cloud.reset_counts();
+    let begun = Instant::now();
     for _ in 0..11 {
         pass(INTERVAL / 12).await;
         account.collected().await;
     }
-    let counts = cloud.counts();
     // A point may be due once within two minutes.
+    let (counts, times) = (cloud.counts(), most_often(begun.elapsed(), INTERVAL));
     for metric in ["cpu_percentage", "memory_percentage", "restart_count"] {
-        assert!(counts[metric] <= at_once[metric], "{metric}: {counts:?}");
+        assert!(counts[metric] <= times * at_once[metric], "{metric}, {times} times: {counts:?}");
     }
     assert_eq!(counts["instances"], 11 * at_once["instances"]);
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 use caas_operator::cloud::ServiceFilter;
 use caas_operator::cloud::render::{Kind, Settings, requests_per_cycle};
 use caas_operator::simulator::AccountSettings;
+use tokio::time::Instant;
 
 use super::{Account, of_kind, options, services, settings, start};
-use crate::support::pass;
+use crate::support::{most_often, pass};
 
 /// From one point to the next.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -57,13 +58,14 @@ async fn metrics_are_asked_for_once_a_minute_however_short_the_interval_is() {
         account.collected().await;
     }
     cloud.reset_counts();
+    let begun = Instant::now();
     for _ in 0..11 {
         pass(MINUTE / 12).await;
         account.collected().await;
     }
-    let counts = cloud.counts();
+    let (counts, times) = (cloud.counts(), most_often(begun.elapsed(), MINUTE));
     for metric in ["cpu", "memory", "http-requests", "http-latency"] {
-        assert!(counts[metric] <= at_once[metric], "{metric}: {counts:?}");
+        assert!(counts[metric] <= times * at_once[metric], "{metric}, {times} times: {counts:?}");
     }
     assert_eq!(counts["services"], 11);
 }

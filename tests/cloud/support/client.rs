@@ -62,6 +62,13 @@ pub(crate) async fn pass(time: Duration) {
     tokio::time::resume();
 }
 
+/// How often at most something is asked for within a time that is due again so long after each answer. Time goes on while
+/// answers are awaited, for as long as the machine needs.
+pub(crate) fn most_often(within: Duration, every: Duration) -> u64 {
+    // Cycles do not start to the second.
+    within.as_secs() / (every.as_secs() - 1) + 1
+}
+
 pub(crate) fn instances(service: &Service) -> &[Instance] {
     service.instances.as_ref().unwrap()
 }
