@@ -5,6 +5,7 @@
 //! - [`world::World`]: all of it, once a process
 //! - [`kubelet`], [`pod`], [`container`], [`volumes`], [`probes`], [`status`]: Pods as processes
 //! - [`network`], [`services`], [`hosts`]: addresses, Services and names
+//! - [`pushes`]: what takes OTLP
 //! - [`terminal`], [`public_clouds`]: a person who follows the pages, and the clouds that these name
 //! - [`helm`], [`shell`], [`operators`], [`prometheus`], [`tenant`], [`cloud`]: what uses it
 //! - [`inside`], [`trials`]: how the tests are run in their own namespace
@@ -22,6 +23,7 @@ mod pod;
 mod probes;
 pub(crate) mod prometheus;
 pub(crate) mod public_clouds;
+mod pushes;
 mod services;
 pub(crate) mod shell;
 mod status;

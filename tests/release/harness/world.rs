@@ -15,7 +15,7 @@ use super::operators::{PrometheusOperator, install_definitions};
 use super::pod::Surroundings;
 use super::prometheus::{self, Prometheus};
 use super::shell::typed;
-use super::{kubelet, network, services, timeout};
+use super::{kubelet, network, pushes, services, timeout};
 use crate::control::ControlPlane;
 use crate::control::kubectl::Ran;
 
@@ -91,7 +91,8 @@ impl World {
         self.prometheus.get("Prometheus", start).await
     }
 
-    /// The release as most people install it, from the first call on, and the Prometheus that scrapes it.
+    /// The release as most people install it, from the first call on, and the Prometheus that scrapes it. It pushes as well, so
+    /// that what is counted of pushes is there.
     pub(crate) async fn released(&self) -> &Prometheus {
         let prometheus = self.prometheus().await;
         self.release
@@ -106,6 +107,7 @@ impl World {
                         "CaasCredentialsRejected": {"for": "0s"},
                     }},
                     "dashboards": {"enabled": true},
+                    "otlp": {"endpoint": pushes::take().await?, "interval": "5s"},
                 });
                 self.deploy("install", "caas-operator", NAMESPACE, &chart(), &values).await;
                 Ok(())
