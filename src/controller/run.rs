@@ -107,7 +107,7 @@ pub async fn run(settings: Settings, startup: watch::Sender<Startup>, cancel: Ca
         },
         status: StatusWriter::new(client.clone()),
         events: EventPublisher::new(client.clone(), settings.instance),
-        initial: InitialAccounts::new(scopes.len(), startup),
+        initial: InitialAccounts::new(scopes.clone(), startup),
         retries: Retries::default(),
         writers: Shares::thirds(WRITERS),
         peers: settings.peers,

@@ -87,7 +87,8 @@ pub(super) fn accounts(
                 sweep(&reconciler, &scope, &store);
                 if std::mem::take(&mut is_first_list) {
                     let listed = store.state();
-                    reconciler.initial.listed(listed.iter().filter_map(|account| id(account.meta())));
+                    let listed = listed.iter().filter_map(|account| id(account.meta()));
+                    reconciler.initial.listed(&scope, listed);
                 }
                 let changed = std::mem::take(&mut list).end().filter_map(|metadata| id(&metadata));
                 changed.map(|id| ObjectRef::new(&id.name).within(&id.namespace)).collect()

@@ -56,6 +56,6 @@ async fn accounts_of_a_first_page_are_collected_while_the_second_one_is_awaited(
     let acme = AccountId::new("team-a", "acme");
     assert!(reconciler.collection.registry.get(&acme).is_some(), "it is collected");
     assert_eq!(*startup.borrow(), Startup::Listing, "others may follow");
-    reconciler.initial.listed([acme]);
+    reconciler.initial.listed(&Scope::Cluster, [acme]);
     assert_eq!(*startup.borrow(), Startup::HandedOver, "it was handed over before");
 }

@@ -23,6 +23,7 @@ use crate::controller::ScrapeService;
 use crate::controller::events::EventPublisher;
 use crate::controller::initial::Startup;
 use crate::controller::monitors::CrdDiscovery;
+use crate::controller::scope::Scope;
 use crate::replicas::Membership;
 
 /// No cloud is queried here.
@@ -120,7 +121,7 @@ impl Operator {
             },
             status: StatusWriter::new(client.clone()),
             events: EventPublisher::new(client, None),
-            initial: InitialAccounts::new(1, started),
+            initial: InitialAccounts::new(vec![Scope::Cluster], started),
             retries: Retries::default(),
             writers: Shares::thirds(WRITERS),
             peers: Peers::none().of(membership),
@@ -344,7 +345,7 @@ async fn a_lost_secret_counts_after_five_seconds_however_often_it_is_read_meanwh
 #[tokio::test(start_paused = true)]
 async fn the_start_is_over_only_when_each_secret_has_been_read() {
     let mut operator = Operator::new();
-    operator.scoped.reconciler.initial.listed([AccountId::new("team-a", "acme")]);
+    operator.scoped.reconciler.initial.listed(&Scope::Cluster, [AccountId::new("team-a", "acme")]);
     operator.answer_secrets_with(Some(500));
     operator.outcome(&account("acme", "30s", 1)).await.unwrap_err();
     assert_eq!(*operator.startup.borrow(), Startup::Reading);
