@@ -13,6 +13,7 @@ mod apply;
 mod build;
 mod causes;
 mod charged;
+mod charged_monitors;
 mod client;
 mod collect;
 mod dereference;

@@ -14,12 +14,14 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use super::api_call::{ApiError, call};
 use super::build::account_name;
+use super::charged_monitors::charged;
 use super::outage::{Outage, UseOutage};
 use super::relist::Relist;
 use super::scope::Scope;
 use super::service_monitor::{MANAGED_BY, ServiceMonitor, WatchedMonitor};
 use super::watch::{Lists, cause, watch};
 use crate::account::AccountId;
+use crate::limits::MemoryBudget;
 
 /// How often discovery is queried for the CRD.
 const CHECK_EVERY: Duration = Duration::from_secs(10);
@@ -117,6 +119,8 @@ pub(super) struct Follower {
     pub(super) state: watch::Sender<Monitors>,
     /// Receives the accounts whose ServiceMonitor changed.
     pub(super) reconcile: mpsc::Sender<AccountId>,
+    /// What the ServiceMonitors that are kept are charged to.
+    pub(super) memory: MemoryBudget,
 }
 
 impl Follower {
@@ -155,7 +159,8 @@ impl Follower {
         let api = self.scope.api::<WatchedMonitor>(self.discovery.client.clone());
         let config = watcher::Config::default().labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1));
         let before = writer.as_reader();
-        let mut events = watch(api, config, self.lists.clone()).default_backoff().reflect(writer).boxed();
+        let events = watch(api, config, self.lists.clone()).default_backoff();
+        let mut events = charged(events, before.clone(), self.memory.clone()).reflect(writer).boxed();
         let follow = async {
             let mut list = Relist::default();
             let outage =

@@ -185,6 +185,7 @@ impl RunningScope {
             lists: self.monitor_lists,
             state: monitors,
             reconcile: names.clone(),
+            memory: self.memory.clone(),
         };
         let (store, writer) = reflector::store::<WatchedAccount>();
         self.statuses.add(store.clone());
