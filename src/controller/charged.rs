@@ -31,6 +31,10 @@ use crate::limits::{Charge, MemoryBudget, Named, OverBudget};
 /// What an object takes besides its spec: metadata, status, its places in the store, in lists and in the queue.
 const OBJECT_BYTES: usize = 4 << 10;
 
+/// A part of what an account takes as long as it is collected, whatever its cloud lists: its task, client, credentials and
+/// counters, some 40 KiB in all. As many as fit into the budget with this part fit into the process with the whole.
+const COLLECTED_BYTES: usize = 16 << 10;
+
 /// What stays of an object that is not kept: its name and problem, in the store, in lists and in the queue.
 const REFUSED_BYTES: usize = 2 << 10;
 
@@ -216,7 +220,8 @@ fn bytes(account: &CaasAccount) -> usize {
     let mut json = JsonSize::default();
     // Nothing in a spec fails to be written, and the sink takes everything.
     let _ = serde_json::to_writer(&mut json, &account.spec);
-    OBJECT_BYTES + COPIES * (json.bytes + TEXT_BYTES * json.quotes / 2)
+    let collected = if account.spec.suspend { 0 } else { COLLECTED_BYTES };
+    OBJECT_BYTES + collected + COPIES * (json.bytes + TEXT_BYTES * json.quotes / 2)
 }
 
 /// Takes in JSON and keeps its size alone.
