@@ -259,7 +259,8 @@ impl AccountClient {
         };
         // A cloud may answer with any number, and each would be a series of its own.
         let is_known = status.canonical_reason().is_some();
-        self.meter.request(operation, if is_known { status.as_str() } else { "other" }, took);
+        let code = if is_known { status.as_str() } else { AccountMeter::OTHER_CODE };
+        self.meter.request(operation, code, took);
     }
 }
 
