@@ -27,6 +27,7 @@ use super::source::{SeriesSet, Source};
 use crate::account::{Account, AccountId};
 use crate::collector::Registry;
 use crate::collector::registry::{Listed, Snapshot};
+use crate::limits::Charge;
 use crate::telemetry::Metrics;
 
 /// The most points of a request.
@@ -83,6 +84,8 @@ struct Turn {
     served: Option<Reading>,
     /// What was pushed of it last, until that is compared.
     before: Option<Reading>,
+    /// The memory of the comparison.
+    comparison: Option<Charge>,
 }
 
 /// What comes after the present target.
@@ -175,7 +178,8 @@ impl Round {
             let turn = match &mut self.next {
                 Next::Own => {
                     self.next = Next::Account(self.first.clone());
-                    let served = Reading { labels: Arc::new(self.own_labels()), gzip: self.own_text()? };
+                    let labels = Arc::new(self.own_labels());
+                    let served = Reading { labels, gzip: self.own_text()?, series: 0 };
                     self.turn(Key::Own, Some(served), nanoseconds(self.origin.started))
                 }
                 Next::Account(before) => {
@@ -225,12 +229,18 @@ impl Round {
         match (&served, before) {
             (Some(reading), before) => {
                 let before = before.filter(|before| !before.is_the_same(reading));
+                let compared = before.map(|before| (before, self.sent.charge_comparison(&key, reading)));
+                let (before, comparison) = match compared {
+                    Some((before, Ok(charge))) => (Some(before), charge),
+                    // Where it does not fit, nobody says which series have ended.
+                    Some((_, Err(_))) | None => (None, None),
+                };
                 let source = Source::served(reading.clone(), times, before.is_some());
-                Some(Turn { key, source, served, before })
+                Some(Turn { key, source, served, before, comparison })
             }
             (None, Some(before)) => {
                 let source = Source::ended(before, times, SeriesSet::default());
-                Some(Turn { key, source, served, before: None })
+                Some(Turn { key, source, served, before: None, comparison: None })
             }
             (None, None) => None,
         }
@@ -262,6 +272,7 @@ impl Turn {
             key: self.key,
             served: self.served,
             before: None,
+            comparison: self.comparison,
         }
     }
 }
@@ -269,7 +280,8 @@ impl Turn {
 /// The series of an account; none where a replica has told what they were, but they are not rendered here yet.
 fn reading(account: &Account, snapshot: &Snapshot) -> Option<Reading> {
     let gzip = snapshot.bodies.text.gzip.clone();
-    (!gzip.is_empty()).then(|| Reading { labels: Arc::new(target_labels(account)), gzip })
+    let series = snapshot.series;
+    (!gzip.is_empty()).then(|| Reading { labels: Arc::new(target_labels(account)), gzip, series })
 }
 
 fn compressed(pieces: impl IntoIterator<Item = Vec<u8>>) -> io::Result<Bytes> {

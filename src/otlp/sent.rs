@@ -20,6 +20,9 @@ const PUSHED: &str = "pushed/";
 /// An estimate of what a reading takes besides its body: its key, its labels and its place in the map.
 const BESIDES: usize = 1024;
 
+/// What a series takes while an older body is compared with a newer one: a hash, in a set that has room to grow.
+const SERIES_BYTES: usize = 32;
+
 /// What is pushed as one resource.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Key {
@@ -44,6 +47,8 @@ pub(super) struct Reading {
     pub(super) labels: Arc<TargetLabels>,
     /// Text format 0.0.4, compressed.
     pub(super) gzip: Bytes,
+    /// How many series the text has; 0 for the program's own, which are charged to nobody.
+    pub(super) series: usize,
 }
 
 impl Reading {
@@ -120,6 +125,15 @@ impl Sent {
         let _former = self.readings().remove(key);
     }
 
+    /// The memory that it takes to find out which series have ended, while it is free: no account is cut for that.
+    pub(super) fn charge_comparison(&self, key: &Key, now: &Reading) -> Result<Option<Charge>, OverBudget> {
+        let (needed, budget) = (now.series.saturating_mul(SERIES_BYTES), self.memory.bytes());
+        if needed > budget.saturating_sub(self.memory.held()) {
+            return Err(OverBudget { needed, budget });
+        }
+        self.charge(key, needed)
+    }
+
     /// The memory of a reading; none is charged for the program's own metrics, which nobody else chooses.
     fn charge(&self, key: &Key, bytes: usize) -> Result<Option<Charge>, OverBudget> {
         let Key::Account(id) = key else { return Ok(None) };
@@ -142,7 +156,7 @@ mod tests {
 
     fn reading(bytes: usize) -> Reading {
         let labels = TargetLabels { resource: Vec::new(), common: Vec::new() };
-        Reading { labels: Arc::new(labels), gzip: vec![0; bytes].into() }
+        Reading { labels: Arc::new(labels), gzip: vec![0; bytes].into(), series: bytes / 20 }
     }
 
     fn key(name: &str) -> Key {
@@ -169,5 +183,20 @@ mod tests {
         assert_eq!(memory.held(), 60_000);
         assert!(cuts.follow().now_or_never().is_none());
         assert!(sent.get(&key("acme")).is_none() && sent.get(&Key::Own).is_some());
+    }
+
+    #[test]
+    fn a_comparison_is_charged_while_it_lasts_and_not_made_where_an_account_would_be_cut_for_it() {
+        let memory = MemoryBudget::new(100_000);
+        let (sent, _cuts) = Sent::new(memory.clone());
+        let account = memory.holder("team-a", "acme");
+        let mut values = account.charge();
+        values.resize(60_000).unwrap();
+        let now = reading(20_000);
+        let comparison = sent.charge_comparison(&key("acme"), &now).unwrap();
+        assert_eq!(memory.held(), 60_000 + 1_000 * SERIES_BYTES);
+        assert!(sent.charge_comparison(&key("acme"), &now).is_err() && account.is_cut().is_none());
+        drop(comparison);
+        assert_eq!(memory.held(), 60_000);
     }
 }

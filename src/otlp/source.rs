@@ -168,7 +168,7 @@ mod tests {
         let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
         gzip.write_all(text.as_bytes()).unwrap();
         let labels = TargetLabels { resource: Vec::new(), common: Vec::new() };
-        Reading { labels: Arc::new(labels), gzip: gzip.finish().unwrap().into() }
+        Reading { labels: Arc::new(labels), gzip: gzip.finish().unwrap().into(), series: 0 }
     }
 
     const BEFORE: &str = r#"# HELP m Help.
