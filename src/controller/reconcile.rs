@@ -140,7 +140,8 @@ impl Reconciler {
         let stale_at = self.collection.list_elsewhere(account, id, uid, is_coming);
         self.status.remove(id);
         let read = if let Some(account) = account.filter(|_| is_coming) {
-            Box::pin(self.secrets.dereference(account, id, false)).await.map(drop)
+            let read = self.while_kept(uid, self.secrets.dereference(account, id, false)).await;
+            read.unwrap_or(Ok(None)).map(drop)
         } else {
             self.secrets.remove(id);
             Ok(())
@@ -149,6 +150,17 @@ impl Reconciler {
         read?;
         // A change of shares requests a reconcile.
         Ok(stale_at.map_or(Action::await_change(), |at| Action::requeue(at - Instant::now())))
+    }
+
+    /// The outcome of what may wait for long; `None` once the operator ends, or the account is another replica's: what it waits
+    /// for would be of no use, and others wait for it behind this one.
+    async fn while_kept<F: Future>(&self, uid: &str, waits: F) -> Option<F::Output> {
+        // Boxed, as many accounts wait: what waits holds little memory.
+        let waits = self.stop.run_until_cancelled(Box::pin(waits));
+        tokio::select! {
+            outcome = waits => outcome,
+            () = self.peers.membership().moved(uid) => None,
+        }
     }
 
     /// Publishes events, which may wait for those of others.
@@ -303,8 +315,7 @@ impl ScopedReconciler {
     }
 
     async fn run_steps(&self, account: &CaasAccount, id: &AccountId) -> Result<Action, ReconcileError> {
-        let Reconciler { secrets, collection, monitors, status, initial, writers, stop, .. } =
-            &*self.reconciler;
+        let Reconciler { secrets, collection, monitors, status, initial, writers, .. } = &*self.reconciler;
         let rejected = collection.health(account, id).credentials_rejected();
         if rejected && current_reason(account, ConditionType::CredentialsReady) != Some(Reason::LoginRejected)
         {
@@ -315,8 +326,8 @@ impl ScopedReconciler {
             collection.list_unread(account, id);
         }
         let failing = rejected || fails_for_credentials(account);
-        // Boxed, as many accounts wait here and for a permit below: what waits holds little memory.
-        let snapshot = stop.run_until_cancelled(Box::pin(secrets.dereference(account, id, failing))).await;
+        let uid = account.metadata.uid.as_deref().unwrap_or_default();
+        let snapshot = self.reconciler.while_kept(uid, secrets.dereference(account, id, failing)).await;
         let Some(snapshot) = snapshot.transpose()? else { return Ok(Action::await_change()) };
         // Nothing is awaited between this check and the supervisor: a later deletion removes the collector as well.
         if !self.is_mine(account, id) {
@@ -344,7 +355,7 @@ impl ScopedReconciler {
 
         let share = writers.of(&id.namespace);
         let turn = async { (self.monitors().await, share.acquire(1).await) };
-        let Some((known_monitors, permit)) = stop.run_until_cancelled(Box::pin(turn)).await else {
+        let Some((known_monitors, permit)) = self.reconciler.while_kept(uid, turn).await else {
             return Ok(Action::await_change());
         };
         if !self.is_mine(account, id) {

@@ -105,6 +105,13 @@ impl Membership {
         let _ = self.changes().wait_for(is_member).await;
     }
 
+    /// Waits until the account of this UID is neither this replica's nor about to be.
+    pub async fn moved(&self, uid: &str) {
+        let has_moved = |_: &u64| !self.would_own(uid) && !self.collects(uid);
+        // As above.
+        let _ = self.changes().wait_for(has_moved).await;
+    }
+
     /// The Secrets of what this replica would own are read: it may join.
     pub fn prepared(&self) {
         self.update(View::prepared);

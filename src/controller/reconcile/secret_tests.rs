@@ -158,6 +158,11 @@ impl Operator {
         self.server.lock().unwrap().secrets = code;
     }
 
+    /// No call whose path contains this is answered from now on.
+    pub(super) fn hang(&self, path: &'static str) {
+        self.server.lock().unwrap().hangs = Some(path);
+    }
+
     /// Uses up the rate of later reads.
     async fn exhaust_the_rate(&mut self) {
         let mut number = 0;
@@ -404,7 +409,7 @@ async fn no_write_delays_a_first_reading() {
 #[tokio::test(start_paused = true)]
 async fn events_that_are_not_answered_delay_no_status() {
     let mut operator = Operator::new();
-    operator.server.lock().unwrap().hangs = Some("/events");
+    operator.hang("/events");
     for number in 0..2 * WRITERS {
         let object: WatchedAccount =
             serde_json::from_value(account(&format!("acme-{number}"), "30s", 1)).unwrap();
@@ -443,7 +448,7 @@ async fn what_waits_ends_with_the_operator_and_a_write_under_way_does_not() {
     let soon = Duration::from_millis(1);
     for (hangs, is_write) in [("/secrets/", false), ("/events", false), ("/status", true)] {
         let mut operator = Operator::new();
-        operator.server.lock().unwrap().hangs = Some(hangs);
+        operator.hang(hangs);
         let (acme, stop) = (account("acme", "30s", 1), operator.reconciler().stop.clone());
         let mut reconcile = Box::pin(operator.outcome(&acme));
         assert!(tokio::time::timeout(soon, &mut reconcile).await.is_err(), "{hangs} is not answered");

@@ -67,6 +67,32 @@ async fn once_it_has_joined_it_collects_its_own_with_the_secrets_it_has_read_whe
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_waits_for_an_account_ends_once_that_is_another_replicas() {
+    let (soon, after) = (Duration::from_millis(1), Duration::from_secs(60));
+    let is_of_both = joining().1;
+    for busy in [false, true] {
+        let membership = Membership::joining(member("a"), Metrics::new());
+        membership.update(|view| view.renewed(Instant::now()));
+        membership.update(|view| view.listed(vec![lease("a")], Instant::now()));
+        tokio::time::sleep(after).await;
+        let mut operator = Operator::among(membership.clone());
+        let writers = operator.reconciler().writers.of("team-a");
+        let permits = if busy { Some(writers.acquire(WRITERS).await) } else { None };
+        if !busy {
+            operator.hang("/secrets/");
+        }
+        let other = account(&uid(&is_of_both, false), "30s", 1);
+        let mut reconcile = Box::pin(operator.reconcile(&other));
+        assert!(tokio::time::timeout(soon, &mut reconcile).await.is_err(), "it waits");
+        membership.update(|view| view.renewed(Instant::now()));
+        membership.update(|view| view.listed(vec![lease("a"), lease("b")], Instant::now()));
+        tokio::time::timeout(after, reconcile).await.expect("it ends");
+        assert_eq!(operator.writes(), [""; 0]);
+        drop(permits);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_account_that_was_deleted_is_listed_no_longer_whosever_it_was() {
     let (mut operator, membership) = joining();
     let name = uid(&membership, false);
