@@ -114,11 +114,14 @@ pub(super) struct Failures {
 impl fmt::Display for Failures {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { accounts, of, documents } = self;
-        write!(formatter, "{accounts} of {of} accounts not collected completely")?;
-        if *documents > 0 {
-            write!(formatter, ", {documents} invalid documents")?;
-        }
-        formatter.write_str("; see above")
+        let of_accounts = (*of > 0).then(|| format!("{accounts} of {of} accounts not collected completely"));
+        let of_documents = match documents {
+            0 => None,
+            1 => Some("1 invalid document".to_owned()),
+            several => Some(format!("{several} invalid documents")),
+        };
+        let said: Vec<String> = of_accounts.into_iter().chain(of_documents).collect();
+        write!(formatter, "{}; see above", said.join(", "))
     }
 }
 
@@ -352,6 +355,14 @@ mod tests {
         assert_eq!(names, ["acme", "team-a/acme"].map(|name| name.parse().unwrap()));
         assert_eq!(split(arguments().into(), false).unwrap(), (arguments().into(), vec![]));
         assert!(split(vec!["accounts/of/acme".into()], true).is_err());
+    }
+
+    #[test]
+    fn what_failed_is_counted_in_words_that_fit_the_numbers() {
+        let told = |accounts, of, documents| Failures { accounts, of, documents }.to_string();
+        assert_eq!(told(1, 2, 0), "1 of 2 accounts not collected completely; see above");
+        assert_eq!(told(0, 0, 1), "1 invalid document; see above");
+        assert_eq!(told(0, 2, 3), "0 of 2 accounts not collected completely, 3 invalid documents; see above");
     }
 
     #[test]

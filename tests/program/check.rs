@@ -212,7 +212,7 @@ async fn one_bad_account_of_several_fails_the_check_and_not_the_others() {
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(
         error.lines().last(),
-        Some("error: 1 of 2 accounts not collected completely, 1 invalid documents; see above"),
+        Some("error: 1 of 2 accounts not collected completely, 1 invalid document; see above"),
         "{error}"
     );
     cloud.stop().await;
