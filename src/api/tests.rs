@@ -63,6 +63,16 @@ fn each_optional_field_names_its_default() {
     });
 }
 
+#[test]
+fn what_is_wrong_is_said_by_the_rules_and_by_no_combination_of_schemas() {
+    // The API server would add its own sentence, such as "must validate one and only one schema (oneOf)".
+    let schema = schema().to_string();
+    assert!(schema.contains("set exactly one provider"));
+    for combination in ["oneOf", "anyOf", "allOf", "not"] {
+        assert!(!schema.contains(&format!("\"{combination}\":")), "{combination}");
+    }
+}
+
 /// Settings whose words a cloud has chosen: Alauda's client for its two clouds, the two APIs for what they run.
 const WORDS_OF_CLOUDS: [&str; 3] =
     ["spec.provider.alauda.cloud", "spec.provider.digitalocean.kinds[]", "spec.provider.render.kinds[]"];
