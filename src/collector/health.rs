@@ -358,6 +358,19 @@ mod tests {
     }
 
     #[test]
+    fn what_an_administrator_can_allow_is_told_by_the_option_and_by_the_charts_value() {
+        for (refusal, option, value) in [
+            (Refusal::NotHttps, "--allow-http ", "clouds.allowHttp"),
+            (Refusal::NotAllowed, "--allow-endpoint ", "clouds.allowedEndpoints"),
+            (Refusal::PrivateAddress, "--allow-cidr ", "clouds.allowedCIDRs"),
+        ] {
+            let message = Health::Failed(refusal.into()).message();
+            assert!(message.contains(&format!("{option}(chart: {value})")), "{message}");
+            assert!(message.contains("ask the administrator"), "{message}");
+        }
+    }
+
+    #[test]
     fn a_host_without_an_address_is_named() {
         let message = Health::Failed(Unreachable::Dns(Some("caas.example.com".into())).into()).message();
         assert!(message.contains("its host caas.example.com cannot be resolved"), "{message}");
