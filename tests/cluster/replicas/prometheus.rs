@@ -67,10 +67,10 @@ impl Prometheus {
         Ok(values.first().map_or(0.0, |(_, value)| *value))
     }
 
-    /// Waits until so many accounts have been scraped.
-    pub(super) async fn until_scraped(&self, accounts: usize) {
+    /// Waits until so many accounts have been scraped, with this outcome of `up` at least: 0 where scrapes may fail.
+    pub(super) async fn until_scraped(&self, accounts: usize, up: u8) {
         until(crate::fixture::DEADLINE, "all accounts to have been scraped", async || {
-            let scraped = self.query("max_over_time(up[10m]) == 1").await?;
+            let scraped = self.query(&format!("max_over_time(up[10m]) >= {up}")).await?;
             ensure!(scraped.len() == accounts, "{scraped:?}");
             Ok(())
         })
