@@ -53,6 +53,15 @@ mod tests {
     }
 
     #[test]
+    fn the_highest_rank_owns_as_in_every_other_version() {
+        let members = ["caas-operator-6c9f7d8b5-x2kqp", "caas-operator-6c9f7d8b5-zz9wd"].map(Member::test);
+        // By the ranks above.
+        for (uid, place) in [("a", 1), ("c1d9e8f7-2b3a-4c5d-8e9f-0a1b2c3d4e5f", 0)] {
+            assert_eq!(owner(&members, uid), Some(&members[place]), "{uid}");
+        }
+    }
+
+    #[test]
     fn a_member_more_takes_its_share_from_all_alike_and_moves_nothing_else() {
         let members: Vec<Member> =
             (0..5).map(|number| Member::test(&format!("caas-operator-{number}"))).collect();

@@ -201,7 +201,11 @@ fn a_lease_that_has_changed_before_it_could_be_deleted_is_alive() {
     }
     assert_eq!(replica.dead(12), ["b"]);
     replica.view.is_alive(&lease("b", 1), replica.at(12));
+    for second in [15, 18, 21] {
+        replica.round(second, &[("b", 1)]);
+    }
     assert!(replica.dead(23).is_empty());
+    assert_eq!(replica.dead(24), ["b"], "for as long as after any change");
 }
 
 #[test]
@@ -226,6 +230,13 @@ fn a_pause_of_its_own_makes_nobody_else_dead() {
     let mut replica = Replica::among(&[("b", 1)]);
     replica.round(60, &[("b", 1)]);
     assert!(replica.dead(60).is_empty());
+
+    // Nor before the first round after it.
+    let mut replica = Replica::among(&[("b", 1)]);
+    for second in [3, 6, 9] {
+        replica.round(second, &[("b", 1)]);
+    }
+    assert!(replica.dead(20).is_empty());
 }
 
 #[test]
@@ -239,6 +250,17 @@ fn of_a_member_that_leaves_the_accounts_are_taken_at_once_and_it_is_asked_for_te
     assert_eq!(replica.routes(18, &mine), ["c"]);
     assert_eq!(replica.routes(18, &other), ["b", "c"]);
     assert_eq!(replica.routes(19, &other), ["b"]);
+}
+
+#[test]
+fn whose_lease_is_gone_when_it_was_old_has_died_and_is_not_asked() {
+    let mut replica = Replica::among(&[("b", 1), ("c", 1)]);
+    let [mine, other] = ["a", "b"].map(|next| account([("c", "abc"), (next, "ab")]));
+    replica.round(3, &[("b", 2), ("c", 1)]);
+    replica.round(6, &[("b", 3), ("c", 1)]);
+    replica.round(9, &[("b", 4)]);
+    assert_eq!(replica.view.reason(&mine), "died");
+    assert_eq!(replica.routes(10, &other), ["b"]);
 }
 
 #[test]
@@ -262,8 +284,9 @@ fn whose_lease_was_deleted_stops_and_owns_again_only_six_seconds_after_it_has_jo
 fn whose_lease_was_deleted_while_nobody_else_lives_goes_on() {
     let mut replica = Replica::new("a");
     replica.round(0, &[]);
-    assert!(replica.list(3, false, &[]));
-    assert_eq!(replica.share(3, "any"), Share::Mine);
+    let writes = replica.view.listed(Vec::new(), replica.at(3));
+    assert_eq!(replica.share(3, "any"), Share::Mine, "before it has written another one");
+    assert!(writes);
 }
 
 #[test]
