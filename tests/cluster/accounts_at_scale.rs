@@ -262,40 +262,40 @@ async fn accounts_that_fail_by_the_thousand_do_not_delay_an_account_of_another_n
 
     let mut operator = operator(&plane).await?;
     operator.ready().await?;
-    // Many of them have no status yet.
-    let post = PostParams::default();
-    let mut slowest = Duration::ZERO;
+    // Readings of their Secrets, which are the clock: a slow machine makes fewer of them as well.
+    let reads =
+        async || own_metric(&operator, "caas_operator_secret_reads_total{result=\"not_found\"}").await;
+    let (post, mut waited) = (PostParams::default(), 0.0);
+    // When many of them have no status yet, and when all have one and are read again as fast as they may be.
     for name in ["first", "second"] {
-        let written = Instant::now();
+        let (before, written) = (reads().await?, Instant::now());
         let account: CaasAccount =
             serde_json::from_value(manifest(name, &bystander.spec(name, spec.clone())))?;
         bystander.accounts().create(&post, &account).await?;
         bystander.until_reason(name, "CredentialsReady", "SecretNotFound").await;
-        slowest = slowest.max(written.elapsed());
-        // Then all of them have one, and are read again as fast as they may be.
+        waited = reads().await? - before;
+        println!("a new account has its condition after {:?} and {waited} readings", written.elapsed());
         until(BOUNDED, "all failing accounts to be read", async || {
-            let read =
-                own_metric(&operator, "caas_operator_secret_reads_total{result=\"not_found\"}").await?;
+            let read = reads().await?;
             ensure!(read >= FAILING as f64, "{read} are");
             Ok(())
         })
         .await;
     }
-    println!("a new account has its condition after {slowest:?}");
-    // Two minutes where all namespaces are read in one queue; half a second on a machine that does nothing else.
-    assert!(slowest < Duration::from_secs(60), "{slowest:?}");
+    assert!(waited < FAILING as f64, "{waited}: behind all of them, as where all namespaces are one queue");
 
     until(BOUNDED, "the failing accounts to be read again and again", async || {
-        let read = own_metric(&operator, "caas_operator_secret_reads_total{result=\"not_found\"}").await?;
+        let read = reads().await?;
         ensure!(read >= FAILING as f64 + 100.0, "{read} are");
         Ok(())
     })
     .await;
-    let written = Instant::now();
+    let (before, written) = (reads().await?, Instant::now());
     bystander.namespace.apply(&bystander.secret("second").to_string()).await?.expect_ok();
     bystander.until_ready("second").await;
-    println!("a Secret that comes later is used after {:?}", written.elapsed());
-    // Every 15 s, where 1,200 at ten a second would take two minutes.
-    assert!(written.elapsed() < Duration::from_secs(60), "{:?}", written.elapsed());
+    let waited = reads().await? - before;
+    println!("a Secret that comes later is used after {:?} and {waited} readings", written.elapsed());
+    // Every 15 s, some 150 readings.
+    assert!(waited < FAILING as f64, "{waited}: behind all of them");
     Ok(())
 }
