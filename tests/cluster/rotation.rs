@@ -98,7 +98,10 @@ async fn without_the_watch_it_is_used_within_the_read_period_and_sooner_where_th
                 .await
             };
             let refused = logins(1).await;
-            took.push(logins(2).await - refused);
+            // Where the new Secret was read just before, the first login has the new password already.
+            if let Ok(again) = tokio::time::timeout(PERIOD, logins(2)).await {
+                took.push(again - refused);
+            }
         }
         anyhow::Ok(took)
     };
@@ -106,7 +109,7 @@ async fn without_the_watch_it_is_used_within_the_read_period_and_sooner_where_th
     // The bounds tell each period from the next longer one, even on a busy machine.
     assert!(healthy < PERIOD * 2, "{healthy:?}");
     assert!(failing < PERIOD, "{failing:?}");
-    assert!(refusing.iter().min() < Some(&Duration::from_secs(8)), "{refusing:?}");
+    assert!(refusing.iter().any(|took| *took < Duration::from_secs(8)), "{refusing:?}");
     fixture.until_ready("refusing").await;
     Ok(())
 }
