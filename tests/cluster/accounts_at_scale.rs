@@ -265,7 +265,10 @@ async fn accounts_that_fail_by_the_thousand_do_not_delay_an_account_of_another_n
     // Readings of their Secrets, which are the clock: a slow machine makes fewer of them as well.
     let reads =
         async || own_metric(&operator, "caas_operator_secret_reads_total{result=\"not_found\"}").await;
-    let (post, mut waited) = (PostParams::default(), 0.0);
+    let post = PostParams::default();
+    // Behind all of a tenant's accounts, as in one queue of all namespaces, anything up to their number may come first. An account
+    // of another namespace waits for no more than half of them: what is read every 15 s comes after some 150.
+    let most = FAILING as f64 / 2.0;
     // When many of them have no status yet, and when all have one and are read again as fast as they may be.
     for name in ["first", "second"] {
         let (before, written) = (reads().await?, Instant::now());
@@ -273,8 +276,11 @@ async fn accounts_that_fail_by_the_thousand_do_not_delay_an_account_of_another_n
             serde_json::from_value(manifest(name, &bystander.spec(name, spec.clone())))?;
         bystander.accounts().create(&post, &account).await?;
         bystander.until_reason(name, "CredentialsReady", "SecretNotFound").await;
-        waited = reads().await? - before;
+        let waited = reads().await? - before;
         println!("a new account has its condition after {:?} and {waited} readings", written.elapsed());
+        // All that come first at the start are read at once.
+        let at_once = (FAILING as f64 - before).max(0.0);
+        assert!(waited < at_once + most, "{name}: {waited}");
         until(BOUNDED, "all failing accounts to be read", async || {
             let read = reads().await?;
             ensure!(read >= FAILING as f64, "{read} are");
@@ -282,7 +288,6 @@ async fn accounts_that_fail_by_the_thousand_do_not_delay_an_account_of_another_n
         })
         .await;
     }
-    assert!(waited < FAILING as f64, "{waited}: behind all of them, as where all namespaces are one queue");
 
     until(BOUNDED, "the failing accounts to be read again and again", async || {
         let read = reads().await?;
@@ -295,7 +300,6 @@ async fn accounts_that_fail_by_the_thousand_do_not_delay_an_account_of_another_n
     bystander.until_ready("second").await;
     let waited = reads().await? - before;
     println!("a Secret that comes later is used after {:?} and {waited} readings", written.elapsed());
-    // Every 15 s, some 150 readings.
-    assert!(waited < FAILING as f64, "{waited}: behind all of them");
+    assert!(waited < most, "{waited}");
     Ok(())
 }
