@@ -11,7 +11,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use futures::Stream;
 use futures::future::Either;
@@ -23,7 +23,7 @@ use kube::runtime::watcher::{self, Event};
 use tokio::sync::mpsc;
 
 use super::scope::WatchedAccount;
-use super::watched::{ObjectProblem, Unusable};
+use super::watched::{ObjectProblem, Unusable, lock};
 use crate::account::{AccountId, Problem};
 use crate::api::{CaasAccount, ConditionType, Reason};
 use crate::limits::{Charge, MemoryBudget, Named, OverBudget};
@@ -53,17 +53,24 @@ pub(super) fn charged(
     store: Store<WatchedAccount>,
     memory: MemoryBudget,
 ) -> impl Stream<Item = watcher::Result<Event<WatchedAccount>>> + Send {
-    let (sender, receiver) = mpsc::unbounded_channel();
-    let cuts =
-        stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) });
-    let mut kept = KeptAccounts { store, listed: HashMap::new(), memory, cuts: sender };
-    let inputs = stream::select(events.map(Either::Left), cuts.map(Either::Right));
+    let (cuts, inputs) = with_cuts(events);
+    let mut kept = KeptAccounts { store, listed: HashMap::new(), memory, cuts };
     inputs.flat_map(move |input| {
         stream::iter(match input {
             Either::Left(event) => vec![event.map(|event| kept.charge_event(event))],
             Either::Right(holder) => kept.drop_cut(&holder).into_iter().map(Ok).collect(),
         })
     })
+}
+
+/// The events of a watch, and among them the names of the holders that are cut, which report to the sender.
+pub(super) fn with_cuts<E: Send>(
+    events: impl Stream<Item = E> + Send,
+) -> (mpsc::UnboundedSender<Named>, impl Stream<Item = Either<E, Named>> + Send) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let cuts =
+        stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) });
+    (sender, stream::select(events.map(Either::Left), cuts.map(Either::Right)))
 }
 
 /// Waits until an object has to be dropped.
@@ -119,7 +126,7 @@ impl KeptAccounts {
     fn charge(&self, mut object: WatchedAccount) -> WatchedAccount {
         let id = id(&object);
         let before = self.listed.get(&id).cloned().or_else(|| self.stored(&id));
-        let before = before.filter(|before| !is_cut(before));
+        let before = before.filter(|before| !before.is_cut());
         if let Some(before) = &before
             && before.object.is_ok()
             && (&before.meta().uid, &before.meta().resource_version)
@@ -153,7 +160,7 @@ impl KeptAccounts {
     fn drop_cut(&mut self, (namespace, name): &Named) -> Vec<Event<WatchedAccount>> {
         let Some(name) = name.strip_prefix(HOLDER) else { return Vec::new() };
         let id = AccountId::new(namespace, name);
-        let has_to_go = |object: &WatchedAccount| object.object.is_ok() && is_cut(object);
+        let has_to_go = |object: &WatchedAccount| object.object.is_ok() && object.is_cut();
         let mut events = Vec::new();
         if let Some(stored) = self.stored(&id).filter(has_to_go) {
             events.push(Event::Apply(self.without_content(&stored)));
@@ -198,21 +205,12 @@ fn is_reported(account: &CaasAccount, problem: &Problem) -> bool {
     })
 }
 
-/// Whether what it is charged with counts as free.
-fn is_cut(object: &WatchedAccount) -> bool {
-    object.charge.as_ref().is_some_and(|charge| lock(charge).is_cut())
-}
-
 fn id(object: &WatchedAccount) -> AccountId {
     let metadata = object.meta();
     AccountId::new(
         metadata.namespace.as_deref().unwrap_or_default(),
         metadata.name.as_deref().unwrap_or_default(),
     )
-}
-
-fn lock(charge: &Mutex<Charge>) -> MutexGuard<'_, Charge> {
-    charge.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The memory that an account takes because of its object.
@@ -244,5 +242,7 @@ impl io::Write for JsonSize {
     }
 }
 
+#[cfg(test)]
+pub(super) mod by_hand;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@
 //! that is not known is read and applied whenever its account is reconciled.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use futures::Stream;
 use futures::future::Either;
@@ -18,6 +18,7 @@ use kube::runtime::watcher::{self, Event};
 use tokio::sync::mpsc;
 
 use super::build::account_name;
+use super::charged::with_cuts;
 use super::service_monitor::WatchedMonitor;
 use crate::limits::{Holder, MemoryBudget, Named};
 
@@ -34,11 +35,8 @@ pub(super) fn charged(
     store: Store<WatchedMonitor>,
     memory: MemoryBudget,
 ) -> impl Stream<Item = watcher::Result<Event<WatchedMonitor>>> + Send {
-    let (sender, receiver) = mpsc::unbounded_channel();
-    let cuts =
-        stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) });
-    let mut kept = KeptMonitors { store, memory, cuts: sender, cut: HashMap::new() };
-    let inputs = stream::select(events.map(Either::Left), cuts.map(Either::Right));
+    let (cuts, inputs) = with_cuts(events);
+    let mut kept = KeptMonitors { store, memory, cuts, cut: HashMap::new() };
     inputs.flat_map(move |input| {
         let (event, sweeps) = match input {
             Either::Left(Ok(event)) => {
@@ -54,7 +52,7 @@ pub(super) fn charged(
         };
         // Looked up only when it is polled, after the event has been written.
         let swept = stream::iter(sweeps.then(|| kept.store.clone())).flat_map(|store| {
-            let cut = store.state().into_iter().filter(|monitor| is_cut(monitor));
+            let cut = store.state().into_iter().filter(|monitor| monitor.is_cut());
             stream::iter(cut.map(|monitor| Ok(Event::Delete((*monitor).clone()))).collect::<Vec<_>>())
         });
         stream::iter(event).chain(swept)
@@ -90,7 +88,7 @@ impl KeptMonitors {
         // One that is no account's is never looked up.
         account_name(name)?;
         let before = self.store.get(&ObjectRef::new(name).within(namespace));
-        if let Some(before) = before.filter(|before| !is_cut(before)) {
+        if let Some(before) = before.filter(|before| !before.is_cut()) {
             let version = |monitor: &WatchedMonitor| monitor.meta().resource_version.clone();
             if version(&before) == version(monitor) {
                 return Some((*before).clone());
@@ -117,58 +115,22 @@ impl KeptMonitors {
     }
 }
 
-/// Whether what it is charged with counts as free.
-fn is_cut(monitor: &WatchedMonitor) -> bool {
-    let charge = monitor.charge.as_ref();
-    charge.is_some_and(|charge| charge.lock().unwrap_or_else(PoisonError::into_inner).is_cut())
-}
-
 #[cfg(test)]
 mod tests {
-    use std::pin::Pin;
-
-    use futures::FutureExt;
-    use futures::channel::mpsc as events;
-    use kube::runtime::WatchStreamExt;
-    use kube::runtime::reflector;
     use serde_json::json;
 
     use super::*;
+    use crate::controller::charged::by_hand::Watch as Fed;
+    use crate::controller::service_monitor::KeptMonitor;
 
     /// Room for a hundred.
     const BUDGET: usize = 100 * MONITOR_BYTES;
 
-    type Written = Pin<Box<dyn Stream<Item = watcher::Result<Event<WatchedMonitor>>> + Send>>;
-
-    struct Watch {
-        sender: events::UnboundedSender<watcher::Result<Event<WatchedMonitor>>>,
-        written: Written,
-        store: Store<WatchedMonitor>,
-        memory: MemoryBudget,
-    }
+    type Watch = Fed<KeptMonitor>;
 
     impl Watch {
         fn new() -> Self {
-            let (sender, receiver) = events::unbounded();
-            let (store, writer) = reflector::store();
-            let memory = MemoryBudget::new(BUDGET);
-            let written = charged(receiver, store.clone(), memory.clone()).reflect(writer).boxed();
-            Self { sender, written, store, memory }
-        }
-
-        /// Sends events; returns how many changes were told.
-        fn send(&mut self, events: impl IntoIterator<Item = Event<WatchedMonitor>>) -> usize {
-            events.into_iter().for_each(|event| self.sender.unbounded_send(Ok(event)).unwrap());
-            let mut told = 0;
-            while let Some(Some(event)) = self.written.next().now_or_never() {
-                told += usize::from(matches!(event.unwrap(), Event::Apply(_) | Event::Delete(_)));
-            }
-            told
-        }
-
-        fn list(&mut self, monitors: impl IntoIterator<Item = WatchedMonitor>) {
-            let monitors = monitors.into_iter().map(Event::InitApply);
-            self.send(std::iter::once(Event::Init).chain(monitors).chain([Event::InitDone]));
+            Self::written_by(BUDGET, |events, store, memory| charged(events, store, memory).boxed())
         }
 
         /// How many of a namespace are kept.
@@ -220,7 +182,7 @@ mod tests {
         let kept = ["team-a", "tenant", "team-b"].map(|namespace| watch.kept(namespace));
         assert_eq!((kept, watch.memory.held()), ([10, 0, 10], 20 * MONITOR_BYTES));
         // The account of such a one is still reconciled.
-        assert_eq!(watch.send([Event::Apply(monitor("tenant", "caas-7", "2"))]), 1);
+        assert_eq!(watch.send([Event::Apply(monitor("tenant", "caas-7", "2"))]).len(), 1);
         assert_eq!(watch.kept("tenant"), 0);
         // There may be fewer by now: a list tries now and then.
         (0..20).for_each(|_| watch.list(of("tenant", 50)));
@@ -235,7 +197,7 @@ mod tests {
         watch.send(std::iter::once(Event::Init).chain(of("tenant", 80).map(Event::InitApply)));
         let mut other = watch.memory.holder("team-b", "acme").charge();
         other.resize(40 * MONITOR_BYTES).unwrap();
-        assert_eq!(watch.send([]), 60, "each is told as deleted");
+        assert_eq!(watch.send([]).len(), 60, "each is told as deleted");
         assert_eq!((watch.kept("tenant"), watch.kept("team-a")), (0, 10));
         watch.send(of("team-a", 10).map(Event::InitApply).chain([Event::InitDone]));
         assert_eq!((watch.kept("tenant"), watch.kept("team-a")), (0, 10));

@@ -5,7 +5,7 @@
 //! [`super::charged`].
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
 use kube::Resource;
@@ -99,6 +99,16 @@ impl<K> Watched<K> {
     pub(super) fn lacks_memory(&self) -> bool {
         matches!(&self.object, Err(Unusable { problem: ObjectProblem::TooLarge { over: Some(_), .. }, .. }))
     }
+
+    /// Whether what it is charged with counts as free.
+    pub(super) fn is_cut(&self) -> bool {
+        self.charge.as_ref().is_some_and(|charge| lock(charge).is_cut())
+    }
+}
+
+/// What an object's versions share.
+pub(super) fn lock(charge: &Mutex<Charge>) -> MutexGuard<'_, Charge> {
+    charge.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The beginning of an error's text.

@@ -1,52 +1,20 @@
-//! A watch whose events are given by hand, and the store that they are written into.
-
-use std::pin::Pin;
+//! What is kept of accounts, and what it is charged with.
 
 use futures::FutureExt;
-use futures::channel::mpsc as events;
-use kube::runtime::WatchStreamExt;
-use kube::runtime::reflector;
 use serde_json::json;
 
+use super::by_hand::Watch as Fed;
 use super::*;
 
 /// Room for four accounts of this size, and some.
 const SPEC: usize = 50_000;
 const BUDGET: usize = 560_000;
 
-type Written = Pin<Box<dyn Stream<Item = watcher::Result<Event<WatchedAccount>>> + Send>>;
-
-struct Watch {
-    sender: events::UnboundedSender<watcher::Result<Event<WatchedAccount>>>,
-    written: Written,
-    store: Store<WatchedAccount>,
-    memory: MemoryBudget,
-}
+type Watch = Fed<CaasAccount>;
 
 impl Watch {
     fn new() -> Self {
-        let (sender, receiver) = events::unbounded();
-        let (store, writer) = reflector::store();
-        let memory = MemoryBudget::new(BUDGET);
-        let written = charged(receiver, store.clone(), memory.clone()).reflect(writer).boxed();
-        Self { sender, written, store, memory }
-    }
-
-    /// Sends events; returns the names of those that were written.
-    fn send(&mut self, events: impl IntoIterator<Item = Event<WatchedAccount>>) -> Vec<String> {
-        events.into_iter().for_each(|event| self.sender.unbounded_send(Ok(event)).unwrap());
-        let mut names = Vec::new();
-        while let Some(Some(event)) = self.written.next().now_or_never() {
-            if let Event::Apply(object) | Event::InitApply(object) = event.unwrap() {
-                names.push(id(&object).to_string());
-            }
-        }
-        names
-    }
-
-    fn list(&mut self, objects: impl IntoIterator<Item = WatchedAccount>) {
-        let objects = objects.into_iter().map(Event::InitApply);
-        self.send(std::iter::once(Event::Init).chain(objects).chain([Event::InitDone]));
+        Self::written_by(BUDGET, |events, store, memory| charged(events, store, memory).boxed())
     }
 
     /// The names of the accounts that are kept whole.
@@ -101,7 +69,8 @@ fn what_does_not_fit_is_not_kept_and_its_problem_says_by_how_much() {
 fn the_largest_of_the_largest_namespace_makes_room_wherever_it_is_kept() {
     let mut watch = Watch::new();
     watch.list((0..4).map(tenant));
-    let names = watch.send([Event::Apply(account("team-a", "acme", "1", SPEC))]);
+    let changed = watch.send([Event::Apply(account("team-a", "acme", "1", SPEC))]);
+    let names: Vec<_> = changed.iter().map(|object| id(object).to_string()).collect();
     assert_eq!(names.len(), 2, "the new one, and one of the tenant's: {names:?}");
     assert_eq!(watch.kept().len(), 4);
     assert!(watch.kept().contains(&"team-a/acme".to_owned()));
