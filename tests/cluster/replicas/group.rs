@@ -313,6 +313,9 @@ impl Group {
         let failed = format!("max(count_over_time(up[{seconds}s]) - sum_over_time(up[{seconds}s]))");
         let failed = whole(prometheus.one(&failed).await?);
         figures.measured("failed scrapes of one account", failed, price.failed);
+        if price.failed.is_some_and(|most| failed > most) {
+            println!("failed scrapes:\n{}", prometheus.failed_scrapes());
+        }
         // As long as Prometheus waits: no answer in time, as on a busy machine.
         let lasted = format!("max(max_over_time((scrape_duration_seconds unless up == 1)[{seconds}s:1s]))");
         figures.note("longest of them", prometheus.one(&lasted).await?, " s");

@@ -1,5 +1,6 @@
 //! A real Prometheus that discovers the accounts at the Service, as docs/prometheus.md has it.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -15,6 +16,8 @@ use crate::servers::server;
 pub(super) struct Prometheus {
     url: String,
     http: reqwest::Client,
+    /// Where it writes why scrapes failed.
+    failures: PathBuf,
     _process: Process,
 }
 
@@ -24,11 +27,13 @@ impl Prometheus {
         let name = cluster.unique("prometheus");
         let folder = cluster.scratch().file(&name);
         std::fs::create_dir_all(&folder)?;
+        let failures = folder.join("failed-scrapes.json");
         let configuration = format!(
-            "scrape_configs:\n- job_name: caas\n  scrape_interval: 1s\n  scrape_timeout: 1s\n  enable_http2: false\n  \
+            "global: {{scrape_failure_log_file: '{}'}}\nscrape_configs:\n- job_name: caas\n  scrape_interval: 1s\n  scrape_timeout: 1s\n  enable_http2: false\n  \
              relabel_configs:\n  - {{target_label: __scrape_interval__, replacement: 1s}}\n  \
              - {{target_label: __scrape_timeout__, replacement: 1s}}\n  \
              http_sd_configs:\n  - {{url: 'http://{}/sd', refresh_interval: 1s}}\n",
+            failures.display(),
             service.address()
         );
         std::fs::write(folder.join("prometheus.yaml"), configuration)?;
@@ -45,7 +50,7 @@ impl Prometheus {
         };
         let process = Process::start(cluster.scratch(), &program)?;
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
-        Ok(Self { url: format!("http://127.0.0.1:{port}"), http, _process: process })
+        Ok(Self { url: format!("http://127.0.0.1:{port}"), http, failures, _process: process })
     }
 
     /// The values of a query, by account.
@@ -65,6 +70,11 @@ impl Prometheus {
         let values = self.query(query).await?;
         ensure!(values.len() <= 1, "{query}: {values:?}");
         Ok(values.first().map_or(0.0, |(_, value)| *value))
+    }
+
+    /// Its own words on each scrape that failed, one a line; none where it has not written any yet.
+    pub(super) fn failed_scrapes(&self) -> String {
+        std::fs::read_to_string(&self.failures).unwrap_or_default()
     }
 
     /// Waits until so many accounts have been scraped, with this outcome of `up` at least: 0 where scrapes may fail.
