@@ -79,12 +79,11 @@ impl Connect for HttpClouds {
     fn connect(&self, account: &Account, history: &ClientHistory) -> Result<Arc<dyn Cloud>, CloudError> {
         let Connection { provider, ca_bundle, limits } = &account.connection;
         let meter = self.metrics.account(&account.id.namespace, &account.id.name);
-        let client = self.http.account(&account.id.namespace, *limits, ca_bundle.as_deref(), meter).map_err(
-            |problem| {
-                tracing::error!(account = %account.id, %problem, "cannot create an HTTP client for the account");
-                CloudError::from(Unreachable::from(TlsProblem::Handshake))
-            },
-        )?;
+        let client = self.http.account(&account.id.namespace, *limits, ca_bundle.as_ref(), meter);
+        let client = client.map_err(|problem| {
+            tracing::error!(account = %account.id, %problem, "cannot create an HTTP client for the account");
+            CloudError::from(Unreachable::from(TlsProblem::Handshake))
+        })?;
         let memory = self.http.process().memory.holder(&account.id.namespace, &account.id.name);
         let client = client.with_state(history.state(account)).charging(memory).naming(provider.endpoint());
         Ok(provider.connect(match provider.published_limits() {

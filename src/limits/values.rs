@@ -14,6 +14,8 @@ use crate::hash::keyed_hash;
 
 /// The values of this process have one part in so many of its memory.
 const PART: usize = 16;
+/// How often a value is there, about: as it was read, and twice in what a TLS client makes of the certificates in it.
+const COPIES: usize = 3;
 /// The budget where the machine does not say how much memory there is, in bytes.
 const UNKNOWN: usize = 64 << 20;
 
@@ -63,7 +65,7 @@ impl SharedValues {
         }
         // Those that only this list still has.
         kept.retain(|_, (other, _)| Arc::strong_count(other) > 1);
-        let permit = self.budget.of(namespace).try_acquire(value.len().div_ceil(1 << 10))?;
+        let permit = self.budget.of(namespace).try_acquire((COPIES * value.len()).div_ceil(1 << 10))?;
         let value: Arc<[u8]> = value.into();
         // Of two values with one hash the first stays; it cannot be chosen, as the hash is keyed at random.
         kept.entry(hash).or_insert_with(|| (Arc::clone(&value), permit));
@@ -82,7 +84,7 @@ mod tests {
 
     #[test]
     fn equal_values_are_one_whichever_namespace_they_are_of() {
-        let values = SharedValues::new(3 << 20);
+        let values = SharedValues::new(COPIES * (3 << 20));
         let first = values.get("team-a", &large(7)).unwrap();
         for number in 0..1_000 {
             let same = values.get(&format!("team-{number}"), &large(7)).unwrap();
@@ -93,9 +95,9 @@ mod tests {
 
     #[test]
     fn a_namespace_may_take_a_third_and_gets_it_back_with_the_values() {
-        let values = SharedValues::new(3 << 20);
+        let values = SharedValues::new(COPIES * (3 << 20));
         let mut held: Vec<_> = (0..2).map(|number| values.get("tenant", &large(number)).unwrap()).collect();
-        assert!(values.get("tenant", &large(9)).is_none(), "1,000 of 1,024 KiB are used");
+        assert!(values.get("tenant", &large(9)).is_none(), "1,000 of 1,024 KiB are used, three times");
         assert!(values.get("tenant", &large(0)).is_some(), "one that is there costs nothing");
         let other = values.get("team-a", &large(9)).expect("the share of another namespace");
         held.pop();

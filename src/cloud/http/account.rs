@@ -217,7 +217,8 @@ impl AccountClient {
 
     /// Sends the request and receives its answer; every status but 2xx is a failure.
     async fn receive(&self, request: &ApiRequest) -> Result<Received<'_>, Failed> {
-        let mut answer = self.client.send(request).await.map_err(|error| self.named(error, &request.url))?;
+        let answer = self.client.send(request, &self.namespace).await;
+        let mut answer = answer.map_err(|error| self.named(error, &request.url))?;
         let status = answer.head.status;
         if let (Some(rate), Some(limit)) = (&self.rate, reset::limit(&answer.head.headers)) {
             rate.learn(limit);
@@ -300,7 +301,8 @@ mod tests {
         let meter = Metrics::new().account("team-a", "acme");
         // A bundle of its own: the system's certificates do not matter here.
         let ca = rcgen::generate_simple_self_signed(vec!["a.example.com".to_owned()]).unwrap().cert.pem();
-        let account = http.account("team-a", limits, Some(ca.as_bytes()), meter).unwrap();
+        let ca = ca.into_bytes().into();
+        let account = http.account("team-a", limits, Some(&ca), meter).unwrap();
 
         let max_silence = limits.request_timeout;
         let first = account.enter(max_silence).await.unwrap();

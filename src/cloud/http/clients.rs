@@ -25,6 +25,7 @@ use super::resolve::{GuardedResolver, Lookup, Lookups};
 use super::tls::{self, CaBundleProblem, Trusted};
 use crate::cloud::CloudError;
 use crate::cloud::error::AnswerProblem;
+use crate::hash::keyed_hash;
 
 /// The most informational (1xx) answers before an answer.
 const MAX_INFORMATIONAL: usize = 3;
@@ -53,6 +54,7 @@ pub(crate) fn client_config(ca_bundle: Option<&[u8]>) -> Result<ClientConfig, Cl
 pub(super) struct Client {
     /// Tells its idle connections from those of other clients.
     id: u64,
+    bundle: TrustedBundle,
     connector: Connector,
     pool: Arc<Pool<Connection>>,
     /// Whether it trusts any certificate. Without one, no https request can succeed.
@@ -75,18 +77,22 @@ impl Pooled for Connection {
 }
 
 impl Client {
-    /// Sends the request over an idle connection or a new one, and waits for the head of the answer. No redirect is
-    /// followed, and no proxy is used but the administrator's.
+    /// Sends the request of an account of this namespace over an idle connection or a new one, and waits for the head of the
+    /// answer. No redirect is followed, and no proxy is used but the administrator's.
     ///
     /// Dropping the future or the answer closes the connection.
-    pub(super) async fn send(&self, request: &ApiRequest) -> Result<Answer, CloudError> {
+    pub(super) async fn send(
+        &self,
+        request: &ApiRequest,
+        namespace: &Arc<str>,
+    ) -> Result<Answer, CloudError> {
         let destination = Destination { client: self.id, origin: request.url.origin() };
         loop {
             let idle = self.pool.take(&destination);
             let is_new = idle.is_none();
             let mut connection = match idle {
                 Some(connection) => connection,
-                None => self.connector.connect(&request.url).await?,
+                None => self.connector.connect(&request.url, namespace).await?,
             };
             let informational = Arc::new(Informational::default());
             let mut sent = request.to_http()?;
@@ -150,12 +156,12 @@ impl Informational {
 /// The CA bundle (PEM) that a client trusts; `None` means the system's certificates.
 type TrustedBundle = Option<Arc<[u8]>>;
 
-/// The clients in use, by the bundle that they trust.
+/// The clients in use, by the hash of the bundle that they trust.
 pub(super) struct Clients {
     policy: Arc<Policy>,
     lookups: Arc<Lookups>,
     pool: Arc<Pool<Connection>>,
-    in_use: Mutex<HashMap<TrustedBundle, Weak<Client>>>,
+    in_use: Mutex<HashMap<Option<u64>, Weak<Client>>>,
     made: AtomicU64,
 }
 
@@ -176,23 +182,25 @@ impl Clients {
     }
 
     /// The client that trusts this CA bundle (PEM) or, without one, the system's certificates.
-    pub(super) fn get(&self, ca_bundle: Option<&[u8]>) -> Result<Arc<Client>, ClientProblem> {
-        let key = ca_bundle.map(Arc::<[u8]>::from);
+    pub(super) fn get(&self, ca_bundle: Option<&Arc<[u8]>>) -> Result<Arc<Client>, ClientProblem> {
+        let key = ca_bundle.map(keyed_hash);
         let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = in_use.get(&key).and_then(Weak::upgrade) {
+        let known = in_use.get(&key).and_then(Weak::upgrade);
+        if let Some(client) = known.filter(|client| client.bundle.as_ref() == ca_bundle) {
             return Ok(client);
         }
-        let trusted = ca_bundle.map_or_else(|| Ok(tls::system()), tls::bundle)?;
-        let client = Arc::new(self.build(trusted)?);
+        let trusted = ca_bundle.map_or_else(|| Ok(tls::system()), |pem| tls::bundle(pem))?;
+        let client = Arc::new(self.build(ca_bundle.cloned(), trusted)?);
         in_use.retain(|_, other| other.strong_count() > 0);
         in_use.insert(key, Arc::downgrade(&client));
         Ok(client)
     }
 
-    fn build(&self, trusted: Trusted) -> Result<Client, ClientProblem> {
+    fn build(&self, bundle: TrustedBundle, trusted: Trusted) -> Result<Client, ClientProblem> {
         let has_roots = !trusted.is_empty();
         let tls = tls::client_config(trusted)?;
-        let resolver = |policy| GuardedResolver { policy, lookups: Arc::clone(&self.lookups) };
+        let resolver =
+            |policy| GuardedResolver { policy, lookups: Arc::clone(&self.lookups), namespace: "".into() };
         let connector = match &self.policy.proxy {
             None => Connector::direct(resolver(Arc::clone(&self.policy)), tls),
             Some(proxy) => {
@@ -204,7 +212,7 @@ impl Clients {
             }
         };
         let id = self.made.fetch_add(1, Ordering::Relaxed);
-        Ok(Client { id, connector, pool: Arc::clone(&self.pool), has_roots })
+        Ok(Client { id, bundle, connector, pool: Arc::clone(&self.pool), has_roots })
     }
 }
 
@@ -222,8 +230,9 @@ mod tests {
         Clients::new(Arc::default(), Arc::new(SystemLookup), 1)
     }
 
-    fn bundle() -> Vec<u8> {
-        rcgen::generate_simple_self_signed(vec!["a.example.com".to_owned()]).unwrap().cert.pem().into_bytes()
+    fn bundle() -> Arc<[u8]> {
+        let certificate = rcgen::generate_simple_self_signed(vec!["a.example.com".to_owned()]).unwrap();
+        certificate.cert.pem().into_bytes().into()
     }
 
     #[test]
@@ -238,14 +247,16 @@ mod tests {
     #[test]
     fn an_unused_client_is_removed() {
         let clients = clients();
-        drop(clients.get(Some(&bundle())).unwrap());
+        let removed = bundle();
+        drop(clients.get(Some(&removed)).unwrap());
+        assert_eq!(Arc::strong_count(&removed), 1, "nothing has the bundle any more");
         let _kept = clients.get(Some(&bundle())).unwrap();
         assert_eq!(clients.in_use.lock().unwrap().len(), 1);
     }
 
     #[tokio::test]
     async fn a_system_without_certificates_is_reported_as_such_and_not_as_a_fault_of_the_cloud() {
-        let client = clients().build(Trusted::none()).unwrap();
+        let client = clients().build(None, Trusted::none()).unwrap();
         let limits = AccountLimits {
             request_timeout: Duration::from_secs(1),
             max_concurrent: 1,

@@ -42,7 +42,7 @@ pub(super) struct Connector {
 /// How a host is reached.
 enum Way {
     /// At an address that the policy allows.
-    Direct(HttpConnector<GuardedResolver>),
+    Direct(GuardedResolver),
     /// As the proxy sees fit.
     Proxy(Tunnels<GuardedResolver>),
 }
@@ -56,11 +56,7 @@ pub(super) struct Connection {
 impl Connector {
     /// Dials the addresses that this resolver finds.
     pub(super) fn direct(resolver: GuardedResolver, tls: ClientConfig) -> Self {
-        let mut tcp = HttpConnector::new_with_resolver(resolver);
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        Self { way: Way::Direct(tcp), tls: TlsConnector::from(Arc::new(tls)) }
+        Self { way: Way::Direct(resolver), tls: TlsConnector::from(Arc::new(tls)) }
     }
 
     /// Has a proxy connect.
@@ -68,18 +64,18 @@ impl Connector {
         Self { way: Way::Proxy(proxy), tls: TlsConnector::from(Arc::new(tls)) }
     }
 
-    /// Connects to the origin of this URL.
-    pub(super) async fn connect(&self, url: &Url) -> Result<Connection, CloudError> {
+    /// Connects to the origin of this URL, for an account of this namespace.
+    pub(super) async fn connect(&self, url: &Url, namespace: &Arc<str>) -> Result<Connection, CloudError> {
         let timed_out = |_| match self.way {
             Way::Direct(_) => Err(Unreachable::Connect.into()),
             Way::Proxy(_) => Err(Unreachable::Proxy(ProxyFault::NoTunnel).into()),
         };
-        timeout(CONNECT_TIMEOUT, self.open(url)).await.unwrap_or_else(timed_out)
+        timeout(CONNECT_TIMEOUT, self.open(url, namespace)).await.unwrap_or_else(timed_out)
     }
 
-    async fn open(&self, url: &Url) -> Result<Connection, CloudError> {
+    async fn open(&self, url: &Url, namespace: &Arc<str>) -> Result<Connection, CloudError> {
         let origin: Uri = url[..Position::AfterPort].parse().map_err(|_| Refusal::NotAnEndpoint)?;
-        let stream = self.way.connect(origin).await?;
+        let stream = self.way.connect(origin, namespace).await?;
         if url.scheme() == "http" {
             return drive(TokioIo::new(stream)).await;
         }
@@ -97,10 +93,14 @@ impl Connector {
 }
 
 impl Way {
-    async fn connect(&self, origin: Uri) -> Result<Box<dyn Stream>, CloudError> {
+    async fn connect(&self, origin: Uri, namespace: &Arc<str>) -> Result<Box<dyn Stream>, CloudError> {
         match self {
-            Self::Direct(tcp) => {
-                let tcp = tcp.clone().call(origin).await.map_err(|error| not_connected(&error))?;
+            Self::Direct(resolver) => {
+                let mut tcp = HttpConnector::new_with_resolver(resolver.of(namespace));
+                tcp.enforce_http(false);
+                tcp.set_nodelay(true);
+                tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+                let tcp = tcp.call(origin).await.map_err(|error| not_connected(&error))?;
                 Ok(Box::new(tcp.into_inner()))
             }
             Self::Proxy(proxy) => {

@@ -97,7 +97,7 @@ impl Http {
         &self,
         namespace: &str,
         limits: AccountLimits,
-        ca_bundle: Option<&[u8]>,
+        ca_bundle: Option<&Arc<[u8]>>,
         meter: AccountMeter,
     ) -> Result<AccountClient, ClientProblem> {
         Ok(AccountClient {

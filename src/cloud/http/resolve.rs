@@ -2,7 +2,8 @@
 //! that changes a moment later (DNS rebinding) is checked again with the next connection.
 //!
 //! The system's resolver blocks one thread per lookup until it has an answer, even if nobody waits for it any more. The
-//! same threads render metrics, so a name server that does not answer must not block all of them.
+//! same threads render metrics, so a name server that does not answer must not block all of them, and the hosts of one
+//! namespace must not use up the lookups of the others.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,12 +15,12 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 use hyper_util::client::legacy::connect::dns::Name;
 use thiserror::Error;
-use tokio::sync::Semaphore;
 use tower::Service;
 
 use super::guard::Policy;
+use crate::limits::Shares;
 
-/// The most lookups at once: half of the runtime's blocking threads.
+/// The most lookups at once: half of the runtime's blocking threads. A namespace may have a third of them.
 const MAX_LOOKUPS: usize = 256;
 
 /// Looks up the addresses of a host.
@@ -52,11 +53,11 @@ pub(super) enum NoAddress {
     Unknown,
 }
 
-/// Lookups in progress: one per host, shared by all connections that wait for it. Results are not cached.
+/// Lookups in progress: one per namespace and host, shared by all connections that wait for it. Results are not cached.
 pub(super) struct Lookups {
     lookup: Arc<dyn Lookup>,
-    permits: Semaphore,
-    in_progress: Mutex<HashMap<String, Found>>,
+    shares: Arc<Shares>,
+    in_progress: Mutex<HashMap<(Arc<str>, String), Found>>,
 }
 
 /// The addresses of a host, shared by all connections that wait for them.
@@ -64,31 +65,31 @@ type Found = Shared<BoxFuture<'static, Result<Arc<[IpAddr]>, io::ErrorKind>>>;
 
 impl Lookups {
     pub(super) fn new(lookup: Arc<dyn Lookup>) -> Self {
-        Self { lookup, permits: Semaphore::new(MAX_LOOKUPS), in_progress: Mutex::default() }
+        Self { lookup, shares: Shares::thirds(MAX_LOOKUPS), in_progress: Mutex::default() }
     }
 
-    /// Joins the lookup of this host, or starts it. A lookup runs to its end even when nobody waits any more, as its thread
-    /// does.
-    fn find(self: &Arc<Self>, host: &str) -> Found {
+    /// Joins this namespace's lookup of the host, or starts it. A lookup runs to its end even when nobody waits any more, as
+    /// its thread does.
+    fn find(self: &Arc<Self>, namespace: &Arc<str>, host: &str) -> Found {
+        let key = (Arc::clone(namespace), host.to_owned());
         let mut in_progress = self.in_progress();
         // A lookup that ended and was not removed has panicked.
-        if let Some(found) = in_progress.get(host).filter(|found| found.peek().is_none()) {
+        if let Some(found) = in_progress.get(&key).filter(|found| found.peek().is_none()) {
             return found.clone();
         }
-        let (lookups, name) = (Arc::clone(self), host.to_owned());
+        let (lookups, ended) = (Arc::clone(self), key.clone());
         let lookup = tokio::spawn(async move {
-            // `None` only for a closed semaphore, and this one is never closed.
-            let _permit = lookups.permits.acquire().await.ok();
-            let found = lookups.lookup.lookup(name.clone()).await;
-            lookups.in_progress().remove(&name);
+            let _permit = lookups.shares.of(&ended.0).acquire(1).await;
+            let found = lookups.lookup.lookup(ended.1.clone()).await;
+            lookups.in_progress().remove(&ended);
             found.map(Arc::from).map_err(|error| error.kind())
         });
         let found = lookup.map(|found| found.unwrap_or(Err(io::ErrorKind::Other))).boxed().shared();
-        in_progress.insert(host.to_owned(), found.clone());
+        in_progress.insert(key, found.clone());
         found
     }
 
-    fn in_progress(&self) -> MutexGuard<'_, HashMap<String, Found>> {
+    fn in_progress(&self) -> MutexGuard<'_, HashMap<(Arc<str>, String), Found>> {
         self.in_progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -98,6 +99,15 @@ impl Lookups {
 pub(super) struct GuardedResolver {
     pub(super) policy: Arc<Policy>,
     pub(super) lookups: Arc<Lookups>,
+    /// Whose hosts these are; empty for the administrator's.
+    pub(super) namespace: Arc<str>,
+}
+
+impl GuardedResolver {
+    /// The same for the hosts of this namespace.
+    pub(super) fn of(&self, namespace: &Arc<str>) -> Self {
+        Self { namespace: Arc::clone(namespace), ..self.clone() }
+    }
 }
 
 impl Service<Name> for GuardedResolver {
@@ -110,7 +120,7 @@ impl Service<Name> for GuardedResolver {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let found = self.lookups.find(name.as_str());
+        let found = self.lookups.find(&self.namespace, name.as_str());
         let policy = Arc::clone(&self.policy);
         Box::pin(async move {
             let found = found.await.map_err(|_| NoAddress::Unknown)?;
@@ -131,11 +141,12 @@ mod tests {
     use std::time::Duration;
 
     use futures::future::join_all;
+    use tokio::sync::Semaphore;
     use tokio::time::timeout;
 
     use super::*;
 
-    /// Answers nothing until it is open.
+    /// Answers nothing until it is open, but for hosts of `healthy.example`.
     struct Gate {
         lookups: AtomicUsize,
         open: Arc<Semaphore>,
@@ -146,8 +157,10 @@ mod tests {
             self.lookups.fetch_add(1, Ordering::Relaxed);
             let open = Arc::clone(&self.open);
             Box::pin(async move {
-                // A closed semaphore lets all of them continue.
-                let _ = open.acquire().await;
+                if !host.ends_with("healthy.example") {
+                    // A closed semaphore lets all of them continue.
+                    let _ = open.acquire().await;
+                }
                 assert_ne!(host, "panics");
                 Ok(vec![IpAddr::from([8, 8, 8, 8])])
             })
@@ -162,7 +175,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn lookups_of_many_hosts_leave_threads_to_others() {
         let (gate, lookups) = gated();
-        let found = || join_all((0..300).map(|number| lookups.find(&format!("{number}.example"))));
+        let namespaces: Vec<Arc<str>> = (0..4).map(|number| format!("team-{number}").into()).collect();
+        let host = |number: usize| lookups.find(&namespaces[number % 4], &format!("{number}.example"));
+        let found = || join_all((0..300).map(host));
         assert!(timeout(Duration::from_secs(5), found()).await.is_err());
         assert!(timeout(Duration::from_secs(5), found()).await.is_err(), "waiting again does not help");
         assert_eq!(gate.lookups.load(Ordering::Relaxed), MAX_LOOKUPS);
@@ -173,12 +188,27 @@ mod tests {
         assert!(lookups.in_progress().is_empty(), "no result is kept");
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn hosts_of_one_namespace_that_get_no_answer_delay_no_lookup_of_another() {
+        let (gate, lookups) = gated();
+        let tenant = "tenant".into();
+        let silent = join_all((0..1_000).map(|number| lookups.find(&tenant, &format!("{number}.example"))));
+        // The tenant waits for a host of its neighbour as well.
+        let awaited = lookups.find(&tenant, "api.healthy.example");
+        assert!(timeout(Duration::from_secs(5), silent).await.is_err());
+        assert_eq!(gate.lookups.load(Ordering::Relaxed), MAX_LOOKUPS.div_ceil(3));
+
+        let found = timeout(Duration::from_secs(5), lookups.find(&"team-a".into(), "api.healthy.example"));
+        assert!(found.await.expect("no lookup of the tenant's is waited for").is_ok());
+        assert!(awaited.peek().is_none());
+    }
+
     #[tokio::test]
     async fn a_lookup_that_panics_is_started_again() {
         let (gate, lookups) = gated();
         gate.open.close();
         for count in 1..=2 {
-            assert!(lookups.find("panics").await.is_err());
+            assert!(lookups.find(&"team-a".into(), "panics").await.is_err());
             assert_eq!(gate.lookups.load(Ordering::Relaxed), count);
         }
     }
