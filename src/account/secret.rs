@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::cloud::secret::LONGEST_VALUE;
 use crate::limits::shared_value;
 
 /// The longest value that is kept, in bytes: that of a bundle of certificates. All that a system trusts have less than
 /// half of it.
 const LONGEST: usize = 512 * 1024;
 
-/// A longer value is shared by all accounts that use it: a bundle of certificates, say. No password is as long.
-const SHARED_FROM: usize = 4 * 1024;
+/// What a key or value takes besides its bytes: its place in the map, and what the allocator adds.
+const ENTRY_BYTES: usize = 48;
 
 /// A Secret's keys and values. A value that is too long for any use is not kept.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -40,6 +41,15 @@ impl SecretData {
         self.0.get(key)
     }
 
+    /// The memory that its keys and values take, in bytes, without that of bundles, which are counted where they are shared.
+    fn bytes(&self) -> usize {
+        let entry = |(key, value): (&String, &Value)| match value {
+            Value::Kept(value) if value.len() <= LONGEST_VALUE => key.len() + value.len() + 2 * ENTRY_BYTES,
+            Value::Kept(_) | Value::TooLong | Value::NoRoom => key.len() + ENTRY_BYTES,
+        };
+        self.0.iter().map(entry).sum()
+    }
+
     /// Whether the key is there.
     pub fn has(&self, key: &str) -> bool {
         self.0.contains_key(key)
@@ -52,8 +62,9 @@ impl Value {
             value = rest;
         }
         match value.len() {
-            ..SHARED_FROM => Self::Kept(value.into()),
-            SHARED_FROM..=LONGEST => shared_value(namespace, value).map_or(Self::NoRoom, Self::Kept),
+            ..=LONGEST_VALUE => Self::Kept(value.into()),
+            // Longer than what any key but that of a bundle may hold.
+            ..=LONGEST => shared_value(namespace, value).map_or(Self::NoRoom, Self::Kept),
             _ => Self::TooLong,
         }
     }
@@ -77,6 +88,16 @@ pub enum SecretRead {
     Forbidden,
 }
 
+impl SecretRead {
+    /// The memory that it takes, in bytes.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Found(data) => data.bytes(),
+            Self::NotFound | Self::Forbidden => 0,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,11 +109,19 @@ mod tests {
 
     #[test]
     fn a_large_value_that_was_read_many_times_is_in_memory_once() {
-        let pem = vec![b'x'; SHARED_FROM];
+        let pem = vec![b'x'; LONGEST_VALUE + 1];
         let (Value::Kept(one), Value::Kept(two)) = (bundle("team-a", &pem), bundle("team-b", &pem)) else {
             panic!("there is room")
         };
         assert!(Arc::ptr_eq(&one, &two));
+    }
+
+    #[test]
+    fn the_values_of_keys_count_and_those_of_bundles_do_not() {
+        let bytes =
+            |length: usize| SecretData::new("team-a", [("password".to_owned(), vec![b'x'; length])]).bytes();
+        assert!((LONGEST_VALUE..LONGEST_VALUE + 200).contains(&bytes(LONGEST_VALUE)));
+        assert!(bytes(LONGEST_VALUE + 1) < 200 && bytes(LONGEST + 1) < 200);
     }
 
     #[test]

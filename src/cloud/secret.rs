@@ -11,8 +11,8 @@ use thiserror::Error;
 use super::credentials::LONGEST_TOKEN;
 use crate::hash::keyed_hash;
 
-/// The longest text, in bytes.
-const LONGEST_TEXT: usize = 16 * 1024;
+/// The longest value of a key, whatever its form, in bytes.
+pub const LONGEST_VALUE: usize = LONGEST_TOKEN;
 
 /// A key of a Secret that a provider takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,12 +51,8 @@ impl SecretKey {
 
     fn check<'a>(&self, value: Option<&'a [u8]>) -> Result<&'a str, KeyProblem> {
         let invalid = |advice| Err(KeyProblem::new(self.name, KeyFault::Invalid, advice));
-        let (longest, too_long) = match self.form {
-            Form::Text | Form::Line => (LONGEST_TEXT, "is longer than 16 KiB: store only the plain value"),
-            Form::Word => (LONGEST_TOKEN, "is longer than 4 KiB: store only the plain value"),
-        };
-        let Some(value) = value.filter(|value| value.len() <= longest) else {
-            return invalid(too_long);
+        let Some(value) = value.filter(|value| value.len() <= LONGEST_VALUE) else {
+            return invalid("is longer than 4 KiB: store only the plain value");
         };
         let Ok(text) = std::str::from_utf8(value) else {
             return invalid("is not UTF-8 text: store only the plain value");

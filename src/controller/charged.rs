@@ -6,6 +6,9 @@
 //! status says so. It is tried again with each of its versions and with each regular list. Its versions share one charge,
 //! which is given back when the last copy of the last version is dropped; one that a list repeats is not kept twice.
 //!
+//! What is kept of an account's Secrets is charged to the same holder once they are read: a thousand accounts may name one
+//! Secret, and each keeps its values.
+//!
 //! What stays of an object that is not kept is small and has one size. It is charged as well while that fits, so that the
 //! names of a namespace's refused accounts take the place of its other ones first.
 
@@ -26,7 +29,7 @@ use super::scope::WatchedAccount;
 use super::watched::{ObjectProblem, Unusable, lock};
 use crate::account::{AccountId, Problem};
 use crate::api::{CaasAccount, ConditionType, Reason};
-use crate::limits::{Charge, MemoryBudget, Named, OverBudget};
+use crate::limits::{Charge, Holder, MemoryBudget, Named, OverBudget};
 
 /// What an object takes besides its spec: metadata, status, its places in the store, in lists and in the queue.
 const OBJECT_BYTES: usize = 4 << 10;
@@ -41,8 +44,8 @@ const REFUSED_BYTES: usize = 2 << 10;
 /// What a text takes besides its bytes: its place in a list or map, and what the allocator adds.
 const TEXT_BYTES: usize = 48;
 
-/// How often the spec is there: in the object, and in the account that is made of it.
-const COPIES: usize = 2;
+/// How often a spec and the values of its Secrets are there: as they were read, and in the account that is made of them.
+pub(super) const COPIES: usize = 2;
 
 /// The holders of objects, which no account is called like.
 const HOLDER: &str = "object/";
@@ -73,13 +76,15 @@ pub(super) fn with_cuts<E: Send>(
     (sender, stream::select(events.map(Either::Left), cuts.map(Either::Right)))
 }
 
+/// Who keeps an object; `None` where it is charged to nobody.
+pub(super) fn holder(object: &WatchedAccount) -> Option<Holder> {
+    object.charge.as_ref().map(|charge| lock(charge).holder().clone())
+}
+
 /// Waits until an object has to be dropped.
 pub(super) async fn cut(object: &WatchedAccount) {
-    match &object.charge {
-        Some(charge) => {
-            let holder = lock(charge).holder().clone();
-            holder.cut().await;
-        }
+    match holder(object) {
+        Some(holder) => holder.cut().await,
         None => std::future::pending().await,
     }
 }
@@ -88,8 +93,8 @@ pub(super) async fn cut(object: &WatchedAccount) {
 pub(super) fn problem(id: &AccountId, over: OverBudget) -> Problem {
     let message = format!(
         "CaasAccount {id} needs {} KiB of memory and is not collected: the {} MiB that all accounts share are used \
-         up, and its namespace uses most of them. Shorten its spec, delete other accounts of the namespace, or ask \
-         the operator's administrator for a larger memory limit. Retrying every few minutes.",
+         up, and its namespace uses most of them. Shorten its spec or the values in its Secret, delete other \
+         accounts of the namespace, or ask the operator's administrator for a larger memory limit. Retrying every few minutes.",
         over.needed.div_ceil(1 << 10),
         over.budget >> 20
     );
@@ -176,7 +181,9 @@ impl KeptAccounts {
     /// What is kept of an object that does not fit.
     fn without_content(&self, object: &WatchedAccount) -> WatchedAccount {
         let Ok(account) = &object.object else { return object.clone() };
-        let over = OverBudget { needed: bytes(account), budget: self.memory.bytes() };
+        // Its Secrets may need as much again.
+        let cut = holder(object).and_then(|holder| holder.is_cut()).map_or(0, |cut| cut.needed);
+        let over = OverBudget { needed: cut.max(bytes(account)), budget: self.memory.bytes() };
         let is_reported = is_reported(account, &problem(&id(object), over));
         let unusable = Unusable {
             metadata: ObjectMeta { owner_references: None, ..account.metadata.clone() },

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::api_call::{ApiError, call};
+use super::charged::COPIES;
 use super::references::References;
 use super::secret_reads::{LaterReads, Population, ReadConcurrency, period};
 use crate::account::resolve::keys_of;
@@ -19,6 +20,7 @@ use crate::account::{AccountId, SecretData, SecretRead};
 use crate::api::spec::{Credentials, Tls};
 use crate::api::{CaasAccount, CaasAccountSpec, ProviderSpec};
 use crate::cloud::Providers;
+use crate::limits::{Charge, Holder};
 use crate::telemetry::Metrics;
 
 /// How long a Secret that has gone missing, or may not be read any more, has to be so before it counts.
@@ -107,6 +109,12 @@ impl SecretSnapshot {
         counts.min().map_or(due, |counts| counts.min(due))
     }
 
+    /// The memory that the Secrets take, in bytes.
+    fn bytes(&self) -> usize {
+        let readings = std::iter::once(&self.credentials).chain(&self.ca_bundle);
+        readings.map(|reading| reading.read.bytes()).sum()
+    }
+
     /// The Secret with the credentials.
     pub(super) fn credentials(&self) -> &Arc<SecretRead> {
         &self.credentials.read
@@ -160,6 +168,17 @@ impl Accounts {
         }
     }
 
+    /// Keeps what was read of an account's Secrets. Where it does not fit, its holder is cut, and the account is removed.
+    fn keep(&mut self, id: &AccountId, snapshot: SecretSnapshot, holder: Option<Holder>) {
+        let known = self.get_or_new(id);
+        let before = known.charge.take().filter(|charge| !charge.is_cut());
+        known.charge = before.or_else(|| Some(holder?.charge()));
+        if let Some(charge) = &mut known.charge {
+            let _ = charge.resize(COPIES * snapshot.bytes());
+        }
+        known.snapshot = Some(snapshot);
+    }
+
     /// With whom this account shares the rates.
     fn population(&self, id: &AccountId) -> Population {
         Population {
@@ -174,6 +193,8 @@ impl Accounts {
 #[derive(Default)]
 struct Known {
     snapshot: Option<SecretSnapshot>,
+    /// The memory of the snapshot and of the account that is made of it.
+    charge: Option<Charge>,
     /// When there was a reason to read them at once.
     requested: Option<Instant>,
 }
@@ -193,12 +214,14 @@ impl SecretReader {
     }
 
     /// The Secrets of an account; `None` of a suspended one. The first reading waits for a permit only. A later one
-    /// that the rate does not allow yet is queued, and the reading before it is returned.
+    /// that the rate does not allow yet is queued, and the reading before it is returned. `holder` is who keeps the account:
+    /// it is cut where what was read does not fit.
     pub(super) async fn dereference(
         &self,
         account: &CaasAccount,
         id: &AccountId,
         failing: bool,
+        holder: Option<Holder>,
     ) -> Result<Option<SecretSnapshot>, DereferenceError> {
         if account.spec.suspend {
             self.remove(id);
@@ -220,7 +243,7 @@ impl SecretReader {
             }
         }
         let snapshot = self.read(account, id, source, last).await.map_err(DereferenceError::Read)?;
-        self.accounts().get_or_new(id).snapshot = Some(snapshot.clone());
+        self.accounts().keep(id, snapshot.clone(), holder);
         Ok(Some(snapshot))
     }
 

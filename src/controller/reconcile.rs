@@ -132,15 +132,17 @@ impl Reconciler {
     /// Secrets are read already, so that the move costs no cycle.
     async fn leave(
         &self,
-        account: Option<&CaasAccount>,
+        object: &WatchedAccount,
         id: &AccountId,
         uid: &str,
     ) -> Result<Action, ReconcileError> {
+        let account = object.object.as_deref().ok();
         let is_coming = self.peers.membership().would_own(uid);
         let stale_at = self.collection.list_elsewhere(account, id, uid, is_coming);
         self.status.remove(id);
         let read = if let Some(account) = account.filter(|_| is_coming) {
-            let read = self.while_kept(uid, self.secrets.dereference(account, id, false)).await;
+            let read = self.secrets.dereference(account, id, false, charged::holder(object));
+            let read = self.while_kept(uid, read).await;
             read.unwrap_or(Ok(None)).map(drop)
         } else {
             self.secrets.remove(id);
@@ -238,14 +240,14 @@ pub(super) async fn reconcile(
     let timer = reconciler.metrics.reconcile_duration.start_timer();
     let share = reconciler.peers.membership().share(uid);
     let outcome = match &object.object {
-        read if !share.is_mine() => {
-            let leave = Box::pin(reconciler.leave(read.as_deref().ok(), &id, uid));
+        _ if !share.is_mine() => {
+            let leave = Box::pin(reconciler.leave(&object, &id, uid));
             reconciler.stop.run_until_cancelled(leave).await.unwrap_or_else(|| Ok(Action::await_change()))
         }
         Ok(account) => {
             let steps = async {
                 let current = reconciler.status.with_current_status(account, &id);
-                scoped.run_steps(&current, &id).await
+                scoped.run_steps(&current, &id, &object).await
             };
             tokio::select! {
                 outcome = steps => outcome,
@@ -314,7 +316,13 @@ impl ScopedReconciler {
         })
     }
 
-    async fn run_steps(&self, account: &CaasAccount, id: &AccountId) -> Result<Action, ReconcileError> {
+    /// The steps for an account with its newest status; `object` is what is kept of it.
+    async fn run_steps(
+        &self,
+        account: &CaasAccount,
+        id: &AccountId,
+        object: &WatchedAccount,
+    ) -> Result<Action, ReconcileError> {
         let Reconciler { secrets, collection, monitors, status, initial, writers, .. } = &*self.reconciler;
         let rejected = collection.health(account, id).credentials_rejected();
         if rejected && current_reason(account, ConditionType::CredentialsReady) != Some(Reason::LoginRejected)
@@ -327,10 +335,12 @@ impl ScopedReconciler {
         }
         let failing = rejected || fails_for_credentials(account);
         let uid = account.metadata.uid.as_deref().unwrap_or_default();
-        let snapshot = self.reconciler.while_kept(uid, secrets.dereference(account, id, failing)).await;
+        let read = secrets.dereference(account, id, failing, charged::holder(object));
+        let snapshot = self.reconciler.while_kept(uid, read).await;
         let Some(snapshot) = snapshot.transpose()? else { return Ok(Action::await_change()) };
-        // Nothing is awaited between this check and the supervisor: a later deletion removes the collector as well.
-        if !self.is_mine(account, id) {
+        // Nothing is awaited between this check and the supervisor: a later deletion removes the collector as well. One that
+        // does not fit with what its Secrets hold is dropped by the watch, which requests the next reconcile.
+        if !self.is_mine(account, id) || object.is_cut() {
             return Ok(Action::await_change());
         }
         let resolved = collection.resolve(account, snapshot.as_ref());

@@ -55,7 +55,12 @@ impl Cluster {
 
     /// Starts the operator and times the bystander from its first collection on.
     async fn operator(&self) -> anyhow::Result<Attacked> {
-        let args = vec![format!("--memory-limit={MEMORY}"), "--relist-seconds=20".to_owned()];
+        self.operator_within(MEMORY).await
+    }
+
+    /// The same where its budgets are parts of so many bytes.
+    async fn operator_within(&self, memory: u64) -> anyhow::Result<Attacked> {
+        let args = vec![format!("--memory-limit={memory}"), "--relist-seconds=20".to_owned()];
         let options = OperatorOptions { args, ..OperatorOptions::default() };
         // It is ready only after a minute where thousands of accounts fail: it is not waited for.
         let begun = Instant::now();
@@ -184,6 +189,41 @@ async fn specs_of_60_kib_by_the_thousand_are_kept_no_further_than_the_memory_goe
     let damage = attacked.damage_after(Duration::from_secs(45)).await?;
     damage.assert_bounded("3,000 accounts with specs of 60 KiB");
     assert!(listed.contains("\"TooLarge\""), "some do not fit");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the real servers: run make attacks"]
+async fn a_secret_that_thousands_name_is_kept_no_further_than_the_memory_goes() -> anyhow::Result<()> {
+    let (accounts, memory) = (scaled(6_000), if is_optimized() { MEMORY } else { MEMORY / 10 });
+    let cluster = Cluster::start().await?;
+    let tenant = &cluster.tenant;
+    // All that the keys of an account may hold, which each keeps for itself, and once more as it uses them.
+    let value = "x".repeat(4_096);
+    let secret: Secret = serde_json::from_value(json!({
+        "metadata": {"name": "acme"}, "stringData": {"token": value, "username": value, "password": value},
+    }))?;
+    tenant.api::<Secret>().create(&PostParams::default(), &secret).await?;
+    let mut spec = cluster.spec();
+    spec["collection"] = json!({"interval": "300s"});
+    let objects = stream::iter((0..accounts).map(|n| format!("named-{n}")));
+    objects
+        .map(Ok)
+        .try_for_each_concurrent(8, async |name| create(tenant, &name, &spec, Value::Null).await)
+        .await?;
+
+    let attacked = cluster.operator_within(memory).await?;
+    // All of them would fit without their Secrets.
+    let refused = until_within(PATIENCE, "a quarter of them to be refused", async || {
+        let refused = attacked.operator.scrape("/accounts").await.ok()?.1.matches("\"TooLarge\"").count();
+        (refused > accounts / 4).then_some(refused)
+    })
+    .await;
+    println!("{refused} of {accounts} are refused");
+    attacked
+        .damage_after(Duration::from_secs(30))
+        .await?
+        .assert_bounded(&format!("{accounts} accounts that name one Secret of the largest values"));
     Ok(())
 }
 

@@ -135,17 +135,15 @@ fn an_empty_or_invalid_key_is_named_and_its_value_is_not_shown() {
 fn a_value_that_is_longer_than_anything_of_its_kind_is_not_kept_and_named() {
     let long =
         |key: &str, length| secret(&[("username", b"acme"), ("password", b"x"), (key, &vec![b'a'; length])]);
-    for (key, most) in [("username", "16 KiB"), ("password", "16 KiB"), ("token", "4 KiB")] {
-        let problem = problem(&long(key, 16 * 1024 + 1));
+    for key in ["username", "password", "token"] {
+        let problem = problem(&long(key, 4 * 1024 + 1));
         assert_eq!(problem.reason, Reason::SecretKeyInvalid);
         assert!(
-            problem
-                .message
-                .contains(&format!("Key {key} of Secret team-a/acme-alauda is longer than {most}"))
+            problem.message.contains(&format!("Key {key} of Secret team-a/acme-alauda is longer than 4 KiB"))
         );
     }
-    assert_eq!(problem(&long("endpoint", 16 * 1024 + 1)).reason, Reason::SecretKeyInvalid);
-    assert!(resolved(&json!({}), &long("password", 16 * 1024)).is_ok());
+    assert_eq!(problem(&long("endpoint", 4 * 1024 + 1)).reason, Reason::SecretKeyInvalid);
+    assert!(resolved(&json!({}), &long("password", 4 * 1024)).is_ok());
 
     let spec = json!({"tls": {"caBundleSecretRef": {"name": "acme-ca"}}});
     let bundle = secret(&[("ca.crt", &vec![b'a'; 512 * 1024 + 1])]);

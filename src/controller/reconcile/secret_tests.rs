@@ -24,6 +24,7 @@ use crate::controller::events::EventPublisher;
 use crate::controller::initial::Startup;
 use crate::controller::monitors::CrdDiscovery;
 use crate::controller::scope::Scope;
+use crate::limits::MemoryBudget;
 use crate::replicas::Membership;
 
 /// No cloud is queried here.
@@ -147,7 +148,10 @@ impl Operator {
 
     /// The same where it may fail.
     async fn outcome(&mut self, account: &serde_json::Value) -> Result<Action, ReconcileError> {
-        let object: WatchedAccount = serde_json::from_value(account.clone()).unwrap();
+        self.outcome_of(serde_json::from_value(account.clone()).unwrap()).await
+    }
+
+    async fn outcome_of(&mut self, object: WatchedAccount) -> Result<Action, ReconcileError> {
         self.writer.apply_watcher_event(&watcher::Event::Apply(object.clone()));
         self.server.lock().unwrap().calls.clear();
         reconcile(Arc::new(object), Arc::clone(&self.scoped)).await
@@ -306,6 +310,28 @@ async fn a_secret_that_was_there_is_read_once_more_before_its_absence_counts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_secrets_hold_is_charged_to_their_accounts_and_one_that_does_not_fit_is_not_collected() {
+    // Room for what two accounts keep of a Secret.
+    let memory = MemoryBudget::new(1_000);
+    let mut operator = Operator::new();
+    for name in ["first", "second", "third"] {
+        let mut object: WatchedAccount = serde_json::from_value(account(name, "30s", 1)).unwrap();
+        object.charge = Some(Arc::new(Mutex::new(memory.holder("team-a", name).charge())));
+        operator.outcome_of(object).await.unwrap();
+    }
+    let is_collected = |name| operator.interval(name).is_some();
+    assert_eq!(["first", "second", "third"].map(is_collected), [true, true, false]);
+    let held = memory.held();
+    assert!((500..=1_000).contains(&held), "{held} bytes");
+    let cut = memory.holder("team-a", "third").is_cut().expect("it is dropped by the watch");
+    assert!((250..500).contains(&cut.needed), "{cut}");
+
+    operator.reconciler().remove(&AccountId::new("team-a", "first"));
+    operator.reconciler().remove(&AccountId::new("team-a", "third"));
+    assert_eq!(memory.held(), held / 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_account_that_is_too_large_is_told_so_once_and_collected_no_longer() {
     let mut operator = Operator::new();
     operator.reconcile(&account("acme", "30s", 1)).await;
@@ -378,7 +404,7 @@ async fn what_has_not_changed_stays_in_memory_once() {
         assert_eq!(operator.reconcile(&acme).await, 1);
         let acme: CaasAccount = serde_json::from_value(acme).unwrap();
         let secrets = &operator.scoped.reconciler.secrets;
-        held.push(secrets.dereference(&acme, &id, false).await.unwrap().unwrap().credentials().clone());
+        held.push(secrets.dereference(&acme, &id, false, None).await.unwrap().unwrap().credentials().clone());
     }
     assert!(Arc::ptr_eq(&held[0], &held[1]));
 }
