@@ -9,8 +9,8 @@
 //! together do not cut each other for ever. Nothing here waits: what is only held while a request lasts is waited for, see
 //! [`super::shares`].
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
@@ -34,12 +34,19 @@ struct Shared {
 struct Ledger {
     held: usize,
     namespaces: HashMap<Arc<str>, NamespaceEntry>,
+    /// The namespaces that hold anything. A cut must not look at each of ten thousands.
+    by_size: BySize,
 }
+
+/// What each holds, and its name; the largest last.
+type BySize = BTreeSet<(usize, Arc<str>)>;
 
 #[derive(Debug, Default)]
 struct NamespaceEntry {
     held: usize,
     holders: HashMap<Arc<str>, HolderEntry>,
+    /// Those that hold anything.
+    by_size: BySize,
 }
 
 #[derive(Debug, Default)]
@@ -151,27 +158,29 @@ impl Ledger {
     fn set(&mut self, namespace: &Arc<str>, name: &Arc<str>, change: impl FnOnce(usize) -> usize) {
         let entry = self.namespaces.entry(Arc::clone(namespace)).or_default();
         let holder = entry.holders.entry(Arc::clone(name)).or_default();
-        let before = holder.held;
+        let (before, all_before) = (holder.held, entry.held);
         holder.held = change(before);
         entry.held = entry.held - before + holder.held;
         self.held = self.held - before + holder.held;
+        resize(&mut entry.by_size, name, before, holder.held);
+        resize(&mut self.by_size, namespace, all_before, entry.held);
     }
 
     /// The largest holder of the largest namespace, if this holder held so much more. Of equals the one that asks, so that
     /// what is there already stays.
     fn largest(&self, namespace: &Arc<str>, name: &Arc<str>, more: usize) -> (Arc<str>, Arc<str>) {
-        let asks = |other: &Arc<str>| *other == *namespace;
-        let size = |(other, entry): &(&Arc<str>, &NamespaceEntry)| {
-            (entry.held.saturating_add(if asks(other) { more } else { 0 }), asks(other))
-        };
-        let largest = self.namespaces.iter().max_by_key(size);
-        let Some((largest, entry)) = largest else { return (Arc::clone(namespace), Arc::clone(name)) };
-        let is_it = |other: &Arc<str>| asks(largest) && *other == *name;
-        let size = |(other, entry): &(&Arc<str>, &HolderEntry)| {
-            (entry.held.saturating_add(if is_it(other) { more } else { 0 }), is_it(other))
-        };
-        let holder = entry.holders.iter().max_by_key(size).map_or(name, |(holder, _)| holder);
-        (Arc::clone(largest), Arc::clone(holder))
+        let own = self.namespaces.get(namespace);
+        let would_hold = |held: usize| held.saturating_add(more);
+        if let Some((held, largest)) = largest_but(&self.by_size, namespace)
+            && *held > would_hold(own.map_or(0, |own| own.held))
+        {
+            let holder = self.namespaces.get(largest).and_then(|entry| entry.by_size.last());
+            return (Arc::clone(largest), Arc::clone(holder.map_or(name, |(_, holder)| holder)));
+        }
+        let held = own.and_then(|own| own.holders.get(name)).map_or(0, |holder| holder.held);
+        let neighbor = own.and_then(|own| largest_but(&own.by_size, name));
+        let neighbor = neighbor.filter(|(neighbor, _)| *neighbor > would_hold(held));
+        (Arc::clone(namespace), Arc::clone(neighbor.map_or(name, |(_, neighbor)| neighbor)))
     }
 
     /// What all would hold if this namespace held so much more and larger namespaces were cut down to it.
@@ -194,6 +203,21 @@ impl Ledger {
         }
         self.set(namespace, name, |_| 0);
     }
+}
+
+/// Moves a name to its new place.
+fn resize(by_size: &mut BySize, name: &Arc<str>, before: usize, now: usize) {
+    if before != now {
+        by_size.remove(&(before, Arc::clone(name)));
+        if now > 0 {
+            by_size.insert((now, Arc::clone(name)));
+        }
+    }
+}
+
+/// The largest, without this name.
+fn largest_but<'a>(by_size: &'a BySize, name: &Arc<str>) -> Option<&'a (usize, Arc<str>)> {
+    by_size.iter().rev().find(|(_, other)| *other != *name)
 }
 
 impl Holder {
@@ -340,7 +364,7 @@ mod tests {
         assert_eq!(memory.held(), 50);
         drop((charge, other));
         assert_eq!(memory.held(), 0);
-        assert!(memory.ledger().namespaces.is_empty());
+        assert!(memory.ledger().namespaces.is_empty() && memory.ledger().by_size.is_empty());
     }
 
     #[test]
@@ -407,6 +431,18 @@ mod tests {
         drop(small);
         assert_eq!(acme.admit(), Ok(()));
         acme.charge().resize(45).expect("accounts of the tenant are cut for it");
+    }
+
+    #[test]
+    fn as_many_small_holders_are_cut_as_a_larger_one_of_another_namespace_needs() {
+        const HOLDERS: usize = 100_000;
+        let memory = MemoryBudget::new(HOLDERS);
+        let small: Vec<_> =
+            (0..HOLDERS).map(|number| charged(&memory, "tenant", &format!("name-{number}"), 1)).collect();
+        // A look at each holder for each of them would take minutes.
+        let other = charged(&memory, "team-a", "acme", HOLDERS / 4);
+        let cut = small.iter().filter(|charge| charge.is_cut()).count();
+        assert_eq!((cut, memory.held(), other.is_cut()), (HOLDERS / 4, HOLDERS, false));
     }
 
     #[test]
