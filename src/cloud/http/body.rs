@@ -10,6 +10,7 @@ use http::header::{CONTENT_ENCODING, HeaderMap};
 use http_body_util::BodyExt;
 use hyper::body::Body;
 use serde::Deserialize;
+use tokio::task::coop::consume_budget;
 
 use super::global_limits::BodyPermit;
 use super::gzip::{self, Gunzip};
@@ -89,6 +90,8 @@ async fn receive_gzip(
                 return Err(AnswerProblem::TooLarge.into());
             }
             memory.grow_to(length, max_bytes).await;
+            // A few KiB become megabytes: others of this thread have their turn between.
+            consume_budget().await;
         }
     }
     Ok(gunzip.finish()?.into())

@@ -18,7 +18,7 @@ use thiserror::Error;
 use tower::Service;
 
 use super::guard::Policy;
-use crate::limits::Shares;
+use crate::limits::{SharedPermit, Shares};
 
 /// The most lookups at once: half of the runtime's blocking threads. A namespace may have a third of them.
 const MAX_LOOKUPS: usize = 256;
@@ -68,18 +68,36 @@ impl Lookups {
         Self { lookup, shares: Shares::thirds(MAX_LOOKUPS), in_progress: Mutex::default() }
     }
 
-    /// Joins this namespace's lookup of the host, or starts it. A lookup runs to its end even when nobody waits any more, as
-    /// its thread does.
-    fn find(self: &Arc<Self>, namespace: &Arc<str>, host: &str) -> Found {
+    /// Joins this namespace's lookup of the host, or waits until it may be started. Whoever stops waiting leaves nothing
+    /// behind, but a lookup that was started runs to its end, as its thread does.
+    async fn find(
+        self: &Arc<Self>,
+        namespace: &Arc<str>,
+        host: &str,
+    ) -> Result<Arc<[IpAddr]>, io::ErrorKind> {
         let key = (Arc::clone(namespace), host.to_owned());
+        let running = self.running(&key);
+        let found = match running {
+            Some(found) => found,
+            None => {
+                let permit = self.shares.of(namespace).acquire(1).await;
+                // Another one may have started it meanwhile.
+                self.running(&key).unwrap_or_else(|| self.start(key, permit))
+            }
+        };
+        found.await
+    }
+
+    fn running(&self, key: &(Arc<str>, String)) -> Option<Found> {
+        // One that ended and was not removed has panicked.
+        self.in_progress().get(key).filter(|found| found.peek().is_none()).cloned()
+    }
+
+    fn start(self: &Arc<Self>, key: (Arc<str>, String), permit: SharedPermit) -> Found {
         let mut in_progress = self.in_progress();
-        // A lookup that ended and was not removed has panicked.
-        if let Some(found) = in_progress.get(&key).filter(|found| found.peek().is_none()) {
-            return found.clone();
-        }
         let (lookups, ended) = (Arc::clone(self), key.clone());
         let lookup = tokio::spawn(async move {
-            let _permit = lookups.shares.of(&ended.0).acquire(1).await;
+            let _permit = permit;
             let found = lookups.lookup.lookup(ended.1.clone()).await;
             lookups.in_progress().remove(&ended);
             found.map(Arc::from).map_err(|error| error.kind())
@@ -120,10 +138,10 @@ impl Service<Name> for GuardedResolver {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let found = self.lookups.find(&self.namespace, name.as_str());
+        let (lookups, namespace) = (Arc::clone(&self.lookups), Arc::clone(&self.namespace));
         let policy = Arc::clone(&self.policy);
         Box::pin(async move {
-            let found = found.await.map_err(|_| NoAddress::Unknown)?;
+            let found = lookups.find(&namespace, name.as_str()).await.map_err(|_| NoAddress::Unknown)?;
             if found.is_empty() {
                 return Err(NoAddress::Unknown);
             }
@@ -176,11 +194,13 @@ mod tests {
     async fn lookups_of_many_hosts_leave_threads_to_others() {
         let (gate, lookups) = gated();
         let namespaces: Vec<Arc<str>> = (0..4).map(|number| format!("team-{number}").into()).collect();
-        let host = |number: usize| lookups.find(&namespaces[number % 4], &format!("{number}.example"));
+        let host =
+            async |number: usize| lookups.find(&namespaces[number % 4], &format!("{number}.example")).await;
         let found = || join_all((0..300).map(host));
         assert!(timeout(Duration::from_secs(5), found()).await.is_err());
         assert!(timeout(Duration::from_secs(5), found()).await.is_err(), "waiting again does not help");
         assert_eq!(gate.lookups.load(Ordering::Relaxed), MAX_LOOKUPS);
+        assert_eq!(lookups.in_progress().len(), MAX_LOOKUPS, "nothing is left of those that waited");
 
         gate.open.close();
         assert!(found().await.iter().all(Result::is_ok));
@@ -191,16 +211,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn hosts_of_one_namespace_that_get_no_answer_delay_no_lookup_of_another() {
         let (gate, lookups) = gated();
-        let tenant = "tenant".into();
-        let silent = join_all((0..1_000).map(|number| lookups.find(&tenant, &format!("{number}.example"))));
-        // The tenant waits for a host of its neighbour as well.
-        let awaited = lookups.find(&tenant, "api.healthy.example");
-        assert!(timeout(Duration::from_secs(5), silent).await.is_err());
+        let tenant: Arc<str> = "tenant".into();
+        let silent = async |number: usize| lookups.find(&tenant, &format!("{number}.example")).await;
+        let silent = join_all((0..1_000).map(silent));
+        // The tenant waits for a host of its neighbor as well.
+        let both = async { tokio::join!(silent, lookups.find(&tenant, "api.healthy.example")) };
+        let mut both = Box::pin(both);
+        assert!(timeout(Duration::from_secs(5), &mut both).await.is_err());
         assert_eq!(gate.lookups.load(Ordering::Relaxed), MAX_LOOKUPS.div_ceil(3));
 
-        let found = timeout(Duration::from_secs(5), lookups.find(&"team-a".into(), "api.healthy.example"));
-        assert!(found.await.expect("no lookup of the tenant's is waited for").is_ok());
-        assert!(awaited.peek().is_none());
+        let neighbor = "team-a".into();
+        let found = timeout(Duration::from_secs(5), lookups.find(&neighbor, "api.healthy.example")).await;
+        assert!(found.expect("no lookup of the tenant's is waited for").is_ok());
+        assert_eq!(gate.lookups.load(Ordering::Relaxed), MAX_LOOKUPS.div_ceil(3) + 1);
     }
 
     #[tokio::test]
