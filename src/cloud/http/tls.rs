@@ -5,7 +5,8 @@
 //!
 //! Names the crypto provider itself, so that nothing depends on the one that the process installed.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
@@ -18,6 +19,7 @@ use rustls::{
 use thiserror::Error;
 
 use crate::cloud::error::TlsProblem;
+use crate::hash::keyed_hash;
 
 /// Why a bundle of certificates cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -54,9 +56,27 @@ impl Trusted {
     }
 }
 
+/// Verdicts on bundles, by their hashes. Anybody may have thousands of accounts with one large bundle evaluated anew, and
+/// parsing it takes milliseconds.
+static CHECKED: LazyLock<Mutex<HashMap<u64, Result<(), CaBundleProblem>>>> = LazyLock::new(Mutex::default);
+
+/// The most verdicts that are kept; with one more all are given anew. Each takes some 20 bytes.
+const MOST_CHECKED: usize = 4096;
+
 /// Checks that the bundle holds one or more certificates in PEM form, and nothing broken.
 pub fn check_ca_bundle(pem: &[u8]) -> Result<(), CaBundleProblem> {
-    bundle(pem).map(|_| ())
+    let hash = keyed_hash(pem);
+    let checked = || CHECKED.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = checked().get(&hash).copied();
+    known.unwrap_or_else(|| {
+        let verdict = bundle(pem).map(|_| ());
+        let mut checked = checked();
+        if checked.len() >= MOST_CHECKED {
+            checked.clear();
+        }
+        checked.insert(hash, verdict);
+        verdict
+    })
 }
 
 /// The certificates of a bundle.

@@ -80,7 +80,9 @@ impl Account {
         filter: ServiceFilter,
     ) -> Self {
         let metrics = Metrics::new();
-        let client = http.account("team-a", limits, ca.map(Arc::from).as_ref(), metrics.account("team-a", "acme")).unwrap();
+        let client = http
+            .account("team-a", limits, ca.map(Arc::from).as_ref(), metrics.account("team-a", "acme"))
+            .unwrap();
         Self { cloud: Alauda::new(settings(endpoint), credentials, client), selection: filter, metrics }
     }
 
