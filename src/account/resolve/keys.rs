@@ -8,7 +8,7 @@ use super::super::secret::{SecretData, SecretRead, Value};
 use super::super::{AccountId, Problem};
 use crate::api::Reason;
 use crate::cloud::Provider;
-use crate::cloud::http::check_ca_bundle;
+use crate::cloud::http::{CaBundleProblem, check_ca_bundle};
 use crate::cloud::secret::{KeyFault, KeyProblem, KeySets, SecretKey, SecretValues, alternatives};
 
 /// The key that binds credentials to an endpoint, in the Secret of every provider.
@@ -83,11 +83,17 @@ impl<'a> Keys<'a> {
             Some(Value::Kept(pem)) if pem.is_empty() => {
                 Err(problem(KeyFault::Empty, "is empty: store CA certificates in PEM form"))
             }
-            Some(Value::Kept(pem)) if check_ca_bundle(pem).is_err() => Err(problem(
-                KeyFault::Invalid,
-                "has no valid CA certificates: store certificates in PEM form, including the BEGIN and END lines",
-            )),
-            Some(Value::Kept(pem)) => Ok(Arc::clone(pem)),
+            Some(Value::Kept(pem)) => match check_ca_bundle(pem) {
+                Ok(()) => Ok(Arc::clone(pem)),
+                Err(CaBundleProblem::TooMany) => Err(problem(
+                    KeyFault::Invalid,
+                    "has more than 1,000 certificates: store only those of the CAs that sign the cloud's certificates",
+                )),
+                Err(_) => Err(problem(
+                    KeyFault::Invalid,
+                    "has no valid CA certificates: store certificates in PEM form, including the BEGIN and END lines",
+                )),
+            },
         }
     }
 

@@ -33,7 +33,17 @@ pub enum CaBundleProblem {
     /// A block decodes to something that is not a certificate.
     #[error("one of its blocks is not an X.509 certificate that can be trusted as a CA")]
     NotACertificate,
+    /// It has more than [`MOST_CERTIFICATES`].
+    #[error("it contains more than 1,000 certificates; use only those of the CAs that are needed")]
+    TooMany,
 }
+
+/// The most certificates in a bundle. A system has some 150. Each is looked at several times in a handshake.
+const MOST_CERTIFICATES: usize = 1000;
+
+/// How many of the certificates that a server sends besides its own are looked at. Usual are one to three; with each one more,
+/// a server that sends many of one name makes a search for the way to a trusted one several times as long.
+const MOST_INTERMEDIATES: usize = 5;
 
 /// Certificates that a client trusts.
 pub(super) struct Trusted {
@@ -89,6 +99,9 @@ pub(super) fn bundle(pem: &[u8]) -> Result<Trusted, CaBundleProblem> {
             pem::Error::NoItemsFound => CaBundleProblem::Empty,
             _ => CaBundleProblem::NotPem,
         })?;
+        if bundled.len() == MOST_CERTIFICATES {
+            return Err(CaBundleProblem::TooMany);
+        }
         roots.add(certificate.clone()).map_err(|_| CaBundleProblem::NotACertificate)?;
         bundled.push(certificate);
     }
@@ -123,27 +136,28 @@ pub(super) fn client_config(trusted: Trusted) -> Result<ClientConfig, rustls::Er
     let config =
         ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
     let Trusted { roots, bundled } = trusted;
-    let config = if bundled.is_empty() {
+    // A verifier without any root cannot be made.
+    let config = if roots.is_empty() {
         config.with_root_certificates(roots)
     } else {
         let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
             .build()
             .map_err(|problem| rustls::Error::General(problem.to_string()))?;
-        config.dangerous().with_custom_certificate_verifier(Arc::new(BundleVerifier { chains, bundled }))
+        config.dangerous().with_custom_certificate_verifier(Arc::new(Verifier { chains, bundled }))
     };
     let mut config = config.with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
 
-/// Accepts what the CAs of a bundle signed, and servers whose own certificate is in the bundle.
+/// Accepts what trusted CAs signed, and servers whose own certificate is in the bundle.
 #[derive(Debug)]
-struct BundleVerifier {
+struct Verifier {
     chains: Arc<WebPkiServerVerifier>,
     bundled: Vec<CertificateDer<'static>>,
 }
 
-impl ServerCertVerifier for BundleVerifier {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -152,6 +166,7 @@ impl ServerCertVerifier for BundleVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
+        let intermediates = &intermediates[..intermediates.len().min(MOST_INTERMEDIATES)];
         let verified =
             self.chains.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         // Both problems are found after the certificate's time was checked, and before its name.
@@ -228,6 +243,35 @@ mod tests {
     }
 
     #[test]
+    fn an_intermediate_is_used_and_no_more_of_them_are_looked_at_than_a_server_needs() {
+        use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+        let ca = |name: &str| {
+            let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            (params, KeyPair::generate().unwrap())
+        };
+        let (params, key) = ca("root");
+        let root = CertifiedIssuer::self_signed(params, key).unwrap();
+        let (params, key) = ca("intermediate");
+        let intermediate = CertifiedIssuer::signed_by(params, key, &root).unwrap();
+        let leaf = CertificateParams::new(vec!["caas.example.com".to_owned()]).unwrap();
+        let leaf = leaf.signed_by(&KeyPair::generate().unwrap(), &intermediate).unwrap();
+
+        let Trusted { roots, bundled } = bundle(root.pem().as_bytes()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+        let verifier = Verifier { chains, bundled };
+        let name = ServerName::try_from("caas.example.com").unwrap();
+        for (others, is_found) in [(0, true), (MOST_INTERMEDIATES - 1, true), (MOST_INTERMEDIATES, false)] {
+            let mut sent = vec![leaf.der().clone(); others];
+            sent.push(intermediate.der().clone());
+            let verified = verifier.verify_server_cert(leaf.der(), &sent, &name, &[], UnixTime::now());
+            let found = verified.map(|_| ()).map_err(|error| problem(&error));
+            assert_eq!(found, if is_found { Ok(()) } else { Err(TlsProblem::UnknownIssuer) }, "{others}");
+        }
+    }
+
+    #[test]
     fn a_bundle_that_cannot_be_used_is_rejected_with_its_problem() {
         let cut = certificate().replace("-----END CERTIFICATE-----", "");
         let other = "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n";
@@ -238,6 +282,12 @@ mod tests {
         assert_eq!(
             check_ca_bundle(format!("{}{other}", certificate()).as_bytes()),
             Err(CaBundleProblem::NotACertificate)
+        );
+        let one = certificate();
+        assert_eq!(check_ca_bundle(one.repeat(MOST_CERTIFICATES).as_bytes()), Ok(()));
+        assert_eq!(
+            check_ca_bundle(one.repeat(MOST_CERTIFICATES + 1).as_bytes()),
+            Err(CaBundleProblem::TooMany)
         );
     }
 }
