@@ -74,21 +74,31 @@ impl ReplicaLease {
     /// any more for what it had.
     pub async fn hold(self, leave: CancellationToken) {
         if leave.run_until_cancelled(self.rounds()).await.is_none() {
-            let deleted = request(self.leases.delete(&self.name(), &DeleteParams::default())).await;
-            match deleted {
-                // Scrapes that still come here are answered by the new owners as soon as they have something newer.
-                Ok(_) => drop(self.membership.update(|view| view.left(Instant::now()))),
-                Err(error) => {
-                    tracing::warn!(%error, "the replica's Lease could not be deleted; other replicas take over when it expires");
-                }
-            }
             self.follow(Instant::now() + FAREWELL).await;
         }
     }
 
-    /// Looks who the others are for as long as they or scrapes may still ask here: one that has left as well is not the owner.
+    /// Deletes the Lease. Returns whether it is gone.
+    async fn delete(&self) -> bool {
+        match request(self.leases.delete(&self.name(), &DeleteParams::default())).await {
+            Err(error) if error.code() != Some(404) => {
+                tracing::warn!(%error, "the replica's Lease could not be deleted; other replicas take over when it expires");
+                false
+            }
+            _ => {
+                // Scrapes that still come here are answered by the new owners as soon as they have something newer.
+                self.membership.update(|view| view.left(Instant::now()));
+                true
+            }
+        }
+    }
+
+    /// Deletes the Lease, once the API server lets it, and looks who the others are for as long as they or scrapes may still ask
+    /// here: one that has left as well is not the owner.
     async fn follow(&self, until: Instant) {
+        let mut is_gone = self.delete().await;
         while !self.membership.peers().is_empty() && Instant::now() < until {
+            is_gone = is_gone || self.delete().await;
             match self.list().await {
                 Ok(listed) => {
                     let seen = listed.iter().filter_map(seen).collect();

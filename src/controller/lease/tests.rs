@@ -1,6 +1,7 @@
 //! A replica that may not use Leases, on an API server of a few lines.
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::{Request, Response};
 use kube::client::Body;
@@ -26,6 +27,36 @@ async fn refused(code: u16) -> Option<String> {
     // It never ends by itself.
     let _ = tokio::time::timeout(Duration::from_secs(10), lease.rounds()).await;
     refused.borrow().clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_lease_of_one_that_leaves_is_deleted_as_soon_as_the_api_server_lets_it() {
+    let deletions = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&deletions);
+    let other = json!({
+        "metadata": {
+            "name": "caas-operator-b", "uid": "b", "resourceVersion": "1", "annotations": {ADDRESS_ANNOTATION: "127.0.0.1:2"},
+        },
+        "spec": {"holderIdentity": "b"},
+    });
+    let api_server = tower::service_fn(move |request: Request<Body>| {
+        let fails = request.method() == "DELETE" && counted.fetch_add(1, Ordering::SeqCst) < 2;
+        let (code, body) = if fails {
+            (503, json!({"status": "Failure", "message": "busy", "reason": "", "code": 503}))
+        } else {
+            (200, json!({"metadata": {"resourceVersion": "1"}, "items": [other], "status": "Success"}))
+        };
+        let answer = Response::builder().status(code).body(Body::from(body.to_string().into_bytes()));
+        async move { Ok::<_, Infallible>(answer.unwrap()) }
+    });
+    let me = Member { name: "a".into(), address: "127.0.0.1:1".into() };
+    let membership = Membership::joining(me.clone(), Metrics::new());
+    let client = Client::new(api_server, "default");
+    let (sender, _) = watch::channel(None);
+    let lease = ReplicaLease::new(client, "caas-system", "caas-operator", me, membership.clone(), sender);
+    lease.round().await.unwrap();
+    lease.follow(Instant::now() + FAREWELL).await;
+    assert_eq!(deletions.load(Ordering::SeqCst), 3, "two that failed, and no more than one that did not");
 }
 
 #[tokio::test(start_paused = true)]
