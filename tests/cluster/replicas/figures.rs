@@ -40,8 +40,7 @@ impl Figures {
         self.push(name, value as f64, "", Some(most as f64));
     }
 
-    /// A number that has a bound where it is measured: on a busy machine a replica may not answer in time, and a scrape fails or
-    /// is answered by the one that had the account before.
+    /// A number that has a bound where it is measured: on a busy machine a replica may not answer in time.
     pub(super) fn measured(&mut self, name: &'static str, value: u64, most: Option<u64>) {
         let most = most.filter(|_| is_measured());
         self.push(name, value as f64, "", most.map(|most| most as f64));

@@ -58,13 +58,13 @@ pub(super) struct Start {
 pub(super) struct Price {
     /// Scrapes of one account that fail; `None`: as many as it takes.
     pub(super) failed: Option<u64>,
-    /// How often a counter goes back.
-    pub(super) resets: Option<u64>,
+    /// How often an older body comes after a newer one.
+    pub(super) older: Option<u64>,
 }
 
 impl Price {
     /// Nothing.
-    pub(super) const NONE: Self = Self { failed: Some(0), resets: Some(0) };
+    pub(super) const NONE: Self = Self { failed: Some(0), older: Some(0) };
     /// Scrapes fail while nobody can answer them.
     pub(super) const SCRAPES: Self = Self { failed: None, ..Self::NONE };
 }
@@ -320,8 +320,10 @@ impl Group {
         let lasted = format!("max(max_over_time((scrape_duration_seconds unless up == 1)[{seconds}s:1s]))");
         figures.note("longest of them", prometheus.one(&lasted).await?, " s");
         let counter = format!("caas_instance_cpu_usage_seconds_total[{seconds}s]");
-        let resets = prometheus.one(&format!("sum(resets({counter}))")).await?;
-        figures.measured("counter resets", whole(resets), price.resets);
+        // Each cycle raises it. Counters go back where an instance restarts, and most of two bodies have the same.
+        let cycle = format!("sum(resets(caas_account_last_collection_timestamp_seconds[{seconds}s]))");
+        let older = prometheus.one(&cycle).await?;
+        figures.measured("older bodies after newer", whole(older), price.older);
         let series = whole(prometheus.one(&format!("count(count_over_time({counter}))")).await?);
         figures.count("series twice", series.saturating_sub((self.accounts.len() * INSTANCES) as u64), 0);
         figures.count("writes to ServiceMonitors", self.monitors_written(from)?, 0);
