@@ -1,7 +1,18 @@
 //! Which services of an account are wanted: globs on the service's name.
 //!
 //! A tenant writes the globs and a cloud the names, so a match must not cost more than the lengths of the two: a matcher that
-//! goes back to the last star takes their product. This one follows all ways through a glob at once, a bit for each.
+//! goes back to the last star takes their product. This one follows all ways through a glob at once, a bit for each. What all
+//! names of a list cost is bounded by [`Matching`].
+
+use super::error::AnswerProblem;
+use super::model::LONGEST_TEXT;
+
+/// What the names of one cycle, or of one response, may cost, in steps: about a second of one core. 10,000 names of 60
+/// characters and 100 short globs with stars at both ends take a quarter.
+const MOST_STEPS: usize = 500_000_000;
+
+/// Steps before the first byte of a name is looked at: what the tables of 64 states take.
+const TABLE_STEPS: usize = 64;
 
 /// Include and exclude globs; `*` matches any text, `?` one character.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,8 +30,51 @@ impl ServiceFilter {
 
     /// Whether the service of this name is wanted: included and not excluded.
     pub fn wants(&self, name: &str) -> bool {
-        let included = self.include.is_empty() || self.include.iter().any(|glob| matches(glob, name));
-        included && !self.exclude.iter().any(|glob| matches(glob, name))
+        let mut steps = usize::MAX;
+        self.wants_within(name, &mut steps).unwrap_or(false)
+    }
+
+    /// The same where it costs no more than these steps, which it takes from them.
+    fn wants_within(&self, name: &str, steps: &mut usize) -> Option<bool> {
+        let mut matches_any = |globs: &[Box<str>]| {
+            for glob in globs {
+                if matches(glob, name, steps)? {
+                    return Some(true);
+                }
+            }
+            Some(false)
+        };
+        let included = self.include.is_empty() || matches_any(&self.include)?;
+        Some(included && !matches_any(&self.exclude)?)
+    }
+
+    /// What so many names cost at most, in steps of about two nanoseconds.
+    pub fn steps(&self, names: usize) -> usize {
+        let of_glob = |glob: &Box<str>| match Parts::of(glob).map(|parts| parts.wild) {
+            None | Some("*") => 0,
+            Some(wild) => words(wild) * (TABLE_STEPS + LONGEST_TEXT),
+        };
+        let of_name: usize = self.include.iter().chain(&self.exclude).map(of_glob).sum();
+        names.saturating_mul(of_name)
+    }
+}
+
+/// Matches the names of one cycle, or of one response, as far as that takes no more time than a tenant may choose.
+#[derive(Debug)]
+pub struct Matching {
+    steps: usize,
+}
+
+impl Default for Matching {
+    fn default() -> Self {
+        Self { steps: MOST_STEPS }
+    }
+}
+
+impl Matching {
+    /// Whether the filter wants the service of this name. `TooLarge` where that would cost more than is left.
+    pub fn wants(&mut self, filter: &ServiceFilter, name: &str) -> Result<bool, AnswerProblem> {
+        filter.wants_within(name, &mut self.steps).ok_or(AnswerProblem::TooLarge)
     }
 }
 
@@ -30,19 +84,43 @@ impl Default for ServiceFilter {
     }
 }
 
-/// Whether the whole name is as the glob says.
-fn matches(glob: &str, name: &str) -> bool {
-    let is_wild = |character| matches!(character, '*' | '?');
-    let Some(first) = glob.find(is_wild) else { return glob == name };
-    // Most globs are decided by what stands before the first wildcard, or after the last.
-    let Some(name) = name.strip_prefix(&glob[..first]) else { return false };
-    let glob = &glob[first..];
-    let last = glob.rfind(is_wild).map_or(0, |last| last + 1);
-    let Some(name) = name.strip_suffix(&glob[last..]) else { return false };
-    match &glob[..last] {
-        "*" => true,
-        wild => Automaton::new(wild).accepts(name),
+/// The parts of a glob with wildcards: what stands before the first one, after the last, and between.
+struct Parts<'a> {
+    before: &'a str,
+    wild: &'a str,
+    after: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    /// `None` where there is no wildcard.
+    fn of(glob: &'a str) -> Option<Self> {
+        let is_wild = |character| matches!(character, '*' | '?');
+        let (before, rest) = glob.split_at(glob.find(is_wild)?);
+        let (wild, after) = rest.split_at(rest.rfind(is_wild)? + 1);
+        Some(Self { before, wild, after })
     }
+}
+
+/// Whether the whole name is as the glob says. `None` where that costs more than these steps, from which it is taken.
+fn matches(glob: &str, name: &str, steps: &mut usize) -> Option<bool> {
+    let Some(Parts { before, wild, after }) = Parts::of(glob) else { return Some(glob == name) };
+    // Most globs are decided by what stands before the first wildcard, or after the last, or by their length.
+    let rest = name.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+    let Some(name) = rest else { return Some(false) };
+    let shortest = wild.bytes().filter(|byte| *byte != b'*').count();
+    match wild {
+        "*" => Some(true),
+        _ if name.len() < shortest => Some(false),
+        wild => {
+            *steps = steps.checked_sub(words(wild) * (TABLE_STEPS + name.len()))?;
+            Some(Automaton::new(wild).accepts(name))
+        }
+    }
+}
+
+/// Words of 64 states that the automaton of a glob has.
+fn words(glob: &str) -> usize {
+    glob.len() / 64 + 1
 }
 
 /// A glob as an automaton over the bytes of a name. State `n`: so many of the glob's elements, stars aside, have matched.
@@ -65,7 +143,7 @@ struct Automaton {
 
 impl Automaton {
     fn new(glob: &str) -> Self {
-        let words = glob.len() / 64 + 1;
+        let words = words(glob);
         let none = || vec![0; words];
         let (literal, last) = (vec![0; 256 * words], 0);
         let mut made = Self { words, literal, any: none(), inside: none(), stay: none(), last };
@@ -118,6 +196,11 @@ mod tests {
 
     use super::*;
 
+    /// Whether the whole name is as the glob says, whatever that costs.
+    fn matches(glob: &str, name: &str) -> bool {
+        super::matches(glob, name, &mut usize::MAX.clone()).unwrap()
+    }
+
     #[test]
     fn a_service_is_wanted_that_one_glob_includes_and_none_excludes() {
         let filter = ServiceFilter::new(&["web-*", "db-?"], &["*-old", "web-*-test"]);
@@ -133,6 +216,29 @@ mod tests {
             assert_eq!(filter.wants(name), wanted, "{name}");
         }
         assert!(ServiceFilter::default().wants("anything"));
+    }
+
+    #[test]
+    fn names_are_matched_as_long_as_that_takes_no_more_than_a_cycle_may() {
+        let hostile = ServiceFilter::new(&["*".to_owned()], &vec![format!("{}b?*", "*a".repeat(100)); 100]);
+        let mut matching = Matching::default();
+        let name = "a".repeat(LONGEST_TEXT);
+        let cost = hostile.steps(1);
+        matching.steps = 2 * cost;
+        let matched = [(); 4].map(|()| matching.wants(&hostile, &name));
+        assert_eq!(matched[0], Ok(true));
+        assert_eq!(matched[3], Err(AnswerProblem::TooLarge), "{cost} steps a name");
+        assert!(MOST_STEPS / cost < 5_000, "some thousands of such names");
+
+        // Prefixes, suffixes and a length that cannot match cost nothing.
+        let usual = ServiceFilter::new(&["web-*", "*-db", &"*a".repeat(100)], &[]);
+        matching.steps = 0;
+        assert_eq!(matching.wants(&usual, "shop-db"), Ok(true));
+        assert_eq!(matching.wants(&usual, "shop"), Ok(false));
+        let many: Vec<_> = (0..100).map(|number| format!("*team-{number}-*")).collect();
+        let cost =
+            ServiceFilter::new(&many, &[]).steps(1) / (TABLE_STEPS + LONGEST_TEXT) * (TABLE_STEPS + 60);
+        assert!(10_000 * cost < MOST_STEPS / 2, "{cost} steps for a name of 60 characters");
     }
 
     #[test]

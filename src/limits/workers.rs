@@ -72,7 +72,15 @@ impl WorkerShare {
         let _permit = self.permit(WorkSize::Large).await;
         aside(work)
     }
+
+    /// The same for work of so many steps, each of some nanoseconds: where these are few, it runs at once.
+    pub async fn run_steps<T>(&self, steps: usize, work: impl FnOnce() -> T) -> T {
+        if steps < AT_ONCE { work() } else { self.run(work).await }
+    }
 }
+
+/// Work of fewer steps is done where it comes up: it takes some milliseconds at most.
+const AT_ONCE: usize = 1 << 20;
 
 /// Runs work to its end, while other tasks go on. For a caller that holds a permit.
 pub fn aside<T>(work: impl FnOnce() -> T) -> T {

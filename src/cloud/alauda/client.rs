@@ -13,6 +13,7 @@ use super::cycle::{Cycle, CycleRequest, CycleResponse};
 use super::target::Settings;
 use super::{login, points, wire};
 use crate::cloud::error::AnswerProblem;
+use crate::cloud::filter::Matching;
 use crate::cloud::http::{AccountClient, ApiRequest};
 use crate::cloud::kit::{Inventory, InventoryBudget, Session, queue};
 use crate::cloud::{Cloud, CloudError, Collection, Credentials, ServiceFilter};
@@ -56,7 +57,8 @@ impl Alauda {
         let requests = Requests { client, filter, token };
         let mut cycle =
             Cycle::new(settings, &first, page, Inventory::charged(client.charge()), max_in_flight);
-        let ended_by = queue::run(&mut cycle, max_in_flight, |request| requests.send(request)).await;
+        let ended_by =
+            queue::run(&mut cycle, max_in_flight, client.workers(), |request| requests.send(request)).await;
         Ok(cycle.finish(ended_by))
     }
 }
@@ -91,7 +93,10 @@ impl Requests<'_> {
     }
 
     async fn page(&self, url: Url, budget: InventoryBudget) -> Result<wire::Page, CloudError> {
-        let read = |body: &[u8]| wire::services(body, |name| self.filter.wants(name), budget);
+        let read = |body: &[u8]| {
+            let mut matching = Matching::default();
+            wire::services(body, |name| matching.wants(self.filter, name), budget)
+        };
         self.get("services", url, MAX_PAGE_BYTES, read).await
     }
 

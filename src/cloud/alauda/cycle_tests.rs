@@ -14,7 +14,7 @@ fn settings() -> Settings {
 
 /// A page as it is read from this body.
 fn read_page(body: &str) -> wire::Page {
-    wire::services(body.as_bytes(), |_| true, InventoryBudget::PER_CYCLE).unwrap()
+    wire::services(body.as_bytes(), |_| Ok(true), InventoryBudget::PER_CYCLE).unwrap()
 }
 
 /// A page of so many services with so many instances each.
@@ -207,7 +207,7 @@ fn a_list_that_contradicts_itself_is_not_complete() {
 fn services_that_are_not_collected_count_as_listed() {
     let settings = settings();
     let body = r#"{"count": 3, "next": null, "results": [{"service_name": "a"}, {"service_name": "b"}, 7]}"#;
-    let page = wire::services(body.as_bytes(), |name| name == "a", InventoryBudget::PER_CYCLE).unwrap();
+    let page = wire::services(body.as_bytes(), |name| Ok(name == "a"), InventoryBudget::PER_CYCLE).unwrap();
     let cut_short = started(&settings, page).finish(None).cut_short;
     assert_eq!(cut_short, Some(AnswerProblem::Shape.into()), "only for the one that cannot be read");
 }

@@ -129,10 +129,10 @@ pub(super) struct ListedService {
     pub(super) instances: Option<Result<Vec<Arc<InstanceFacts>>, AnswerProblem>>,
 }
 
-/// Reads the services of a page that are `wanted`, within the budget. An entry that cannot be read costs itself only.
+/// Reads the services of a page that are `wanted`, within the budget; an error of that cuts the page. An entry that cannot be read costs itself only.
 pub(super) fn services(
     body: &[u8],
-    wanted: impl Fn(&str) -> bool,
+    mut wanted: impl FnMut(&str) -> Result<bool, AnswerProblem>,
     mut budget: InventoryBudget,
 ) -> Result<Page, AnswerProblem> {
     #[derive(Deserialize)]
@@ -155,9 +155,13 @@ pub(super) fn services(
     for_each(wire.results.get(), |entry: &RawValue| {
         page.listed.entries += 1;
         match service(entry.get(), budget) {
-            Some(service) if wanted(&service.facts.name) => {
-                page.cut = budget.spend_service(&service.facts).is_err();
-                if !page.cut {
+            Some(service) => {
+                let wanted = wanted(&service.facts.name);
+                let spent = wanted.and_then(|wanted| {
+                    if wanted { budget.spend_service(&service.facts).map(|()| true) } else { Ok(false) }
+                });
+                page.cut = spent.is_err();
+                if spent == Ok(true) {
                     if let Some(Ok(instances)) = &service.instances {
                         // They were read within this budget, and the cycle counts them once more.
                         let _ = budget.spend_instances(instances);
@@ -165,7 +169,6 @@ pub(super) fn services(
                     page.services.push(service);
                 }
             }
-            Some(_) => {}
             None => page.unreadable += 1,
         }
         !page.cut

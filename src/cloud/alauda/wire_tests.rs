@@ -13,7 +13,7 @@ fn named(name: &str) -> ServiceFacts {
 
 /// Reads a page of which all services are wanted.
 fn services(body: &[u8]) -> Result<Page, AnswerProblem> {
-    super::services(body, |_| true, InventoryBudget::PER_CYCLE)
+    super::services(body, |_| Ok(true), InventoryBudget::PER_CYCLE)
 }
 
 fn instances(body: &[u8]) -> Result<Vec<Arc<InstanceFacts>>, AnswerProblem> {

@@ -85,7 +85,8 @@ impl CloudFoundry {
             inventory,
             max_in_flight,
         );
-        let ended_by = queue::run(&mut cycle, max_in_flight, |request| requests.send(request)).await;
+        let ended_by =
+            queue::run(&mut cycle, max_in_flight, client.workers(), |request| requests.send(request)).await;
         let mut start_times = self.start_times.lock().unwrap_or_else(PoisonError::into_inner);
         cycle.finish(ended_by, &mut start_times)
     }

@@ -257,7 +257,7 @@ impl<'a> Cycle<'a> {
         } else {
             format!("{}/{}", app.name, process.kind)
         };
-        if !self.filter.wants(&name) {
+        if !self.inventory.wants(self.filter, &name)? {
             return Ok(false);
         }
         if !self.listed.insert(process.guid.clone()) {
@@ -381,6 +381,13 @@ impl Plan for Cycle<'_> {
                 limits: self.services[process.service].facts.limits,
             };
             return Some(CycleRequest::Stats(place, url, process, self.inventory.budget()));
+        }
+    }
+
+    fn steps(&self, response: &CycleResponse) -> usize {
+        match response {
+            CycleResponse::Processes(_, Ok(page)) => self.filter.steps(page.entries.len()),
+            _ => 0,
         }
     }
 

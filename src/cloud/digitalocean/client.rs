@@ -69,8 +69,11 @@ impl DigitalOcean {
         let requests = Requests { client, settings, authorization };
         let before = kept.get();
         let inventory = Inventory::charged(client.charge());
-        let mut cycle = Cycle::new(settings, filter, before, page, inventory, max_in_flight);
-        let ended_by = queue::run(&mut cycle, max_in_flight, |request| requests.send(request)).await;
+        let steps = filter.steps(page.components());
+        let first = || Cycle::new(settings, filter, before, page, inventory, max_in_flight);
+        let mut cycle = client.workers().run_steps(steps, first).await;
+        let ended_by =
+            queue::run(&mut cycle, max_in_flight, client.workers(), |request| requests.send(request)).await;
         let (collection, after) = cycle.finish(ended_by);
         kept.replace(after);
         Ok(collection)

@@ -208,9 +208,15 @@ impl<'a> Cycle<'a> {
         let first = self.services.len();
         let components = std::mem::take(&mut app.components).into_iter();
         let mut added = Ok(());
-        for component in components.filter(|component| {
-            self.settings.kinds.contains(&component.kind) && self.filter.wants(&component.name)
-        }) {
+        for component in components.filter(|component| self.settings.kinds.contains(&component.kind)) {
+            match self.inventory.wants(self.filter, &component.name) {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(problem) => {
+                    added = Err(problem);
+                    break;
+                }
+            }
             let facts = Arc::new(facts::listed(&app, &phases, component));
             match self.inventory.add_service(&facts) {
                 Ok(true) => self.services.push(PartialService { facts, instances: None }),
@@ -360,6 +366,13 @@ impl Plan for Cycle<'_> {
                 }
                 PendingRequest::Metric(app, _) => self.apps[app].pending -= 1,
             }
+        }
+    }
+
+    fn steps(&self, response: &CycleResponse) -> usize {
+        match response {
+            CycleResponse::Page(_, Ok(page)) => self.filter.steps(page.components()),
+            _ => 0,
         }
     }
 

@@ -30,6 +30,13 @@ pub(super) struct Page {
     pub(super) next: Result<Option<String>, AnswerProblem>,
 }
 
+impl Page {
+    /// How many components its apps have.
+    pub(super) fn components(&self) -> usize {
+        self.apps.iter().map(|app| app.components.len()).sum()
+    }
+}
+
 /// An app as a page lists it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct App {

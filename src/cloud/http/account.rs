@@ -109,6 +109,11 @@ impl AccountClient {
         Self { memory, ..self }
     }
 
+    /// Who does long work for the account.
+    pub fn workers(&self) -> &WorkerShare {
+        &self.workers
+    }
+
     /// A charge of the account's memory, for what a cycle holds.
     pub fn charge(&self) -> Charge {
         self.memory.charge()

@@ -9,7 +9,9 @@ use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use crate::cloud::ServiceFilter;
 use crate::cloud::error::AnswerProblem;
+use crate::cloud::filter::Matching;
 use crate::cloud::model::{InstanceFacts, ServiceFacts};
 use crate::limits::Charge;
 
@@ -107,12 +109,18 @@ pub struct Inventory {
     budget: InventoryBudget,
     services: HashSet<Identity>,
     charge: Option<Charge>,
+    matching: Matching,
 }
 
 impl Inventory {
     /// An empty inventory that is charged to nobody.
     pub fn new() -> Self {
-        Self { budget: InventoryBudget(MOST), services: HashSet::new(), charge: None }
+        Self {
+            budget: InventoryBudget(MOST),
+            services: HashSet::new(),
+            charge: None,
+            matching: Matching::default(),
+        }
     }
 
     /// An empty inventory that is charged to an account while it grows.
@@ -123,6 +131,11 @@ impl Inventory {
     /// What is left of the budget for one response, for readers that stop where it ends.
     pub fn budget(&self) -> InventoryBudget {
         InventoryBudget(self.budget.0.min(InventoryBudget::PER_CYCLE.0))
+    }
+
+    /// Whether the filter wants the service of this name. `TooLarge` where the names of this cycle cost more time than they may.
+    pub fn wants(&mut self, filter: &ServiceFilter, name: &str) -> Result<bool, AnswerProblem> {
+        self.matching.wants(filter, name)
     }
 
     /// Adds a service and returns whether it is new: a list that shifts between two pages repeats some.

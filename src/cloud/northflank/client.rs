@@ -69,7 +69,8 @@ impl Northflank {
         let before = kept.get();
         let inventory = Inventory::charged(client.charge());
         let mut cycle = Cycle::new(settings, filter, before, page, inventory, max_in_flight);
-        let ended_by = queue::run(&mut cycle, max_in_flight, |request| requests.send(request)).await;
+        let ended_by =
+            queue::run(&mut cycle, max_in_flight, client.workers(), |request| requests.send(request)).await;
         client.meter().unknown_units(cycle.unknown_units);
         let (collection, after) = cycle.finish(ended_by);
         kept.replace(after);

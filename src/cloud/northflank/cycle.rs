@@ -295,6 +295,13 @@ impl Plan for Cycle<'_> {
         self.next_question()
     }
 
+    fn steps(&self, response: &CycleResponse) -> usize {
+        match response {
+            CycleResponse::Services(_, _, Ok(page)) => self.listing.filter.steps(page.entries.len()),
+            _ => 0,
+        }
+    }
+
     fn record(&mut self, response: CycleResponse) -> Result<(), CloudError> {
         match response {
             CycleResponse::Projects(_, Ok(page)) => self.listing.add_projects(page),

@@ -40,7 +40,7 @@ struct Project {
 /// What was listed so far.
 pub(super) struct Listing<'a> {
     settings: &'a Settings,
-    filter: &'a ServiceFilter,
+    pub(super) filter: &'a ServiceFilter,
     cursors: Pages<String>,
     /// The ids of all projects that were listed, collected or not: a list that shifts between two pages repeats some.
     known_projects: HashSet<String>,
@@ -159,7 +159,7 @@ impl<'a> Listing<'a> {
     fn add_service(&mut self, project: usize, service: &ListedService) -> Result<(), AnswerProblem> {
         if !self.known_services.insert((project, service.id.clone()))
             || service.kind.as_deref() == Some(BUILD)
-            || !self.filter.wants(&service.id)
+            || !self.inventory.wants(self.filter, &service.id)?
         {
             return Ok(());
         }

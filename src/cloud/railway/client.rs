@@ -75,7 +75,8 @@ impl Railway {
         let before = kept.get();
         let inventory = Inventory::charged(client.charge());
         let mut cycle = Cycle::new(settings, *kind, before, page, inventory, max_in_flight);
-        let ended_by = queue::run(&mut cycle, max_in_flight, |request| requests.send(request)).await;
+        let ended_by =
+            queue::run(&mut cycle, max_in_flight, client.workers(), |request| requests.send(request)).await;
         let (collection, after) = cycle.finish(ended_by)?;
         kept.replace(after);
         Ok(collection)

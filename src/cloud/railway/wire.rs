@@ -9,6 +9,7 @@ use super::facts::{self, ListedService, ServiceParts};
 use super::page::{Page, connection, entries};
 use crate::cloud::ServiceFilter;
 use crate::cloud::error::AnswerProblem;
+use crate::cloud::filter::Matching;
 use crate::cloud::http::body::parse;
 use crate::cloud::kit::InventoryBudget;
 use crate::cloud::kit::list::for_each;
@@ -105,12 +106,12 @@ pub(super) fn services(
         #[serde(borrow)]
         service_instances: &'a RawValue,
     }
-    let mut services = Vec::new();
+    let (mut services, mut matching) = (Vec::new(), Matching::default());
     let json = parse::<WireData<'_>>(data)?.environment.service_instances.get();
     let page = connection(json, |node| {
         let Some(wire) = serde_json::from_str::<WireService<'_>>(node).ok() else { return Ok(false) };
         let Some(parts) = wire.parts() else { return Ok(false) };
-        if !filter.wants(&parts.name) {
+        if !matching.wants(filter, &parts.name)? {
             return Ok(true);
         }
         let deployments = wire.active_deployments.get();

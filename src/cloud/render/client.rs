@@ -88,7 +88,10 @@ impl Render {
         let mut cycle = Cycle::new(settings, before, listing, SystemTime::now(), max_in_flight);
         let ended_by = match ended_by {
             Some(error) => Some(error),
-            None => queue::run(&mut cycle, max_in_flight, |request| requests.send(request)).await,
+            None => {
+                queue::run(&mut cycle, max_in_flight, client.workers(), |request| requests.send(request))
+                    .await
+            }
         };
         let (mut collection, after) = cycle.finish(ended_by);
         collection.batch_errors.extend(names_problem);
@@ -134,7 +137,9 @@ impl Render {
                     Err(error) => unnamed = Some(error),
                 }
             }
-            let Some(cursor) = listing.add(page, &names, unnamed.as_ref()) else { break };
+            let steps = filter.steps(page.entries.len());
+            let add = || listing.add(page, &names, unnamed.as_ref());
+            let Some(cursor) = self.client.workers().run_steps(steps, add).await else { break };
             page = match requests.services(Some(&cursor)).await {
                 Ok(page) => page,
                 Err(error) => {

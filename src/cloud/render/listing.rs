@@ -86,7 +86,7 @@ impl<'a> Listing<'a> {
         if !self.listed.insert(service.id.clone())
             || !in_workspace
             || !settings.kinds.contains(&service.kind)
-            || !self.filter.wants(&service.name)
+            || !self.inventory.wants(self.filter, &service.name)?
         {
             return Ok(());
         }
