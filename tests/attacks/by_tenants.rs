@@ -37,6 +37,43 @@ async fn globs_that_take_long_to_match_delay_nobody() {
     damage.assert_bounded(&format!("four accounts of {count} globs at 1,000 names of 900 characters"));
 }
 
+// A service is called like its app and the type of its process, so one long name is matched once for each of many types.
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_of_an_app_with_a_long_name_delay_nobody() {
+    let globs: Vec<_> = (0..100).map(|number| format!("'{}b?{number}*'", "*a".repeat(115))).collect();
+    let services = format!("  services:\n    include: ['*']\n    exclude: [{}]\n", globs.join(", "));
+    let app = format!(r#"{{"guid":"a","name":"{}","state":"STARTED"}}"#, "a".repeat(1_000));
+    let processes: Vec<_> = (0..180_000)
+        .map(|n| {
+            format!(r#"{{"guid":"{n}","type":"{n}","relationships":{{"app":{{"data":{{"guid":"a"}}}}}}}}"#)
+        })
+        .collect();
+    let page = |entries: &str| {
+        gzip(format!(r#"{{"pagination":{{"next":null}},"resources":[{entries}]}}"#).as_bytes())
+    };
+    let (apps, processes) = (page(&app), page(&processes.join(",")));
+    let cloud = HostileCloud::start(move |path| match path.split('?').next().unwrap_or(path) {
+        "/v3/apps" => Answer::Gzip(apps.clone()),
+        "/v3/processes" => Answer::Gzip(processes.clone()),
+        _ => Answer::Body(r#"{"access_token":"t","token_type":"bearer","expires_in":600}"#.to_owned()),
+    })
+    .await;
+    let endpoint = cloud.endpoint().replace("/v1/", "/");
+    let accounts: String = (0..4)
+        .map(|number| account("tenant", &format!("processes-{number}"), &endpoint, &services))
+        .map(|account| {
+            let settings = format!("cloudfoundry: {{endpoint: '{endpoint}', loginEndpoint: '{endpoint}'}}");
+            account.replace(&format!("alauda: {{endpoint: '{endpoint}'}}"), &settings)
+        })
+        .collect();
+
+    let target = Target::start(&[secret("tenant"), accounts].concat()).await;
+    target.until_reason("tenant", "processes-0", &["PartiallyCollected"]).await;
+    let damage = target.damage_after(Duration::from_secs(20)).await;
+
+    damage.assert_bounded("four accounts of 100 globs at 180,000 processes of an app with a long name");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_that_a_proxy_reads_as_another_one_is_sent_nothing() {
     let asked = Arc::new(AtomicUsize::new(0));
