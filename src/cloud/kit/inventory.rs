@@ -158,6 +158,15 @@ impl Inventory {
         self.spend(budget)
     }
 
+    /// Notes something else that the cycle remembers of an answer, as an entry of a map or of a list, before it is remembered.
+    /// `texts` are the bytes of its key and of what it has on the heap. `TooLarge` where it exceeds the budget: then it must
+    /// not be remembered.
+    pub fn remember<T>(&mut self, texts: usize) -> Result<(), AnswerProblem> {
+        let mut budget = self.budget;
+        budget.spend_entry::<T>(texts)?;
+        self.spend(budget)
+    }
+
     /// Gives out what was read of an answer, to be held until the cycle ends. `TooLarge`, and nothing is held of it, where it
     /// exceeds the budget.
     pub fn keep<T>(&mut self, read: Spent<T>) -> Result<T, AnswerProblem> {
@@ -330,6 +339,18 @@ mod tests {
             .count();
         // A series has a text of 100 bytes, and key and value of 40 with room to grow.
         assert_eq!(kept, 4 * STEP / (100 * (ENTRY_BYTES + 80 + 100)));
+        assert!(holder.is_cut().is_some());
+        drop(inventory);
+        assert_eq!(memory.held(), 0);
+    }
+
+    #[test]
+    fn what_else_is_remembered_is_charged_too_and_ends_where_the_memory_does() {
+        let memory = MemoryBudget::new(4 * STEP);
+        let holder = memory.holder("team-a", "acme");
+        let mut inventory = Inventory::charged(holder.charge());
+        let kept = (0..10_000).take_while(|_| inventory.remember::<[f64; 2]>(100).is_ok()).count();
+        assert_eq!(kept, 4 * STEP / (ENTRY_BYTES + 80 + 100));
         assert!(holder.is_cut().is_some());
         drop(inventory);
         assert_eq!(memory.held(), 0);

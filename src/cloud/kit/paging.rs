@@ -28,6 +28,8 @@ pub struct Listed {
 /// The pages of one list that were requested, by what names them: a URL, a cursor or a number.
 #[derive(Debug)]
 pub struct Pages<K> {
+    first: K,
+    /// Those after the first one: most lists have no other page, and then this takes no memory.
     requested: HashSet<K>,
     /// The entries of the pages that [`Self::after`] was told of.
     entries: usize,
@@ -36,7 +38,7 @@ pub struct Pages<K> {
 impl<K: Clone + Eq + Hash> Pages<K> {
     /// A list whose first page is requested by this key.
     pub fn starting_at(first: K) -> Self {
-        Self { requested: HashSet::from([first]), entries: 0 }
+        Self { first, requested: HashSet::new(), entries: 0 }
     }
 
     /// Adds the page that the newest one names as its next, and returns its key.
@@ -44,10 +46,10 @@ impl<K: Clone + Eq + Hash> Pages<K> {
     /// `only_known` says that the newest page had entries, and every one of them was on an earlier page. `PageCycle` where
     /// the list leads back into itself, `TooManyPages` where it does not end.
     pub fn follow(&mut self, next: K, only_known: bool) -> Result<K, AnswerProblem> {
-        if only_known || self.requested.contains(&next) {
+        if only_known || next == self.first || self.requested.contains(&next) {
             return Err(AnswerProblem::PageCycle);
         }
-        if self.requested.len() >= MAX_PAGES {
+        if self.requested.len() + 1 >= MAX_PAGES {
             return Err(AnswerProblem::TooManyPages);
         }
         self.requested.insert(next.clone());
@@ -141,7 +143,7 @@ mod tests {
         let mut pages = Pages::starting_at(1);
         let ends = (2..10_000).map(|next| pages.follow(next, false)).find(Result::is_err);
         assert_eq!(ends, Some(Err(AnswerProblem::TooManyPages)));
-        assert_eq!(pages.requested.len(), 1_000);
+        assert_eq!(pages.requested.len() + 1, 1_000);
     }
 
     #[test]

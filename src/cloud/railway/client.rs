@@ -118,13 +118,14 @@ struct Requests<'a> {
 impl Requests<'_> {
     async fn send(&self, request: CycleRequest) -> CycleResponse {
         match request {
-            CycleRequest::Projects(after) => {
+            CycleRequest::Projects(after, budget) => {
                 let workspace = self.settings.workspace.as_deref();
-                CycleResponse::Projects(self.projects(workspace, Some(&after)).await)
+                CycleResponse::Projects(self.projects(workspace, Some(&after), budget).await)
             }
-            CycleRequest::Environments(place, project, after) => {
+            CycleRequest::Environments(place, project, after, budget) => {
                 let query = queries::environments(&project, self.selection(Some(&after)));
-                let answer = self.post("projects", query, MAX_PROJECTS_BYTES, wire::environments).await;
+                let read = |data: &str| wire::environments(data, budget);
+                let answer = self.post("projects", query, MAX_PROJECTS_BYTES, read).await;
                 CycleResponse::Environments(place, answer)
             }
             CycleRequest::Services(place, request, budget) => {
@@ -158,10 +159,11 @@ impl Requests<'_> {
             return self.post("projects", query, MAX_PROJECTS_BYTES, wire::project_token).await;
         }
         let workspace = self.settings.workspace.as_deref();
-        match (self.projects(workspace, None).await, workspace) {
+        let budget = InventoryBudget::PER_CYCLE;
+        match (self.projects(workspace, None, budget).await, workspace) {
             (Err(CloudError::Status(404)), Some(_)) => Err(CloudError::NotVisible("workspace")),
             (Err(CloudError::Status(401)), Some(_)) => {
-                self.projects(None, None).await?;
+                self.projects(None, None, budget).await?;
                 Err(CloudError::NotVisible("workspace"))
             }
             (answer, _) => answer,
@@ -172,9 +174,11 @@ impl Requests<'_> {
         &self,
         workspace: Option<&str>,
         after: Option<&str>,
+        budget: InventoryBudget,
     ) -> Result<Answer<Page<Project>>, CloudError> {
         let query = queries::projects(workspace, self.selection(after));
-        self.post("projects", query, MAX_PROJECTS_BYTES, wire::projects).await
+        let read = |data: &str| wire::projects(data, budget);
+        self.post("projects", query, MAX_PROJECTS_BYTES, read).await
     }
 
     fn selection<'a>(&self, after: Option<&'a str>) -> Selection<'a> {

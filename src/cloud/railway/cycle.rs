@@ -145,11 +145,10 @@ impl<'a> Cycle<'a> {
     /// Adds the projects of a page, and decides on the page after it.
     fn add_projects(&mut self, mut page: Page<Project>) {
         let (listed, before) = (page.entries.len(), self.listed.len());
-        for project in std::mem::take(&mut page.entries) {
-            self.add_project(project);
-        }
+        let mut entries = std::mem::take(&mut page.entries).into_iter();
+        page.cut |= entries.try_for_each(|project| self.add_project(project)).is_err();
         let only_known = listed > 0 && self.listed.len() == before;
-        match page.next(only_known, &mut self.pages) {
+        match page.next(only_known, &mut self.pages, &mut self.inventory) {
             Ok(None) => {}
             Ok(Some(next)) => {
                 self.listing += 1;
@@ -160,38 +159,39 @@ impl<'a> Cycle<'a> {
         self.note(&page);
     }
 
-    fn add_project(&mut self, project: Project) {
+    /// Adds a project that is new and collected. The error is that it exceeds the budget.
+    fn add_project(&mut self, project: Project) -> Result<(), AnswerProblem> {
         let Project { id, name, environments } = project;
-        if !self.listed.insert(id.clone()) {
-            return;
+        if !self.is_new(&id)? {
+            return Ok(());
         }
         if !self.settings.projects.is_empty() {
-            let Some(place) = self.settings.project(&name, &id) else { return };
+            let Some(place) = self.settings.project(&name, &id) else { return Ok(()) };
             self.found[0].insert(place);
         }
+        self.inventory.remember::<PartialProject>(id.len() + name.len())?;
         self.projects.push(PartialProject { id, name, pages: Pages::starting_at(String::new()) });
         self.add_environments(self.projects.len() - 1, environments);
+        Ok(())
+    }
+
+    /// Notes that a project or an environment was listed, and returns whether it is the first time. The error is that this
+    /// exceeds the budget.
+    fn is_new(&mut self, id: &String) -> Result<bool, AnswerProblem> {
+        if self.listed.contains(id) {
+            return Ok(false);
+        }
+        self.inventory.remember::<()>(id.len())?;
+        Ok(self.listed.insert(id.clone()))
     }
 
     /// Adds a page of a project's environments, and decides on the page after it.
     fn add_environments(&mut self, project: usize, mut page: Page<Environment>) {
         let (listed, before) = (page.entries.len(), self.listed.len());
-        for Environment { id, name } in std::mem::take(&mut page.entries) {
-            if !self.listed.insert(id.clone()) {
-                continue;
-            }
-            if !self.settings.environments.is_empty() {
-                let Some(place) = self.settings.environment(&name, &id) else { continue };
-                self.found[1].insert(place);
-            }
-            let PartialProject { id: project, name: of, .. } = &self.projects[project];
-            let application = facts::application(of, &name);
-            let arrivals = self.before.environments.get(&id).copied().unwrap_or_default();
-            self.environments.push(PartialEnvironment::new(id, project.clone(), application, arrivals));
-            self.enqueue_services(self.environments.len() - 1, None);
-        }
+        let mut entries = std::mem::take(&mut page.entries).into_iter();
+        page.cut |= entries.try_for_each(|environment| self.add_environment(project, environment)).is_err();
         let only_known = listed > 0 && self.listed.len() == before;
-        match page.next(only_known, &mut self.projects[project].pages) {
+        match page.next(only_known, &mut self.projects[project].pages, &mut self.inventory) {
             Ok(None) => {}
             Ok(Some(next)) => {
                 self.listing += 1;
@@ -200,6 +200,27 @@ impl<'a> Cycle<'a> {
             Err(problem) => self.cut_short = Some(problem.into()),
         }
         self.note(&page);
+    }
+
+    /// Adds an environment that is new and collected. The error is that it exceeds the budget.
+    fn add_environment(&mut self, project: usize, environment: Environment) -> Result<(), AnswerProblem> {
+        let Environment { id, name } = environment;
+        if !self.is_new(&id)? {
+            return Ok(());
+        }
+        if !self.settings.environments.is_empty() {
+            let Some(place) = self.settings.environment(&name, &id) else { return Ok(()) };
+            self.found[1].insert(place);
+        }
+        let PartialProject { id: project, name: of, .. } = &self.projects[project];
+        let application = facts::application(of, &name);
+        // Its request waits with those of all others.
+        let texts = id.len() + project.len() + application.len();
+        self.inventory.remember::<(PartialEnvironment, PendingRequest)>(texts)?;
+        let arrivals = self.before.environments.get(&id).copied().unwrap_or_default();
+        self.environments.push(PartialEnvironment::new(id, project.clone(), application, arrivals));
+        self.enqueue_services(self.environments.len() - 1, None);
+        Ok(())
     }
 
     /// Adds a page of an environment's services, asks for what was measured of them, and decides on the page after it.
@@ -220,7 +241,7 @@ impl<'a> Cycle<'a> {
             environment.services.push(PartialService { listed, traffic: Traffic::NotAsked });
         }
         let only_known = listed > 0 && environment.services.len() == before;
-        let next = if page.cut { Ok(None) } else { page.next(only_known, &mut environment.pages) };
+        let next = page.next(only_known, &mut environment.pages, &mut self.inventory);
         let new = &environment.services[before..];
         let is_due = environment.arrivals.usage.is_due(self.started, RESOLUTION.into());
         let has_instances = new.iter().any(|service| !service.listed.instances.is_empty());
@@ -319,11 +340,12 @@ impl Plan for Cycle<'_> {
 
     fn next_request(&mut self) -> Option<CycleRequest> {
         if let Some(after) = self.next_page.take() {
-            return Some(CycleRequest::Projects(after));
+            return Some(CycleRequest::Projects(after, self.inventory.budget()));
         }
         Some(match self.pending.pop_front()? {
             PendingRequest::Environments(project, after) => {
-                CycleRequest::Environments(project, self.projects[project].id.clone(), after)
+                let id = self.projects[project].id.clone();
+                CycleRequest::Environments(project, id, after, self.inventory.budget())
             }
             PendingRequest::Services(place, after) => {
                 let PartialEnvironment { id, project, application, .. } = &self.environments[place];

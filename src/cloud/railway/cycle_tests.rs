@@ -40,7 +40,7 @@ fn projects(ids: &[&str], next: Option<&str>) -> Answer<Page<Project>> {
         json!({"id": id, "name": id, "environments": connection(std::iter::once(environment), None)})
     };
     let data = json!({"projects": connection(ids.iter().map(project), next)});
-    answer(wire::projects(&data.to_string()).unwrap())
+    answer(wire::projects(&data.to_string(), InventoryBudget::PER_CYCLE).unwrap())
 }
 
 /// A page of these services, each with a domain and one running instance, whose id is the service's with an `i` before it.
@@ -84,8 +84,8 @@ fn cycle(settings: &Settings, kept: Kept, page: Answer<Page<Project>>) -> Cycle<
 fn drained(cycle: &mut Cycle<'_>) -> Vec<String> {
     std::iter::from_fn(|| cycle.next_request())
         .map(|request| match request {
-            CycleRequest::Projects(after) => format!("projects after {after}"),
-            CycleRequest::Environments(_, project, after) => {
+            CycleRequest::Projects(after, _) => format!("projects after {after}"),
+            CycleRequest::Environments(_, project, after, _) => {
                 format!("environments of {project} after {after}")
             }
             CycleRequest::Services(_, request, _) => {
@@ -122,11 +122,15 @@ fn further_pages_of_environments_are_asked_for() {
     let environments = connection(std::iter::once(json!({"id": "e1", "name": "production"})), Some("c1"));
     let data = json!({"projects": connection(
         std::iter::once(json!({"id": "p1", "name": "shop", "environments": environments})), None)});
-    let mut cycle = cycle(&settings, Kept::default(), answer(wire::projects(&data.to_string()).unwrap()));
+    let mut cycle = cycle(
+        &settings,
+        Kept::default(),
+        answer(wire::projects(&data.to_string(), InventoryBudget::PER_CYCLE).unwrap()),
+    );
     assert_eq!(drained(&mut cycle), ["services of e1", "environments of p1 after c1"]);
     let data =
         json!({"environments": connection(std::iter::once(json!({"id": "e2", "name": "staging"})), None)});
-    let page = wire::environments(&data.to_string()).unwrap();
+    let page = wire::environments(&data.to_string(), InventoryBudget::PER_CYCLE).unwrap();
     cycle.record(CycleResponse::Environments(0, Ok(answer(page)))).unwrap();
     assert_eq!(drained(&mut cycle), ["services of e2"]);
 }
@@ -265,6 +269,74 @@ fn ended_instances_of_an_answer_are_charged_until_the_cycle_ends() {
     let (collection, _) = cycle.finish(None).unwrap();
     assert_eq!(collection.batch_errors, [AnswerProblem::TooLarge.into()]);
     assert_eq!(memory.held(), 0);
+}
+
+/// A page of these environments.
+fn environments(ids: &[String], next: Option<&str>) -> Answer<Page<Environment>> {
+    let nodes = ids.iter().map(|id| json!({ "id": id }));
+    let data = json!({"environments": connection(nodes, next)}).to_string();
+    answer(wire::environments(&data, InventoryBudget::PER_CYCLE).unwrap())
+}
+
+#[test]
+fn projects_and_environments_are_charged_whether_collected_or_not_and_end_where_the_memory_does() {
+    let named =
+        Settings { projects: vec!["p0".to_owned()], environments: vec!["z".to_owned()], ..settings() };
+    for settings in [settings(), named] {
+        for of_projects in [true, false] {
+            let memory = MemoryBudget::new(1 << 20);
+            let holder = memory.holder("team-a", "acme");
+            let inventory = Inventory::charged(holder.charge());
+            let page = projects(&["p0"], None);
+            let mut cycle = Cycle::new(&settings, TokenKind::Account, Arc::default(), page, inventory, 4);
+            let mut pages = 0;
+            while cycle.cut_short.is_none() {
+                let ids: Vec<String> = (0..100).map(|number| format!("{pages}-{number:0>100}")).collect();
+                cycle.listing += 1;
+                let next = format!("c{pages}");
+                let response = if of_projects {
+                    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+                    CycleResponse::Projects(Ok(projects(&ids, Some(&next))))
+                } else {
+                    CycleResponse::Environments(0, Ok(environments(&ids, Some(&next))))
+                };
+                cycle.record(response).unwrap();
+                pages += 1;
+            }
+            assert_eq!(cycle.cut_short, Some(AnswerProblem::TooLarge.into()));
+            assert!(holder.is_cut().is_some());
+            assert!(pages < 60, "{pages} pages of 100 in 1 MiB");
+            assert!(cycle.next_page.is_none_or(|next| next != format!("c{}", pages - 1)));
+        }
+    }
+}
+
+#[test]
+fn a_page_of_environments_is_read_within_its_budget() {
+    let nodes = (0..400_000).map(|_| r#"{"node":{"id":"abcd"}}"#).collect::<Vec<_>>().join(",");
+    let page_info = r#"{"hasNextPage":true,"endCursor":"c1"}"#;
+    let data = format!(r#"{{"environments":{{"edges":[{nodes}],"pageInfo":{page_info}}}}}"#);
+    let page = wire::environments(&data, InventoryBudget::PER_CYCLE).unwrap();
+    assert!(page.cut && page.entries.len() < 350_000, "{} entries", page.entries.len());
+    let next = page.next(false, &mut Pages::starting_at(String::new()), &mut Inventory::new());
+    assert_eq!(next, Ok(None), "what comes after a cut page would leave a gap");
+}
+
+#[test]
+fn cursors_are_charged_with_all_else() {
+    let mut inventory = Inventory::charged(MemoryBudget::new(1 << 20).holder("team-a", "acme").charge());
+    let mut pages = Pages::starting_at(String::new());
+    let problem = (0..1_000).find_map(|number| {
+        let page = Page::<Environment> {
+            entries: Vec::new(),
+            unreadable: 0,
+            cut: false,
+            has_next: true,
+            cursor: Some(format!("{number:0>1000}")),
+        };
+        page.next(false, &mut pages, &mut inventory).err()
+    });
+    assert_eq!(problem, Some(AnswerProblem::TooLarge));
 }
 
 #[tokio::test(start_paused = true)]

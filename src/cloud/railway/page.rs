@@ -5,9 +5,9 @@ use serde_json::value::RawValue;
 
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::body::parse;
-use crate::cloud::kit::Pages;
 use crate::cloud::kit::list::for_each;
 use crate::cloud::kit::loose::Scalar;
+use crate::cloud::kit::{Inventory, Pages};
 
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,25 +29,32 @@ impl<T> Page<T> {
         Self { entries: vec![entry], unreadable: 0, cut: false, has_next: false, cursor: None }
     }
 
-    /// The cursor of the page after this one. The error is that there is one that cannot be requested.
+    /// The cursor of the page after this one, if another one follows and this one was not cut. The error is that there is one
+    /// that cannot be requested, or remembered.
     pub(super) fn next(
         &self,
         only_known: bool,
         pages: &mut Pages<String>,
+        inventory: &mut Inventory,
     ) -> Result<Option<String>, AnswerProblem> {
-        if !self.has_next {
+        if self.cut || !self.has_next {
             return Ok(None);
         }
         let cursor = self.cursor.clone().ok_or(AnswerProblem::Shape)?;
+        // It is remembered as one that was requested, and waits to be sent.
+        inventory.remember::<String>(2 * cursor.len())?;
         pages.follow(cursor, only_known).map(Some)
     }
 }
 
-/// Reads a connection whose entries `read` reads one by one.
-pub(super) fn entries<T>(json: &str, read: impl Fn(&str) -> Option<T>) -> Result<Page<T>, AnswerProblem> {
+/// Reads a connection whose entries `read` reads one by one, until it returns an error.
+pub(super) fn entries<T>(
+    json: &str,
+    mut read: impl FnMut(&str) -> Result<Option<T>, AnswerProblem>,
+) -> Result<Page<T>, AnswerProblem> {
     let mut entries = Vec::new();
     let page = connection(json, |node| {
-        let entry = read(node);
+        let entry = read(node)?;
         let is_readable = entry.is_some();
         entries.extend(entry);
         Ok(is_readable)

@@ -13,10 +13,10 @@ use crate::cloud::model::Sample;
 
 /// A request, and for which project or environment of the cycle it is.
 pub(super) enum CycleRequest {
-    /// The page of projects after this cursor.
-    Projects(String),
-    /// The page of a project's environments after this cursor.
-    Environments(usize, String, String),
+    /// The page of projects after this cursor, read within this budget.
+    Projects(String, InventoryBudget),
+    /// The page of a project's environments: its id, and the cursor, read within this budget.
+    Environments(usize, String, String, InventoryBudget),
     /// A page of an environment's services, read within this budget.
     Services(usize, ServicesRequest, InventoryBudget),
     /// What was measured of all instances of an environment, by its id, read within this budget.

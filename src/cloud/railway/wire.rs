@@ -30,8 +30,8 @@ pub(super) struct Environment {
     pub(super) name: String,
 }
 
-/// Reads a page of projects from `data`.
-pub(super) fn projects(data: &str) -> Result<Page<Project>, AnswerProblem> {
+/// Reads a page of projects from `data`, within the budget.
+pub(super) fn projects(data: &str, mut budget: InventoryBudget) -> Result<Page<Project>, AnswerProblem> {
     #[derive(Deserialize)]
     struct WireData<'a> {
         #[serde(borrow)]
@@ -47,21 +47,26 @@ pub(super) fn projects(data: &str) -> Result<Page<Project>, AnswerProblem> {
         environments: &'a RawValue,
     }
     let project = |node: &str| {
-        let wire: WireProject<'_> = serde_json::from_str(node).ok()?;
-        let Environment { id, name } = environment(wire.id, wire.name)?;
-        Some(Project { id, name, environments: environments_of(wire.environments.get()).ok()? })
+        let Some(wire) = serde_json::from_str::<WireProject<'_>>(node).ok() else { return Ok(None) };
+        let Some(Environment { id, name }) = environment(wire.id, wire.name) else { return Ok(None) };
+        budget.spend_entry::<Project>(id.len() + name.len())?;
+        let environments = environments_of(wire.environments.get(), &mut budget).ok();
+        Ok(environments.map(|environments| Project { id, name, environments }))
     };
     entries(parse::<WireData<'_>>(data)?.projects.get(), project)
 }
 
-/// Reads a page of environments from `data`.
-pub(super) fn environments(data: &str) -> Result<Page<Environment>, AnswerProblem> {
+/// Reads a page of environments from `data`, within the budget.
+pub(super) fn environments(
+    data: &str,
+    mut budget: InventoryBudget,
+) -> Result<Page<Environment>, AnswerProblem> {
     #[derive(Deserialize)]
     struct WireData<'a> {
         #[serde(borrow)]
         environments: &'a RawValue,
     }
-    environments_of(parse::<WireData<'_>>(data)?.environments.get())
+    environments_of(parse::<WireData<'_>>(data)?.environments.get(), &mut budget)
 }
 
 /// Reads the one project and environment of a project token from `data`.
@@ -146,8 +151,15 @@ fn environment(id: Scalar<'_>, name: Scalar<'_>) -> Option<Environment> {
     Some(Environment { name: name.into_text().unwrap_or_else(|| id.clone()), id })
 }
 
-fn environments_of(json: &str) -> Result<Page<Environment>, AnswerProblem> {
-    entries(json, |node| serde_json::from_str::<WireEnvironment<'_>>(node).ok()?.read())
+fn environments_of(json: &str, budget: &mut InventoryBudget) -> Result<Page<Environment>, AnswerProblem> {
+    entries(json, |node| {
+        let wire = serde_json::from_str::<WireEnvironment<'_>>(node).ok();
+        let environment = wire.and_then(WireEnvironment::read);
+        if let Some(Environment { id, name }) = &environment {
+            budget.spend_entry::<Environment>(id.len() + name.len())?;
+        }
+        Ok(environment)
+    })
 }
 
 #[derive(Deserialize)]

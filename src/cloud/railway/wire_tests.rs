@@ -47,7 +47,7 @@ fn projects_have_their_environments_and_a_cursor_for_the_next_page() {
         connection(&[json!({"id": "e1", "name": "production"}), json!({"id": "e2"})], Some("c9"));
     let project = json!({"id": "p1", "name": "shop", "environments": environments});
     let data = json!({"projects": connection(&[project, json!({"id": "p2"}), json!(7)], Some("c1"))});
-    let page = projects(&data.to_string()).unwrap();
+    let page = projects(&data.to_string(), InventoryBudget::PER_CYCLE).unwrap();
     assert_eq!((page.unreadable, page.has_next, page.cursor.as_deref()), (2, true, Some("c1")));
     let Project { id, name, environments } = &page.entries[0];
     assert_eq!((&**id, &**name, environments.cursor.as_deref()), ("p1", "shop", Some("c9")));
