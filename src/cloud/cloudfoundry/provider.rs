@@ -15,7 +15,7 @@ use super::{CloudFoundry, Settings};
 use crate::cloud::error::Refusal;
 use crate::cloud::http::{AccountClient, PublishedLimits, RateGroup};
 use crate::cloud::provider::{Provider, ProviderAccount, ResolveProblem, read_settings};
-use crate::cloud::secret::{KeyProblem, KeySets, SecretKey, SecretValues};
+use crate::cloud::secret::{KeyProblem, KeySets, SecretKey, SecretValues, fingerprint};
 use crate::cloud::{Cloud, Variable};
 use crate::schema::{self, address};
 
@@ -118,11 +118,14 @@ impl ProviderAccount for CloudFoundryAccount {
 
     fn published_limits(&self) -> Option<PublishedLimits> {
         // The API counts the requests of a user or client, whatever they are for. One name may be that of two users, at two
-        // identity providers.
-        let (CloudFoundryCredentials { grant, name, .. }, settings) = (&self.credentials, &self.settings);
-        let user = format!("{grant:?} {name:?} {:?}", settings.login_origin);
+        // identity providers or login servers. Who knows a user's name only must not slow down the user's accounts.
+        let (CloudFoundryCredentials { grant, name, secret }, settings) = (&self.credentials, &self.settings);
+        let Settings { endpoint, login_endpoint, login_origin, .. } = settings;
+        let login_endpoint = login_endpoint.as_ref().map(Url::as_str);
+        let secret = fingerprint(secret);
+        let user = format!("{grant:?} {name:?} {secret} {login_origin:?} {login_endpoint:?}");
         Some(PublishedLimits {
-            group: RateGroup::new(&settings.endpoint, &user),
+            group: RateGroup::new(endpoint, &user),
             // No installation has one by default. Where there is one, `X-RateLimit-Limit` of each answer names it.
             limits: Vec::new(),
             header_window: Some(LIMIT_WINDOW),
@@ -242,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn accounts_of_one_user_share_a_limit_that_only_answers_name() {
+    fn accounts_with_the_credentials_of_one_user_share_a_limit_that_only_answers_name() {
         let of = |settings: Value, keys: &[(&str, &str)]| {
             let mut all = json!({"endpoint": "https://api.sys.example.com"});
             all.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
@@ -250,14 +253,15 @@ mod tests {
         };
         let one = of(json!({}), &USER);
         assert!(one.limits.is_empty() && one.header_window == Some(Duration::from_secs(3600)));
-        // Another password is the same user.
-        let rotated = [("username", "ops"), ("password", "another")];
-        assert_eq!(one.group, of(json!({"spaces": ["prod"]}), &rotated).group);
+        assert_eq!(one.group, of(json!({"spaces": ["prod"]}), &USER).group);
         let client = [("clientId", "ops"), ("clientSecret", "canary")];
         for other in [
             of(json!({}), &[("username", "dev"), ("password", "canary")]),
             of(json!({}), &client),
             of(json!({"loginOrigin": "corp"}), &USER),
+            // Who does not know the password must not be able to slow down those who do.
+            of(json!({}), &[("username", "ops"), ("password", "guessed")]),
+            of(json!({"loginEndpoint": "https://login.another.example"}), &USER),
             of(json!({"endpoint": "https://api.other.example.com"}), &USER),
         ] {
             assert_ne!(one.group, other.group);

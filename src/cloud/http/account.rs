@@ -156,7 +156,7 @@ impl AccountClient {
                 self.meter.throttled();
                 let pause = retry::pause(requested_wait, attempt, dice);
                 self.state.budget.throttle(sent, pause);
-                self.rate.iter().for_each(|rate| rate.silence(pause));
+                self.rate_of(&request.url).inspect(|rate| rate.silence(pause));
             }
             match retry::decide(&error, requested_wait, attempt, left(), dice) {
                 Decision::GiveUp => return Err(error),
@@ -225,7 +225,7 @@ impl AccountClient {
         let answer = self.client.send(request, &self.namespace).await;
         let mut answer = answer.map_err(|error| self.named(error, &request.url))?;
         let status = answer.head.status;
-        if let (Some(rate), Some(limit)) = (&self.rate, reset::limit(&answer.head.headers)) {
+        if let (Some(rate), Some(limit)) = (self.rate_of(&request.url), reset::limit(&answer.head.headers)) {
             rate.learn(limit);
         }
         let received = match check_status(&answer.head) {
@@ -241,6 +241,11 @@ impl AccountClient {
         };
         self.client.finish(answer, &self.namespace).await;
         received
+    }
+
+    /// The shared rate of which an answer from this URL tells.
+    fn rate_of(&self, url: &Url) -> Option<&RateShare> {
+        self.rate.as_ref().filter(|rate| rate.limits(url))
     }
 
     /// The error with the name of the host, where it may have it.

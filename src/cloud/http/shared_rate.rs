@@ -63,15 +63,20 @@ impl RateLimit {
     }
 }
 
-/// Whose requests a cloud counts together: equal for accounts with one endpoint and one token or user. It is a hash with a
-/// key of this process, so it shows nothing of either.
+/// Whose requests a cloud counts together: equal for accounts with one endpoint and one token or user. It consists of hashes
+/// with a key of this process, so it shows nothing of either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct RateGroup(u64);
+pub struct RateGroup {
+    accounts: u64,
+    origin: u64,
+}
 
 impl RateGroup {
-    /// The group of this endpoint and this token or user.
-    pub fn new(endpoint: &Url, principal: &str) -> Self {
-        Self(keyed_hash((endpoint.as_str(), principal)))
+    /// The group of this endpoint and these credentials. They must include a secret: accounts of a group slow each other
+    /// down, so nobody may join one by knowing a name.
+    pub fn new(endpoint: &Url, credentials: &str) -> Self {
+        let accounts = keyed_hash((endpoint.as_str(), credentials));
+        Self { accounts, origin: keyed_hash(endpoint.origin()) }
     }
 }
 
@@ -97,7 +102,7 @@ impl SharedRates {
         let mut groups = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let rate = groups.get(&published.group).and_then(Weak::upgrade).unwrap_or_else(|| {
             groups.retain(|_, group| group.strong_count() > 0);
-            let rate = Arc::new(SharedRate::new(&published.limits, published.header_window));
+            let rate = Arc::new(SharedRate::new(published));
             groups.insert(published.group, Arc::downgrade(&rate));
             rate
         });
@@ -107,6 +112,7 @@ impl SharedRates {
 
 /// What the accounts of a group may send together.
 struct SharedRate {
+    group: RateGroup,
     header_window: Option<Duration>,
     /// Held while waiting for a token, so that requests are admitted in order.
     queue: Mutex<()>,
@@ -178,6 +184,12 @@ impl RateShare {
         }
     }
 
+    /// Whether this URL is at the origin of the group's endpoint. What another server answers, such as one for logins, says
+    /// nothing of the group's limits.
+    pub(super) fn limits(&self, url: &Url) -> bool {
+        self.0.rate.group.origin == keyed_hash(url.origin())
+    }
+
     /// The cloud answered 429: no account of the group sends anything for `pause`.
     pub(super) fn silence(&self, pause: Duration) {
         let until = Instant::now() + pause;
@@ -212,7 +224,7 @@ impl RateShare {
 }
 
 impl SharedRate {
-    fn new(limits: &[RateLimit], header_window: Option<Duration>) -> Self {
+    fn new(PublishedLimits { group, limits, header_window }: &PublishedLimits) -> Self {
         let now = Instant::now();
         let bucket = |&limit: &RateLimit| Bucket { limit, tokens: limit.burst(), filled_at: now };
         let state = State {
@@ -221,7 +233,8 @@ impl SharedRate {
             demands: HashMap::new(),
             shares: 0,
         };
-        Self { header_window, queue: Mutex::new(()), state: StdMutex::new(state) }
+        let (group, header_window) = (*group, *header_window);
+        Self { group, header_window, queue: Mutex::new(()), state: StdMutex::new(state) }
     }
 
     fn next_number(&self) -> u64 {
@@ -386,7 +399,8 @@ mod tests {
         share.learn(NamedLimit { requests: 10_000, remaining: 0 });
         assert!(share.demand(85.0, Duration::from_secs(360)).unwrap() < 0.101);
 
-        let unknown = PublishedLimits { group: RateGroup(7), ..published(&[], Some(HOUR)) };
+        let group = RateGroup::new(&"https://api.example.com/".parse().unwrap(), "another token");
+        let unknown = PublishedLimits { group, ..published(&[], Some(HOUR)) };
         let share = rates.share(&unknown);
         assert_eq!(share.demand(1e9, HOUR), None, "no limit is known yet");
         share.admit(PATIENCE).await.unwrap();

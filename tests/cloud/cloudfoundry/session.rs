@@ -1,13 +1,20 @@
 //! Logins: where credentials go, how tokens are renewed, and silence after a refusal.
 
-use caas_operator::cloud::cloudfoundry::{CloudFoundryCredentials, Grant, Settings};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use caas_operator::cloud::cloudfoundry::{
+    self, CloudFoundryAccount, CloudFoundryCredentials, Grant, Settings,
+};
 use caas_operator::cloud::error::Refusal;
 use caas_operator::cloud::http::{Http, Policy};
+use caas_operator::cloud::provider::ProviderAccount;
 use caas_operator::cloud::{CloudError, Collection};
 use caas_operator::simulator::CloudFoundry;
 
 use super::{Account, Installation, settings};
-use crate::support::{Fake, Reply, json, lenient, limits, status};
+use crate::support::{ClientAccount, Fake, Reply, json, lenient, limited, limits, status};
 
 fn is_complete(collected: &Result<Collection, CloudError>) -> bool {
     collected.as_ref().is_ok_and(|collection| collection.failures() == (0, None))
@@ -234,4 +241,66 @@ fn processes(count: usize) -> String {
     };
     let list: Vec<String> = (0..count).map(process).collect();
     format!(r#"{{"pagination": {{"next": null}}, "resources": [{}]}}"#, list.join(","))
+}
+
+#[tokio::test]
+async fn a_limit_at_the_login_server_silences_one_account_and_a_limit_of_the_api_all_of_its_user() {
+    let limits_api = Arc::new(AtomicBool::new(false));
+    let api_is_limited = Arc::clone(&limits_api);
+    let api = Fake::with(move |seen| {
+        Some(match seen.path.split('?').next().unwrap() {
+            _ if api_is_limited.load(Ordering::Relaxed) => limited("retry-after", "600"),
+            "/v3/apps" => json(apps(1)),
+            "/v3/processes" => json(processes(1)),
+            _ => json(r#"{"resources": []}"#),
+        })
+    })
+    .await;
+    // The first login is granted.
+    let login = Fake::with(|seen| {
+        Some(match seen.earlier {
+            0 => json(r#"{"access_token": "t", "expires_in": 3600}"#),
+            _ => {
+                let headers = vec![("retry-after", "600".to_owned()), ("x-ratelimit-limit", "20".to_owned())];
+                Reply::Http(429, headers, Vec::new())
+            }
+        })
+    })
+    .await;
+    let settings =
+        Settings { login_endpoint: Some(endpoint(&login).parse().unwrap()), ..settings(&endpoint(&api)) };
+    let http = lenient();
+    let account = CloudFoundryAccount { settings, credentials: user() };
+    let limits = account.published_limits().unwrap();
+    let account = || {
+        let account = account.clone();
+        ClientAccount::connected(&http, self::limits(), |client| {
+            cloudfoundry::CloudFoundry::new(
+                account.settings,
+                account.credentials,
+                http.limited(client, &limits),
+            )
+        })
+    };
+    let is_limited = |collected| {
+        let Err(CloudError::RateLimited { retry_after: Some(wait) }) = collected else { return false };
+        wait > Duration::from_secs(500)
+    };
+
+    let (one, other): (Account, Account) = (account(), account());
+    assert!(is_complete(&one.collect().await));
+    assert!(is_limited(other.collect().await));
+    assert_eq!(
+        http.rate(&limits).demand(1e9, Duration::from_secs(1)),
+        None,
+        "the login server tells no limit of the API"
+    );
+    assert!(is_complete(&one.collect().await), "nor silences its accounts");
+
+    limits_api.store(true, Ordering::Relaxed);
+    assert!(is_limited(one.collect().await));
+    let asked = (api.seen().len(), login.seen().len());
+    // A third account of the same user does not even log in.
+    assert!(is_limited(account().collect().await));
+    assert_eq!((api.seen().len(), login.seen().len()), asked);
 }
