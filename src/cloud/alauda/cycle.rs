@@ -264,7 +264,7 @@ impl Plan for Cycle<'_> {
                 self.services[service].instances = Some(Err(error.clone()));
                 let pending = self.pending_services.len();
                 self.pending_services.remove(&service);
-                return self.breaker.failure(service, error, pending);
+                return self.breaker.failure(service, error, || pending);
             }
             CycleResponse::Sample(service, instance, result) => {
                 let pending = self.pending_services.len();
@@ -278,7 +278,7 @@ impl Plan for Cycle<'_> {
                     }
                     Err(error) => {
                         self.set_reading(service, instance, Reading::failed(error.clone()));
-                        return self.breaker.failure(service, error, pending);
+                        return self.breaker.failure(service, error, || pending);
                     }
                 }
             }

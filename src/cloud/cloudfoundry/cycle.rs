@@ -313,7 +313,7 @@ impl<'a> Cycle<'a> {
                 self.breaker.success();
                 Ok(())
             }
-            Some(error) => self.breaker.failure(self.processes[process].service, error, unanswered),
+            Some(error) => self.breaker.failure(self.processes[process].service, error, || unanswered),
         }
     }
 }

@@ -194,9 +194,11 @@ impl<'a> Cycle<'a> {
 
     /// Adds an app's components, unless an earlier page had it. The error is that they exceed the budget.
     fn add_app(&mut self, mut app: App) -> Result<(), AnswerProblem> {
-        if !self.listed.insert(app.id.clone()) {
+        if self.listed.contains(&app.id) {
             return Ok(());
         }
+        self.inventory.remember::<()>(app.id.len())?;
+        self.listed.insert(app.id.clone());
         if app.project.is_none() && !self.settings.projects.is_empty() {
             self.cut_short = Some(CloudError::ScopeMissing("the scope project:read"));
             return Ok(());
@@ -204,6 +206,7 @@ impl<'a> Cycle<'a> {
         if !self.settings.wants_app(&app.name, &app.id, app.project.as_deref()) {
             return Ok(());
         }
+        self.inventory.remember::<PartialApp>(app.id.len())?;
         let phases = Phases { active: app.active.take(), in_progress: app.in_progress.take() };
         let first = self.services.len();
         let components = std::mem::take(&mut app.components).into_iter();
@@ -295,9 +298,10 @@ impl<'a> Cycle<'a> {
 
     /// Records that a request for an app failed; the error, if any, ends the cycle.
     fn failed(&mut self, app: usize, error: CloudError) -> Result<(), CloudError> {
-        let pending = self.apps.iter().filter(|app| app.pending > 0).count();
+        let pending = || self.apps.iter().filter(|app| app.pending > 0).count();
+        let failed = self.breaker.failure(app, error, pending);
         self.apps[app].pending -= 1;
-        self.breaker.failure(app, error, pending)
+        failed
     }
 
     fn succeeded(&mut self, app: usize) {

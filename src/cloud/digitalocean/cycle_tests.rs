@@ -7,6 +7,7 @@ use crate::cloud::digitalocean::points::{self, Points};
 use crate::cloud::digitalocean::target::Kind;
 use crate::cloud::digitalocean::wire;
 use crate::cloud::kit::{InventoryBudget, Spent};
+use crate::limits::MemoryBudget;
 
 fn settings() -> Settings {
     Settings {
@@ -59,6 +60,26 @@ fn drained(cycle: &mut Cycle<'_>) -> Vec<(usize, &'static str)> {
             CycleRequest::Metric(app, metric, ..) => (app, metric.path()),
         })
         .collect()
+}
+
+#[test]
+fn apps_are_charged_whether_collected_or_not_and_end_where_the_memory_does() {
+    for filter in [ServiceFilter::default(), ServiceFilter::new(&["wanted"], &[])] {
+        let (settings, memory) = (settings(), MemoryBudget::new(1 << 20));
+        let holder = memory.holder("team-a", "acme");
+        let inventory = Inventory::charged(holder.charge());
+        let mut cycle = Cycle::new(&settings, &filter, Arc::default(), page(&["shop"], None), inventory, 4);
+        let mut number = 1;
+        while cycle.cut_short.is_none() {
+            number += 1;
+            let ids: Vec<_> = (0..100).map(|app| format!("{number}-{app:0>100}")).collect();
+            let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+            let next = format!("https://api.digitalocean.com/v2/apps?page={}", number + 1);
+            cycle.record(CycleResponse::Page(number, Ok(page(&ids, Some(&next))))).unwrap();
+        }
+        assert_eq!(cycle.cut_short, Some(AnswerProblem::TooLarge.into()));
+        assert!(holder.is_cut().is_some() && number < 100, "{number} pages");
+    }
 }
 
 #[test]

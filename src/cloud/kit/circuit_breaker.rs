@@ -33,11 +33,17 @@ impl CircuitBreaker {
         }
     }
 
-    /// Records a failed request for `service`, while `pending` services have requests without a response.
+    /// Records a failed request for `service`, while `pending` services have requests without a response. These are counted
+    /// only where that decides: it may take a look at each.
     ///
     /// Returns the error when the cycle should end: at once where it concerns the whole account, else when the breaker
     /// opens.
-    pub fn failure(&mut self, service: usize, error: CloudError, pending: usize) -> Result<(), CloudError> {
+    pub fn failure(
+        &mut self,
+        service: usize,
+        error: CloudError,
+        pending: impl FnOnce() -> usize,
+    ) -> Result<(), CloudError> {
         if error.concerns_account() {
             return Err(error);
         }
@@ -47,8 +53,9 @@ impl CircuitBreaker {
         }
         self.failures += 1;
         self.failed_services.insert(service);
-        let is_widespread = self.failed_services.len() >= pending.min(SERVICES_TO_OPEN);
-        if self.failures >= self.max_failures && is_widespread { Err(error) } else { Ok(()) }
+        let failed = self.failed_services.len();
+        let is_widespread = || failed >= SERVICES_TO_OPEN || failed >= pending();
+        if self.failures >= self.max_failures && is_widespread() { Err(error) } else { Ok(()) }
     }
 }
 
@@ -80,7 +87,7 @@ mod tests {
         pending: usize,
     ) -> Option<usize> {
         let mut breaker = CircuitBreaker::new(4);
-        let opens = |(service, error)| breaker.failure(service, error, pending).is_err();
+        let opens = |(service, error)| breaker.failure(service, error, || pending).is_err();
         failures.into_iter().map(opens).position(|is_open| is_open).map(|before| before + 1)
     }
 
@@ -120,7 +127,7 @@ mod tests {
     fn a_success_closes_it_again() {
         let mut breaker = CircuitBreaker::new(4);
         for service in 0..100 {
-            assert_eq!(breaker.failure(service, CloudError::Status(500), 100), Ok(()));
+            assert_eq!(breaker.failure(service, CloudError::Status(500), || 100), Ok(()));
             if service % 7 == 6 {
                 breaker.success();
             }

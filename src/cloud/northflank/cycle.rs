@@ -227,7 +227,6 @@ impl<'a> Cycle<'a> {
 
     /// Records the failure of a request about a service. The error, if any, ends the cycle.
     fn failed(&mut self, number: usize, question: Question, error: CloudError) -> Result<(), CloudError> {
-        let pending = self.services.iter().filter(|service| service.pending > 0).count();
         let service = &mut self.services[number];
         service.pending -= 1;
         if matches!(error, CloudError::ScopeMissing(_)) {
@@ -247,6 +246,9 @@ impl<'a> Cycle<'a> {
             }
             Question::Details => self.batch_errors.push(error.clone()),
         }
+        // This one among them, which had one a moment ago.
+        let all = self.services.iter().enumerate();
+        let pending = || all.filter(|(other, service)| service.pending > 0 || *other == number).count();
         self.breaker.failure(number, error, pending)
     }
 

@@ -107,11 +107,13 @@ impl<'a> Listing<'a> {
         let (listed, known_before) = (page.entries.len(), self.known_projects.len());
         self.are_projects_cut |= page.unreadable > 0;
         self.note(page.unreadable);
+        self.open -= 1;
         for project in page.entries {
-            self.add_project(project);
+            if let Err(problem) = self.add_project(project) {
+                return self.cut_projects(problem.into());
+            }
         }
         let only_known = listed > 0 && self.known_projects.len() == known_before;
-        self.open -= 1;
         match page.next.and_then(|next| self.cursors.after(next, page.listed, only_known)) {
             Ok(Some(cursor)) => self.request(ListPage::Projects(Some(cursor))),
             Ok(None) => {}
@@ -119,15 +121,22 @@ impl<'a> Listing<'a> {
         }
     }
 
-    fn add_project(&mut self, project: ListedProject) {
+    /// Adds a project if it is new and collected. The error is that it exceeds the budget.
+    fn add_project(&mut self, project: ListedProject) -> Result<(), AnswerProblem> {
         let ListedProject { id, name } = project;
-        if !self.known_projects.insert(id.clone()) || !self.settings.wants_project(&id, name.as_deref()) {
-            return;
+        if self.known_projects.contains(&id) {
+            return Ok(());
+        }
+        self.inventory.remember::<(Project, ListPage)>(2 * id.len())?;
+        self.known_projects.insert(id.clone());
+        if !self.settings.wants_project(&id, name.as_deref()) {
+            return Ok(());
         }
         let wanted = self.settings.projects.iter().map(String::as_str);
         self.found.extend(wanted.filter(|wanted| *wanted == id || Some(*wanted) == name.as_deref()));
         self.projects.push(Project { id, cursors: Pages::starting_at(String::new()) });
         self.request(ListPage::Services(self.projects.len() - 1, None));
+        Ok(())
     }
 
     /// Adds a page of a project's services.
@@ -157,10 +166,13 @@ impl<'a> Listing<'a> {
 
     /// Adds a service if it is new and collected. The error is that it exceeds the budget.
     fn add_service(&mut self, project: usize, service: &ListedService) -> Result<(), AnswerProblem> {
-        if !self.known_services.insert((project, service.id.clone()))
-            || service.kind.as_deref() == Some(BUILD)
-            || !self.inventory.wants(self.filter, &service.id)?
-        {
+        let key = (project, service.id.clone());
+        if self.known_services.contains(&key) {
+            return Ok(());
+        }
+        self.inventory.remember::<usize>(service.id.len())?;
+        self.known_services.insert(key);
+        if service.kind.as_deref() == Some(BUILD) || !self.inventory.wants(self.filter, &service.id)? {
             return Ok(());
         }
         let facts = Arc::new(facts::listed(&self.projects[project].id, service));

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::cloud::kit::paging::Listed;
+use crate::limits::MemoryBudget;
 
 fn settings(projects: &[&str]) -> Settings {
     Settings {
@@ -125,4 +126,29 @@ fn a_list_that_leads_back_or_names_a_page_without_its_cursor_is_cut() {
     assert_eq!(with_two_pages(fewer), Some(AnswerProblem::IncompleteList.into()));
     let unreadable = Page { unreadable: 1, ..page(vec![], None) };
     assert_eq!(with_two_pages(unreadable), Some(AnswerProblem::Shape.into()));
+}
+
+#[test]
+fn what_is_listed_is_charged_whether_collected_or_not_and_ends_where_the_memory_does() {
+    let (settings, filter) = (settings(&["wanted", "p0"]), ServiceFilter::new(&["wanted"], &[]));
+    for of_projects in [true, false] {
+        let memory = MemoryBudget::new(1 << 20);
+        let holder = memory.holder("team-a", "acme");
+        let mut listing = Listing::new(&settings, &filter, Inventory::charged(holder.charge()));
+        listing.add_projects(page(projects(&["p0"]), of_projects.then_some("next")));
+        let mut pages = 0;
+        while listing.cut_short.is_none() {
+            pages += 1;
+            let ids: Vec<_> = (0..100).map(|number| format!("{pages}-{number:0>100}")).collect();
+            let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+            let next = format!("c{pages}");
+            if of_projects {
+                listing.add_projects(page(projects(&ids), Some(&next)));
+            } else {
+                listing.add_services(0, page(services(&ids, "combined"), Some(&next)));
+            }
+        }
+        assert_eq!(listing.cut_short, Some(AnswerProblem::TooLarge.into()));
+        assert!(holder.is_cut().is_some() && (10..100).contains(&pages), "{pages} pages");
+    }
 }

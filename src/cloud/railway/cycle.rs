@@ -323,9 +323,10 @@ impl<'a> Cycle<'a> {
 
     /// Records that a request for an environment failed; the error, if any, ends the cycle.
     fn failed(&mut self, place: usize, error: CloudError) -> Result<(), CloudError> {
-        let pending = self.environments.iter().filter(|environment| environment.pending > 0).count();
+        let pending = || self.environments.iter().filter(|environment| environment.pending > 0).count();
+        let failed = self.breaker.failure(place, error, pending);
         self.environments[place].pending -= 1;
-        self.breaker.failure(place, error, pending)
+        failed
     }
 
     fn succeeded(&mut self, place: usize) {

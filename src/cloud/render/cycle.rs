@@ -240,7 +240,7 @@ impl<'a> Cycle<'a> {
     fn failed(&mut self, source: usize, error: CloudError) -> Result<(), CloudError> {
         let lists = usize::from(self.pending_lists > 0);
         let pending = self.batches.iter().filter(|batch| batch.pending > 0).count() + lists;
-        self.breaker.failure(source, error.clone(), pending)?;
+        self.breaker.failure(source, error.clone(), || pending)?;
         self.batch_errors.push(error);
         Ok(())
     }

@@ -83,8 +83,12 @@ impl<'a> Listing<'a> {
         let environment = service.environment.as_deref();
         let in_workspace = settings.workspaces.is_empty()
             || service.workspace.as_ref().is_some_and(|id| settings.workspaces.contains(id));
-        if !self.listed.insert(service.id.clone())
-            || !in_workspace
+        if self.listed.contains(&service.id) {
+            return Ok(());
+        }
+        self.inventory.remember::<()>(service.id.len())?;
+        self.listed.insert(service.id.clone());
+        if !in_workspace
             || !settings.kinds.contains(&service.kind)
             || !self.inventory.wants(self.filter, &service.name)?
         {

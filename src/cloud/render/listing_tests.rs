@@ -1,6 +1,7 @@
 //! What a list of services leads to, beyond what a simulated cloud shows.
 
 use super::*;
+use crate::limits::MemoryBudget;
 
 fn service(id: &str, environment: Option<&str>) -> ListedService {
     ListedService {
@@ -83,4 +84,23 @@ fn a_service_of_another_workspace_is_left_out_even_where_the_api_lists_it() {
     let mut listing = Listing::new(&settings, &filter, Inventory::new());
     listing.add(page(&["a"], None), &names, None);
     assert_eq!((listing.services.len(), &listing.cut_short), (0, &None));
+}
+
+#[test]
+fn what_is_listed_is_charged_whether_collected_or_not_and_ends_where_the_memory_does() {
+    let (settings, filter) = (Settings::of_tests(), ServiceFilter::new(&["wanted"], &[]));
+    let memory = MemoryBudget::new(1 << 20);
+    let holder = memory.holder("team-a", "acme");
+    let mut listing = Listing::new(&settings, &filter, Inventory::charged(holder.charge()));
+    let mut pages = 0;
+    loop {
+        pages += 1;
+        let ids: Vec<_> = (0..100).map(|number| format!("{pages}-{number:0>100}")).collect();
+        let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+        if listing.add(page(&ids, Some(&format!("c{pages}"))), &Names::default(), None).is_none() {
+            break;
+        }
+    }
+    assert_eq!(listing.cut_short, Some(AnswerProblem::TooLarge.into()));
+    assert!(holder.is_cut().is_some() && (10..100).contains(&pages), "{pages} pages");
 }
