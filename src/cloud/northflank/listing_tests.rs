@@ -139,6 +139,7 @@ fn what_is_listed_is_charged_whether_collected_or_not_and_ends_where_the_memory_
         let mut pages = 0;
         while listing.cut_short.is_none() {
             pages += 1;
+            while listing.next_page().is_some() {}
             let ids: Vec<_> = (0..100).map(|number| format!("{pages}-{number:0>100}")).collect();
             let ids: Vec<_> = ids.iter().map(String::as_str).collect();
             let next = format!("c{pages}");
