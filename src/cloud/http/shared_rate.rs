@@ -75,8 +75,7 @@ impl RateGroup {
     /// The group of this endpoint and these credentials. They must include a secret: accounts of a group slow each other
     /// down, so nobody may join one by knowing a name.
     pub fn new(endpoint: &Url, credentials: &str) -> Self {
-        let accounts = keyed_hash((endpoint.as_str(), credentials));
-        Self { accounts, origin: keyed_hash(endpoint.origin()) }
+        Self { accounts: keyed_hash((endpoint.as_str(), credentials)), origin: keyed_hash(endpoint.origin()) }
     }
 }
 
@@ -233,8 +232,8 @@ impl SharedRate {
             demands: HashMap::new(),
             shares: 0,
         };
-        let (group, header_window) = (*group, *header_window);
-        Self { group, header_window, queue: Mutex::new(()), state: StdMutex::new(state) }
+        let queue = Mutex::new(());
+        Self { group: *group, header_window: *header_window, queue, state: StdMutex::new(state) }
     }
 
     fn next_number(&self) -> u64 {
