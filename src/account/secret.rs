@@ -62,9 +62,9 @@ impl Value {
             value = rest;
         }
         match value.len() {
-            ..=LONGEST_VALUE => Self::Kept(value.into()),
+            0..=LONGEST_VALUE => Self::Kept(value.into()),
             // Longer than what any key but that of a bundle may hold.
-            ..=LONGEST => shared_value(namespace, value).map_or(Self::NoRoom, Self::Kept),
+            length if length <= LONGEST => shared_value(namespace, value).map_or(Self::NoRoom, Self::Kept),
             _ => Self::TooLong,
         }
     }

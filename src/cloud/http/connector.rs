@@ -44,7 +44,7 @@ enum Way {
     /// At an address that the policy allows.
     Direct(GuardedResolver),
     /// As the proxy sees fit.
-    Proxy(Tunnels<GuardedResolver>),
+    Proxy(Box<Tunnels<GuardedResolver>>),
 }
 
 /// An open HTTP/1.1 connection without a request in flight. Dropping it closes its socket.
@@ -61,7 +61,7 @@ impl Connector {
 
     /// Has a proxy connect.
     pub(super) fn through(proxy: Tunnels<GuardedResolver>, tls: ClientConfig) -> Self {
-        Self { way: Way::Proxy(proxy), tls: TlsConnector::from(Arc::new(tls)) }
+        Self { way: Way::Proxy(Box::new(proxy)), tls: TlsConnector::from(Arc::new(tls)) }
     }
 
     /// Connects to the origin of this URL, for an account of this namespace.

@@ -76,15 +76,12 @@ impl Lookups {
         host: &str,
     ) -> Result<Arc<[IpAddr]>, io::ErrorKind> {
         let key = (Arc::clone(namespace), host.to_owned());
-        let running = self.running(&key);
-        let found = match running {
-            Some(found) => found,
-            None => {
-                let permit = self.shares.of(namespace).acquire(1).await;
-                // Another one may have started it meanwhile.
-                self.running(&key).unwrap_or_else(|| self.start(key, permit))
-            }
-        };
+        if let Some(found) = self.running(&key) {
+            return found.await;
+        }
+        let permit = self.shares.of(namespace).acquire(1).await;
+        // Another one may have started it meanwhile.
+        let found = self.running(&key).unwrap_or_else(|| self.start(key, permit));
         found.await
     }
 

@@ -265,8 +265,8 @@ mod tests {
         for (others, is_found) in [(0, true), (MOST_INTERMEDIATES - 1, true), (MOST_INTERMEDIATES, false)] {
             let mut sent = vec![leaf.der().clone(); others];
             sent.push(intermediate.der().clone());
-            let verified = verifier.verify_server_cert(leaf.der(), &sent, &name, &[], UnixTime::now());
-            let found = verified.map(|_| ()).map_err(|error| problem(&error));
+            let found = verifier.verify_server_cert(leaf.der(), &sent, &name, &[], UnixTime::now());
+            let found = found.map(|_| ()).map_err(|error| problem(&error));
             assert_eq!(found, if is_found { Ok(()) } else { Err(TlsProblem::UnknownIssuer) }, "{others}");
         }
     }

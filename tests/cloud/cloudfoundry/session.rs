@@ -258,12 +258,11 @@ async fn a_limit_at_the_login_server_silences_one_account_and_a_limit_of_the_api
     .await;
     // The first login is granted.
     let login = Fake::with(|seen| {
-        Some(match seen.earlier {
-            0 => json(r#"{"access_token": "t", "expires_in": 3600}"#),
-            _ => {
-                let headers = vec![("retry-after", "600".to_owned()), ("x-ratelimit-limit", "20".to_owned())];
-                Reply::Http(429, headers, Vec::new())
-            }
+        Some(if seen.earlier == 0 {
+            json(r#"{"access_token": "t", "expires_in": 3600}"#)
+        } else {
+            let headers = vec![("retry-after", "600".to_owned()), ("x-ratelimit-limit", "20".to_owned())];
+            Reply::Http(429, headers, Vec::new())
         })
     })
     .await;
