@@ -55,7 +55,7 @@ impl Membership {
         self.share(uid).is_mine()
     }
 
-    /// Whether this replica has collected the account of this UID until a moment ago.
+    /// Whether this replica owned the account of this UID before a recent change of members.
     pub fn hands_over(&self, uid: &str) -> bool {
         self.look(|view| view.hands_over(uid, Instant::now())).unwrap_or(false)
     }
@@ -75,10 +75,20 @@ impl Membership {
         self.look(|view| view.is_behind(Instant::now())).unwrap_or(false)
     }
 
-    /// Whom to ask for an account that this replica does not collect, in this order: the owner, and those that collected it
-    /// until a recent change of members and still answer.
-    pub fn routes(&self, uid: &str) -> Vec<Member> {
-        self.look(|view| view.routes(uid, Instant::now())).unwrap_or_default()
+    /// This replica. `None` of a process that shares with no other.
+    pub fn me(&self) -> Option<Member> {
+        self.look(|view| view.me().clone())
+    }
+
+    /// The owner of the account of this UID, which may be this replica. `None` while no member is known.
+    pub fn owner(&self, uid: &str) -> Option<Member> {
+        self.look(|view| view.owner(uid)).flatten()
+    }
+
+    /// Those that owned the account of this UID before recent changes of members and still answer, the last one first; this
+    /// replica may be one of them. Each may be asked only where the owner and those in front of it have nothing.
+    pub fn before(&self, uid: &str) -> Vec<Member> {
+        self.look(|view| view.before(uid, Instant::now())).unwrap_or_default()
     }
 
     /// All other live members.

@@ -2,7 +2,7 @@
 //!
 //! Nobody asks further: a request that comes from a replica is answered with what the asked one has itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,10 +22,21 @@ use super::{Member, Membership};
 use crate::account::AccountId;
 use crate::limits::{Charge, MemoryBudget};
 
-/// Marks a request of a replica.
+/// Marks a request of a replica, to the owner of an account or, as [`BEFORE`] says, to one that owned it before.
 pub const FROM_REPLICA: HeaderName = HeaderName::from_static("caas-operator-from-replica");
+/// The value of [`FROM_REPLICA`] in any other request.
+const OWNED: HeaderValue = HeaderValue::from_static("1");
+/// The value of [`FROM_REPLICA`] in a request to an earlier owner: those after it have nothing.
+pub const BEFORE: HeaderValue = HeaderValue::from_static("before");
 /// Marks the answer of a replica that does not have what it was asked for.
 pub const NOT_HERE: HeaderName = HeaderName::from_static("caas-operator-not-here");
+/// The value of [`NOT_HERE`] where earlier owners are not to be asked either: what they have may be older than what this replica
+/// has answered before it started anew.
+pub const NOR_BEFORE: HeaderValue = HeaderValue::from_static("nor-before");
+/// The value of [`NOT_HERE`] where this replica was asked as the owner and is not, and has what it had last as an earlier one.
+pub const HAS_LAST: HeaderValue = HeaderValue::from_static("has-last");
+/// In the answer of a replica that does not own the account: name and address of the owner, as far as it knows.
+pub const OWNER: HeaderName = HeaderName::from_static("caas-operator-owner");
 /// The path under which a replica tells of its accounts.
 pub const ACCOUNTS_PATH: &str = "/replicas/accounts";
 
@@ -57,6 +68,14 @@ pub struct Told {
     pub accounts: BTreeMap<AccountId, RemoteAccount>,
     /// What they take, one charge a namespace.
     pub charges: Vec<Charge>,
+}
+
+/// Where the newest body of an account is that any replica has.
+pub enum Found {
+    /// In this answer.
+    There(Response<Incoming>),
+    /// Here: it is the last one that this replica made.
+    Here,
 }
 
 /// Why no replica has answered.
@@ -112,42 +131,71 @@ impl Peers {
     }
 
     /// The answer of the first replica that has the account with this UID, to a request for this path and query; its head
-    /// has come in by then. Where none has it, the error is that of the owner.
+    /// has come in by then. `has_last` is whether this replica has one that it made before the account moved.
+    ///
+    /// An earlier owner is asked only where all after it say that they have nothing. Where one of them does not respond, what
+    /// it has may be newer. The error is that of the first one asked.
     pub async fn forward(
         &self,
         uid: &str,
         target: &str,
         headers: &HeaderMap,
         by: Instant,
-    ) -> Result<Response<Incoming>, PeerError> {
-        let mut failed = None;
-        for member in self.membership.routes(uid) {
-            match self.get(&member, target, headers.clone(), by).await {
-                Some(response) if response.headers().contains_key(NOT_HERE) => {
-                    failed.get_or_insert(PeerError::NotHere(member.name));
+        has_last: bool,
+    ) -> Result<Found, PeerError> {
+        let Some(me) = self.membership.me() else { return Err(PeerError::Nobody) };
+        let owner = self.membership.owner(uid).filter(|owner| owner.name != me.name);
+        let before = self.membership.before(uid).into_iter().map(|member| (member, true));
+        let mut asked: VecDeque<_> = owner.map(|owner| (owner, false)).into_iter().chain(before).collect();
+        let (mut failed, mut is_redirected) = (None, false);
+        while let Some((member, is_before)) = asked.pop_front() {
+            if member.name == me.name {
+                if has_last {
+                    return Ok(Found::Here);
                 }
-                Some(response) => return Ok(response),
-                None => {
-                    failed.get_or_insert(PeerError::Unreachable(member.name));
-                }
+                continue;
+            }
+            let role = if is_before { BEFORE } else { OWNED };
+            let Some(response) = self.get(&member, target, headers.clone(), role, by).await else {
+                return Err(failed.unwrap_or(PeerError::Unreachable(member.name)));
+            };
+            let Some(not_here) = response.headers().get(NOT_HERE) else { return Ok(Found::There(response)) };
+            failed.get_or_insert(PeerError::NotHere(Arc::clone(&member.name)));
+            if not_here == NOR_BEFORE {
+                break;
+            }
+            if is_before || std::mem::replace(&mut is_redirected, true) {
+                continue;
+            }
+            // One of the two has not seen the newest change yet.
+            let owner = response.headers().get(OWNER).and_then(|owner| owner.to_str().ok()?.split_once(' '));
+            let owner = owner.map(|(name, address)| Member { name: name.into(), address: address.into() });
+            if not_here == HAS_LAST {
+                asked.push_front((member, true));
+            }
+            if let Some(owner) = owner {
+                asked.push_front((owner, false));
             }
         }
         Err(failed.unwrap_or(PeerError::Nobody))
     }
 
-    /// What the replica that collected the account with this UID so far knows of it; one that still does is preferred.
+    /// What the replica that collected the account with this UID so far knows of it; one that still does is preferred. Where
+    /// one does not respond, none before it is asked: values would go back to older ones.
     pub async fn account(&self, id: &AccountId, uid: &str) -> Option<RemoteAccount> {
+        let me = self.membership.me()?;
         let target = format!("{ACCOUNTS_PATH}/{}/{}", id.namespace, id.name);
         let mut newest: Option<RemoteAccount> = None;
-        for member in self.membership.routes(uid) {
+        let all = self.membership.owner(uid).into_iter().chain(self.membership.before(uid));
+        for member in all.filter(|member| member.name != me.name) {
             let mut charge = self.memory.holder(&id.namespace, &id.name).charge();
             let fits = |bytes| charge.resize(bytes).is_ok();
             let mut told = self.told(&member, &target, ACCOUNT, fits).await;
             let Some(account) = told.remove(id).filter(|account| account.uid() == Some(uid)) else {
-                continue;
+                break;
             };
             if charge.resize(account.bytes()).is_err() {
-                continue;
+                break;
             }
             let account = account.charged(charge);
             if account.is_collected() {
@@ -201,7 +249,8 @@ impl Peers {
     ) -> BTreeMap<AccountId, RemoteAccount> {
         let (mut reader, by) = (Reader::default(), Instant::now() + within);
         let read = async {
-            let mut body = self.get(member, target, HeaderMap::new(), by).await?.into_body();
+            let role = OWNED;
+            let mut body = self.get(member, target, HeaderMap::new(), role, by).await?.into_body();
             while let Some(frame) = body.frame().await {
                 let Ok(chunk) = frame.ok()?.into_data() else { continue };
                 if let Err(problem) = reader.read(&chunk) {
@@ -225,9 +274,10 @@ impl Peers {
         member: &Member,
         target: &str,
         mut headers: HeaderMap,
+        role: HeaderValue,
         by: Instant,
     ) -> Option<Response<Incoming>> {
-        headers.insert(FROM_REPLICA, HeaderValue::from_static("1"));
+        headers.insert(FROM_REPLICA, role);
         let mut request =
             Request::get(format!("http://{}{target}", member.address)).body(Empty::new()).ok()?;
         *request.headers_mut() = headers;

@@ -33,8 +33,12 @@ const KNOWN: Duration = Duration::from_secs(4);
 /// How long a member that has left goes on answering.
 pub const FAREWELL: Duration = Duration::from_secs(10);
 
-/// So many members are asked for one account.
-const MOST_ROUTES: usize = 4;
+/// How long a live member is asked for an account that it has handed over: until the new owner has reconciled thousands that have
+/// moved at once. It answers while its last snapshot is not stale.
+const HANDED_OVER: Duration = Duration::from_secs(60);
+
+/// So many members are asked for one account besides its owner.
+const MOST_BEFORE: usize = 4;
 
 /// A Lease that is gone without having been old was deleted by its holder. Renewal and listing, and a failed attempt; less than
 /// the age of any that another member takes for dead, which may have seen the last change a round sooner.
@@ -79,6 +83,13 @@ struct Past {
     is_over: bool,
     /// Whether all live members know of the change that ended it.
     is_known: bool,
+}
+
+impl Past {
+    /// Whether those who lost accounts by its end are still asked for them.
+    fn is_recent(&self, now: Instant) -> bool {
+        self.until + HANDED_OVER > now || !self.is_known
+    }
 }
 
 impl View {
@@ -182,7 +193,7 @@ impl View {
 
     /// Time has passed.
     pub fn tick(&mut self, now: Instant) {
-        self.past.retain(|past| past.until + FAREWELL > now || !past.is_known);
+        self.past.retain(|past| past.is_recent(now));
         for past in self.past.iter_mut().filter(|past| !past.is_over && past.until + HANDOVER <= now) {
             past.is_over = true;
             self.changes += 1;
@@ -193,6 +204,11 @@ impl View {
     pub fn wakes_at(&self) -> Option<Instant> {
         let handovers = self.past.iter().filter(|past| !past.is_over).map(|past| past.until + HANDOVER);
         handovers.chain(self.others.values().filter_map(|seen| self.expires(seen))).min()
+    }
+
+    /// This replica.
+    pub(super) fn me(&self) -> &Member {
+        &self.me
     }
 
     /// Those who share the accounts.
@@ -253,30 +269,38 @@ impl View {
         }
     }
 
-    /// Whether this replica owned an account until a recent change.
+    /// Whether this replica owned an account before a recent change.
     pub(super) fn hands_over(&self, uid: &str, now: Instant) -> bool {
-        let mine = |members: &[Member]| owner(members, uid).is_some_and(|owner| owner.name == self.me.name);
-        !mine(&self.members)
-            && self.past.iter().any(|past| past.until + FAREWELL > now && mine(&past.members))
+        let mine = |past: &Past| owner(&past.members, uid).is_some_and(|owner| owner.name == self.me.name);
+        self.past.iter().any(|past| past.is_recent(now) && mine(past))
     }
 
-    /// Whom to ask for an account: the owner, which has the newest, and then who collected it before a recent change.
-    pub(super) fn routes(&self, uid: &str, now: Instant) -> Vec<Member> {
+    /// The owner of an account, which may be this replica.
+    pub(super) fn owner(&self, uid: &str) -> Option<Member> {
+        owner(&self.members, uid).cloned()
+    }
+
+    /// Who owned an account before recent changes, the last one first; this replica may be one of them. What each has is older
+    /// than what those after it have had: the list ends before the first one that cannot say whether it has had anything.
+    pub(super) fn before(&self, uid: &str, now: Instant) -> Vec<Member> {
         let owner_now = owner(&self.members, uid);
         let answers = |past: &Past, before: &Member| {
-            let goes_on = past.until + HANDOVER > now || !past.is_known;
-            goes_on && self.lives(before) || past.until + FAREWELL > now && past.left.contains(before)
+            let lives = self.lives(before) || before.name == self.me.name;
+            past.is_recent(now) && lives || past.until + FAREWELL > now && past.left.contains(before)
         };
-        let past = self.past.iter().rev();
-        let before = past.filter_map(|past| owner(&past.members, uid).filter(|before| answers(past, before)));
-        let mut routes: Vec<Member> = Vec::new();
-        for member in owner_now.into_iter().chain(before).filter(|member| member.name != self.me.name) {
-            // Several members may have left one after the other, and the first of them collected it.
-            if routes.len() < MOST_ROUTES && !routes.contains(member) {
-                routes.push(member.clone());
+        let mut all: Vec<Member> = Vec::new();
+        for past in self.past.iter().rev() {
+            let Some(before) = owner(&past.members, uid) else { continue };
+            if !answers(past, before) || all.len() == MOST_BEFORE {
+                break;
+            }
+            // Another member's coming and going may have left it where it is.
+            let is_now = all.is_empty() && owner_now.is_some_and(|owner| owner.name == before.name);
+            if !is_now && !all.contains(before) {
+                all.push(before.clone());
             }
         }
-        routes
+        all
     }
 
     fn lives(&self, member: &Member) -> bool {

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use futures::{TryStreamExt, stream};
 use http::header::{CONNECTION, HOST, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
@@ -20,7 +20,10 @@ use super::context::Context;
 use super::lines::line;
 use crate::account::AccountId;
 use crate::collector::registry::Listed;
-use crate::replicas::peers::{FROM_REPLICA, NOT_HERE, PeerError, Peers};
+use crate::replicas::peers::{
+    BEFORE, FROM_REPLICA, Found, HAS_LAST, NOR_BEFORE, NOT_HERE, OWNER, PeerError, Peers,
+};
+use crate::replicas::{Member, Membership};
 use crate::telemetry::Metrics;
 
 /// How long Prometheus waits for a scrape.
@@ -60,17 +63,18 @@ async fn instead(
     let membership = peers.membership();
     if membership.is_behind() {
         let text = "this replica was paused, and does not know yet who collects this account";
-        return Some(not_here(text));
-    }
-    if headers.contains_key(FROM_REPLICA) {
-        // Nobody is asked further. What this replica had last is answered only while the account is handed over.
-        let is_here = membership.collects(uid) || membership.hands_over(uid);
-        return (!is_here || account.own_snapshot().is_none())
-            .then(|| not_here("another replica collects this account"));
+        return Some(([(NOT_HERE, NOR_BEFORE)], line(StatusCode::SERVICE_UNAVAILABLE, text)).into_response());
     }
     let has_body = account.own_snapshot().is_some();
-    if membership.collects(uid) && has_body {
+    // An account that has come back is listed with the body from before it went, until this replica has reconciled it.
+    let is_collected = membership.collects(uid) && matches!(account, Listed::Collected(_));
+    if is_collected && has_body {
         return None;
+    }
+    if let Some(role) = headers.get(FROM_REPLICA) {
+        // Nobody is asked further. What this replica had last is answered where those after it have nothing.
+        let is_newest = role == BEFORE && membership.hands_over(uid);
+        return (!is_newest || !has_body).then(|| not_here(membership, uid, role == BEFORE, has_body));
     }
     let target = uri.path_and_query().map_or("/", PathAndQuery::as_str);
     let mut forwarded = headers.clone();
@@ -78,19 +82,22 @@ async fn instead(
         forwarded.remove(name);
     }
     let by = Instant::now() + within(headers);
-    let answer = peers.forward(uid, target, &forwarded, by).await;
+    let answer = peers.forward(uid, target, &forwarded, by, has_body).await;
     // An account of its own that nobody else had before waits for its first collection here.
     let is_forwarded = !(membership.collects(uid) && matches!(answer, Err(PeerError::Nobody)));
     if is_forwarded && is_scrape(uri) {
-        let result = answer.as_ref().map_or_else(PeerError::result, |_| "answered");
+        let result = match &answer {
+            Ok(Found::There(_)) => "answered",
+            Ok(Found::Here) => "not_here",
+            Err(error) => error.result(),
+        };
         metrics.forwarded_scrapes.with_label_values(&[result]).inc();
     }
     match answer {
-        Ok(answer) => Some(passed_on(answer, by)),
-        // Its new owner has nothing yet, so what this replica had last is the newest.
-        Err(PeerError::NotHere(_)) if membership.hands_over(uid) && has_body => None,
+        Ok(Found::There(answer)) => Some(passed_on(answer, by)),
+        Ok(Found::Here) => None,
         // Its first collection is under way.
-        Err(_) if membership.collects(uid) => None,
+        Err(_) if membership.collects(uid) && !has_body => None,
         Err(error) => Some(line(StatusCode::SERVICE_UNAVAILABLE, &error.to_string())),
     }
 }
@@ -100,8 +107,30 @@ fn is_scrape(uri: &Uri) -> bool {
     uri.path().split('/').nth(4) == Some("metrics")
 }
 
-fn not_here(why: &str) -> Response {
-    ([(NOT_HERE, "1")], line(StatusCode::SERVICE_UNAVAILABLE, why)).into_response()
+/// The answer to another replica about an account that this one has no body of, or none that may be answered; `has_last` is
+/// whether it has one from before the account moved.
+fn not_here(membership: &Membership, uid: &str, is_before: bool, has_last: bool) -> Response {
+    let other = membership.owner(uid).filter(|owner| membership.me().is_some_and(|me| me.name != owner.name));
+    let text = match other {
+        Some(_) => "another replica collects this account",
+        None => "this replica has not collected this account yet",
+    };
+    let mut response = line(StatusCode::SERVICE_UNAVAILABLE, text);
+    let hands_over = membership.hands_over(uid);
+    // One that has started anew may have answered something before that it knows no longer, nor of the changes then.
+    let is_new = if is_before { !hands_over } else { other.is_none() && membership.before(uid).is_empty() };
+    let not_here = match other {
+        _ if is_new => NOR_BEFORE,
+        Some(_) if hands_over && has_last => HAS_LAST,
+        _ => HeaderValue::from_static("1"),
+    };
+    response.headers_mut().insert(NOT_HERE, not_here);
+    let other =
+        other.and_then(|Member { name, address }| HeaderValue::from_str(&format!("{name} {address}")).ok());
+    if let Some(other) = other {
+        response.headers_mut().insert(OWNER, other);
+    }
+    response
 }
 
 /// How long the client waits.

@@ -1,24 +1,32 @@
 //! Several replicas: what one tells of its accounts, and what the others make of it.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
-use caas_operator::account::AccountId;
+use bytes::Bytes;
+
+use caas_operator::account::{AccountId, Names};
 use caas_operator::collector::Registry;
+use caas_operator::collector::health::Health;
 use caas_operator::collector::registry::Elsewhere;
-use caas_operator::exposition::Renderer;
+use caas_operator::exposition::{Body, Renderer};
 use caas_operator::limits::MemoryBudget;
 use caas_operator::replicas::peers::{ACCOUNTS_PATH, Peers};
 use caas_operator::replicas::remote::{Reader, RemoteAccount};
 use caas_operator::replicas::{Member, Membership, SeenLease};
 use caas_operator::server::{AllowedHosts, Context, Limits, PageOptions, router};
 use caas_operator::telemetry::Metrics;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use reqwest::StatusCode;
 use tokio::time::Instant;
 
+use super::accounts::account;
 use super::http_support::{Served, serve};
-use super::{ALL, METRICS, get, plain, started};
+use super::{ALL, METRICS, get, plain, snapshot, started};
 
 /// What is told under a path, received in pieces of this many bytes.
 fn read(told: &[u8], piece: usize) -> BTreeMap<AccountId, RemoteAccount> {
@@ -142,6 +150,249 @@ fn other(address: &str) -> Membership {
     let lease = SeenLease { member: member("other", address), uid: "1".to_owned(), version: "1".to_owned() };
     membership.update(|view| view.listed(vec![lease], Instant::now()));
     membership
+}
+
+/// One of several replicas, which share `team-a/acme`.
+struct Replica {
+    me: Member,
+    registry: Arc<Registry>,
+    membership: Membership,
+    served: Served,
+}
+
+/// The account that moves, and its UID.
+const UID: &str = "uid-of-team-a-acme";
+
+impl Replica {
+    /// Of this name, which knows the account as another one's.
+    async fn new(name: &str) -> Self {
+        // The port is known only when it is served.
+        let me = Member { name: name.into(), address: "127.0.0.1:1".into() };
+        let membership = Membership::joining(me.clone(), Metrics::new());
+        membership.prepared();
+        let registry = Arc::new(Registry::default());
+        registry.mark_elsewhere(acme_elsewhere());
+        let context = Context {
+            registry: Arc::clone(&registry),
+            metrics: Metrics::new(),
+            append_account: None,
+            allowed_hosts: AllowedHosts::default(),
+            page: PageOptions::default(),
+            peers: Peers::new(membership.clone(), MemoryBudget::default()),
+        };
+        let served = serve(router(context), Limits::default()).await;
+        let me = Member { address: served.address.to_string().into(), ..me };
+        Self { me, registry, membership, served }
+    }
+
+    /// It sees these members, so many seconds ago; where it is one of them, it has joined.
+    fn sees(&self, members: &[&Self], seconds_ago: u64) {
+        let at = Instant::now() - Duration::from_secs(seconds_ago);
+        let lease = |replica: &&Self| SeenLease {
+            member: replica.me.clone(),
+            uid: replica.me.name.to_string(),
+            version: seconds_ago.to_string(),
+        };
+        self.membership.update(|view| {
+            view.listed(members.iter().map(lease).collect(), at);
+            // Its rounds have gone through since.
+            (0..=seconds_ago).step_by(4).for_each(|second| view.succeeded(at + Duration::from_secs(second)));
+            view.tick(Instant::now());
+        });
+    }
+
+    /// It collects the account from now on, and has nothing yet.
+    fn takes(&self) {
+        self.registry.put(account("team-a", "acme", Names::Both));
+    }
+
+    /// It has ended a cycle of the account, with this number in the body.
+    fn collects(&self, number: u8) {
+        let account = account("team-a", "acme", Names::Both);
+        let mut snapshot = Arc::into_inner(snapshot(&ALL, Health::Collected)).unwrap();
+        snapshot.bodies.text = Body { gzip: gzip(&[number]) };
+        self.registry.put(Arc::clone(&account));
+        self.registry.publish(&account, Arc::new(snapshot));
+    }
+
+    /// It has stopped.
+    fn stops(&self) {
+        self.registry.mark_elsewhere(acme_elsewhere());
+    }
+
+    /// The number in its answer to a scrape; the code of one that fails.
+    async fn scraped(&self) -> Result<u8, u16> {
+        let response = get(&self.served, METRICS).await;
+        let code = response.status().as_u16();
+        if code == 200 { Ok(response.bytes().await.unwrap()[0]) } else { Err(code) }
+    }
+}
+
+fn acme_elsewhere() -> Elsewhere {
+    Elsewhere {
+        id: AccountId::new("team-a", "acme"),
+        uid: UID.to_owned(),
+        provider: "alauda",
+        targets: Vec::new(),
+        is_suspended: false,
+        is_coming: false,
+        before: None,
+        report: None,
+    }
+}
+
+fn gzip(bytes: &[u8]) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap().into()
+}
+
+/// Three replicas: the owner of the account among all of them, the owner without that one, and the third.
+async fn ranked() -> [Replica; 3] {
+    let mut replicas = vec![Replica::new("a").await, Replica::new("b").await, Replica::new("c").await];
+    let judge = Replica::new("d").await;
+    let mut ranked = Vec::new();
+    while !replicas.is_empty() {
+        judge.sees(&replicas.iter().collect::<Vec<_>>(), 0);
+        let owner = judge.membership.owner(UID).unwrap();
+        let index = replicas.iter().position(|replica| replica.me.name == owner.name).unwrap();
+        ranked.push(replicas.remove(index));
+    }
+    ranked.try_into().ok().unwrap()
+}
+
+#[tokio::test]
+async fn scrapes_find_what_the_earlier_owner_had_until_the_new_one_has_something_and_never_after() {
+    let [new, old, third] = ranked().await;
+    for replica in [&old, &third] {
+        replica.sees(&[&old, &third], 40);
+    }
+    old.collects(1);
+    // Long ago enough for the new one to have begun, as where thousands of accounts have moved.
+    for replica in [&new, &old] {
+        if replica.me == new.me {
+            new.sees(&[&old, &third], 31);
+        }
+        replica.sees(&[&new, &old, &third], 30);
+    }
+    // The third one does not know yet that there is a new one.
+    assert_eq!(third.scraped().await, Ok(1));
+    third.sees(&[&new, &old, &third], 27);
+    for has_reconciled in [false, true] {
+        if has_reconciled {
+            old.stops();
+            new.takes();
+        }
+        for replica in [&new, &old, &third] {
+            assert_eq!(replica.scraped().await, Ok(1), "{} {has_reconciled}", replica.me.name);
+        }
+    }
+    new.collects(2);
+    for replica in [&new, &old, &third] {
+        assert_eq!(replica.scraped().await, Ok(2), "{}", replica.me.name);
+    }
+    // It has started anew under its name: what it had is forgotten, and what the earlier one has is older.
+    let again = Replica::new(&new.me.name).await;
+    again.takes();
+    again.sees(&[&again, &old, &third], 1);
+    for replica in [&old, &third] {
+        replica.sees(&[&again, &old, &third], 1);
+    }
+    for replica in [&again, &old, &third] {
+        assert_eq!(replica.scraped().await, Err(503), "{}", replica.me.name);
+    }
+}
+
+#[tokio::test]
+async fn what_an_earlier_owner_had_is_not_answered_where_the_owner_does_not_respond() {
+    let [new, old, third] = ranked().await;
+    let gone = Replica { me: Member { address: closed_address(), ..new.me.clone() }, ..new };
+    for replica in [&old, &third] {
+        replica.sees(&[&old, &third], 40);
+        replica.sees(&[&gone, &old, &third], 30);
+    }
+    old.collects(1);
+    for has_reconciled in [false, true] {
+        if has_reconciled {
+            old.stops();
+        }
+        for replica in [&old, &third] {
+            assert_eq!(replica.scraped().await, Err(503), "{} {has_reconciled}", replica.me.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_comes_back_is_not_answered_with_what_it_was_before_it_went() {
+    for (has_left, had_any) in [(false, true), (true, true), (true, false)] {
+        let [between, old, third] = ranked().await;
+        between.sees(&[&old, &third], 41);
+        for replica in [&between, &old, &third] {
+            replica.sees(&[&old, &third], 40);
+            replica.sees(&[&between, &old, &third], 30);
+            // Its Lease is fresh or old when it goes.
+            replica.sees(&[&between, &old, &third], if has_left { 7 } else { 20 });
+        }
+        old.collects(1);
+        old.stops();
+        if had_any {
+            between.collects(2);
+            between.stops();
+        }
+        for replica in [&between, &old, &third] {
+            replica.sees(&[&old, &third], 3);
+        }
+        let newest = match (has_left, had_any) {
+            (false, _) => Err(503),
+            (true, true) => Ok(2),
+            (true, false) => Ok(1),
+        };
+        for replica in [&old, &third] {
+            assert_eq!(replica.scraped().await, newest, "{} {has_left} {had_any}", replica.me.name);
+        }
+        old.collects(3);
+        for replica in [&old, &third] {
+            assert_eq!(replica.scraped().await, Ok(3));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_replica_that_has_not_seen_yet_who_left_gets_the_body_of_the_new_owner() {
+    let [leaving, new, third] = ranked().await;
+    for replica in [&leaving, &new, &third] {
+        replica.sees(&[&leaving, &new, &third], 30);
+        replica.sees(&[&leaving, &new, &third], 5);
+    }
+    leaving.collects(1);
+    leaving.stops();
+    leaving.membership.update(|view| view.left(Instant::now()));
+    for replica in [&leaving, &new, &third] {
+        assert_eq!(replica.scraped().await, Ok(1), "{}", replica.me.name);
+    }
+    new.sees(&[&new, &third], 2);
+    assert_eq!(third.scraped().await, Ok(1));
+    new.collects(2);
+    for replica in [&leaving, &new, &third] {
+        assert_eq!(replica.scraped().await, Ok(2), "{}", replica.me.name);
+    }
+}
+
+#[tokio::test]
+async fn a_new_owner_is_told_what_the_live_one_before_had_long_after_it_could_begin() {
+    let [new, old, third] = ranked().await;
+    new.sees(&[&old, &third], 31);
+    new.sees(&[&new, &old, &third], 30);
+    old.collects(1);
+    old.stops();
+    assert!(new.membership.collects(UID));
+    let peers = Peers::new(new.membership.clone(), MemoryBudget::default());
+    let told = peers.account(&AccountId::new("team-a", "acme"), UID).await.expect("it is told");
+    assert!(!told.is_collected() && told.inherited("alauda").is_some());
+}
+
+fn closed_address() -> Arc<str> {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string().into()
 }
 
 #[tokio::test]

@@ -57,8 +57,11 @@ impl Replica {
         self.view.share(uid, self.at(second))
     }
 
+    /// Whom it asks for an account, without itself as the owner.
     fn routes(&self, second: u64, uid: &str) -> Vec<String> {
-        self.view.routes(uid, self.at(second)).into_iter().map(|member| member.name.to_string()).collect()
+        let owner = self.view.owner(uid).filter(|owner| owner.name != self.view.me.name);
+        let all = owner.into_iter().chain(self.view.before(uid, self.at(second)));
+        all.map(|member| member.name.to_string()).collect()
     }
 
     fn dead(&self, second: u64) -> Vec<String> {
@@ -105,7 +108,8 @@ fn who_finds_others_joins_once_it_is_prepared_and_leaves_them_six_seconds_to_sto
     replica.round(6, &[("b", 3)]);
     replica.round(9, &[("b", 4)]);
     assert_eq!(replica.share(9, &uid), Share::Mine);
-    assert!(replica.routes(9, &uid).is_empty());
+    assert_eq!(replica.routes(62, &uid), ["b"], "it has what the account goes on with");
+    assert!(replica.routes(63, &uid).is_empty());
     assert_eq!(replica.view.reason(&uid), "joined");
 }
 
@@ -128,6 +132,7 @@ fn where_the_api_server_goes_away_after_a_join_the_member_before_goes_on_until_i
     assert_eq!(replica.share(63, &uid), Share::MineUnless(Member::test("b")), "it may have had no round yet");
     replica.round(66, &[("b", 5)]);
     assert_eq!(replica.share(66, &uid), Share::Mine);
+    replica.view.tick(replica.at(66));
     assert!(replica.routes(66, &uid).is_empty());
 }
 
@@ -159,7 +164,7 @@ fn who_finds_its_own_lease_takes_it_up_and_nothing_moves() {
 }
 
 #[test]
-fn who_is_outranked_stops_at_once_and_is_asked_for_six_seconds_more() {
+fn who_is_outranked_stops_at_once_and_is_asked_for_a_minute_where_its_new_owner_has_nothing() {
     let mut replica = Replica::among(&[("b", 1)]);
     let [mine, other] = ["a", "b"].map(|before| account([(before, "ab"), ("c", "abc")]));
     assert_eq!(replica.share(6, &mine), Share::Mine);
@@ -169,9 +174,38 @@ fn who_is_outranked_stops_at_once_and_is_asked_for_six_seconds_more() {
     for uid in [&mine, &other] {
         assert_eq!(replica.share(6, uid), Share::Of(Member::test("c")));
     }
-    assert_eq!(replica.routes(11, &mine), ["c"]);
-    assert_eq!(replica.routes(11, &other), ["c", "b"]);
-    assert_eq!(replica.routes(12, &other), ["c"]);
+    assert_eq!(replica.routes(65, &mine), ["c", "a"]);
+    assert_eq!(replica.routes(65, &other), ["c", "b"]);
+    assert!(
+        replica.view.hands_over(&mine, replica.at(65)) && !replica.view.hands_over(&mine, replica.at(66))
+    );
+    assert_eq!(replica.routes(66, &mine), ["c"]);
+    assert_eq!(replica.routes(66, &other), ["c"]);
+}
+
+#[test]
+fn earlier_owners_are_asked_from_the_last_one_back_to_the_first_that_does_not_live() {
+    let uid = account([("b", "ab"), ("c", "abc"), ("d", "abcd")]);
+    let mut replica = Replica::among(&[("b", 1)]);
+    replica.round(3, &[("b", 2), ("c", 1)]);
+    replica.round(6, &[("b", 3), ("c", 2), ("d", 1)]);
+    assert_eq!(replica.routes(6, &uid), ["d", "c", "b"]);
+    // It comes back to one that has had it, which may still have what it had then.
+    replica.round(9, &[("b", 4), ("c", 3)]);
+    assert_eq!(replica.routes(9, &uid), ["c", "d", "c", "b"]);
+
+    // What one had that died may be newer than what those before it have.
+    replica.view.deleted(&lease("c", 3), replica.at(30));
+    assert_eq!(replica.routes(30, &uid), ["b"]);
+}
+
+#[test]
+fn the_coming_and_going_of_others_hides_no_earlier_owner() {
+    let uid = account([("b", "ab"), ("c", "abc"), ("c", "abcd")]);
+    let mut replica = Replica::among(&[("b", 1)]);
+    replica.round(3, &[("b", 2), ("c", 1)]);
+    replica.round(6, &[("b", 3), ("c", 2), ("d", 1)]);
+    assert_eq!(replica.routes(6, &uid), ["c", "b"]);
 }
 
 #[test]
@@ -296,8 +330,8 @@ fn a_replica_that_has_left_leaves_its_accounts_to_others_and_hands_them_over() {
     assert_eq!(replica.share(6, &uid), Share::Mine);
     replica.view.left(replica.at(6));
     assert_eq!(replica.share(6, &uid), Share::Of(Member::test("b")));
-    assert!(replica.view.hands_over(&uid, replica.at(15)) && !replica.view.hands_over(&uid, replica.at(16)));
-    assert_eq!(replica.routes(6, &uid), ["b"]);
+    assert!(replica.view.hands_over(&uid, replica.at(15)));
+    assert_eq!(replica.routes(6, &uid), ["b", "a", "b"]);
 }
 
 #[test]
@@ -318,8 +352,8 @@ fn one_that_has_left_sees_who_leaves_after_it() {
     let mut replica = Replica::among(&[("b", 1), ("c", 1)]);
     let uid = account([("a", "abc"), ("b", "bc")]);
     replica.view.left(replica.at(4));
-    assert_eq!(replica.routes(4, &uid), ["b"]);
+    assert_eq!(replica.routes(4, &uid)[..2], ["b", "a"]);
     assert!(!replica.list(5, false, &[("c", 2)]), "it writes no Lease");
-    assert_eq!(replica.routes(5, &uid), ["c", "b"], "b has left a moment ago");
+    assert_eq!(replica.routes(5, &uid)[..3], ["c", "b", "a"], "b has left a moment ago");
     assert!(replica.view.hands_over(&uid, replica.at(5)));
 }
