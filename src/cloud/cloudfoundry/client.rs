@@ -180,10 +180,17 @@ impl Requests<'_> {
     /// All pages of organizations or spaces, in the cycle's first request.
     async fn entities(&self, operation: &'static str, first: Url) -> Result<Vec<Entity>, CloudError> {
         let (mut entities, mut pages, mut url) = (Vec::new(), Pages::starting_at(first.clone()), first);
+        let mut inventory = Inventory::charged(self.account.client.charge());
         loop {
             let token = self.token.clone();
             let page = self.get_with(token, operation, url.clone(), MAX_PAGE_BYTES, wire::entities).await?;
-            entities.extend(page.entries);
+            for entity in page.entries {
+                inventory.remember::<Entity>(entity.text_bytes())?;
+                entities.push(entity);
+            }
+            if page.cut {
+                return Err(AnswerProblem::TooLarge.into());
+            }
             if page.unreadable > 0 {
                 return Err(AnswerProblem::Shape.into());
             }

@@ -179,20 +179,25 @@ impl<'a> Cycle<'a> {
     /// Adds the applications of a page, and decides on the page after it.
     fn add_apps(&mut self, url: &Url, page: Page<ServiceFacts>) {
         let (listed, known_before) = (page.entries.len(), self.apps.len());
-        for app in page.entries {
-            if let Some(guid) = app.id.clone() {
-                self.apps.entry(guid).or_insert(app);
-            }
-        }
+        let added = page.entries.into_iter().try_for_each(|app| self.add_app(app));
         let only_known = listed > 0 && self.apps.len() == known_before;
-        self.note(page.unreadable, page.cut);
-        let next = if page.cut { None } else { self.follow(true, url, page.next, page.listed, only_known) };
+        let is_cut = page.cut || added.is_err();
+        self.note(page.unreadable, is_cut);
+        let next = if is_cut { None } else { self.follow(true, url, page.next, page.listed, only_known) };
         let budget = self.inventory.budget();
         self.is_paging = true;
         self.next_page = Some(match next {
             Some(next) => CycleRequest::Apps(next, budget),
             None => CycleRequest::Processes(self.first_processes.clone()),
         });
+    }
+
+    /// Adds an application, unless an earlier page had it. The error is that it exceeds the budget.
+    fn add_app(&mut self, app: ServiceFacts) -> Result<(), AnswerProblem> {
+        let Some(guid) = app.id.clone().filter(|guid| !self.apps.contains_key(guid)) else { return Ok(()) };
+        self.inventory.remember::<ServiceFacts>(guid.len() + app.text_bytes())?;
+        self.apps.insert(guid, app);
+        Ok(())
     }
 
     /// Adds the processes of a page, and decides on the page after it.
@@ -205,8 +210,9 @@ impl<'a> Cycle<'a> {
             wanted += usize::from(self.add_process(process)?);
             Ok::<(), AnswerProblem>(())
         });
-        self.note(page.unreadable, added.is_err());
-        if added.is_err() {
+        let is_cut = page.cut || added.is_err();
+        self.note(page.unreadable, is_cut);
+        if is_cut {
             return;
         }
         // A page that has nothing that is collected says nothing about the ones before.
@@ -243,6 +249,10 @@ impl<'a> Cycle<'a> {
         let next = next
             .and_then(|next| next.map(named).transpose())
             .and_then(|next| pages.after(next, listed, only_known));
+        let next = next.and_then(|next| {
+            next.iter().try_for_each(|url| self.inventory.remember::<Url>(url.as_str().len()))?;
+            Ok(next)
+        });
         next.unwrap_or_else(|problem| {
             self.cut_short = Some(problem.into());
             None
@@ -260,9 +270,13 @@ impl<'a> Cycle<'a> {
         if !self.inventory.wants(self.filter, &name)? {
             return Ok(false);
         }
-        if !self.listed.insert(process.guid.clone()) {
+        if self.listed.contains(&process.guid) {
             return Ok(true);
         }
+        // It may also be the first one of its service, which is known by application and type.
+        let texts = 2 * process.guid.len() + process.app.len() + process.kind.len();
+        self.inventory.remember::<(PartialProcess, (String, String))>(texts)?;
+        self.listed.insert(process.guid.clone());
         let limits =
             Limits { memory_bytes: process.memory_bytes, disk_bytes: process.disk_bytes, cpu_cores: None };
         let key = (process.app, process.kind);

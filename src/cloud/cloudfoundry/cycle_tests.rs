@@ -1,5 +1,6 @@
 use super::*;
 use crate::cloud::model::InstanceFacts;
+use crate::limits::MemoryBudget;
 
 const SPACES: &str = r#""included": {
     "spaces": [{"guid": "s", "name": "prod", "relationships": {"organization": {"data": {"guid": "o"}}}}],
@@ -216,4 +217,50 @@ fn a_next_page_that_leads_back_is_not_followed() {
         let (collection, _) = run(apps(&["shop"], Some(next)), listed, &ServiceFilter::default(), running);
         assert_eq!(collection.unwrap().cut_short, Some(AnswerProblem::PageCycle.into()), "{next}");
     }
+}
+
+#[test]
+fn applications_and_processes_are_charged_and_end_where_the_memory_does() {
+    let endpoint: Url = "https://api.example.org/".parse().unwrap();
+    let (filter, scope) = (ServiceFilter::default(), Scope::default());
+    let [apps_url, processes_url] =
+        [wire::apps_url(&endpoint, 5_000, &scope, None), wire::processes_url(&endpoint, 5_000, &scope)];
+    for of_apps in [true, false] {
+        let memory = MemoryBudget::new(1 << 20);
+        let holder = memory.holder("team-a", "acme");
+        let inventory = Inventory::charged(holder.charge());
+        let first = (&apps_url, apps(&["shop"], None));
+        let mut cycle = Cycle::new(&endpoint, (&filter, &scope), first, &processes_url, inventory, 4);
+        let mut pages = 0;
+        while cycle.cut_short.is_none() {
+            let names: Vec<String> = (0..100).map(|number| format!("{pages}-{number:0>100}")).collect();
+            let response = if of_apps {
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                let next = format!("/v3/apps?page={}", pages + 2);
+                CycleResponse::Apps(apps_url.clone(), Ok(apps(&names, Some(&next))))
+            } else {
+                // All of one service, so that only what is remembered of processes grows.
+                let list: Vec<_> = names.iter().map(|guid| (guid.as_str(), "shop", "web", 1)).collect();
+                let next = format!("/v3/processes?page={}", pages + 2);
+                let page = Page { next: Ok(Some(next)), ..processes(&list) };
+                CycleResponse::Processes(processes_url.clone(), Ok(page))
+            };
+            cycle.record(response).unwrap();
+            pages += 1;
+        }
+        assert_eq!(cycle.cut_short, Some(AnswerProblem::TooLarge.into()));
+        assert!(holder.is_cut().is_some());
+        assert!(pages < 60, "{pages} pages of 100 in 1 MiB");
+    }
+}
+
+#[test]
+fn pages_of_processes_and_entities_are_read_within_their_budget() {
+    let page = |entry: &str, count: usize| {
+        let entries = vec![entry; count].join(",");
+        format!(r#"{{"pagination": {{"next": null}}, "resources": [{entries}]}}"#)
+    };
+    let process = r#"{"guid":"g","type":"t","relationships":{"app":{"data":{"guid":"a"}}}}"#;
+    assert!(wire::processes(page(process, 400_000).as_bytes()).unwrap().cut);
+    assert!(wire::entities(page(r#"{"guid":"g","name":"n"}"#, 400_000).as_bytes()).unwrap().cut);
 }

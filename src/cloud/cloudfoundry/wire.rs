@@ -165,6 +165,13 @@ pub(super) struct Entity {
     pub(super) organization: Option<String>,
 }
 
+impl Entity {
+    /// The bytes of its texts.
+    pub(super) fn text_bytes(&self) -> usize {
+        self.guid.len() + self.name.len() + self.organization.as_ref().map_or(0, String::len)
+    }
+}
+
 #[derive(Deserialize)]
 struct WireList<'a> {
     #[serde(borrow)]
@@ -280,8 +287,8 @@ pub(super) fn apps(
     mut budget: InventoryBudget,
 ) -> Result<Page<ServiceFacts>, AnswerProblem> {
     let wire: WireList<'_> = parse(json_text(body)?)?;
-    let spaces = included(wire.included.spaces)?;
-    let organizations = included(wire.included.organizations)?;
+    let spaces = included(wire.included.spaces, &mut budget)?;
+    let organizations = included(wire.included.organizations, &mut budget)?;
     let read = |entry: WireEntry<'_>| {
         let space = ToOne::guid(entry.relationships.unwrap_or_default().space);
         let of_space = space.as_ref().and_then(|guid| spaces.get(guid));
@@ -302,7 +309,7 @@ pub(super) fn apps(
     page(&wire, read, |facts| budget.spend_service(facts).is_ok())
 }
 
-/// Reads a page of processes.
+/// Reads a page of processes, within the budget of one response.
 pub(super) fn processes(body: &[u8]) -> Result<Page<Process>, AnswerProblem> {
     let wire: WireList<'_> = parse(json_text(body)?)?;
     let bytes =
@@ -317,13 +324,21 @@ pub(super) fn processes(body: &[u8]) -> Result<Page<Process>, AnswerProblem> {
             app: ToOne::guid(entry.relationships?.app)?,
         }))
     };
-    page(&wire, read, |_| true)
+    let mut budget = InventoryBudget::PER_CYCLE;
+    page(&wire, read, |Process { guid, app, kind, .. }| {
+        budget.spend_entry::<Process>(guid.len() + app.len() + kind.len()).is_ok()
+    })
 }
 
-/// Reads a page of organizations or spaces.
+/// Reads a page of organizations or spaces, within the budget of one response.
 pub(super) fn entities(body: &[u8]) -> Result<Page<Entity>, AnswerProblem> {
     let wire: WireList<'_> = parse(json_text(body)?)?;
-    page(&wire, |entry| Some(Some(entry.entity()?)), |_| true)
+    let mut budget = InventoryBudget::PER_CYCLE;
+    page(
+        &wire,
+        |entry| Some(Some(entry.entity()?)),
+        |entity| budget.spend_entry::<Entity>(entity.text_bytes()).is_ok(),
+    )
 }
 
 /// Reads the entries of a page. `read` returns `None` for one that cannot be read and `Some(None)` for one that is not
@@ -357,17 +372,24 @@ fn page<'a, T>(
     Ok(page)
 }
 
-/// The spaces or organizations that a page of applications includes, by guid.
-fn included(list: Option<&RawValue>) -> Result<HashMap<String, Entity>, AnswerProblem> {
+/// The spaces or organizations that a page of applications includes, by guid. `TooLarge` where they exceed the budget.
+fn included(
+    list: Option<&RawValue>,
+    budget: &mut InventoryBudget,
+) -> Result<HashMap<String, Entity>, AnswerProblem> {
     let mut entities = HashMap::new();
     let Some(list) = list else { return Ok(entities) };
+    let mut spent = Ok(());
     for_each(list.get(), |entry: &RawValue| {
         if let Some(entity) = WireEntry::read(entry).and_then(WireEntry::entity) {
-            entities.insert(entity.guid.clone(), entity);
+            spent = budget.spend_entry::<Entity>(entity.guid.len() + entity.text_bytes());
+            if spent.is_ok() {
+                entities.insert(entity.guid.clone(), entity);
+            }
         }
-        true
+        spent.is_ok()
     })?;
-    Ok(entities)
+    spent.map(|()| entities)
 }
 
 #[cfg(test)]
