@@ -21,7 +21,7 @@ use super::history::History;
 use super::registry::{Registry, Snapshot};
 use super::rendering::{RenderFailed, RenderPool};
 use super::report::Report;
-use super::schedule::Schedule;
+use super::schedule::{Overruns, Schedule};
 use super::staleness::StalenessPolicy;
 use super::state::{CollectorState, grace_period, options};
 use super::transition::Transition;
@@ -108,6 +108,7 @@ impl Cycles<'_> {
             let share = self.shared.first_cycles.of(&self.account.id.namespace);
             permit = Some(self.meanwhile(state, share.acquire(1)).await);
         }
+        let mut overruns = Overruns::default();
         loop {
             let started = Instant::now();
             let ended = match permit.take() {
@@ -120,11 +121,13 @@ impl Cycles<'_> {
             }
             let (due, skipped) = schedule.next(started, Instant::now());
             if skipped > 0 {
-                tracing::warn!(
-                    account = %self.account.id, skipped,
-                    "the collection took longer than its interval; raise spec.collection.interval"
-                );
                 self.meter.skipped_cycles(skipped);
+                if overruns.is_news(Instant::now()) {
+                    tracing::warn!(
+                        account = %self.account.id, skipped,
+                        "the collection took longer than its interval; raise spec.collection.interval"
+                    );
+                }
             }
             state.grace_period = Some(grace_period(self.account, ended, due));
             self.meanwhile(state, sleep_until(due)).await;

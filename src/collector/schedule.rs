@@ -46,6 +46,27 @@ impl Schedule {
     }
 }
 
+/// How often an account is warned of that overruns in each cycle.
+const WARNED_EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// Which of an account's overruns are logged: the first, and then one an hour, since a thousand slow accounts of one tenant would
+/// fill the log for ever.
+#[derive(Debug, Default)]
+pub(super) struct Overruns {
+    warned: Option<Instant>,
+}
+
+impl Overruns {
+    /// Whether an overrun at `now` is logged.
+    pub(super) fn is_news(&mut self, now: Instant) -> bool {
+        let is_news = self.warned.is_none_or(|warned| now.duration_since(warned) >= WARNED_EVERY);
+        if is_news {
+            self.warned = Some(now);
+        }
+        is_news
+    }
+}
+
 /// Where in the interval an account's grid lies: spread evenly by a hash of its UID.
 fn phase(uid: &str, interval: Duration) -> Duration {
     let mut hasher = DefaultHasher::new();
@@ -59,6 +80,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn an_account_that_always_overruns_is_warned_of_at_first_and_then_once_an_hour() {
+        let (mut overruns, start) = (Overruns::default(), Instant::now());
+        let warned = (0..1_000).filter(|number| overruns.is_news(start + Duration::from_secs(10) * *number));
+        assert_eq!(warned.collect::<Vec<_>>(), [0, 360, 720]);
+    }
 
     const SECOND: Duration = Duration::from_secs(1);
 
