@@ -165,6 +165,15 @@ impl Reconciler {
         }
     }
 
+    /// The outcome of writes for an account; `None` once that is another replica's. They end with the operator by themselves, but
+    /// must not keep this replica from seeing that it has to stop: a slow webhook may hold each of them for ten seconds.
+    async fn until_moved<F: Future>(&self, uid: &str, writes: F) -> Option<F::Output> {
+        tokio::select! {
+            outcome = writes => Some(outcome),
+            () = self.peers.membership().moved(uid) => None,
+        }
+    }
+
     /// Publishes events, which may wait for those of others.
     async fn publish(&self, object: &ObjectMeta, id: &AccountId, events: Vec<Event>) {
         self.stop.run_until_cancelled(Box::pin(self.events.publish(object, id, events))).await;
@@ -234,11 +243,12 @@ pub(super) async fn reconcile(
         reconciler.refuse_unreadable(&id, error);
         return Ok(Action::await_change());
     }
-    if let Some(wait) = reconciler.retries.pause(&id) {
+    let share = reconciler.peers.membership().share(uid);
+    // A pause that the API server has asked for delays no stop.
+    if let Some(wait) = reconciler.retries.pause(&id).filter(|_| share.is_mine()) {
         return Ok(Action::requeue(wait));
     }
     let timer = reconciler.metrics.reconcile_duration.start_timer();
-    let share = reconciler.peers.membership().share(uid);
     let outcome = match &object.object {
         _ if !share.is_mine() => {
             let leave = Box::pin(reconciler.leave(&object, &id, uid));
@@ -374,7 +384,10 @@ impl ScopedReconciler {
         let health = collection.health(account, id);
         let mut findings =
             findings::of_collection(problem.as_ref(), &health, |of| current_reason(account, of));
-        let applied = Box::pin(monitors.apply(&known_monitors, account, id)).await;
+        let applied = Box::pin(monitors.apply(&known_monitors, account, id));
+        let Some(applied) = self.reconciler.until_moved(uid, applied).await else {
+            return Ok(Action::await_change());
+        };
         if let Ok(Some(finding)) = &applied {
             findings.push(finding.clone());
         }
@@ -385,12 +398,16 @@ impl ScopedReconciler {
             last_success: collection.last_success(id),
             due: Due::default(),
         };
-        let updated = Box::pin(status.update(account, id, input)).await;
+        let updated = Box::pin(status.update(account, id, input));
+        let Some(updated) = self.reconciler.until_moved(uid, updated).await else {
+            return Ok(Action::await_change());
+        };
         drop(permit);
         let mut updated = updated?;
         let duplicate = collection.unreported_duplicate(id, &health);
         updated.events.extend(duplicate.map(|other| shared_with(id, &other)));
-        self.reconciler.publish(&account.metadata, id, updated.events).await;
+        let published = self.reconciler.publish(&account.metadata, id, updated.events);
+        let _ = self.reconciler.until_moved(uid, published).await;
         // An error of the ServiceMonitor does not keep the other findings from being written.
         applied?;
 
