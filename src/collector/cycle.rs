@@ -122,12 +122,7 @@ impl Cycles<'_> {
             let (due, skipped) = schedule.next(started, Instant::now());
             if skipped > 0 {
                 self.meter.skipped_cycles(skipped);
-                if overruns.is_news(Instant::now()) {
-                    tracing::warn!(
-                        account = %self.account.id, skipped,
-                        "the collection took longer than its interval; raise spec.collection.interval"
-                    );
-                }
+                overruns.warn(&self.account.id, skipped);
             }
             state.grace_period = Some(grace_period(self.account, ended, due));
             self.meanwhile(state, sleep_until(due)).await;

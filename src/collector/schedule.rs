@@ -1,11 +1,13 @@
 //! When an account's cycles start: a grid of its own, so that accounts do not query all at the same moment.
 //!
-//! Pure arithmetic on the monotonic clock; jumps of the wall clock do not matter.
+//! Arithmetic on the monotonic clock; jumps of the wall clock do not matter. And which overruns are logged.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::account::AccountId;
 
 /// The grid of one account: `origin + k * interval`.
 #[derive(Debug, Clone, Copy)]
@@ -57,8 +59,18 @@ pub(super) struct Overruns {
 }
 
 impl Overruns {
+    /// Logs that so many cycles of the account were skipped, if that is news.
+    pub(super) fn warn(&mut self, account: &AccountId, skipped: u64) {
+        if self.is_news(Instant::now()) {
+            tracing::warn!(
+                %account, skipped,
+                "the collection took longer than its interval; raise spec.collection.interval"
+            );
+        }
+    }
+
     /// Whether an overrun at `now` is logged.
-    pub(super) fn is_news(&mut self, now: Instant) -> bool {
+    fn is_news(&mut self, now: Instant) -> bool {
         let is_news = self.warned.is_none_or(|warned| now.duration_since(warned) >= WARNED_EVERY);
         if is_news {
             self.warned = Some(now);

@@ -159,14 +159,11 @@ impl Reconciler {
     async fn while_kept<F: Future>(&self, uid: &str, waits: F) -> Option<F::Output> {
         // Boxed, as many accounts wait: what waits holds little memory.
         let waits = self.stop.run_until_cancelled(Box::pin(waits));
-        tokio::select! {
-            outcome = waits => outcome,
-            () = self.peers.membership().moved(uid) => None,
-        }
+        self.until_moved(uid, waits).await.flatten()
     }
 
-    /// The outcome of writes for an account; `None` once that is another replica's. They end with the operator by themselves, but
-    /// must not keep this replica from seeing that it has to stop: a slow webhook may hold each of them for ten seconds.
+    /// The outcome of writes for an account; `None` once that is another replica's: a slow webhook may hold each for ten seconds, and
+    /// this replica would see only then that it has to stop.
     async fn until_moved<F: Future>(&self, uid: &str, writes: F) -> Option<F::Output> {
         tokio::select! {
             outcome = writes => Some(outcome),
@@ -373,8 +370,7 @@ impl ScopedReconciler {
         collection.collect(account, id, resolved, inherited);
         initial.settled(id);
 
-        let share = writers.of(&id.namespace);
-        let turn = async { (self.monitors().await, share.acquire(1).await) };
+        let turn = async { (self.monitors().await, writers.of(&id.namespace).acquire(1).await) };
         let Some((known_monitors, permit)) = self.reconciler.while_kept(uid, turn).await else {
             return Ok(Action::await_change());
         };
