@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use super::target::Kind;
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::body::{json_text, parse};
+use crate::cloud::kit::InventoryBudget;
 use crate::cloud::kit::list::{each, for_each};
 use crate::cloud::kit::loose::{Scalar, part};
 use crate::cloud::kit::paging::{Listed, next_named};
@@ -63,6 +64,14 @@ pub(super) struct Component {
     pub(super) image_tag: Option<String>,
 }
 
+impl Component {
+    fn text_bytes(&self) -> usize {
+        let Self { name, size, image, image_tag, .. } = self;
+        let others = [image, image_tag].into_iter().flatten().map(String::len).sum::<usize>();
+        name.len() + size.len() + others
+    }
+}
+
 /// An instance as the list of its app has it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ListedInstance {
@@ -88,7 +97,8 @@ pub(super) type AppHealth = HashMap<String, ComponentHealth>;
 /// What instances may use, by the name of their size.
 pub(super) type Sizes = HashMap<String, Limits>;
 
-/// Reads a page of apps. An entry that cannot be read costs itself only.
+/// Reads a page of apps. An entry that cannot be read costs itself only. `TooLarge` where its components take more than one
+/// response may.
 pub(super) fn apps(body: &[u8]) -> Result<Page, AnswerProblem> {
     #[derive(Deserialize)]
     struct WirePage<'a> {
@@ -128,14 +138,15 @@ pub(super) fn apps(body: &[u8]) -> Result<Page, AnswerProblem> {
         listed: Listed { entries: 0, total: part::<WireMeta<'_>>(wire.meta).total.count() },
         next: pages.and_then(|pages| next_named(pages.and_then(|pages| pages.next))),
     };
+    let mut budget = Ok(InventoryBudget::PER_CYCLE);
     each(wire.apps, |entry: &RawValue| {
         page.listed.entries += 1;
-        match app(entry.get()) {
+        match app(entry.get(), &mut budget) {
             Some(app) => page.apps.push(app),
             None => page.unreadable += 1,
         }
     })?;
-    Ok(page)
+    budget.map(|_| page)
 }
 
 #[derive(Deserialize)]
@@ -200,7 +211,8 @@ struct WireImage<'a> {
     digest: Scalar<'a>,
 }
 
-fn app(json: &str) -> Option<App> {
+/// Reads an app. Components are dropped once they exceed the budget, which is an error then.
+fn app(json: &str, budget: &mut Result<InventoryBudget, AnswerProblem>) -> Option<App> {
     let wire: WireApp<'_> = serde_json::from_str(json).ok()?;
     let phase = |deployment| part::<WireDeployment<'_>>(deployment).phase.into_text();
     let id = wire.id.into_text()?;
@@ -210,7 +222,13 @@ fn app(json: &str) -> Option<App> {
     {
         let mut all_named = true;
         each(list, |wire| match component(wire, kind) {
-            Some(component) => components.push(component),
+            Some(component) => {
+                *budget = budget.and_then(|mut left| {
+                    left.spend_entry::<Component>(component.text_bytes())?;
+                    components.push(component);
+                    Ok(left)
+                });
+            }
             None => all_named = false,
         })
         .ok()

@@ -150,3 +150,13 @@ fn sizes_are_strings_and_one_of_nothing_is_no_limit() {
     assert_eq!(sizes.get("apps-odd"), Some(&limits(None, None)));
     assert_eq!(sizes.len(), 2);
 }
+
+#[test]
+fn components_that_take_more_than_a_response_may_are_not_read_to_their_end() {
+    let page = |components: usize| {
+        let components = vec![r#"{"name":"a"}"#; components].join(",");
+        apps(format!(r#"{{"apps":[{{"id":"1","spec":{{"services":[{components}]}}}}]}}"#).as_bytes())
+    };
+    assert_eq!(page(100_000).map(|page| page.components()), Ok(100_000));
+    assert_eq!(page(600_000).map(|page| page.components()), Err(AnswerProblem::TooLarge));
+}
