@@ -91,16 +91,8 @@ async fn beside(address: &str, accounts: &[&str]) -> (Served, Arc<Metrics>) {
     let registry = Registry::default();
     for account in accounts {
         let (namespace, name) = account.split_once('/').unwrap();
-        registry.mark_elsewhere(Elsewhere {
-            id: AccountId::new(namespace, name),
-            uid: format!("uid-of-{namespace}-{name}"),
-            provider: "alauda",
-            targets: Vec::new(),
-            is_suspended: false,
-            is_coming: false,
-            before: None,
-            report: None,
-        });
+        let uid = format!("uid-of-{namespace}-{name}");
+        registry.mark_elsewhere(elsewhere(AccountId::new(namespace, name), &uid));
     }
     let context = Context {
         registry: Arc::new(registry),
@@ -229,9 +221,14 @@ impl Replica {
 }
 
 fn acme_elsewhere() -> Elsewhere {
+    elsewhere(AccountId::new("team-a", "acme"), UID)
+}
+
+/// An account that another replica collects.
+fn elsewhere(id: AccountId, uid: &str) -> Elsewhere {
     Elsewhere {
-        id: AccountId::new("team-a", "acme"),
-        uid: UID.to_owned(),
+        id,
+        uid: uid.to_owned(),
         provider: "alauda",
         targets: Vec::new(),
         is_suspended: false,

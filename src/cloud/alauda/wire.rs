@@ -129,7 +129,8 @@ pub(super) struct ListedService {
     pub(super) instances: Option<Result<Vec<Arc<InstanceFacts>>, AnswerProblem>>,
 }
 
-/// Reads the services of a page that are `wanted`, within the budget; an error of that cuts the page. An entry that cannot be read costs itself only.
+/// Reads the services of a page that are `wanted`, within the budget; an error of that cuts the page. An entry that cannot be
+/// read costs itself only.
 pub(super) fn services(
     body: &[u8],
     mut wanted: impl FnMut(&str) -> Result<bool, AnswerProblem>,

@@ -270,13 +270,12 @@ impl<'a> Cycle<'a> {
         if !self.inventory.wants(self.filter, &name)? {
             return Ok(false);
         }
-        if self.listed.contains(&process.guid) {
+        // It may also be the first one of its service, which is known by application and type.
+        let (guid, texts) =
+            (process.guid.clone(), 2 * process.guid.len() + process.app.len() + process.kind.len());
+        if !self.inventory.is_new::<(PartialProcess, (String, String)), _>(&mut self.listed, guid, texts)? {
             return Ok(true);
         }
-        // It may also be the first one of its service, which is known by application and type.
-        let texts = 2 * process.guid.len() + process.app.len() + process.kind.len();
-        self.inventory.remember::<(PartialProcess, (String, String))>(texts)?;
-        self.listed.insert(process.guid.clone());
         let limits =
             Limits { memory_bytes: process.memory_bytes, disk_bytes: process.disk_bytes, cpu_cores: None };
         let key = (process.app, process.kind);

@@ -194,11 +194,9 @@ impl<'a> Cycle<'a> {
 
     /// Adds an app's components, unless an earlier page had it. The error is that they exceed the budget.
     fn add_app(&mut self, mut app: App) -> Result<(), AnswerProblem> {
-        if self.listed.contains(&app.id) {
+        if !self.inventory.is_new::<(), _>(&mut self.listed, app.id.clone(), app.id.len())? {
             return Ok(());
         }
-        self.inventory.remember::<()>(app.id.len())?;
-        self.listed.insert(app.id.clone());
         if app.project.is_none() && !self.settings.projects.is_empty() {
             self.cut_short = Some(CloudError::ScopeMissing("the scope project:read"));
             return Ok(());

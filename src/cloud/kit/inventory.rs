@@ -167,6 +167,22 @@ impl Inventory {
         self.spend(budget)
     }
 
+    /// Adds to what was listed, and returns whether that is new: a list that shifts between two pages repeats some. It is
+    /// remembered as a `T` with these texts, see [`Self::remember`]; `TooLarge`, and nothing is added, where that exceeds the
+    /// budget.
+    pub fn is_new<T, K: Eq + Hash>(
+        &mut self,
+        listed: &mut HashSet<K>,
+        key: K,
+        texts: usize,
+    ) -> Result<bool, AnswerProblem> {
+        if listed.contains(&key) {
+            return Ok(false);
+        }
+        self.remember::<T>(texts)?;
+        Ok(listed.insert(key))
+    }
+
     /// Gives out what was read of an answer, to be held until the cycle ends. `TooLarge`, and nothing is held of it, where it
     /// exceeds the budget.
     pub fn keep<T>(&mut self, read: Spent<T>) -> Result<T, AnswerProblem> {

@@ -124,12 +124,10 @@ impl<'a> Listing<'a> {
     /// Adds a project if it is new and collected. The error is that it exceeds the budget.
     fn add_project(&mut self, project: ListedProject) -> Result<(), AnswerProblem> {
         let ListedProject { id, name } = project;
-        if self.known_projects.contains(&id) {
-            return Ok(());
-        }
-        self.inventory.remember::<(Project, ListPage)>(2 * id.len())?;
-        self.known_projects.insert(id.clone());
-        if !self.settings.wants_project(&id, name.as_deref()) {
+        let texts = 2 * id.len();
+        let is_new =
+            self.inventory.is_new::<(Project, ListPage), _>(&mut self.known_projects, id.clone(), texts)?;
+        if !is_new || !self.settings.wants_project(&id, name.as_deref()) {
             return Ok(());
         }
         let wanted = self.settings.projects.iter().map(String::as_str);
@@ -166,13 +164,11 @@ impl<'a> Listing<'a> {
 
     /// Adds a service if it is new and collected. The error is that it exceeds the budget.
     fn add_service(&mut self, project: usize, service: &ListedService) -> Result<(), AnswerProblem> {
-        let key = (project, service.id.clone());
-        if self.known_services.contains(&key) {
-            return Ok(());
-        }
-        self.inventory.remember::<usize>(service.id.len())?;
-        self.known_services.insert(key);
-        if service.kind.as_deref() == Some(BUILD) || !self.inventory.wants(self.filter, &service.id)? {
+        let (key, texts) = ((project, service.id.clone()), service.id.len());
+        if !self.inventory.is_new::<usize, _>(&mut self.known_services, key, texts)?
+            || service.kind.as_deref() == Some(BUILD)
+            || !self.inventory.wants(self.filter, &service.id)?
+        {
             return Ok(());
         }
         let facts = Arc::new(facts::listed(&self.projects[project].id, service));

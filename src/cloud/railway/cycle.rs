@@ -162,7 +162,7 @@ impl<'a> Cycle<'a> {
     /// Adds a project that is new and collected. The error is that it exceeds the budget.
     fn add_project(&mut self, project: Project) -> Result<(), AnswerProblem> {
         let Project { id, name, environments } = project;
-        if !self.is_new(&id)? {
+        if !self.inventory.is_new::<(), _>(&mut self.listed, id.clone(), id.len())? {
             return Ok(());
         }
         if !self.settings.projects.is_empty() {
@@ -173,16 +173,6 @@ impl<'a> Cycle<'a> {
         self.projects.push(PartialProject { id, name, pages: Pages::starting_at(String::new()) });
         self.add_environments(self.projects.len() - 1, environments);
         Ok(())
-    }
-
-    /// Notes that a project or an environment was listed, and returns whether it is the first time. The error is that this
-    /// exceeds the budget.
-    fn is_new(&mut self, id: &String) -> Result<bool, AnswerProblem> {
-        if self.listed.contains(id) {
-            return Ok(false);
-        }
-        self.inventory.remember::<()>(id.len())?;
-        Ok(self.listed.insert(id.clone()))
     }
 
     /// Adds a page of a project's environments, and decides on the page after it.
@@ -205,7 +195,7 @@ impl<'a> Cycle<'a> {
     /// Adds an environment that is new and collected. The error is that it exceeds the budget.
     fn add_environment(&mut self, project: usize, environment: Environment) -> Result<(), AnswerProblem> {
         let Environment { id, name } = environment;
-        if !self.is_new(&id)? {
+        if !self.inventory.is_new::<(), _>(&mut self.listed, id.clone(), id.len())? {
             return Ok(());
         }
         if !self.settings.environments.is_empty() {

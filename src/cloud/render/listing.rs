@@ -83,12 +83,8 @@ impl<'a> Listing<'a> {
         let environment = service.environment.as_deref();
         let in_workspace = settings.workspaces.is_empty()
             || service.workspace.as_ref().is_some_and(|id| settings.workspaces.contains(id));
-        if self.listed.contains(&service.id) {
-            return Ok(());
-        }
-        self.inventory.remember::<()>(service.id.len())?;
-        self.listed.insert(service.id.clone());
-        if !in_workspace
+        if !self.inventory.is_new::<(), _>(&mut self.listed, service.id.clone(), service.id.len())?
+            || !in_workspace
             || !settings.kinds.contains(&service.kind)
             || !self.inventory.wants(self.filter, &service.name)?
         {
