@@ -57,8 +57,11 @@ pub(super) enum NoAddress {
 pub(super) struct Lookups {
     lookup: Arc<dyn Lookup>,
     shares: Arc<Shares>,
-    in_progress: Mutex<HashMap<(Arc<str>, String), Found>>,
+    in_progress: Mutex<HashMap<Key, Found>>,
 }
+
+/// Namespace and host.
+type Key = (Arc<str>, String);
 
 /// The addresses of a host, shared by all connections that wait for them.
 type Found = Shared<BoxFuture<'static, Result<Arc<[IpAddr]>, io::ErrorKind>>>;
@@ -76,22 +79,20 @@ impl Lookups {
         host: &str,
     ) -> Result<Arc<[IpAddr]>, io::ErrorKind> {
         let key = (Arc::clone(namespace), host.to_owned());
-        if let Some(found) = self.running(&key) {
+        let running = running(&self.in_progress(), &key);
+        if let Some(found) = running {
             return found.await;
         }
         let permit = self.shares.of(namespace).acquire(1).await;
-        // Another one may have started it meanwhile.
-        let found = self.running(&key).unwrap_or_else(|| self.start(key, permit));
-        found.await
+        self.start(key, permit).await
     }
 
-    fn running(&self, key: &(Arc<str>, String)) -> Option<Found> {
-        // One that ended and was not removed has panicked.
-        self.in_progress().get(key).filter(|found| found.peek().is_none()).cloned()
-    }
-
-    fn start(self: &Arc<Self>, key: (Arc<str>, String), permit: SharedPermit) -> Found {
+    /// Starts a lookup, unless another one has meanwhile.
+    fn start(self: &Arc<Self>, key: Key, permit: SharedPermit) -> Found {
         let mut in_progress = self.in_progress();
+        if let Some(found) = running(&in_progress, &key) {
+            return found;
+        }
         let (lookups, ended) = (Arc::clone(self), key.clone());
         let lookup = tokio::spawn(async move {
             let _permit = permit;
@@ -104,9 +105,14 @@ impl Lookups {
         found
     }
 
-    fn in_progress(&self) -> MutexGuard<'_, HashMap<(Arc<str>, String), Found>> {
+    fn in_progress(&self) -> MutexGuard<'_, HashMap<Key, Found>> {
         self.in_progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The lookup of this host. One that ended and was not removed has panicked, and does not count.
+fn running(in_progress: &HashMap<Key, Found>, key: &Key) -> Option<Found> {
+    in_progress.get(key).filter(|found| found.peek().is_none()).cloned()
 }
 
 /// Resolves names to allowed addresses only.
