@@ -67,8 +67,29 @@ impl ReplicaAddress {
 pub(super) struct Replica {
     membership: Membership,
     refused: watch::Receiver<Option<String>>,
-    /// Where it holds a Lease: what ends that, and its end.
-    lease: Option<(CancellationToken, JoinHandle<()>)>,
+    /// Where it holds a Lease.
+    lease: Option<HeldLease>,
+}
+
+/// The task that holds this replica's Lease.
+struct HeldLease {
+    leave: CancellationToken,
+    task: JoinHandle<()>,
+    ended: CancellationToken,
+}
+
+impl HeldLease {
+    /// Runs what `hold` makes of the token that ends it.
+    fn spawn<F: Future<Output = ()> + Send + 'static>(hold: impl FnOnce(CancellationToken) -> F) -> Self {
+        let (leave, ended) = (CancellationToken::new(), CancellationToken::new());
+        let guard = ended.clone().drop_guard();
+        let holding = hold(leave.clone());
+        let task = tokio::spawn(async move {
+            holding.await;
+            drop(guard);
+        });
+        Self { leave, task, ended }
+    }
 }
 
 impl ReplicaOptions {
@@ -84,9 +105,8 @@ impl ReplicaOptions {
         let membership = Membership::joining(me.clone(), Arc::clone(metrics));
         let (sender, refused) = watch::channel(None);
         let lease = ReplicaLease::new(client.clone(), namespace, group, me, membership.clone(), sender);
-        let stop = CancellationToken::new();
-        let held = tokio::spawn(lease.hold(stop.clone()));
-        Replica { membership, refused, lease: Some((stop, held)) }
+        let lease = HeldLease::spawn(|leave| lease.hold(leave));
+        Replica { membership, refused, lease: Some(lease) }
     }
 }
 
@@ -116,19 +136,50 @@ impl Replica {
         }
     }
 
+    /// Waits until nothing holds its Lease any more: then others take its accounts over, and it would not notice.
+    pub(super) fn lost(&self) -> impl Future<Output = ()> + use<> {
+        let ended = self.lease.as_ref().map(|lease| lease.ended.clone());
+        async move {
+            match ended {
+                Some(ended) => ended.cancelled().await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
     /// Leaves the others, and goes on answering for a while: they are asked for this one's accounts until their endpoints
     /// are known everywhere.
     pub(super) async fn leave(self) {
-        let Some((stop, held)) = self.lease else { return };
-        stop.cancel();
+        let Some(HeldLease { leave, task, .. }) = self.lease else { return };
+        leave.cancel();
         // Ends in any case, whether by a value or without.
-        let _ = held.await;
+        let _ = task.await;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
+
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_that_nothing_holds_any_more_is_noticed_and_one_that_is_held_is_not() {
+        let of = |lease| Replica {
+            membership: Membership::alone(),
+            refused: watch::channel(None).1,
+            lease: Some(lease),
+        };
+        let held = of(HeldLease::spawn(|leave| async move { leave.cancelled().await }));
+        let lost = held.lost();
+        tokio::task::yield_now().await;
+        assert_eq!(held.lost().now_or_never(), None);
+        held.leave().await;
+        lost.await;
+        // As a bug would end it.
+        let panics = of(HeldLease::spawn(|_| async { panic!("the task ends") }));
+        panics.lost().await;
+    }
 
     #[test]
     fn an_address_without_a_port_has_that_of_the_main_port() {

@@ -103,6 +103,11 @@ pub(super) enum RunError {
     /// Nothing can be pushed.
     #[error(transparent)]
     Otlp(#[from] OtlpError),
+    /// Nothing holds this replica's Lease any more.
+    #[error(
+        "this replica's Lease is not renewed any more, and other replicas take over: start it again, and report this"
+    )]
+    LeaseLost,
     /// Signals cannot be had.
     #[error("cannot receive signals: {0}")]
     Signals(#[from] io::Error),
@@ -184,6 +189,14 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
         if stop.run_until_cancelled(membership.known()).await.is_some() {
             controller::run(settings, startup, stop.clone()).await;
         }
+        Ok(())
+    };
+    let lost = replica.lost();
+    let reconcile = async {
+        tokio::select! {
+            ended = reconcile => ended,
+            () = lost => Err(RunError::LeaseLost),
+        }
     };
     let work = Box::pin(alongside(
         Box::pin(reconcile),
@@ -191,8 +204,7 @@ pub(super) async fn run(args: Args) -> Result<(), RunError> {
             tokio::join!(ready, prepared);
         }),
     ));
-    runtime.run(listeners, None, stop.clone(), work, replica.leave()).await;
-    Ok(())
+    runtime.run(listeners, None, stop.clone(), work, replica.leave()).await
 }
 
 /// The conditions of an account for its page.
