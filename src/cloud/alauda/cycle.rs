@@ -128,7 +128,7 @@ impl<'a> Cycle<'a> {
         }
         let only_known = has_services && self.services.len() == known_before;
         let next = page.next.and_then(|next| next.map(|next| self.next_url(url, &next)).transpose());
-        match next.and_then(|next| self.pages.after(next, page.listed, only_known)) {
+        match next.and_then(|next| self.pages.after(next, page.listed, only_known, &mut self.inventory)) {
             Ok(next) => {
                 self.is_paging = next.is_some();
                 self.next_page = next;

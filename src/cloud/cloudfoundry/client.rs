@@ -196,7 +196,9 @@ impl Requests<'_> {
             }
             let named = |next: String| next_url(&self.account.settings.endpoint, &url, &next);
             let next = page.next?.map(named).transpose()?;
-            let Some(next) = pages.after(next, page.listed, false)? else { return Ok(entities) };
+            let Some(next) = pages.after(next, page.listed, false, &mut inventory)? else {
+                return Ok(entities);
+            };
             url = next;
         }
     }

@@ -248,11 +248,7 @@ impl<'a> Cycle<'a> {
         };
         let next = next
             .and_then(|next| next.map(named).transpose())
-            .and_then(|next| pages.after(next, listed, only_known));
-        let next = next.and_then(|next| {
-            next.iter().try_for_each(|url| self.inventory.remember::<Url>(url.as_str().len()))?;
-            Ok(next)
-        });
+            .and_then(|next| pages.after(next, listed, only_known, &mut self.inventory));
         next.unwrap_or_else(|problem| {
             self.cut_short = Some(problem.into());
             None

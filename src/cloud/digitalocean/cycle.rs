@@ -182,7 +182,7 @@ impl<'a> Cycle<'a> {
         // A page without any app is the last one, whatever it says.
         let only_known = self.listed.len() == known_before && (has_apps || page.unreadable == 0);
         let next = page.next.and_then(|next| next.map(|next| next_number(number, &next)).transpose());
-        match next.and_then(|next| self.pages.after(next, page.listed, only_known)) {
+        match next.and_then(|next| self.pages.after(next, page.listed, only_known, &mut self.inventory)) {
             Ok(Some(next)) => {
                 self.is_paging = true;
                 self.next_page = Some(next);

@@ -8,6 +8,7 @@ use std::hash::Hash;
 use serde_json::value::RawValue;
 use url::Url;
 
+use super::inventory::Inventory;
 use super::loose::{Scalar, is_complete};
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::body::parse;
@@ -25,6 +26,30 @@ pub struct Listed {
     pub total: Option<i64>,
 }
 
+/// What names a page.
+pub trait PageKey: Clone + Eq + Hash {
+    /// The bytes of its text.
+    fn text_bytes(&self) -> usize;
+}
+
+impl PageKey for String {
+    fn text_bytes(&self) -> usize {
+        self.len()
+    }
+}
+
+impl PageKey for Url {
+    fn text_bytes(&self) -> usize {
+        self.as_str().len()
+    }
+}
+
+impl PageKey for u64 {
+    fn text_bytes(&self) -> usize {
+        0
+    }
+}
+
 /// The pages of one list that were requested, by what names them: a URL, a cursor or a number.
 #[derive(Debug)]
 pub struct Pages<K> {
@@ -35,7 +60,7 @@ pub struct Pages<K> {
     entries: usize,
 }
 
-impl<K: Clone + Eq + Hash> Pages<K> {
+impl<K: PageKey> Pages<K> {
     /// A list whose first page is requested by this key.
     pub fn starting_at(first: K) -> Self {
         Self { first, requested: HashSet::new(), entries: 0 }
@@ -44,14 +69,22 @@ impl<K: Clone + Eq + Hash> Pages<K> {
     /// Adds the page that the newest one names as its next, and returns its key.
     ///
     /// `only_known` says that the newest page had entries, and every one of them was on an earlier page. `PageCycle` where
-    /// the list leads back into itself, `TooManyPages` where it does not end.
-    pub fn follow(&mut self, next: K, only_known: bool) -> Result<K, AnswerProblem> {
+    /// the list leads back into itself, `TooManyPages` where it does not end, `TooLarge` where the key exceeds what the inventory may
+    /// hold.
+    pub fn follow(
+        &mut self,
+        next: K,
+        only_known: bool,
+        inventory: &mut Inventory,
+    ) -> Result<K, AnswerProblem> {
         if only_known || next == self.first || self.requested.contains(&next) {
             return Err(AnswerProblem::PageCycle);
         }
         if self.requested.len() + 1 >= MAX_PAGES {
             return Err(AnswerProblem::TooManyPages);
         }
+        // It is remembered, and waits to be sent.
+        inventory.remember::<K>(2 * next.text_bytes())?;
         self.requested.insert(next.clone());
         Ok(next)
     }
@@ -65,10 +98,11 @@ impl<K: Clone + Eq + Hash> Pages<K> {
         next: Option<K>,
         listed: Listed,
         only_known: bool,
+        inventory: &mut Inventory,
     ) -> Result<Option<K>, AnswerProblem> {
         self.entries += listed.entries;
         match next {
-            Some(next) => self.follow(next, only_known).map(Some),
+            Some(next) => self.follow(next, only_known, inventory).map(Some),
             None if listed
                 .total
                 .is_some_and(|total| usize::try_from(total).is_ok_and(|total| total > self.entries)) =>
@@ -117,31 +151,43 @@ pub fn next_url(endpoint: &Url, page: &Url, next: &str) -> Result<Url, AnswerPro
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::MemoryBudget;
 
     #[test]
     fn a_list_ends_where_it_names_a_page_that_was_requested() {
         let mut pages = Pages::starting_at("first".to_owned());
-        assert_eq!(pages.follow("second".to_owned(), false), Ok("second".to_owned()));
+        let mut follow = |next: &str| pages.follow(next.to_owned(), false, &mut Inventory::new());
+        assert_eq!(follow("second"), Ok("second".to_owned()));
         for known in ["first", "second"] {
-            assert_eq!(pages.follow(known.to_owned(), false), Err(AnswerProblem::PageCycle));
+            assert_eq!(follow(known), Err(AnswerProblem::PageCycle));
         }
-        assert_eq!(
-            pages.follow("third".to_owned(), false),
-            Ok("third".to_owned()),
-            "a refused page costs nothing"
-        );
+        assert_eq!(follow("third"), Ok("third".to_owned()), "a refused page costs nothing");
     }
 
     #[test]
     fn a_list_ends_where_a_page_repeats_what_is_known() {
         let mut pages = Pages::starting_at(1);
-        assert_eq!(pages.follow(2, true), Err(AnswerProblem::PageCycle));
+        assert_eq!(pages.follow(2, true, &mut Inventory::new()), Err(AnswerProblem::PageCycle));
+    }
+
+    #[test]
+    fn what_names_pages_is_charged_by_its_length() {
+        let memory = MemoryBudget::new(2 << 20);
+        let mut inventory = Inventory::charged(memory.holder("team-a", "acme").charge());
+        let mut pages = Pages::starting_at(String::new());
+        let mut followed = (0..MAX_PAGES).map(|number| {
+            let cursor = format!("{number:0>8000}");
+            pages.follow(cursor, false, &mut inventory).map(drop)
+        });
+        let refused = followed.position(|followed| followed == Err(AnswerProblem::TooLarge));
+        assert!(refused.is_some_and(|pages| (100..135).contains(&pages)), "{refused:?} pages of 2 MiB");
     }
 
     #[test]
     fn a_list_has_a_thousand_pages_at_most() {
         let mut pages = Pages::starting_at(1);
-        let ends = (2..10_000).map(|next| pages.follow(next, false)).find(Result::is_err);
+        let ends =
+            (2..10_000).map(|next| pages.follow(next, false, &mut Inventory::new())).find(Result::is_err);
         assert_eq!(ends, Some(Err(AnswerProblem::TooManyPages)));
         assert_eq!(pages.requested.len() + 1, 1_000);
     }
@@ -151,8 +197,9 @@ mod tests {
         let page = |entries, total| Listed { entries, total };
         let of_two_pages = |first, last| {
             let mut pages = Pages::starting_at(1);
-            assert_eq!(pages.after(Some(2), first, false), Ok(Some(2)));
-            pages.after(None, last, false)
+            let mut inventory = Inventory::new();
+            assert_eq!(pages.after(Some(2), first, false, &mut inventory), Ok(Some(2)));
+            pages.after(None, last, false, &mut inventory)
         };
         assert_eq!(of_two_pages(page(20, Some(41)), page(20, Some(41))), Err(AnswerProblem::IncompleteList));
         assert_eq!(of_two_pages(page(20, Some(41)), page(21, Some(41))), Ok(None));
@@ -167,7 +214,8 @@ mod tests {
             "the last page does not say it"
         );
         let mut pages = Pages::starting_at(1);
-        assert_eq!(pages.after(Some(1), page(20, Some(20)), false), Err(AnswerProblem::PageCycle));
+        let repeated = pages.after(Some(1), page(20, Some(20)), false, &mut Inventory::new());
+        assert_eq!(repeated, Err(AnswerProblem::PageCycle));
     }
 
     #[test]

@@ -114,7 +114,10 @@ impl<'a> Listing<'a> {
             }
         }
         let only_known = listed > 0 && self.known_projects.len() == known_before;
-        match page.next.and_then(|next| self.cursors.after(next, page.listed, only_known)) {
+        match page
+            .next
+            .and_then(|next| self.cursors.after(next, page.listed, only_known, &mut self.inventory))
+        {
             Ok(Some(cursor)) => self.request(ListPage::Projects(Some(cursor))),
             Ok(None) => {}
             Err(problem) => self.cut_projects(problem.into()),
@@ -154,8 +157,8 @@ impl<'a> Listing<'a> {
             }
         }
         let only_known = listed > 0 && self.known_services.len() == known_before;
-        let cursors = &mut self.projects[project].cursors;
-        match page.next.and_then(|next| cursors.after(next, page.listed, only_known)) {
+        let (cursors, inventory) = (&mut self.projects[project].cursors, &mut self.inventory);
+        match page.next.and_then(|next| cursors.after(next, page.listed, only_known, inventory)) {
             Ok(Some(cursor)) => self.request(ListPage::Services(project, Some(cursor))),
             Ok(None) => {}
             Err(problem) => self.cut_short = Some(problem.into()),

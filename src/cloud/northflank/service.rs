@@ -126,7 +126,8 @@ impl PartialService {
         let fits =
             if page.unreadable > 0 { Err(AnswerProblem::Shape) } else { inventory.add_instances(&new) };
         list.listed.extend(new);
-        let next = fits.and(page.next).and_then(|next| list.cursors.after(next, page.listed, only_known));
+        let next =
+            fits.and(page.next).and_then(|next| list.cursors.after(next, page.listed, only_known, inventory));
         match next {
             Ok(Some(cursor)) => return Some(cursor),
             Ok(None) => {

@@ -41,9 +41,7 @@ impl<T> Page<T> {
             return Ok(None);
         }
         let cursor = self.cursor.clone().ok_or(AnswerProblem::Shape)?;
-        // It is remembered as one that was requested, and waits to be sent.
-        inventory.remember::<String>(2 * cursor.len())?;
-        pages.follow(cursor, only_known).map(Some)
+        pages.follow(cursor, only_known, inventory).map(Some)
     }
 }
 

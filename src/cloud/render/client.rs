@@ -225,6 +225,7 @@ impl Requests<'_> {
         };
         let (mut entities, mut ids) = (Vec::new(), HashSet::new());
         let (mut pages, mut cursor) = (Pages::starting_at(String::new()), None);
+        let mut inventory = Inventory::charged(self.client.charge());
         loop {
             let read = |body: &[u8]| wire::entities(body, key);
             let page =
@@ -233,12 +234,16 @@ impl Requests<'_> {
                 return Err(AnswerProblem::Shape.into());
             }
             let known_before = ids.len();
-            entities.extend(page.entries.into_iter().filter(|one| ids.insert(one.id.clone())));
+            for entity in page.entries {
+                if inventory.is_new::<Entity, _>(&mut ids, entity.id.clone(), entity.text_bytes())? {
+                    entities.push(entity);
+                }
+            }
             if entities.len() > MOST_NAMES {
                 return Err(AnswerProblem::TooLarge.into());
             }
             let Some(next) = page.next? else { return Ok(entities) };
-            cursor = Some(pages.follow(next, ids.len() == known_before)?);
+            cursor = Some(pages.follow(next, ids.len() == known_before, &mut inventory)?);
         }
     }
 

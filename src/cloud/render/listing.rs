@@ -68,7 +68,8 @@ impl<'a> Listing<'a> {
         }
         // A page of static sites says nothing about the ones before.
         let only_known = entries > 0 && self.listed.len() == known_before;
-        let next = page.next.transpose()?.and_then(|next| self.cursors.follow(next, only_known));
+        let next = page.next.transpose()?;
+        let next = next.and_then(|next| self.cursors.follow(next, only_known, &mut self.inventory));
         next.map_err(|problem| self.cut_short = Some(problem.into())).ok()
     }
 
