@@ -19,6 +19,19 @@ pub fn for_each<'a, T: Deserialize<'a>>(
     read.and_then(|()| deserializer.end()).map_err(|error| json_problem(&error))
 }
 
+/// Calls `take` with each entry until it returns an error, which is returned. The rest of the list is only checked to be JSON.
+pub fn try_for_each<'a, T: Deserialize<'a>>(
+    json: &'a str,
+    mut take: impl FnMut(T) -> Result<(), AnswerProblem>,
+) -> Result<(), AnswerProblem> {
+    let mut outcome = Ok(());
+    for_each(json, |entry| {
+        outcome = take(entry);
+        outcome.is_ok()
+    })?;
+    outcome
+}
+
 /// Calls `take` with each entry of a list that may be left out where it is empty.
 pub fn each<'a, T: Deserialize<'a>>(
     list: Option<&'a RawValue>,

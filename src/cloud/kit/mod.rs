@@ -12,6 +12,7 @@ pub mod inventory;
 pub mod kept;
 pub mod list;
 pub mod loose;
+pub mod object;
 pub mod paging;
 pub mod path;
 pub mod point;

@@ -3,7 +3,6 @@
 //! The API aggregates HTTP requests and bandwidth from all containers, so what they are of is the service, whichever
 //! container a series names.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
@@ -14,8 +13,9 @@ use super::units::Quantity;
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::body::{json_text, parse};
 use crate::cloud::kit::InventoryBudget;
-use crate::cloud::kit::list::each;
+use crate::cloud::kit::list::{each, try_for_each};
 use crate::cloud::kit::loose::{Scalar, part};
+use crate::cloud::kit::object::for_each_field;
 use crate::cloud::kit::point::{Newest, Point};
 use crate::cloud::model::{Measurement, MeasurementSet, Sample, SampleBuilder, Scale};
 
@@ -131,7 +131,7 @@ impl Metrics {
 #[derive(Deserialize)]
 struct WireAnswer<'a> {
     #[serde(borrow)]
-    data: HashMap<Cow<'a, str>, &'a RawValue>,
+    data: &'a RawValue,
 }
 
 #[derive(Deserialize)]
@@ -171,42 +171,53 @@ struct WireMetadata<'a> {
 /// that is missing or has no values has no data. `TooLarge` where there are more containers than the budget allows.
 pub(super) fn read(body: &[u8], oldest: f64, budget: &mut InventoryBudget) -> Result<Metrics, AnswerProblem> {
     let answer: WireAnswer<'_> = parse(json_text(body)?)?;
+    let mut answered = Metric::ALL.map(|_| None);
+    for_each_field(answer.data.get(), |name, value| {
+        if let Some(metric) = Metric::ALL.iter().position(|metric| metric.as_str() == name) {
+            answered[metric] = Some(value);
+        }
+    })?;
     let mut metrics = Metrics { resolution: WINDOW, ..Metrics::default() };
     let mut containers: HashMap<String, SampleBuilder> = HashMap::new();
     let mut of_service: Vec<(Metric, Vec<Point>)> = Vec::new();
     let mut unknown: Vec<Metric> = Vec::new();
-    for metric in Metric::ALL {
-        let Some(json) = answer.data.get(metric.as_str()) else { continue };
+    for (metric, json) in Metric::ALL.into_iter().zip(answered) {
+        let Some(json) = json else { continue };
         let Some(wire) = parse::<Option<WireMetric<'_>>>(json.get())? else { continue };
-        let mut series = Vec::new();
-        each(wire.values, |one: WireSeries<'_>| series.push(one))?;
         let info: WireInfo<'_> = part(wire.metric_info);
         metrics.resolution = metrics.resolution.max(info.metric_resolution.number().unwrap_or_default());
         let word = info.metric_unit.into_text().unwrap_or_default();
         let Some((measurement, factor)) = metric.quantity().in_unit(&word) else {
-            if !series.is_empty() {
+            let mut has_series = false;
+            each(wire.values, |_: WireSeries<'_>| has_series = true)?;
+            if has_series {
                 unknown.push(metric);
             }
             continue;
         };
         metrics.cpu_is_share |= measurement == Measurement::CpuLimitUtilization;
         let mut points = Vec::new();
-        for WireSeries { metadata, data } in series {
-            let Some(point) = newest(data, oldest)? else { continue };
+        let add = |WireSeries { metadata, data }: WireSeries<'_>| {
+            let Some(point) = newest(data, oldest)? else { return Ok(()) };
             let point = point.scaled(factor);
             if metric.is_of_service() {
+                budget.spend_entry::<Point>(0)?;
                 points.push(point);
             } else if let Some(container) = part::<WireMetadata<'_>>(metadata).container_id.into_text() {
                 let sample = match containers.entry(container) {
                     Entry::Occupied(known) => known.into_mut(),
                     Entry::Vacant(new) => {
-                        budget.spend_entry::<SampleBuilder>(new.key().len() + VALUES_BYTES)?;
+                        // The next cycle knows the name too.
+                        let texts = 2 * new.key().len() + VALUES_BYTES;
+                        budget.spend_entry::<(SampleBuilder, String)>(texts)?;
                         new.insert(SampleBuilder::default())
                     }
                 };
                 sample.add(measurement, Scale::Base, point.value, point.time);
             }
-        }
+            Ok(())
+        };
+        try_for_each(wire.values.map_or("[]", RawValue::get), add)?;
         if metric.is_of_service() {
             of_service.push((metric, points));
         }

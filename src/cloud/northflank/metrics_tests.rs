@@ -218,7 +218,7 @@ fn each_container_is_charged_once_whether_it_runs_or_not() {
     read(json!({"data": data}).to_string().as_bytes(), OLDEST, &mut budget).unwrap();
     let mut expected = InventoryBudget::PER_CYCLE;
     for name in [100, 5] {
-        expected.spend_entry::<SampleBuilder>(name + VALUES_BYTES).unwrap();
+        expected.spend_entry::<(SampleBuilder, String)>(2 * name + VALUES_BYTES).unwrap();
     }
     assert_eq!(budget, expected);
 }

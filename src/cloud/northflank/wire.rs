@@ -11,11 +11,11 @@ use super::status;
 use super::units::MEGABYTE;
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::body::{json_text, parse};
-use crate::cloud::kit::list::each;
+use crate::cloud::kit::list::{each, try_for_each};
 use crate::cloud::kit::loose::{Scalar, part};
 use crate::cloud::kit::paging::{Listed, next_named};
 use crate::cloud::kit::point::LATEST;
-use crate::cloud::kit::split_image;
+use crate::cloud::kit::{InventoryBudget, split_image};
 use crate::cloud::model::{InstanceFacts, Limits};
 
 /// A page of a list.
@@ -108,7 +108,7 @@ impl WirePagination<'_> {
     }
 }
 
-/// Reads a page of projects.
+/// Reads a page of projects. `TooLarge`, as with the other lists, where its entries take more than one response may.
 pub(super) fn projects(body: &[u8]) -> Result<Page<ListedProject>, AnswerProblem> {
     #[derive(Deserialize)]
     struct WireProject<'a> {
@@ -122,6 +122,9 @@ pub(super) fn projects(body: &[u8]) -> Result<Page<ListedProject>, AnswerProblem
         |lists| lists.projects,
         |wire: WireProject<'_>| {
             Some(Some(ListedProject { id: wire.id.into_text()?, name: wire.name.into_text() }))
+        },
+        |ListedProject { id, name }, budget| {
+            budget.spend_entry::<ListedProject>(id.len() + length(name.as_ref()))
         },
     )
 }
@@ -166,6 +169,10 @@ pub(super) fn services(body: &[u8]) -> Result<Page<ListedService>, AnswerProblem
                 since: deployment.last_transition_time.into_text(),
             }))
         },
+        |ListedService { id, full_id, kind, deployment, since }, budget| {
+            let texts = [full_id, kind, deployment, since].map(|text| length(text.as_ref()));
+            budget.spend_entry::<ListedService>(id.len() + texts.iter().sum::<usize>())
+        },
     )
 }
 
@@ -196,15 +203,21 @@ pub(super) fn containers(body: &[u8]) -> Result<Page<InstanceFacts>, AnswerProbl
             };
             Some(status::of_container(wire.status.into_text().as_deref()).map(facts))
         },
+        |container, budget| budget.spend_instance(container),
     )
 }
 
-/// Reads a list's page. `read` returns nothing for an entry that cannot be read, and an entry of nothing for one that is
-/// left out.
+fn length(text: Option<&String>) -> usize {
+    text.map_or(0, String::len)
+}
+
+/// Reads a list's page within the budget of one response, of which `spend` takes what an entry needs. `read` returns nothing for
+/// an entry that cannot be read, and an entry of nothing for one that is left out.
 fn page<'a, W: Deserialize<'a>, T>(
     body: &'a [u8],
     list: impl Fn(WireLists<'a>) -> Option<&'a RawValue>,
     mut read: impl FnMut(W) -> Option<Option<T>>,
+    spend: impl Fn(&T, &mut InventoryBudget) -> Result<(), AnswerProblem>,
 ) -> Result<Page<T>, AnswerProblem> {
     let answer: WireAnswer<'a> = parse(json_text(body)?)?;
     let list = list(parse(answer.data.ok_or(AnswerProblem::Shape)?.get())?);
@@ -219,12 +232,18 @@ fn page<'a, W: Deserialize<'a>, T>(
         Err(problem) => (Err(problem), None),
     };
     let mut page = Page { entries: Vec::new(), unreadable: 0, listed: Listed { entries: 0, total }, next };
-    each(list, |entry: &'a RawValue| {
+    let mut budget = InventoryBudget::PER_CYCLE;
+    try_for_each(list.map_or("[]", RawValue::get), |entry: &'a RawValue| {
         page.listed.entries += 1;
         match serde_json::from_str(entry.get()).ok().and_then(&mut read) {
-            Some(entry) => page.entries.extend(entry),
+            Some(Some(entry)) => {
+                spend(&entry, &mut budget)?;
+                page.entries.push(entry);
+            }
+            Some(None) => {}
             None => page.unreadable += 1,
         }
+        Ok(())
     })?;
     Ok(page)
 }

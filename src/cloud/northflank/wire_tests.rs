@@ -183,3 +183,17 @@ fn plans_are_limits_and_one_of_nothing_is_none() {
     assert_eq!((plans.get("odd"), plans.len()), (Some(&limits(None, None)), 2));
     assert_eq!(super::plans(br#"{"data": {}}"#), Err(AnswerProblem::Shape));
 }
+
+#[test]
+fn a_page_that_takes_more_than_a_response_may_is_not_read_to_its_end() {
+    let page = |key: &str, entries: usize, entry: &str| {
+        format!(r#"{{"data":{{"{key}":[{}]}},"pagination":{{}}}}"#, vec![entry; entries].join(","))
+    };
+    let services = |entries| services(page("services", entries, r#"{"id":"a"}"#).as_bytes());
+    assert_eq!(services(50_000).map(|page| page.entries.len()), Ok(50_000));
+    assert_eq!(services(400_000).map(|page| page.entries.len()), Err(AnswerProblem::TooLarge));
+    let container = r#"{"name":"a","status":"TASK_RUNNING"}"#;
+    let containers = |entries| containers(page("containers", entries, container).as_bytes());
+    assert_eq!(containers(50_000).map(|page| page.entries.len()), Ok(50_000));
+    assert_eq!(containers(200_000).map(|page| page.entries.len()), Err(AnswerProblem::TooLarge));
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::state::{self, InstanceCounts};
 use crate::cloud::error::AnswerProblem;
-use crate::cloud::kit::split_image;
+use crate::cloud::kit::{InventoryBudget, split_image};
 use crate::cloud::model::{InstanceFacts, Overrides, ServiceFacts, State};
 
 /// What an environment says of a service besides its instances.
@@ -36,21 +36,27 @@ pub(super) fn application(project: &str, environment: &str) -> String {
     format!("{project}/{environment}")
 }
 
-/// A service whose instances `list` adds: id, status, and when its deployment was created. `None` where they cannot be read.
+/// Adds an instance of a service: its id, its status, and when its deployment was created. The error ends the list.
+pub(super) type AddInstance<'a> = dyn FnMut(String, &str, Option<f64>) -> Result<(), AnswerProblem> + 'a;
+
+/// A service whose instances `list` adds, within the budget. The error is that they exceed it, or cannot be read.
 pub(super) fn service(
     application: &str,
     parts: ServiceParts,
-    list: impl FnOnce(&mut dyn FnMut(String, &str, Option<f64>)) -> Result<(), AnswerProblem>,
-) -> Option<ListedService> {
+    list: impl FnOnce(&mut AddInstance<'_>) -> Result<(), AnswerProblem>,
+    budget: &mut InventoryBudget,
+) -> Result<ListedService, AnswerProblem> {
     let (mut instances, mut counts) = (Vec::new(), InstanceCounts::default());
     list(&mut |id, status, created_at| {
         // Ended ones are listed for a while.
         if let Some(state) = state::of_instance(status) {
+            let facts = instance(id, state, created_at);
+            budget.spend_instance(&facts)?;
             counts.add(state);
-            instances.push(Arc::new(instance(id, state, created_at)));
+            instances.push(Arc::new(facts));
         }
-    })
-    .ok()?;
+        Ok(())
+    })?;
     let ServiceParts { id, name, desired, region, is_cron, has_domain, image, newest } = parts;
     let kind = match (is_cron, has_domain) {
         (true, _) => "cron",
@@ -73,7 +79,8 @@ pub(super) fn service(
         ..ServiceFacts::default()
     };
     let serves_http = has_domain && counts.running > 0;
-    Some(ListedService { facts: Arc::new(facts), instances, serves_http })
+    budget.spend_service(&facts)?;
+    Ok(ListedService { facts: Arc::new(facts), instances, serves_http })
 }
 
 /// An instance has an id and no name. When it started is not said; its deployment's creation is the nearest.
@@ -95,13 +102,10 @@ mod tests {
     use super::*;
 
     fn listed(parts: ServiceParts, instances: &[(&str, &str)]) -> ListedService {
-        let list = |add: &mut dyn FnMut(String, &str, Option<f64>)| {
-            for (id, status) in instances {
-                add((*id).to_owned(), status, Some(7.0));
-            }
-            Ok(())
+        let list = |add: &mut AddInstance<'_>| {
+            instances.iter().try_for_each(|(id, status)| add((*id).to_owned(), status, Some(7.0)))
         };
-        service("shop/production", parts, list).unwrap()
+        service("shop/production", parts, list, &mut { InventoryBudget::PER_CYCLE }).unwrap()
     }
 
     #[test]

@@ -1,8 +1,5 @@
 //! HTTP requests and their durations, of several services in one answer. Pure.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
-
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -12,6 +9,7 @@ use crate::cloud::http::body::parse;
 use crate::cloud::kit::InventoryBudget;
 use crate::cloud::kit::list::for_each;
 use crate::cloud::kit::loose::Scalar;
+use crate::cloud::kit::object::for_each_field;
 use crate::cloud::kit::point::{Newest, Point};
 use crate::cloud::model::{Measurement, MeasurementSet, Sample, SampleBuilder, Scale};
 
@@ -19,8 +17,8 @@ use crate::cloud::model::{Measurement, MeasurementSet, Sample, SampleBuilder, Sc
 pub(super) const MEASUREMENTS: MeasurementSet =
     MeasurementSet::of(&[Measurement::ServiceHttpRequests, Measurement::ServiceHttpDuration]);
 
-/// The API's words for quantiles, and the label that they become.
-const QUANTILES: [(&str, &str); 4] = [("p50", "0.5"), ("p90", "0.9"), ("p95", "0.95"), ("p99", "0.99")];
+/// The labels of the API's quantiles p50, p90, p95 and p99.
+const QUANTILES: [&str; 4] = ["0.5", "0.9", "0.95", "0.99"];
 
 /// The times, in seconds since the epoch, of the steps that count.
 #[derive(Debug, Clone, Copy)]
@@ -46,12 +44,21 @@ pub(super) fn samples(
     steps: Steps,
     budget: &mut InventoryBudget,
 ) -> Result<Vec<Option<Sample>>, AnswerProblem> {
-    let fields: HashMap<Cow<'_, str>, &RawValue> = parse(data)?;
-    let field = |name: String| fields.get(&*name).copied().ok_or(AnswerProblem::Shape);
+    let (mut requests, mut durations) = (vec![None; services], vec![None; services]);
+    for_each_field(data, |name, value| {
+        let fields = match name.as_bytes().first() {
+            Some(b'r') => &mut requests,
+            Some(b'd') => &mut durations,
+            _ => return,
+        };
+        if let Some(field) = name.get(1..).and_then(|number| fields.get_mut(number.parse::<usize>().ok()?)) {
+            *field = Some(value);
+        }
+    })?;
     let sample = |number: usize| {
         let mut sample = Sample::builder();
-        add_requests(&mut sample, field(format!("r{number}"))?.get(), steps)?;
-        add_durations(&mut sample, field(format!("d{number}"))?.get(), steps)?;
+        add_requests(&mut sample, requests[number].ok_or(AnswerProblem::Shape)?.get(), steps)?;
+        add_durations(&mut sample, durations[number].ok_or(AnswerProblem::Shape)?.get(), steps)?;
         let sample = sample.build();
         budget.spend_entry::<Sample>(sample.heap_bytes())?;
         Ok((!sample.is_empty()).then_some(sample))
@@ -108,16 +115,29 @@ fn add_durations(sample: &mut SampleBuilder, json: &str, steps: Steps) -> Result
         #[serde(borrow)]
         samples: &'a RawValue,
     }
+    #[derive(Deserialize)]
+    struct WireStep<'a> {
+        #[serde(borrow, default)]
+        ts: Scalar<'a>,
+        #[serde(borrow, default)]
+        p50: Scalar<'a>,
+        #[serde(borrow, default)]
+        p90: Scalar<'a>,
+        #[serde(borrow, default)]
+        p95: Scalar<'a>,
+        #[serde(borrow, default)]
+        p99: Scalar<'a>,
+    }
     let mut newest = QUANTILES.map(|_| Newest::since(steps.oldest));
-    for_each(parse::<WireDurations<'_>>(json)?.samples.get(), |step: HashMap<Cow<'_, str>, Scalar<'_>>| {
-        let number = |name: &str| step.get(name).and_then(Scalar::number);
-        let time = number("ts").filter(|time| steps.are_over(*time));
-        for ((name, _), newest) in QUANTILES.iter().zip(&mut newest) {
-            newest.offer(time, number(name).filter(|milliseconds| *milliseconds > 0.0));
+    for_each(parse::<WireDurations<'_>>(json)?.samples.get(), |step: WireStep<'_>| {
+        let WireStep { ts, p50, p90, p95, p99 } = step;
+        let time = ts.number().filter(|time| steps.are_over(*time));
+        for (duration, newest) in [p50, p90, p95, p99].iter().zip(&mut newest) {
+            newest.offer(time, duration.number().filter(|milliseconds| *milliseconds > 0.0));
         }
         true
     })?;
-    for ((_, label), newest) in QUANTILES.into_iter().zip(newest) {
+    for (label, newest) in QUANTILES.into_iter().zip(newest) {
         if let Some(Point { time, value }) = newest.point() {
             sample.add_labeled(Measurement::ServiceHttpDuration, label, Scale::Base, value / 1000.0, time);
         }

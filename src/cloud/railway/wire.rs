@@ -5,14 +5,14 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::facts::{self, ListedService, ServiceParts};
+use super::facts::{self, AddInstance, ListedService, ServiceParts};
 use super::page::{Page, connection, entries};
 use crate::cloud::ServiceFilter;
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::filter::Matching;
 use crate::cloud::http::body::parse;
 use crate::cloud::kit::InventoryBudget;
-use crate::cloud::kit::list::for_each;
+use crate::cloud::kit::list::try_for_each;
 use crate::cloud::kit::loose::{Scalar, part};
 
 /// A project with the first of its environments.
@@ -120,12 +120,11 @@ pub(super) fn services(
             return Ok(true);
         }
         let deployments = wire.active_deployments.get();
-        let Some(service) = facts::service(application, parts, |add| instances(deployments, add)) else {
-            return Ok(false);
-        };
-        budget.spend_service(&service.facts)?;
-        budget.spend_instances(&service.instances)?;
-        services.push(service);
+        match facts::service(application, parts, |add| instances(deployments, add), &mut budget) {
+            Ok(service) => services.push(service),
+            Err(problem @ AnswerProblem::TooLarge) => return Err(problem),
+            Err(_) => return Ok(false),
+        }
         Ok(true)
     })?;
     Ok(Page { entries: services, ..page })
@@ -219,7 +218,7 @@ impl WireService<'_> {
 }
 
 /// Calls `add` with the id and the status of each instance of these deployments, and with when its deployment was created.
-fn instances(deployments: &str, add: &mut dyn FnMut(String, &str, Option<f64>)) -> Result<(), AnswerProblem> {
+fn instances(deployments: &str, add: &mut AddInstance<'_>) -> Result<(), AnswerProblem> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct WireDeployment<'a> {
@@ -235,18 +234,15 @@ fn instances(deployments: &str, add: &mut dyn FnMut(String, &str, Option<f64>)) 
         #[serde(borrow, default)]
         status: Scalar<'a>,
     }
-    let mut outcome = Ok(());
-    for_each(deployments, |deployment: WireDeployment<'_>| {
+    try_for_each(deployments, |deployment: WireDeployment<'_>| {
         let created_at = deployment.created_at.epoch_seconds();
-        outcome = for_each(deployment.instances.get(), |instance: WireInstance<'_>| {
-            if let (Some(id), Scalar::Text(status)) = (instance.id.into_text(), &instance.status) {
-                add(id, status, created_at);
+        try_for_each(deployment.instances.get(), |instance: WireInstance<'_>| {
+            match (instance.id.into_text(), &instance.status) {
+                (Some(id), Scalar::Text(status)) => add(id, status, created_at),
+                _ => Ok(()),
             }
-            true
-        });
-        outcome.is_ok()
-    })?;
-    outcome
+        })
+    })
 }
 
 #[cfg(test)]

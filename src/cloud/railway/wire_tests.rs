@@ -139,3 +139,19 @@ fn a_list_whose_end_cannot_be_told_is_another_shape() {
         assert_eq!(read, Err(AnswerProblem::Shape), "{data}");
     }
 }
+
+#[test]
+fn the_instances_of_one_service_are_read_no_further_than_a_response_may_take() {
+    let page = |instances: usize| {
+        let list = vec![r#"{"id":"i","status":"RUNNING"}"#; instances].join(",");
+        let node =
+            format!(r#"{{"node":{{"serviceId":"s1","activeDeployments":[{{"instances":[{list}]}}]}}}}"#);
+        let list = format!(r#"{{"edges":[{node}],"pageInfo":{{"hasNextPage":false}}}}"#);
+        let data = format!(r#"{{"environment":{{"serviceInstances":{list}}}}}"#);
+        services(&data, "a/b", &ServiceFilter::default(), InventoryBudget::PER_CYCLE).unwrap()
+    };
+    let fits = page(50_000);
+    assert_eq!((fits.entries[0].instances.len(), fits.cut), (50_000, false));
+    let exceeds = page(200_000);
+    assert_eq!((exceeds.entries.len(), exceeds.cut, exceeds.unreadable), (0, true, 0));
+}

@@ -2,7 +2,6 @@
 //!
 //! Reads only what is used; every other field may change its type.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde::Deserialize;
@@ -12,8 +11,9 @@ use super::cost::PER_PAGE;
 use super::target::Kind;
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::body::json_text;
-use crate::cloud::kit::list::for_each;
+use crate::cloud::kit::list::try_for_each;
 use crate::cloud::kit::loose::{Scalar, is_complete, part};
+use crate::cloud::kit::object::for_each_field;
 use crate::cloud::kit::paging::next_named;
 use crate::cloud::kit::{InventoryBudget, split_image};
 
@@ -47,6 +47,26 @@ pub(super) struct ListedService {
     pub(super) image_tag: Option<String>,
 }
 
+impl ListedService {
+    fn text_bytes(&self) -> usize {
+        let Self {
+            id,
+            name,
+            kind: _,
+            workspace,
+            environment,
+            suspended,
+            plan,
+            region,
+            instances: _,
+            image,
+            image_tag,
+        } = self;
+        let others = [workspace, environment, suspended, plan, region, image, image_tag];
+        id.len() + name.len() + others.into_iter().flatten().map(String::len).sum::<usize>()
+    }
+}
+
 /// A workspace, project or environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entity {
@@ -54,6 +74,13 @@ pub(super) struct Entity {
     pub(super) name: String,
     /// The project of an environment.
     pub(super) project: Option<String>,
+}
+
+impl Entity {
+    /// The bytes of its texts.
+    pub(super) fn text_bytes(&self) -> usize {
+        self.id.len() + self.name.len() + self.project.as_ref().map_or(0, String::len)
+    }
 }
 
 /// An object of a list.
@@ -64,35 +91,45 @@ enum Entry<T> {
     Irrelevant,
 }
 
-/// Reads a page of services.
+/// Reads a page of services. `TooLarge` where they take more than one response may.
 pub(super) fn services(body: &[u8]) -> Result<Page<ListedService>, AnswerProblem> {
-    page(body, "service", service)
+    page(body, "service", service, ListedService::text_bytes)
 }
 
-/// Reads a page of workspaces (`owner`), projects (`project`) or environments (`environment`).
+/// Reads a page of workspaces (`owner`), projects (`project`) or environments (`environment`). `TooLarge` where they take more
+/// than one response may.
 pub(super) fn entities(body: &[u8], key: &str) -> Result<Page<Entity>, AnswerProblem> {
-    page(body, key, |json| entity(json).map(Entry::Relevant))
+    page(body, key, |json| entity(json).map(Entry::Relevant), Entity::text_bytes)
 }
 
 /// Reads a page: a bare list whose entries have a cursor beside the object of this key. `read` returns `None` for an object
-/// that cannot be read.
+/// that cannot be read; `texts` are the bytes of an entry's texts.
 fn page<T>(
     body: &[u8],
     key: &str,
     read: impl Fn(&str) -> Option<Entry<T>>,
+    texts: impl Fn(&T) -> usize,
 ) -> Result<Page<T>, AnswerProblem> {
     let mut page = Page { entries: Vec::new(), unreadable: 0, next: Ok(None) };
-    let (mut listed, mut cursor) = (0, Ok(None));
-    for_each(json_text(body)?, |entry: &RawValue| {
+    let (mut listed, mut cursor, mut budget) = (0, Ok(None), InventoryBudget::PER_CYCLE);
+    try_for_each(json_text(body)?, |entry: &RawValue| {
         listed += 1;
-        let fields: HashMap<Cow<'_, str>, &RawValue> = serde_json::from_str(entry.get()).unwrap_or_default();
-        cursor = next_named(fields.get("cursor").copied());
-        match fields.get(key).and_then(|object| read(object.get())) {
-            Some(Entry::Relevant(entry)) => page.entries.push(entry),
+        let (mut named, mut object) = (None, None);
+        let is_object = for_each_field(entry.get(), |name, value| match name {
+            "cursor" => named = Some(value),
+            name if name == key => object = Some(value),
+            _ => {}
+        });
+        cursor = next_named(named);
+        match object.filter(|_| is_object.is_ok()).and_then(|object| read(object.get())) {
+            Some(Entry::Relevant(entry)) => {
+                budget.spend_entry::<T>(texts(&entry))?;
+                page.entries.push(entry);
+            }
             Some(Entry::Irrelevant) => {}
             None => page.unreadable += 1,
         }
-        true
+        Ok(())
     })?;
     if listed >= PER_PAGE {
         page.next = cursor.and_then(|cursor| cursor.map(Some).ok_or(AnswerProblem::Shape));
@@ -203,19 +240,17 @@ pub(super) fn instances(body: &[u8], budget: &mut InventoryBudget) -> Result<Lis
         created_at: Scalar<'a>,
     }
     let mut listed = ListedInstances { created: HashMap::new(), is_complete: true };
-    let mut fits = Ok(());
-    for_each(json_text(body)?, |entry: &RawValue| {
+    try_for_each(json_text(body)?, |entry: &RawValue| {
         let wire: Option<WireInstance<'_>> = serde_json::from_str(entry.get()).ok();
         let instance = wire.and_then(|wire| Some((wire.id.into_text()?, wire.created_at.epoch_seconds())));
         if let Some((id, created)) = instance.filter(|(id, _)| is_complete(id)) {
-            fits = budget.spend_entry::<Option<f64>>(id.len());
+            budget.spend_entry::<Option<f64>>(id.len())?;
             listed.created.insert(id, created);
         } else {
             listed.is_complete = false;
         }
-        fits.is_ok()
+        Ok(())
     })?;
-    fits?;
     Ok(listed)
 }
 

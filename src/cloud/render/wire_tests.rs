@@ -135,3 +135,17 @@ fn a_list_of_instances_that_exceeds_the_budget_of_an_answer_is_too_large() {
     assert_eq!(instances(body.as_bytes(), &mut nearly_spent), Err(AnswerProblem::TooLarge));
     assert!(instances(body.as_bytes(), &mut InventoryBudget::PER_CYCLE.clone()).is_ok());
 }
+
+#[test]
+fn a_page_that_takes_more_than_a_response_may_is_not_read_to_its_end() {
+    let page = |entries: usize, key: &str| {
+        let entry = format!(r#"{{"cursor":"c","{key}":{{"id":"a","type":"web_service"}}}}"#);
+        format!("[{}]", vec![entry; entries].join(","))
+    };
+    let services = |entries| services(page(entries, "service").as_bytes());
+    assert_eq!(services(50_000).map(|page| page.entries.len()), Ok(50_000));
+    assert_eq!(services(200_000).map(|page| page.entries.len()), Err(AnswerProblem::TooLarge));
+    let owners = |entries| entities(page(entries, "owner").as_bytes(), "owner");
+    assert_eq!(owners(50_000).map(|page| page.entries.len()), Ok(50_000));
+    assert_eq!(owners(500_000).map(|page| page.entries.len()), Err(AnswerProblem::TooLarge));
+}
