@@ -4,18 +4,24 @@
 TOOLS = $(CURDIR)/target/tools/bin
 DENY = env PATH="$(TOOLS):$$PATH" cargo deny
 
-# Every test but those in a browser, which `tests/servers/build` cannot have without Node.js. They show as ignored then.
-WITHOUT_BROWSER = --lib --bins $(addprefix --test ,$(filter-out browser,$(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs)) \
+# Every test but the attacks, and those in a browser, which `tests/servers/build` cannot have without Node.js.
+MOST_TESTS = --lib --bins $(addprefix --test ,$(filter-out attacks browser,$(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs)) \
 	$(basename $(notdir $(wildcard tests/*.rs)))))
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 20
 
 test: servers static ## every test, those on real servers included
-	# Tests on real servers mostly wait: more of them than cores run at once.
-	export RUST_TEST_THREADS=$${RUST_TEST_THREADS:-6}; \
-	if [ -x target/servers/chromium ]; then cargo test --locked --no-fail-fast -- --include-ignored; \
-	else cargo test --locked --no-fail-fast $(WITHOUT_BROWSER) -- --include-ignored && cargo test --locked --test browser; fi
+	# Tests on real servers mostly wait: more of them than cores run at once. Attacks are on the image's program, and keep the
+	# machine busy. Those in a browser show as ignored where there is none.
+	export RUST_TEST_THREADS=$${RUST_TEST_THREADS:-6}; failed=0; \
+	cargo test --locked --no-fail-fast $(MOST_TESTS) -- --include-ignored || failed=1; \
+	CAAS_TEST_PROGRAM="$(CURDIR)/target/static/caas-operator" RUST_TEST_THREADS=3 \
+		cargo test --locked --test attacks -- --include-ignored || failed=1; \
+	if [ -x target/servers/chromium ]; then cargo test --locked --test browser -- --include-ignored || failed=1; \
+	else cargo test --locked --test browser || failed=1; fi; \
+	cargo test --locked --doc || failed=1; \
+	exit $$failed
 
 scale: servers ## 10,000 accounts on a real API server, on one replica and on three, with times and memory (20 minutes)
 	CAAS_TEST_ACCOUNTS=10000 cargo test --locked --release --test cluster -- --include-ignored --nocapture --test-threads=1 \
@@ -30,7 +36,7 @@ replicas: servers ## faults of several replicas, ten times each on the optimized
 
 attacks: servers ## attacks on the optimized program in 512 MiB, one after another, with a table (15 minutes)
 	cargo build --locked --release --bin caas-operator
-	CAAS_TEST_PROGRAM="$(CURDIR)/target/release/caas-operator" \
+	CAAS_TEST_PROGRAM="$(CURDIR)/target/release/caas-operator" CAAS_TEST_ALONE=1 \
 		cargo test --locked --test attacks -- --include-ignored --nocapture --test-threads=1
 
 pictures: ## the pictures of the page, into docs/pictures

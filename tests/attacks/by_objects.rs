@@ -12,12 +12,11 @@ use k8s_openapi::api::events::v1::Event;
 use kube::api::{ListParams, PostParams};
 use serde_json::{Value, json};
 
-use crate::harness::{ControlGroup, Damage, MEMORY, Watch, collected_at, is_optimized, scaled};
+use crate::harness::{ControlGroup, Damage, MEMORY, Watch, collected_at, is_alone, is_optimized, scaled};
 use crate::kubernetes::{ControlPlane, Namespace, Operator, OperatorOptions, SOON};
 use crate::process::until_within;
 
-/// How long the operator may take for what an attack has prepared. Without optimization, with the other attacks beside it, it
-/// takes up to a minute and a half.
+/// How long the operator may take for what an attack has prepared, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A control plane of its own, a healthy cloud, and the bystander's namespace and the tenant's.
@@ -136,9 +135,10 @@ async fn accounts_of_28_000_labels_each_are_not_kept() -> anyhow::Result<()> {
     spec["suspend"] = json!(true);
     let tenant = &cluster.tenant;
     let objects = stream::iter((0..ACCOUNTS).map(|n| format!("large-{n}")));
+    // Each takes the API server seconds of CPU time: with more of them at once, all of them would take too long.
     objects
         .map(Ok)
-        .try_for_each_concurrent(8, async |name| create(tenant, &name, &spec, labels.clone()).await)
+        .try_for_each_concurrent(2, async |name| create(tenant, &name, &spec, labels.clone()).await)
         .await?;
     println!("created after {:?}", begun.elapsed());
 
@@ -298,7 +298,7 @@ async fn failing_accounts_by_the_thousand_delay_no_new_account_of_another() -> a
     let waited = begun.elapsed();
     println!("a new account of another namespace is ready after {waited:?}");
     // Some 2 s; 12 s where all namespaces are read in one queue.
-    assert!(!is_optimized() || waited < Duration::from_secs(8), "{waited:?}");
+    assert!(!is_alone() || waited < Duration::from_secs(8), "{waited:?}");
     attacked
         .damage_after(Duration::from_secs(30))
         .await?

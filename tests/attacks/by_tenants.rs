@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::harness::{Answer, HostileCloud, Target, account, gzip, scaled, secret};
+use crate::harness::{Answer, HostileCloud, Target, account, account_of, gzip, scaled, secret};
 use crate::process::until;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,13 +58,10 @@ async fn processes_of_an_app_with_a_long_name_delay_nobody() {
         _ => Answer::Body(r#"{"access_token":"t","token_type":"bearer","expires_in":600}"#.to_owned()),
     })
     .await;
-    let endpoint = cloud.endpoint().replace("/v1/", "/");
+    let endpoint = cloud.root();
+    let provider = format!("cloudfoundry: {{endpoint: '{endpoint}', loginEndpoint: '{endpoint}'}}");
     let accounts: String = (0..4)
-        .map(|number| account("tenant", &format!("processes-{number}"), &endpoint, &services))
-        .map(|account| {
-            let settings = format!("cloudfoundry: {{endpoint: '{endpoint}', loginEndpoint: '{endpoint}'}}");
-            account.replace(&format!("alauda: {{endpoint: '{endpoint}'}}"), &settings)
-        })
+        .map(|number| account_of("tenant", &format!("processes-{number}"), &provider, &services))
         .collect();
 
     let target = Target::start(&[secret("tenant"), accounts].concat()).await;

@@ -21,8 +21,10 @@ use crate::process::{Process, until};
 
 /// What the process may use, in bytes.
 pub(crate) const MEMORY: u64 = 512 << 20;
-/// Names another build to attack: an optimized one, to which the bound of a quiet machine applies.
+/// Names another build to attack: an optimized one.
 const PROGRAM: &str = "CAAS_TEST_PROGRAM";
+/// Says that nothing else runs on the machine, so that the bounds of a quiet one apply.
+const ALONE: &str = "CAAS_TEST_ALONE";
 /// How often the bystander is collected.
 const INTERVAL: Duration = Duration::from_secs(5);
 
@@ -110,6 +112,11 @@ pub(crate) fn is_optimized() -> bool {
     std::env::var_os(PROGRAM).is_some()
 }
 
+/// Whether nothing else runs on the machine.
+pub(crate) fn is_alone() -> bool {
+    std::env::var_os(ALONE).is_some()
+}
+
 /// So many with an optimized program, else a tenth: reading manifests and matching globs take a long time without.
 pub(crate) fn scaled(number: usize) -> usize {
     if is_optimized() { number } else { number / 10 }
@@ -154,16 +161,21 @@ fn write(folder: &Path, file: &str, text: &str) {
     std::fs::write(folder.join(file), text).unwrap();
 }
 
-/// The Secret `acme` of a namespace.
+/// The Secret `acme` of a namespace, with credentials for any cloud.
 pub(crate) fn secret(namespace: &str) -> String {
     format!(
         "apiVersion: v1\nkind: Secret\nmetadata: {{name: acme, namespace: {namespace}}}\n\
-         stringData: {{username: acme, password: secret}}\n---\n"
+         stringData: {{username: acme, password: secret, token: '0123456789abcdef'}}\n---\n"
     )
 }
 
-/// An account that uses it; `more` holds further lines of its spec, and perhaps another `collection`.
+/// An account at an Alauda that uses it; `more` holds further lines of its spec, and perhaps another `collection`.
 pub(crate) fn account(namespace: &str, name: &str, endpoint: &str, more: &str) -> String {
+    account_of(namespace, name, &format!("alauda: {{endpoint: '{endpoint}'}}"), more)
+}
+
+/// The same at the cloud of this `provider`.
+pub(crate) fn account_of(namespace: &str, name: &str, provider: &str, more: &str) -> String {
     let interval = if more.contains("collection:") {
         String::new()
     } else {
@@ -171,7 +183,7 @@ pub(crate) fn account(namespace: &str, name: &str, endpoint: &str, more: &str) -
     };
     format!(
         "apiVersion: caas-operator.io/v1alpha1\nkind: CaasAccount\n\
-         metadata: {{name: {name}, namespace: {namespace}}}\nspec:\n  provider: {{alauda: {{endpoint: '{endpoint}'}}}}\n  \
+         metadata: {{name: {name}, namespace: {namespace}}}\nspec:\n  provider: {{{provider}}}\n  \
          credentials: {{secretRef: {{name: acme}}}}\n{interval}{more}\n---\n"
     )
 }

@@ -2,9 +2,10 @@
 //!
 //! Each attack runs `standalone` on manifests, or the operator on a real API server, in a control group of 512 MiB where
 //! the machine lets a test make one, else with that much as `--memory-limit`. It measures the peak of memory, the slowest
-//! probe, the slowest scrape of the bystander's metrics, and the longest time between two of its collections. Builds
-//! without optimization are slow, and the bounds leave room for a busy machine; `CAAS_TEST_PROGRAM` names another build to
-//! attack, as `make attacks` does.
+//! probe, the slowest scrape of the bystander's metrics, and the longest time between two of its collections.
+//! `CAAS_TEST_PROGRAM` names an optimized build to attack: `make test` takes the image's program, `cargo test` one without
+//! optimization, with fewer objects. The bounds leave room for a busy machine, unless `CAAS_TEST_ALONE` is set, as
+//! `make attacks` does.
 
 // Clippy allows unwrap in tests, but not in the helpers of an integration test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -20,6 +21,7 @@ mod raw_http;
 #[path = "../support/servers.rs"]
 mod servers;
 
+mod by_answers;
 mod by_clients;
 mod by_clouds;
 mod by_objects;

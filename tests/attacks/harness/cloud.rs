@@ -34,7 +34,7 @@ pub(crate) enum Answer {
     Late(Duration),
 }
 
-type Answers = Arc<dyn Fn(&str) -> Answer + Send + Sync>;
+type Answers = Arc<dyn Fn(&str, &str) -> Answer + Send + Sync>;
 
 /// A running cloud; it ends when it is dropped.
 pub(crate) struct HostileCloud {
@@ -45,6 +45,11 @@ pub(crate) struct HostileCloud {
 impl HostileCloud {
     /// A cloud that answers a request for a path and query as the closure says.
     pub(crate) async fn start(answers: impl Fn(&str) -> Answer + Send + Sync + 'static) -> Self {
+        Self::answering(move |path, _| answers(path)).await
+    }
+
+    /// The same by path and query and by the request's body.
+    pub(crate) async fn answering(answers: impl Fn(&str, &str) -> Answer + Send + Sync + 'static) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}/v1/", listener.local_addr().unwrap());
         let answers: Answers = Arc::new(answers);
@@ -56,6 +61,11 @@ impl HostileCloud {
     pub(crate) fn endpoint(&self) -> String {
         self.endpoint.clone()
     }
+
+    /// The endpoint of clouds whose API has no version in its path.
+    pub(crate) fn root(&self) -> String {
+        self.endpoint.replace("/v1/", "/")
+    }
 }
 
 impl Drop for HostileCloud {
@@ -65,8 +75,10 @@ impl Drop for HostileCloud {
 }
 
 async fn answer(State(answers): State<Answers>, request: Request) -> Response {
-    let path = request.uri().path_and_query().map_or("", |path| path.as_str());
-    let answer = match answers(path) {
+    let (head, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, 1 << 20).await.unwrap_or_default();
+    let path = head.uri.path_and_query().map_or("", |path| path.as_str());
+    let answer = match answers(path, &String::from_utf8_lossy(&body)) {
         Answer::Late(time) => {
             tokio::time::sleep(time).await;
             Answer::None

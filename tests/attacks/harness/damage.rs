@@ -6,12 +6,12 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{INTERVAL, MEMORY, is_optimized};
+use super::{INTERVAL, MEMORY, is_alone};
 
 /// The longest that a probe or a scrape may take.
 const BOUND: Duration = Duration::from_millis(100);
-/// The same without optimization, next to other tests.
-const UNOPTIMIZED: Duration = Duration::from_secs(2);
+/// The same next to other tests.
+const BOUND_ON_BUSY_MACHINE: Duration = Duration::from_secs(2);
 /// How often probes and scrapes are sent.
 const PERIOD: Duration = Duration::from_millis(250);
 /// A probe or scrape that takes longer counts as so long. Longer than all bounds.
@@ -38,7 +38,8 @@ impl Damage {
             peak_memory >> 20
         );
         assert!(*peak_memory < MEMORY, "{self:?}");
-        let (bound, gap) = if is_optimized() { (BOUND, 2 * INTERVAL) } else { (UNOPTIMIZED, 3 * INTERVAL) };
+        let (bound, gap) =
+            if is_alone() { (BOUND, 2 * INTERVAL) } else { (BOUND_ON_BUSY_MACHINE, 4 * INTERVAL) };
         assert!(*slowest_probe < bound && *slowest_scrape < bound, "{self:?}");
         assert!(*longest_gap < gap, "{self:?}");
     }
