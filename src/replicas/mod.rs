@@ -85,6 +85,11 @@ impl Membership {
         self.look(|view| view.owner(uid)).flatten()
     }
 
+    /// The member that may have taken over an account of this replica with this UID, unnoticed by it; `None` where none may.
+    pub fn next_owner(&self, uid: &str) -> Option<Member> {
+        self.look(|view| view.next_owner(uid, Instant::now())).flatten()
+    }
+
     /// Those that owned the account of this UID before recent changes of members and still answer, the last one first; this
     /// replica may be one of them. Each may be asked only where the owner and those in front of it have nothing.
     pub fn before(&self, uid: &str) -> Vec<Member> {

@@ -35,6 +35,9 @@ pub const NOT_HERE: HeaderName = HeaderName::from_static("caas-operator-not-here
 pub const NOR_BEFORE: HeaderValue = HeaderValue::from_static("nor-before");
 /// The value of [`NOT_HERE`] where this replica was asked as the owner and is not, and has what it had last as an earlier one.
 pub const HAS_LAST: HeaderValue = HeaderValue::from_static("has-last");
+/// The value of [`NOT_HERE`] where the member that is named as the owner is to be asked first, and then this replica as an earlier
+/// one: it collects the account, and that one perhaps too.
+pub const ASK_FIRST: HeaderValue = HeaderValue::from_static("ask-first");
 /// In the answer of a replica that does not own the account: name and address of the owner, as far as it knows.
 pub const OWNER: HeaderName = HeaderName::from_static("caas-operator-owner");
 /// The path under which a replica tells of its accounts.
@@ -164,12 +167,23 @@ impl Peers {
             if not_here == NOR_BEFORE {
                 break;
             }
-            if is_before || std::mem::replace(&mut is_redirected, true) {
+            let owner = response.headers().get(OWNER).and_then(|owner| owner.to_str().ok()?.split_once(' '));
+            let owner = owner.map(|(name, address)| Member { name: name.into(), address: address.into() });
+            // This replica is not the owner yet: anything it has is older than what that member has.
+            let owner = owner.filter(|owner| owner.name != me.name);
+            if not_here == ASK_FIRST {
+                if let Some(owner) = owner
+                    && let Some(response) = self.ask(&owner, target, headers, by).await
+                {
+                    return Ok(Found::There(response));
+                }
+                asked.push_front((member, true));
                 continue;
             }
             // One of the two has not seen the newest change yet.
-            let owner = response.headers().get(OWNER).and_then(|owner| owner.to_str().ok()?.split_once(' '));
-            let owner = owner.map(|(name, address)| Member { name: name.into(), address: address.into() });
+            if is_before || std::mem::replace(&mut is_redirected, true) {
+                continue;
+            }
             if not_here == HAS_LAST {
                 asked.push_front((member, true));
             }
@@ -178,6 +192,22 @@ impl Peers {
             }
         }
         Err(failed.unwrap_or(PeerError::Nobody))
+    }
+
+    /// The answer of a replica that perhaps has the account; `None` where it does not, or does not respond at once.
+    pub async fn ask(
+        &self,
+        member: &Member,
+        target: &str,
+        headers: &HeaderMap,
+        by: Instant,
+    ) -> Option<Response<Incoming>> {
+        // What is left of the time is for asking the one that has it.
+        let now = Instant::now();
+        let within = CONNECT.min(by.saturating_duration_since(now) / 2);
+        let response = self.get(member, target, headers.clone(), OWNED, now + within).await?;
+        let is_there = response.status().is_success() && !response.headers().contains_key(NOT_HERE);
+        is_there.then_some(response)
     }
 
     /// What the replica that collected the account with this UID so far knows of it; one that still does is preferred. Where
@@ -278,12 +308,23 @@ impl Peers {
         by: Instant,
     ) -> Option<Response<Incoming>> {
         headers.insert(FROM_REPLICA, role);
-        let mut request =
-            Request::get(format!("http://{}{target}", member.address)).body(Empty::new()).ok()?;
-        *request.headers_mut() = headers;
-        let problem = match timeout_at(by, self.http.request(request)).await {
-            Ok(Ok(response)) => return Some(response),
-            Ok(Err(error)) => error.to_string(),
+        let request = || {
+            let mut request =
+                Request::get(format!("http://{}{target}", member.address)).body(Empty::new()).ok()?;
+            request.headers_mut().clone_from(&headers);
+            Some(self.http.request(request))
+        };
+        let answer = async {
+            match request()?.await {
+                // The other side may close a connection that was kept open as it is used again.
+                Err(error) if !error.is_connect() => Some(request()?.await),
+                answer => Some(answer),
+            }
+        };
+        let problem = match timeout_at(by, answer).await {
+            Ok(Some(Ok(response))) => return Some(response),
+            Ok(Some(Err(error))) => error.to_string(),
+            Ok(None) => "its address is none".to_owned(),
             Err(_) => "it takes too long".to_owned(),
         };
         tracing::debug!(replica = %member.name, problem, "another replica does not respond");

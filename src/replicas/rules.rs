@@ -6,7 +6,8 @@
 //!   from one that is gone it takes over at once: who leaves has stopped before it deletes its Lease.
 //!   Where the API server goes away meanwhile, that one may not notice: then it is asked whether it goes on, and whoever
 //!   takes over does so only where it does not, or does not respond.
-//! - A member whose own Lease was deleted was taken for dead: it owns nothing until it has joined again.
+//! - A member whose own Lease was deleted was taken for dead: it owns nothing until it has joined again. One that cannot renew its
+//!   Lease does not learn of that and goes on: each of its accounts has a next owner, which may collect it too.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -57,6 +58,8 @@ pub struct View {
     went_through: Option<(Instant, Instant)>,
     /// When the last round ended, whether it went through or not.
     looked: Option<Instant>,
+    /// When this replica wrote its Lease last.
+    renewed: Option<Instant>,
     /// Those who share the accounts, in the order of their names.
     members: Vec<Member>,
     /// Earlier lists of members, oldest first.
@@ -102,6 +105,7 @@ impl View {
             is_prepared: false,
             went_through: None,
             looked: None,
+            renewed: None,
             members: Vec::new(),
             past: Vec::new(),
             changes: 0,
@@ -125,6 +129,10 @@ impl View {
         // over; where there is nobody else, nobody has.
         self.is_member = !own.is_empty() || self.is_member && self.others.is_empty();
         self.is_prepared |= self.is_member;
+        if self.is_member {
+            // One from before a restart was written at some time before.
+            self.renewed.get_or_insert(now);
+        }
         self.share_anew(left, now);
         self.is_prepared || self.others.is_empty()
     }
@@ -132,12 +140,14 @@ impl View {
     /// This replica's Lease was written: it is a member.
     pub fn renewed(&mut self, now: Instant) {
         (self.is_member, self.is_prepared) = (true, true);
+        self.renewed = Some(now);
         self.share_anew(Vec::new(), now);
     }
 
     /// This replica's Lease is deleted, since it ends: its accounts are those of others from now on.
     pub fn left(&mut self, now: Instant) {
         (self.is_member, self.is_prepared) = (false, false);
+        self.renewed = None;
         self.share_anew(Vec::new(), now);
     }
 
@@ -278,6 +288,13 @@ impl View {
     /// The owner of an account, which may be this replica.
     pub(super) fn owner(&self, uid: &str) -> Option<Member> {
         owner(&self.members, uid).cloned()
+    }
+
+    /// The member that may have taken over an account that this replica owns, unnoticed by it: its Lease was not written for almost
+    /// as long as others wait. `None` where nobody may.
+    pub(super) fn next_owner(&self, uid: &str, now: Instant) -> Option<Member> {
+        let may_have_expired = self.renewed.is_some_and(|at| now - at + RENEW >= EXPIRY);
+        may_have_expired.then(|| owner(&self.with_me(false), uid).cloned()).flatten()
     }
 
     /// Who owned an account before recent changes, the last one first; this replica may be one of them. What each has is older

@@ -21,7 +21,7 @@ use super::lines::line;
 use crate::account::AccountId;
 use crate::collector::registry::Listed;
 use crate::replicas::peers::{
-    BEFORE, FROM_REPLICA, Found, HAS_LAST, NOR_BEFORE, NOT_HERE, OWNER, PeerError, Peers,
+    ASK_FIRST, BEFORE, FROM_REPLICA, Found, HAS_LAST, NOR_BEFORE, NOT_HERE, OWNER, PeerError, Peers,
 };
 use crate::replicas::{Member, Membership};
 use crate::telemetry::Metrics;
@@ -69,20 +69,15 @@ async fn instead(
     // An account that has come back is listed with the body from before it went, until this replica has reconciled it.
     let is_collected = membership.collects(uid) && matches!(account, Listed::Collected(_));
     if is_collected && has_body {
-        return None;
+        return instead_of_own(peers, metrics, &membership.next_owner(uid)?, uri, headers).await;
     }
     if let Some(role) = headers.get(FROM_REPLICA) {
         // Nobody is asked further. What this replica had last is answered where those after it have nothing.
         let is_newest = role == BEFORE && membership.hands_over(uid);
         return (!is_newest || !has_body).then(|| not_here(membership, uid, role == BEFORE, has_body));
     }
-    let target = uri.path_and_query().map_or("/", PathAndQuery::as_str);
-    let mut forwarded = headers.clone();
-    for name in [HOST, CONNECTION, TRANSFER_ENCODING] {
-        forwarded.remove(name);
-    }
     let by = Instant::now() + within(headers);
-    let answer = peers.forward(uid, target, &forwarded, by, has_body).await;
+    let answer = peers.forward(uid, target(uri), &forwarded(headers), by, has_body).await;
     // An account of its own that nobody else had before waits for its first collection here.
     let is_forwarded = !(membership.collects(uid) && matches!(answer, Err(PeerError::Nobody)));
     if is_forwarded && is_scrape(uri) {
@@ -102,6 +97,43 @@ async fn instead(
     }
 }
 
+/// The response to a request about an account that this replica collects, and perhaps its next owner too: that of the next owner,
+/// where it does, since what this one has is not always newer than what that one has answered others.
+async fn instead_of_own(
+    peers: &Peers,
+    metrics: &Metrics,
+    next_owner: &Member,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Option<Response> {
+    match headers.get(FROM_REPLICA) {
+        // The next owner was asked, and has nothing.
+        Some(role) if role == BEFORE => None,
+        Some(_) => Some(away(Some(next_owner), "another replica may collect this account", ASK_FIRST)),
+        None => {
+            let by = Instant::now() + within(headers);
+            let answer = peers.ask(next_owner, target(uri), &forwarded(headers), by).await?;
+            if is_scrape(uri) {
+                metrics.forwarded_scrapes.with_label_values(&["answered"]).inc();
+            }
+            Some(passed_on(answer, by))
+        }
+    }
+}
+
+fn target(uri: &Uri) -> &str {
+    uri.path_and_query().map_or("/", PathAndQuery::as_str)
+}
+
+/// The headers of a request to another replica.
+fn forwarded(headers: &HeaderMap) -> HeaderMap {
+    let mut forwarded = headers.clone();
+    for name in [HOST, CONNECTION, TRANSFER_ENCODING] {
+        forwarded.remove(name);
+    }
+    forwarded
+}
+
 /// Whether this is the path of an account's metrics, or of its legacy ones.
 fn is_scrape(uri: &Uri) -> bool {
     uri.path().split('/').nth(4) == Some("metrics")
@@ -115,7 +147,6 @@ fn not_here(membership: &Membership, uid: &str, is_before: bool, has_last: bool)
         Some(_) => "another replica collects this account",
         None => "this replica has not collected this account yet",
     };
-    let mut response = line(StatusCode::SERVICE_UNAVAILABLE, text);
     let hands_over = membership.hands_over(uid);
     // One that has started anew may have answered something before that it knows no longer, nor of the changes then.
     let is_new = if is_before { !hands_over } else { other.is_none() && membership.before(uid).is_empty() };
@@ -124,6 +155,12 @@ fn not_here(membership: &Membership, uid: &str, is_before: bool, has_last: bool)
         Some(_) if hands_over && has_last => HAS_LAST,
         _ => HeaderValue::from_static("1"),
     };
+    away(other.as_ref(), text, not_here)
+}
+
+/// The answer to another replica that is to ask this one next, if there is one.
+fn away(other: Option<&Member>, text: &str, not_here: HeaderValue) -> Response {
+    let mut response = line(StatusCode::SERVICE_UNAVAILABLE, text);
     response.headers_mut().insert(NOT_HERE, not_here);
     let other =
         other.and_then(|Member { name, address }| HeaderValue::from_str(&format!("{name} {address}")).ok());

@@ -189,6 +189,9 @@ impl Replica {
             view.listed(members.iter().map(lease).collect(), at);
             // Its rounds have gone through since.
             (0..=seconds_ago).step_by(4).for_each(|second| view.succeeded(at + Duration::from_secs(second)));
+            if members.iter().any(|replica| replica.me.name == self.me.name) {
+                view.renewed(Instant::now());
+            }
             view.tick(Instant::now());
         });
     }
@@ -372,6 +375,55 @@ async fn a_replica_that_has_not_seen_yet_who_left_gets_the_body_of_the_new_owner
     new.collects(2);
     for replica in [&leaving, &new, &third] {
         assert_eq!(replica.scraped().await, Ok(2), "{}", replica.me.name);
+    }
+}
+
+// One that is cut off from the API server, and not from the cloud.
+#[tokio::test]
+async fn where_two_collect_an_account_since_one_cannot_renew_its_lease_all_answer_what_the_other_has() {
+    let [cut_off, next, third] = ranked().await;
+    let all = [&cut_off, &next, &third];
+    for replica in all {
+        replica.sees(&all, 40);
+    }
+    let renewed = Instant::now() - Duration::from_secs(10);
+    cut_off.membership.update(|view| view.renewed(renewed));
+    cut_off.collects(1);
+    for replica in all {
+        assert_eq!(replica.scraped().await, Ok(1), "{}: nobody has taken over", replica.me.name);
+    }
+    next.sees(&[&next, &third], 1);
+    next.collects(2);
+    cut_off.collects(3);
+    // The third one does not know yet.
+    for replica in all {
+        assert_eq!(replica.scraped().await, Ok(2), "{}", replica.me.name);
+    }
+    third.sees(&[&next, &third], 0);
+    assert_eq!(third.scraped().await, Ok(2));
+    cut_off.membership.update(|view| view.renewed(Instant::now()));
+    assert_eq!(cut_off.scraped().await, Ok(3), "it holds its Lease");
+}
+
+// As where the API server is away for all: the next owner has ended, or has started anew and knows no account.
+#[tokio::test]
+async fn what_is_collected_is_answered_where_the_next_owner_does_not_respond_or_knows_no_account() {
+    for is_gone in [true, false] {
+        let [cut_off, next, third] = ranked().await;
+        let next = if is_gone {
+            Replica { me: Member { address: closed_address(), ..next.me.clone() }, ..next }
+        } else {
+            next.registry.remove(&AccountId::new("team-a", "acme"));
+            next
+        };
+        for replica in [&cut_off, &third] {
+            replica.sees(&[&cut_off, &next, &third], 40);
+        }
+        cut_off.membership.update(|view| view.renewed(Instant::now() - Duration::from_secs(10)));
+        cut_off.collects(1);
+        for replica in [&cut_off, &third] {
+            assert_eq!(replica.scraped().await, Ok(1), "{} {is_gone}", replica.me.name);
+        }
     }
 }
 

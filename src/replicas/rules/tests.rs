@@ -357,3 +357,20 @@ fn one_that_has_left_sees_who_leaves_after_it() {
     assert_eq!(replica.routes(5, &uid)[..3], ["c", "b", "a"], "b has left a moment ago");
     assert!(replica.view.hands_over(&uid, replica.at(5)));
 }
+
+#[test]
+fn an_account_of_one_that_cannot_write_its_lease_has_a_next_owner_before_others_can_have_taken_over() {
+    let mut replica = Replica::among(&[("b", 1), ("c", 1)]);
+    let uid = account([("a", "abc"), ("c", "bc")]);
+    replica.round(3, &[("b", 2), ("c", 2)]);
+    for second in 4..12 {
+        replica.view.failed(replica.at(second));
+        assert_eq!(replica.view.next_owner(&uid, replica.at(second)), None, "{second}");
+    }
+    assert_eq!(replica.view.next_owner(&uid, replica.at(12)), Some(Member::test("c")));
+    replica.round(13, &[("b", 3), ("c", 3)]);
+    assert_eq!(replica.view.next_owner(&uid, replica.at(14)), None, "it holds its Lease");
+    let mut alone = Replica::among(&[]);
+    alone.round(3, &[]);
+    assert_eq!(alone.view.next_owner(&uid, alone.at(60)), None, "there is nobody else");
+}

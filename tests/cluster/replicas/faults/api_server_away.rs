@@ -86,8 +86,8 @@ async fn the_accounts_of_one_that_is_cut_off_are_taken_over_and_it_stops_when_it
         figures.time("stops after", stopped, Duration::from_secs(4));
         figures.time("gap", group.longest_gap(group.accounts(), at), 2 * INTERVAL);
         figures.note("cycles in an interval", group.most_cycles(at) as f64, "");
-        // Both are asked in turn while both collect, and neither's body is always the newer.
-        group.seen(&mut figures, at, Price { failed: None, older: None }).await?;
+        // Both are asked in turn while both collect; the one that is cut off answers what the other has.
+        group.seen(&mut figures, at, Price { failed: None, older: Some(0) }).await?;
         Ok(figures)
     })
     .await
