@@ -25,7 +25,7 @@ use super::schedule::{Overruns, Schedule};
 use super::staleness::StalenessPolicy;
 use super::state::{CollectorState, grace_period, options};
 use super::transition::Transition;
-use super::waiting::{holding_for, sleep_until_some};
+use super::waiting::{beside, holding_for, sleep_until_some};
 use crate::account::{Account, Exposition};
 use crate::cloud::CloudError;
 use crate::exposition::Rendered;
@@ -238,31 +238,31 @@ impl Cycles<'_> {
         loop {
             let expiry = state.values.next_expiry(state.staleness(self.account));
             let wake = expiry.into_iter().chain(state.last_reported.due()).min();
-            tokio::select! {
+            let has_changed = tokio::select! {
                 // What comes at the last moment comes in time.
                 biased;
                 result = &mut awaited => return result,
                 () = self.memory.cut(), if state.kept.is_some() => {
                     state.health = self.cut(state);
                     state.gauges.up = false;
-                    self.publish(state).await;
+                    true
                 }
                 exposition = self.exposition_changed(state.exposition) => {
-                    if state.was_collected() {
-                        state.last_reported.restart();
-                        self.publish(state).await;
-                    } else {
-                        // There is nothing to render yet; the first cycle renders it this way.
-                        state.exposition = exposition;
-                    }
+                    // Without anything to render, the first cycle renders it this way.
+                    if state.was_collected() { state.last_reported.restart() } else { state.exposition = exposition }
+                    state.was_collected()
                 }
                 () = sleep_until_some(wake) => {
                     let now = Instant::now();
-                    if expiry.is_some_and(|expiry| expiry <= now) {
+                    let has_expired = expiry.is_some_and(|expiry| expiry <= now);
+                    if has_expired {
                         state.expire(self.account, now);
-                        self.publish(state).await;
                     }
+                    has_expired
                 }
+            };
+            if has_changed && let Some(result) = beside(awaited.as_mut(), self.publish(state)).await {
+                return result;
             }
             if let Some((health, counts)) = self.published() {
                 let report = state.last_reported.time_passed(&health, counts, Instant::now());
