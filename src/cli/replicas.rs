@@ -79,7 +79,7 @@ struct HeldLease {
 }
 
 impl HeldLease {
-    /// Runs what `hold` makes of the token that ends it.
+    /// Spawns the future that `hold` returns; cancelling the token ends it.
     fn spawn<F: Future<Output = ()> + Send + 'static>(hold: impl FnOnce(CancellationToken) -> F) -> Self {
         let (leave, ended) = (CancellationToken::new(), CancellationToken::new());
         let guard = ended.clone().drop_guard();
@@ -159,9 +159,14 @@ impl Replica {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use futures::FutureExt;
+    use tokio::time::timeout;
 
     use super::*;
+
+    const SOON: Duration = Duration::from_secs(60);
 
     #[tokio::test(start_paused = true)]
     async fn a_lease_that_nothing_holds_any_more_is_noticed_and_one_that_is_held_is_not() {
@@ -175,10 +180,10 @@ mod tests {
         tokio::task::yield_now().await;
         assert_eq!(held.lost().now_or_never(), None);
         held.leave().await;
-        lost.await;
+        assert!(timeout(SOON, lost).await.is_ok());
         // As a bug would end it.
         let panics = of(HeldLease::spawn(|_| async { panic!("the task ends") }));
-        panics.lost().await;
+        assert!(timeout(SOON, panics.lost()).await.is_ok());
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub use available::available_memory;
 pub use memory::{Charge, Holder, MemoryBudget, Named, OverBudget};
 pub use shares::{Share, SharedPermit, Shares};
 pub use values::{keep_values_within, shared_value};
-pub use workers::{WorkSize, WorkerShare, Workers};
+pub use workers::{LARGEST_RESULT, WorkSize, WorkerShare, Workers};
 
 /// The limits that all parts of the process share. Cheap to clone. By default memory has none.
 #[derive(Debug, Clone, Default)]
@@ -35,10 +35,15 @@ pub struct ProcessLimits {
 impl ProcessLimits {
     /// The limits of a process that may use so much memory, in bytes.
     ///
-    /// A third is kept for accounts, an eighth holds answers, and a sixteenth their heads. The rest is for what is not
-    /// counted: the program itself, what is rendered, scrapes under way, the API server's answers, and what the allocator cannot use.
+    /// A third is kept for accounts, a quarter holds what is made of answers before it is charged to one, an eighth holds answers,
+    /// and a sixteenth their heads. The rest is for what is not counted: the program itself, scrapes under way, the API server's
+    /// answers, and what the allocator cannot use.
     pub fn within(memory: usize) -> Self {
-        let eighth = memory / 8;
-        Self { memory: MemoryBudget::new(memory / 3), answers: Some(eighth), ..Self::default() }
+        Self {
+            memory: MemoryBudget::new(memory / 3),
+            answers: Some(memory / 8),
+            workers: Workers::within(memory),
+            ..Self::default()
+        }
     }
 }

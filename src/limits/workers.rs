@@ -1,12 +1,16 @@
-//! CPU work that a tenant or a cloud chooses: parsing, filtering, rendering. As much at once as the machine has cores, one
-//! namespace after the other.
+//! CPU work that a tenant or a cloud chooses: parsing, filtering, rendering. As much at once as the machine has cores and the
+//! process memory for, one namespace after the other.
 //!
 //! It must not run on the threads that serve probes and scrapes as long as it takes: [`WorkerShare::run`] hands the other
 //! tasks of its thread to another thread first. A panic of the work is one of the caller.
 //!
 //! Small work, which takes less than some milliseconds, has permits of its own: it never waits for another namespace's work
 //! that takes seconds.
+//!
+//! What reading makes of an answer is charged to an account only when it is taken in. Until then the permit of the reading stays
+//! with it ([`with_permit`]), so that no more results are in memory than work runs at once.
 
+use std::cell::Cell;
 use std::num::NonZero;
 use std::sync::Arc;
 
@@ -14,6 +18,10 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::block_in_place;
 
 use super::shares::{Share, SharedPermit, Shares};
+
+/// The most that one piece of work may make of what it is given before that is charged to an account, in bytes: enough for
+/// 50,000 services or 100,000 instances with names of the usual length.
+pub const LARGEST_RESULT: usize = 64 << 20;
 
 /// How much work runs at once. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -41,7 +49,7 @@ pub enum WorkSize {
 impl Default for Workers {
     /// As many as the machine has cores.
     fn default() -> Self {
-        Self::new(std::thread::available_parallelism().map_or(1, NonZero::get))
+        Self::new(cores())
     }
 }
 
@@ -51,10 +59,25 @@ impl Workers {
         Self { large: Shares::in_turn(at_once), small: Shares::in_turn(at_once) }
     }
 
+    /// Those of a process that may use so much memory, in bytes: a quarter of it has room for what they make.
+    pub fn within(memory: usize) -> Self {
+        let cores = cores();
+        let large = large_at_once(cores, memory);
+        Self { large: Shares::in_turn(large), small: Shares::in_turn(cores) }
+    }
+
     /// The workers as this namespace sees them.
     pub fn of(&self, namespace: &str) -> WorkerShare {
         WorkerShare { large: self.large.of(namespace), small: self.small.of(namespace) }
     }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+fn large_at_once(cores: usize, memory: usize) -> usize {
+    cores.min(memory / 4 / LARGEST_RESULT).max(1)
 }
 
 impl WorkerShare {
@@ -73,14 +96,60 @@ impl WorkerShare {
         aside(work)
     }
 
-    /// The same for work of so many steps, each of some nanoseconds: where these are few, it runs at once.
-    pub async fn run_steps<T>(&self, steps: usize, work: impl FnOnce() -> T) -> T {
-        if steps < AT_ONCE { work() } else { self.run(work).await }
+    /// The same for work whose result is large: where [`with_permit`] runs this, the permit stays with a result that is no error.
+    pub async fn run_reading<T, E>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        // One that waits holds none.
+        release();
+        let permit = self.permit(WorkSize::Large).await;
+        let result = aside(work);
+        if result.is_ok() {
+            // Else nobody keeps it.
+            let _ = KEPT.try_with(|kept| kept.set(Some(permit)));
+        }
+        result
+    }
+
+    /// Runs work of so many steps, each of some nanoseconds, on the result of other work: where these are few, at once; else under
+    /// the permit that came with the result, or in turn.
+    pub async fn run_steps<T>(
+        &self,
+        steps: usize,
+        permit: Option<SharedPermit>,
+        work: impl FnOnce() -> T,
+    ) -> T {
+        if is_short(steps) {
+            drop(permit);
+            return work();
+        }
+        let _permit = match permit {
+            Some(permit) => permit,
+            None => self.permit(WorkSize::Large).await,
+        };
+        aside(work)
     }
 }
 
-/// Work of fewer steps is done where it comes up: it takes some milliseconds at most.
-const AT_ONCE: usize = 1 << 20;
+tokio::task_local! {
+    /// The permit of the large work that has run last in this future.
+    static KEPT: Cell<Option<SharedPermit>>;
+}
+
+/// The output of a future, and the permit of the large work that has made it, if any has.
+pub async fn with_permit<F: Future>(future: F) -> (F::Output, Option<SharedPermit>) {
+    let kept = async { (future.await, KEPT.with(Cell::take)) };
+    KEPT.scope(Cell::new(None), kept).await
+}
+
+/// Gives back a permit that this future has kept: what it was kept for is of no use any more.
+pub fn release() {
+    // Outside of `with_permit` there is none.
+    let _ = KEPT.try_with(Cell::take);
+}
+
+/// Whether work of so many steps is done where it comes up: it takes some milliseconds at most.
+pub fn is_short(steps: usize) -> bool {
+    steps < 1 << 20
+}
 
 /// Runs work to its end, while other tasks go on. For a caller that holds a permit.
 pub fn aside<T>(work: impl FnOnce() -> T) -> T {
@@ -108,6 +177,13 @@ mod tests {
         }
     }
 
+    #[test]
+    fn no_more_large_work_runs_at_once_than_a_quarter_of_the_memory_holds_the_results_of() {
+        let at_once = |cores, mebibytes: usize| large_at_once(cores, mebibytes << 20);
+        assert_eq!([at_once(64, 512), at_once(64, 1536), at_once(64, 32)], [2, 6, 1]);
+        assert_eq!([at_once(4, 1536), at_once(1, 512)], [4, 1]);
+    }
+
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn other_tasks_go_on_while_work_runs() {
         let workers = Workers::new(2);
@@ -120,6 +196,27 @@ mod tests {
         let other = tokio::spawn(async { Instant::now() }).await.unwrap();
         assert!(other - start < work, "the other task waited for the work: {:?}", other - start);
         busy_task.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_permit_of_work_stays_with_its_result_until_that_is_taken_in_or_the_future_goes_on() {
+        let workers = Workers::new(1);
+        let (share, other) = (workers.of("tenant"), workers.of("team-a"));
+        let is_free = || other.permit(WorkSize::Large).now_or_never().is_some();
+        let (result, permit) = with_permit(share.run_reading(|| Ok::<_, ()>(7))).await;
+        assert_eq!((result, permit.is_some(), is_free()), (Ok(7), true, false));
+        drop(permit);
+        assert!(is_free());
+        let (_, permit) = with_permit(share.run_reading(|| Err::<(), _>("unreadable"))).await;
+        assert!(permit.is_none() && is_free(), "an error holds nothing");
+        assert!(share.run_reading(|| Ok::<_, ()>(())).await.is_ok() && is_free(), "nobody has asked for it");
+        let twice = async {
+            let _ = share.run_reading(|| Ok::<_, ()>(())).await;
+            let _ = share.run_reading(|| Ok::<_, ()>(())).await;
+            release();
+            is_free()
+        };
+        assert!(with_permit(twice).await.0, "it does not wait for itself");
     }
 
     #[tokio::test]

@@ -21,6 +21,7 @@ use crate::cloud::http::{AccountClient, ApiRequest};
 use crate::cloud::kit::{Inventory, InventoryBudget, KeptState, Session, queue, session};
 use crate::cloud::model::InstanceFacts;
 use crate::cloud::{Cloud, CloudError, Collection, ServiceFilter};
+use crate::limits::workers::with_permit;
 
 /// The most bytes of a page of apps: 200 with their whole specification.
 const MAX_PAGE_BYTES: usize = 16 << 20;
@@ -63,7 +64,8 @@ impl DigitalOcean {
             let requests = Requests { client, settings, authorization };
             async move { requests.page(1).await }
         };
-        let (authorization, page) = session.start(client.meter(), log_in, first_page).await?;
+        let (started, permit) = with_permit(session.start(client.meter(), log_in, first_page)).await;
+        let (authorization, page) = started?;
 
         let max_in_flight = client.limits().max_concurrent;
         let requests = Requests { client, settings, authorization };
@@ -71,7 +73,7 @@ impl DigitalOcean {
         let inventory = Inventory::charged(client.charge());
         let steps = filter.steps(page.components());
         let first = || Cycle::new(settings, filter, before, page, inventory, max_in_flight);
-        let mut cycle = client.workers().run_steps(steps, first).await;
+        let mut cycle = client.workers().run_steps(steps, permit, first).await;
         let ended_by =
             queue::run(&mut cycle, max_in_flight, client.workers(), |request| requests.send(request)).await;
         let (collection, after) = cycle.finish(ended_by);

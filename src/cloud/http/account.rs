@@ -22,7 +22,7 @@ use super::shared_rate::RateShare;
 use super::{body, reset};
 use crate::cloud::CloudError;
 use crate::cloud::error::{AnswerProblem, Unreachable};
-use crate::limits::{Charge, Holder, WorkerShare};
+use crate::limits::{Charge, Holder, WorkerShare, workers};
 use crate::telemetry::AccountMeter;
 
 /// A body of at most this size is read at once, on the thread that received it: it takes microseconds.
@@ -206,6 +206,8 @@ impl AccountClient {
         left: Duration,
         read: &impl Fn(&[u8]) -> Result<T, E>,
     ) -> Result<T, Failed> {
+        // Nothing is held while a cloud is waited for.
+        workers::release();
         let _in_flight = self.meter.in_flight();
         let started = Instant::now();
         let received = timeout(left, self.receive(request))
@@ -217,7 +219,7 @@ impl AccountClient {
         let received = received?;
         let read = || read(&received.body).map_err(|error| error.into().into());
         // What is read of an answer, and what filters do with it, is the cloud's choice and the tenant's.
-        if received.body.len() > READ_AT_ONCE { self.workers.run(read).await } else { read() }
+        if received.body.len() > READ_AT_ONCE { self.workers.run_reading(read).await } else { read() }
     }
 
     /// Sends the request and receives its answer; every status but 2xx is a failure.

@@ -13,7 +13,7 @@ use crate::cloud::ServiceFilter;
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::filter::Matching;
 use crate::cloud::model::{InstanceFacts, ServiceFacts};
-use crate::limits::Charge;
+use crate::limits::{Charge, LARGEST_RESULT};
 
 /// Bytes of a service besides its texts: its facts (some 350), its URL, its places in the cycle's lists and sets, which have
 /// room to grow, and what the allocator adds to each of a dozen pieces.
@@ -43,9 +43,8 @@ pub fn instance_bytes(facts: &InstanceFacts) -> usize {
 pub struct InventoryBudget(usize);
 
 impl InventoryBudget {
-    /// The budget of one response, since what a response holds is charged only once it is read: enough for 50,000 services
-    /// or 100,000 instances with names of the usual length.
-    pub const PER_CYCLE: Self = Self(64 << 20);
+    /// The budget of one response, since what a response holds is charged only once it is read.
+    pub const PER_CYCLE: Self = Self(LARGEST_RESULT);
 
     /// Spends what a service takes without its instances. `TooLarge`, and nothing spent, where that exceeds the budget.
     pub fn spend_service(&mut self, facts: &ServiceFacts) -> Result<(), AnswerProblem> {

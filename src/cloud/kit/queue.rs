@@ -1,10 +1,15 @@
 //! Sends the requests of one cycle, so many at a time.
 
-use futures::StreamExt;
+use std::collections::VecDeque;
+use std::pin::pin;
+
+use futures::future::{Fuse, FusedFuture};
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 
 use crate::cloud::CloudError;
-use crate::limits::WorkerShare;
+use crate::limits::workers::{aside, is_short, with_permit};
+use crate::limits::{WorkSize, WorkerShare};
 
 /// Decides what one cycle requests. Sends nothing itself.
 pub trait Plan {
@@ -26,7 +31,8 @@ pub trait Plan {
 }
 
 /// Runs a plan to its end with up to `max_in_flight` requests in flight, and returns the error that ended it early. Responses
-/// with names that take long to match are taken in by the workers.
+/// with names that take long to match are taken in as work of the workers: under the permit that reading one needed, else in turn.
+/// While one waits for that, others go on: they may have been granted the permit that it waits for.
 ///
 /// Requests still in flight are dropped when the plan ends early, and when this future is dropped.
 pub async fn run<P: Plan, F: Future<Output = P::Response>>(
@@ -36,15 +42,37 @@ pub async fn run<P: Plan, F: Future<Output = P::Response>>(
     send: impl Fn(P::Request) -> F,
 ) -> Option<CloudError> {
     let mut in_flight = FuturesUnordered::new();
+    let mut waiting = VecDeque::new();
+    let mut turn = pin!(Fuse::terminated());
     loop {
-        while in_flight.len() < max_in_flight.max(1)
+        while in_flight.len() + waiting.len() < max_in_flight.max(1)
             && let Some(request) = plan.next_request()
         {
-            in_flight.push(send(request));
+            in_flight.push(with_permit(send(request)));
         }
-        let response = in_flight.next().await?;
-        let steps = plan.steps(&response);
-        if let Err(error) = workers.run_steps(steps, || plan.record(response)).await {
+        if turn.is_terminated() && !waiting.is_empty() {
+            turn.set(workers.permit(WorkSize::Large).fuse());
+        }
+        let (response, permit) = tokio::select! {
+            Some(arrived) = in_flight.next() => arrived,
+            permit = turn.as_mut(), if !waiting.is_empty() => match waiting.pop_front() {
+                Some(response) => (response, Some(permit)),
+                None => continue,
+            },
+            else => return None,
+        };
+        let recorded = match permit {
+            _ if is_short(plan.steps(&response)) => {
+                drop(permit);
+                plan.record(response)
+            }
+            Some(_permit) => aside(|| plan.record(response)),
+            None => {
+                waiting.push_back(response);
+                continue;
+            }
+        };
+        if let Err(error) = recorded {
             return Some(error);
         }
     }
@@ -54,10 +82,10 @@ pub async fn run<P: Plan, F: Future<Output = P::Response>>(
 mod tests {
     use std::cell::Cell;
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use std::time::Duration;
 
-    use tokio::time::sleep;
+    use tokio::time::{sleep, timeout};
 
     use super::*;
     use crate::limits::Workers;
@@ -184,6 +212,81 @@ mod tests {
         });
         other.await.unwrap();
         assert_eq!(running.await.unwrap(), None);
+    }
+
+    /// Responses that take long to take in, each of which is read as large work, or not.
+    struct Heavy {
+        numbers: Numbers,
+        recorded: Arc<AtomicUsize>,
+    }
+
+    impl Plan for Heavy {
+        type Request = usize;
+        type Response = usize;
+
+        fn next_request(&mut self) -> Option<usize> {
+            self.numbers.next_request()
+        }
+
+        fn steps(&self, _: &usize) -> usize {
+            usize::MAX
+        }
+
+        fn record(&mut self, _: usize) -> Result<(), CloudError> {
+            self.recorded.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        }
+    }
+
+    // A future that has been granted the permit is not polled by one that waits for it.
+    #[tokio::test(start_paused = true)]
+    async fn responses_that_take_long_to_take_in_never_wait_for_each_other_for_ever() {
+        for is_read_as_work in [|_| true, |_| false, |request: usize| request.is_multiple_of(2)] {
+            let workers = Workers::new(1);
+            let (one, other) = (workers.of("team-a"), workers.of("tenant"));
+            let recorded = Arc::new(AtomicUsize::new(0));
+            let plan = || Heavy { numbers: Numbers::up_to(40), recorded: Arc::clone(&recorded) };
+            let cycle = async |share: &WorkerShare| {
+                let send = async |request: usize| {
+                    sleep(Duration::from_millis(request as u64 % 7)).await;
+                    if is_read_as_work(request) {
+                        let _ = share.run_reading(|| Ok::<_, ()>(())).await;
+                    }
+                    request
+                };
+                run(&mut plan(), 8, share, send).await
+            };
+            let cycles = futures::future::join3(cycle(&one), cycle(&one), cycle(&other));
+            assert!(timeout(Duration::from_secs(60), cycles).await.is_ok());
+            assert_eq!(recorded.load(Ordering::SeqCst), 3 * 40);
+            assert!(one.permit(WorkSize::Large).now_or_never().is_some(), "no permit is left with anybody");
+        }
+    }
+
+    // What is read is charged once it is taken in: no more of it waits than work runs at once.
+    #[tokio::test(start_paused = true)]
+    async fn no_more_results_of_large_work_wait_than_work_runs_at_once() {
+        let workers = Workers::new(2);
+        let (read, most) = (Cell::new(0_usize), Cell::new(0));
+        let recorded = Arc::new(AtomicUsize::new(0));
+        let cycle = async |namespace: &str| {
+            let share = workers.of(namespace);
+            let send = async |request: usize| {
+                let count = || {
+                    read.set(read.get() + 1);
+                    most.set(most.get().max(read.get() - recorded.load(Ordering::SeqCst)));
+                    Ok::<_, ()>(())
+                };
+                let _ = share.run_reading(count).await;
+                // Others have their turn before this one's result is taken in.
+                tokio::task::yield_now().await;
+                request
+            };
+            let mut plan = Heavy { numbers: Numbers::up_to(20), recorded: Arc::clone(&recorded) };
+            run(&mut plan, 8, &share, send).await
+        };
+        futures::future::join3(cycle("team-a"), cycle("team-b"), cycle("team-c")).await;
+        assert_eq!((read.get(), most.get()), (60, 2));
     }
 
     #[tokio::test(start_paused = true)]

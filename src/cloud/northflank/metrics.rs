@@ -201,7 +201,6 @@ pub(super) fn read(body: &[u8], oldest: f64, budget: &mut InventoryBudget) -> Re
             let Some(point) = newest(data, oldest)? else { return Ok(()) };
             let point = point.scaled(factor);
             if metric.is_of_service() {
-                budget.spend_entry::<Point>(0)?;
                 points.push(point);
             } else if let Some(container) = part::<WireMetadata<'_>>(metadata).container_id.into_text() {
                 let sample = match containers.entry(container) {

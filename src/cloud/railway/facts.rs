@@ -46,12 +46,12 @@ pub(super) fn service(
     list: impl FnOnce(&mut AddInstance<'_>) -> Result<(), AnswerProblem>,
     budget: &mut InventoryBudget,
 ) -> Result<ListedService, AnswerProblem> {
-    let (mut instances, mut counts) = (Vec::new(), InstanceCounts::default());
+    let (mut instances, mut counts, mut left) = (Vec::new(), InstanceCounts::default(), *budget);
     list(&mut |id, status, created_at| {
         // Ended ones are listed for a while.
         if let Some(state) = state::of_instance(status) {
             let facts = instance(id, state, created_at);
-            budget.spend_instance(&facts)?;
+            left.spend_instance(&facts)?;
             counts.add(state);
             instances.push(Arc::new(facts));
         }
@@ -79,7 +79,9 @@ pub(super) fn service(
         ..ServiceFacts::default()
     };
     let serves_http = has_domain && counts.running > 0;
-    budget.spend_service(&facts)?;
+    left.spend_service(&facts)?;
+    // What cannot be read to its end spends nothing.
+    *budget = left;
     Ok(ListedService { facts: Arc::new(facts), instances, serves_http })
 }
 

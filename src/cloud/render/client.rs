@@ -24,7 +24,7 @@ use super::wire::{self, Entity, ListedInstances, ListedService, Page};
 use super::{series, urls};
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::{AccountClient, ApiRequest};
-use crate::cloud::kit::{Inventory, KeptState, Pages, Session, queue, session};
+use crate::cloud::kit::{Inventory, InventoryBudget, KeptState, Pages, Session, Spent, queue, session};
 use crate::cloud::{Cloud, CloudError, Collection, ServiceFilter};
 
 /// The most bytes of a page of services.
@@ -106,12 +106,21 @@ impl Render {
         &'a self,
         requests: &Requests<'_>,
         filter: &'a ServiceFilter,
-        first_page: Page<ListedService>,
+        first_page: Spent<Page<ListedService>>,
     ) -> Result<Listed<'a>, CloudError> {
         let mut names = self.names.get();
         let mut listing = Listing::new(&self.settings, filter, Inventory::charged(self.client.charge()));
-        let (mut page, mut looked_up, mut unnamed, mut ended_by) = (first_page, false, None, None);
+        let (mut next_page, mut looked_up, mut unnamed, mut ended_by) = (first_page, false, None, None);
         loop {
+            // A page waits for the names of its environments.
+            let mut held = Inventory::charged(self.client.charge());
+            let page = match held.keep(next_page) {
+                Ok(page) => page,
+                Err(problem) => {
+                    listing.cut_short = Some(problem.into());
+                    break;
+                }
+            };
             let environments = || page.entries.iter().filter_map(|service| service.environment.as_deref());
             if !looked_up && names.are_due(&self.settings, environments(), Instant::now()) {
                 looked_up = true;
@@ -139,8 +148,9 @@ impl Render {
             }
             let steps = filter.steps(page.entries.len());
             let add = || listing.add(page, &names, unnamed.as_ref());
-            let Some(cursor) = self.client.workers().run_steps(steps, add).await else { break };
-            page = match requests.services(Some(&cursor)).await {
+            let Some(cursor) = self.client.workers().run_steps(steps, None, add).await else { break };
+            drop(held);
+            next_page = match requests.services(Some(&cursor)).await {
                 Ok(page) => page,
                 Err(error) => {
                     ended_by = error.concerns_account().then(|| error.clone());
@@ -206,9 +216,10 @@ impl Requests<'_> {
     }
 
     /// A page of services behind this cursor.
-    async fn services(&self, cursor: Option<&str>) -> Result<Page<ListedService>, CloudError> {
+    async fn services(&self, cursor: Option<&str>) -> Result<Spent<Page<ListedService>>, CloudError> {
         let url = urls::services(self.settings, cursor);
-        self.get("services", url, MAX_PAGE_BYTES, READ_SERVICES, wire::services).await
+        let read = |body: &[u8]| InventoryBudget::PER_CYCLE.reading(|budget| wire::services(body, budget));
+        self.get("services", url, MAX_PAGE_BYTES, READ_SERVICES, read).await
     }
 
     /// All entries of a list of names.
@@ -227,7 +238,7 @@ impl Requests<'_> {
         let (mut pages, mut cursor) = (Pages::starting_at(String::new()), None);
         let mut inventory = Inventory::charged(self.client.charge());
         loop {
-            let read = |body: &[u8]| wire::entities(body, key);
+            let read = |body: &[u8]| wire::entities(body, key, &mut { InventoryBudget::PER_CYCLE });
             let page =
                 self.get(operation, url(cursor.as_deref()), MAX_NAMES_BYTES, READ_PROJECTS, read).await?;
             if page.unreadable > 0 {

@@ -26,7 +26,8 @@ fn cycle<'a>(settings: &'a Settings, kept: Kept, second: u64, services: &[(&str,
             "serviceDetails": {"numInstances": 1}}})
     };
     let body: Vec<_> = services.iter().map(service).collect();
-    let page = wire::services(json!(body).to_string().as_bytes()).unwrap();
+    let page =
+        wire::services(json!(body).to_string().as_bytes(), &mut { InventoryBudget::PER_CYCLE }).unwrap();
     let filter = ServiceFilter::default();
     let mut listing = Listing::new(settings, &filter, Inventory::new());
     listing.add(page, &Names::default(), None);

@@ -91,15 +91,22 @@ enum Entry<T> {
     Irrelevant,
 }
 
-/// Reads a page of services. `TooLarge` where they take more than one response may.
-pub(super) fn services(body: &[u8]) -> Result<Page<ListedService>, AnswerProblem> {
-    page(body, "service", service, ListedService::text_bytes)
+/// Reads a page of services. `TooLarge` where they exceed the budget.
+pub(super) fn services(
+    body: &[u8],
+    budget: &mut InventoryBudget,
+) -> Result<Page<ListedService>, AnswerProblem> {
+    page(body, "service", service, ListedService::text_bytes, budget)
 }
 
-/// Reads a page of workspaces (`owner`), projects (`project`) or environments (`environment`). `TooLarge` where they take more
-/// than one response may.
-pub(super) fn entities(body: &[u8], key: &str) -> Result<Page<Entity>, AnswerProblem> {
-    page(body, key, |json| entity(json).map(Entry::Relevant), Entity::text_bytes)
+/// Reads a page of workspaces (`owner`), projects (`project`) or environments (`environment`). `TooLarge` where they exceed
+/// the budget.
+pub(super) fn entities(
+    body: &[u8],
+    key: &str,
+    budget: &mut InventoryBudget,
+) -> Result<Page<Entity>, AnswerProblem> {
+    page(body, key, |json| entity(json).map(Entry::Relevant), Entity::text_bytes, budget)
 }
 
 /// Reads a page: a bare list whose entries have a cursor beside the object of this key. `read` returns `None` for an object
@@ -109,9 +116,10 @@ fn page<T>(
     key: &str,
     read: impl Fn(&str) -> Option<Entry<T>>,
     texts: impl Fn(&T) -> usize,
+    budget: &mut InventoryBudget,
 ) -> Result<Page<T>, AnswerProblem> {
     let mut page = Page { entries: Vec::new(), unreadable: 0, next: Ok(None) };
-    let (mut listed, mut cursor, mut budget) = (0, Ok(None), InventoryBudget::PER_CYCLE);
+    let (mut listed, mut cursor) = (0, Ok(None));
     try_for_each(json_text(body)?, |entry: &RawValue| {
         listed += 1;
         let (mut named, mut object) = (None, None);

@@ -6,7 +6,7 @@ use super::*;
 use crate::cloud::kit::InventoryBudget;
 
 fn page(body: &Value) -> Page<ListedService> {
-    services(body.to_string().as_bytes()).unwrap()
+    services(body.to_string().as_bytes(), &mut { InventoryBudget::PER_CYCLE }).unwrap()
 }
 
 /// A service of this id with these fields besides.
@@ -83,9 +83,13 @@ fn what_has_no_instances_is_left_out_and_what_cannot_be_read_costs_itself() {
     assert_eq!((page.entries.len(), page.unreadable), (1, 4));
     assert_eq!(page.entries[0].name, "srv-c", "without a name the id");
     for body in ["{}", "null", r#"{"error": "rate limit exceeded"}"#] {
-        assert_eq!(services(body.as_bytes()), Err(AnswerProblem::Shape), "{body}");
+        assert_eq!(
+            services(body.as_bytes(), &mut { InventoryBudget::PER_CYCLE }),
+            Err(AnswerProblem::Shape),
+            "{body}"
+        );
     }
-    assert_eq!(services(b"<html>"), Err(AnswerProblem::NotJson));
+    assert_eq!(services(b"<html>", &mut { InventoryBudget::PER_CYCLE }), Err(AnswerProblem::NotJson));
 }
 
 #[test]
@@ -95,7 +99,8 @@ fn projects_and_environments_have_names_and_an_environment_its_project() {
         {"cursor": "b", "environment": {"id": "evm-2"}},
         {"cursor": "c", "environment": {"name": "lost"}},
     ]);
-    let page = entities(body.to_string().as_bytes(), "environment").unwrap();
+    let page =
+        entities(body.to_string().as_bytes(), "environment", &mut { InventoryBudget::PER_CYCLE }).unwrap();
     let entity = |id: &str, name: &str, project: Option<&str>| Entity {
         id: id.to_owned(),
         name: name.to_owned(),
@@ -142,10 +147,12 @@ fn a_page_that_takes_more_than_a_response_may_is_not_read_to_its_end() {
         let entry = format!(r#"{{"cursor":"c","{key}":{{"id":"a","type":"web_service"}}}}"#);
         format!("[{}]", vec![entry; entries].join(","))
     };
-    let services = |entries| services(page(entries, "service").as_bytes());
+    let services =
+        |entries| services(page(entries, "service").as_bytes(), &mut { InventoryBudget::PER_CYCLE });
     assert_eq!(services(50_000).map(|page| page.entries.len()), Ok(50_000));
     assert_eq!(services(200_000).map(|page| page.entries.len()), Err(AnswerProblem::TooLarge));
-    let owners = |entries| entities(page(entries, "owner").as_bytes(), "owner");
+    let owners =
+        |entries| entities(page(entries, "owner").as_bytes(), "owner", &mut { InventoryBudget::PER_CYCLE });
     assert_eq!(owners(50_000).map(|page| page.entries.len()), Ok(50_000));
     assert_eq!(owners(500_000).map(|page| page.entries.len()), Err(AnswerProblem::TooLarge));
 }
