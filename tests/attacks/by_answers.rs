@@ -34,6 +34,7 @@ async fn environments_by_the_hundred_thousand_are_kept_no_further_than_the_memor
     };
     let project = format!(r#"{{"node":{{"id":"p","environments":{}}}}}"#, page(0, "second"));
     let projects = format!(r#"{{"edges":[{project}],"pageInfo":{{"hasNextPage":false}}}}"#);
+    assert!(projects.len() < 8 << 20, "an answer may have no more: {}", projects.len());
     let projects = gzip(format!(r#"{{"data":{{"projects":{projects}}}}}"#).as_bytes());
     let second = gzip(format!(r#"{{"data":{{"environments":{}}}}}"#, page(400_000, "third")).as_bytes());
     let answered = Arc::new(AtomicUsize::new(0));
@@ -58,7 +59,7 @@ async fn environments_by_the_hundred_thousand_are_kept_no_further_than_the_memor
 
 #[tokio::test(flavor = "multi_thread")]
 async fn instances_of_one_answer_are_read_no_further_than_the_memory_goes() {
-    const INSTANCES: usize = 500_000;
+    const INSTANCES: usize = 470_000;
     let listed = |nodes: &str| format!(r#"{{"edges":[{nodes}],"pageInfo":{{"hasNextPage":false}}}}"#);
     let environments = listed(r#"{"node":{"id":"e"}}"#);
     let projects = listed(&format!(r#"{{"node":{{"id":"p","environments":{environments}}}}}"#));
@@ -68,6 +69,7 @@ async fn instances_of_one_answer_are_read_no_further_than_the_memory_goes() {
     let deployments = format!(r#"[{{"instances":[{}]}}]"#, instances.join(","));
     let service = format!(r#"{{"node":{{"serviceId":"s","activeDeployments":{deployments}}}}}"#);
     let services = format!(r#"{{"data":{{"environment":{{"serviceInstances":{}}}}}}}"#, listed(&service));
+    assert!(services.len() < 16 << 20, "an answer may have no more: {}", services.len());
     let services = gzip(services.as_bytes());
     let answered = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&answered);
@@ -84,13 +86,14 @@ async fn instances_of_one_answer_are_read_no_further_than_the_memory_goes() {
     let target = attacked(&format!("railway: {{endpoint: '{}'}}", cloud.root()), &answered).await;
     let damage = target.damage_after(Duration::from_secs(30)).await;
 
-    damage.assert_bounded("six accounts of 500,000 instances in an answer");
+    damage.assert_bounded("six accounts of 470,000 instances in an answer");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn series_of_nothing_take_no_memory() {
     const SERIES: usize = 2_700_000;
     let series = vec!["{}"; SERIES].join(",");
+    assert!(series.len() < (8 << 20) - 100, "an answer may have no more: {}", series.len());
     let metrics = gzip(format!(r#"{{"data":{{"cpu":{{"values":[{series}]}}}}}}"#).as_bytes());
     let answered = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&answered);
@@ -111,4 +114,42 @@ async fn series_of_nothing_take_no_memory() {
     let damage = target.damage_after(Duration::from_secs(30)).await;
 
     damage.assert_bounded("six accounts of 20 services with 2,700,000 series of nothing");
+}
+
+// Reading a page takes a moment and matching its names a second: pages that have been read wait to be matched.
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_that_take_long_to_match_do_not_wait_by_the_dozen() {
+    const SERVICES: usize = 125_000;
+    let services: Vec<_> = (0..SERVICES).map(|number| format!(r#"{{"id":"{number:06}"}}"#)).collect();
+    let services = format!(r#"{{"data":{{"services":[{}]}}}}"#, services.join(","));
+    assert!(services.len() < 2 << 20, "an answer may have no more: {}", services.len());
+    let services = gzip(services.as_bytes());
+    let answered = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&answered);
+    let cloud = HostileCloud::start(move |path| match path.split('?').next().unwrap_or(path) {
+        "/v1/projects" => Answer::Body(r#"{"data":{"projects":[{"id":"p"}]}}"#.to_owned()),
+        "/v1/projects/p/services" => {
+            count.fetch_add(1, Ordering::SeqCst);
+            Answer::Gzip(services.clone())
+        }
+        _ => Answer::Body(r#"{"data":{"plans":[],"containers":[]}}"#.to_owned()),
+    })
+    .await;
+    let globs: Vec<_> = (0..100).map(|number| format!("'*{number:03}*1*2*3*'")).collect();
+    let filter = format!("  services:\n    include: ['*']\n    exclude: [{}]\n", globs.join(", "));
+    let provider = format!("northflank: {{endpoint: '{}'}}", cloud.root());
+    let mut manifests = String::new();
+    for namespace in ["tenant-0", "tenant-1", "tenant-2"] {
+        manifests += &secret(namespace);
+        for number in 0..12 {
+            manifests += &account_of(namespace, &format!("pages-{number}"), &provider, &filter);
+        }
+    }
+
+    let target = Target::start(&manifests).await;
+    until("each account to be sent a page", async || (answered.load(Ordering::SeqCst) >= 36).then_some(()))
+        .await;
+    let damage = target.damage_after(Duration::from_secs(30)).await;
+
+    damage.assert_bounded("36 accounts of 100 globs at pages of 125,000 services");
 }
