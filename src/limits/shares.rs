@@ -2,8 +2,9 @@
 //! fewest; those that hold as many are served in turn, and the waiters of one namespace in order. So a namespace that holds
 //! nothing waits for one permit of each other at most, however many wait there.
 //!
-//! No deadlock within one kind: a task that waits holds no permit of it. A caller of several kinds takes them in one order.
-//! Dropping a future or a permit gives back what it held.
+//! No deadlock within one kind: who waits holds no permit of it. A permit is granted to a future whether that is polled or not, so a
+//! task that waits for one goes on polling its other futures that do. A caller of several kinds takes them in one order. Dropping a
+//! future or a permit gives back what it held.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
