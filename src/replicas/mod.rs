@@ -13,6 +13,7 @@ pub mod rules;
 pub mod wire;
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -29,6 +30,7 @@ pub struct Membership(Arc<Group>);
 struct Group {
     /// `None` of a process that shares accounts with no other.
     view: Option<RwLock<View>>,
+    started: Instant,
     changes: watch::Sender<u64>,
     metrics: Option<Arc<Metrics>>,
 }
@@ -36,13 +38,23 @@ struct Group {
 impl Membership {
     /// Of a process that shares accounts with no other: it owns all.
     pub fn alone() -> Self {
-        Self(Arc::new(Group { view: None, changes: watch::Sender::new(0), metrics: None }))
+        Self(Arc::new(Group {
+            view: None,
+            started: Instant::now(),
+            changes: watch::Sender::new(0),
+            metrics: None,
+        }))
     }
 
     /// Of a replica that is not a member yet: it owns nothing.
     pub fn joining(me: Member, metrics: Arc<Metrics>) -> Self {
         let view = Some(RwLock::new(View::new(me)));
-        Self(Arc::new(Group { view, changes: watch::Sender::new(0), metrics: Some(metrics) }))
+        Self(Arc::new(Group {
+            view,
+            started: Instant::now(),
+            changes: watch::Sender::new(0),
+            metrics: Some(metrics),
+        }))
     }
 
     /// What this replica does with the account of this UID.
@@ -90,10 +102,16 @@ impl Membership {
         self.look(|view| view.next_owner(uid, Instant::now())).flatten()
     }
 
-    /// Those that owned the account of this UID before recent changes of members and still answer, the last one first; this
-    /// replica may be one of them. Each may be asked only where the owner and those in front of it have nothing.
-    pub fn before(&self, uid: &str) -> Vec<Member> {
+    /// Those that owned the account of this UID before recent changes of members and still answer, the last one first, and since
+    /// when, where that is known; this replica may be one of them. Each may be asked only where the owner and those in front of
+    /// it have nothing.
+    pub fn before(&self, uid: &str) -> Vec<(Member, Option<Instant>)> {
         self.look(|view| view.before(uid, Instant::now())).unwrap_or_default()
+    }
+
+    /// How long this process has been running.
+    pub fn age(&self) -> Duration {
+        self.0.started.elapsed()
     }
 
     /// All other live members.

@@ -33,6 +33,8 @@ pub const NOT_HERE: HeaderName = HeaderName::from_static("caas-operator-not-here
 /// The value of [`NOT_HERE`] where earlier owners are not to be asked either: what they have may be older than what this replica
 /// has answered before it started anew.
 pub const NOR_BEFORE: HeaderValue = HeaderValue::from_static("nor-before");
+/// In an answer with [`NOR_BEFORE`]: for how many milliseconds this replica has been running. It has forgotten nothing of that time.
+pub const AGE: HeaderName = HeaderName::from_static("caas-operator-age");
 /// The value of [`NOT_HERE`] where this replica was asked as the owner and is not, and has what it had last as an earlier one.
 pub const HAS_LAST: HeaderValue = HeaderValue::from_static("has-last");
 /// The value of [`NOT_HERE`] where the member that is named as the owner is to be asked first, and then this replica as an earlier
@@ -148,10 +150,11 @@ impl Peers {
     ) -> Result<Found, PeerError> {
         let Some(me) = self.membership.me() else { return Err(PeerError::Nobody) };
         let owner = self.membership.owner(uid).filter(|owner| owner.name != me.name);
-        let before = self.membership.before(uid).into_iter().map(|member| (member, true));
-        let mut asked: VecDeque<_> = owner.map(|owner| (owner, false)).into_iter().chain(before).collect();
+        let before = self.membership.before(uid).into_iter().map(|(member, since)| (member, true, since));
+        let owner = owner.map(|owner| (owner, false, None));
+        let mut asked: VecDeque<_> = owner.into_iter().chain(before).collect();
         let (mut failed, mut is_redirected) = (None, false);
-        while let Some((member, is_before)) = asked.pop_front() {
+        while let Some((member, is_before, since)) = asked.pop_front() {
             if member.name == me.name {
                 if has_last {
                     return Ok(Found::Here);
@@ -163,8 +166,18 @@ impl Peers {
                 return Err(failed.unwrap_or(PeerError::Unreachable(member.name)));
             };
             let Some(not_here) = response.headers().get(NOT_HERE) else { return Ok(Found::There(response)) };
+            tracing::debug!(account = uid, replica = %member.name, is_before, ?not_here, "it is not there");
             failed.get_or_insert(PeerError::NotHere(Arc::clone(&member.name)));
             if not_here == NOR_BEFORE {
+                let age = response.headers().get(AGE).and_then(|age| age.to_str().ok()?.parse().ok());
+                // Where several leave at once, each may be taken for the owner for a moment, unnoticed by it.
+                let has_never_had_it = is_before
+                    && since
+                        .zip(age)
+                        .is_some_and(|(since, age)| since.elapsed() < Duration::from_millis(age));
+                if has_never_had_it {
+                    continue;
+                }
                 break;
             }
             let owner = response.headers().get(OWNER).and_then(|owner| owner.to_str().ok()?.split_once(' '));
@@ -177,7 +190,7 @@ impl Peers {
                 {
                     return Ok(Found::There(response));
                 }
-                asked.push_front((member, true));
+                asked.push_front((member, true, None));
                 continue;
             }
             // One of the two has not seen the newest change yet.
@@ -185,10 +198,10 @@ impl Peers {
                 continue;
             }
             if not_here == HAS_LAST {
-                asked.push_front((member, true));
+                asked.push_front((member, true, None));
             }
             if let Some(owner) = owner {
-                asked.push_front((owner, false));
+                asked.push_front((owner, false, None));
             }
         }
         Err(failed.unwrap_or(PeerError::Nobody))
@@ -216,7 +229,8 @@ impl Peers {
         let me = self.membership.me()?;
         let target = format!("{ACCOUNTS_PATH}/{}/{}", id.namespace, id.name);
         let mut newest: Option<RemoteAccount> = None;
-        let all = self.membership.owner(uid).into_iter().chain(self.membership.before(uid));
+        let before = self.membership.before(uid).into_iter().map(|(member, _)| member);
+        let all = self.membership.owner(uid).into_iter().chain(before);
         for member in all.filter(|member| member.name != me.name) {
             let mut charge = self.memory.holder(&id.namespace, &id.name).charge();
             let fits = |bytes| charge.resize(bytes).is_ok();

@@ -297,24 +297,29 @@ impl View {
         may_have_expired.then(|| owner(&self.with_me(false), uid).cloned()).flatten()
     }
 
-    /// Who owned an account before recent changes, the last one first; this replica may be one of them. What each has is older
-    /// than what those after it have had: the list ends before the first one that cannot say whether it has had anything.
-    pub(super) fn before(&self, uid: &str, now: Instant) -> Vec<Member> {
+    /// Who owned an account before recent changes, the last one first, and since when, where that is known; this replica may be one
+    /// of them. What each has is older than what those after it have had: the list ends before the first one that cannot say
+    /// whether it has had anything.
+    pub(super) fn before(&self, uid: &str, now: Instant) -> Vec<(Member, Option<Instant>)> {
         let owner_now = owner(&self.members, uid);
         let answers = |past: &Past, before: &Member| {
             let lives = self.lives(before) || before.name == self.me.name;
             past.is_recent(now) && lives || past.until + FAREWELL > now && past.left.contains(before)
         };
-        let mut all: Vec<Member> = Vec::new();
-        for past in self.past.iter().rev() {
+        let mut all: Vec<(Member, Option<Instant>)> = Vec::new();
+        for (place, past) in self.past.iter().enumerate().rev() {
             let Some(before) = owner(&past.members, uid) else { continue };
+            let since = place.checked_sub(1).map(|place| self.past[place].until);
             if !answers(past, before) || all.len() == MOST_BEFORE {
                 break;
             }
             // Another member's coming and going may have left it where it is.
             let is_now = all.is_empty() && owner_now.is_some_and(|owner| owner.name == before.name);
-            if !is_now && !all.contains(before) {
-                all.push(before.clone());
+            match all.iter_mut().find(|(known, _)| known == before) {
+                // For longer, or for another time.
+                Some((_, began)) => *began = since,
+                None if !is_now => all.push((before.clone(), since)),
+                None => {}
             }
         }
         all

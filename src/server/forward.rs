@@ -21,7 +21,7 @@ use super::lines::line;
 use crate::account::AccountId;
 use crate::collector::registry::Listed;
 use crate::replicas::peers::{
-    ASK_FIRST, BEFORE, FROM_REPLICA, Found, HAS_LAST, NOR_BEFORE, NOT_HERE, OWNER, PeerError, Peers,
+    AGE, ASK_FIRST, BEFORE, FROM_REPLICA, Found, HAS_LAST, NOR_BEFORE, NOT_HERE, OWNER, PeerError, Peers,
 };
 use crate::replicas::{Member, Membership};
 use crate::telemetry::Metrics;
@@ -93,7 +93,10 @@ async fn instead(
         Ok(Found::Here) => None,
         // Its first collection is under way.
         Err(_) if membership.collects(uid) && !has_body => None,
-        Err(error) => Some(line(StatusCode::SERVICE_UNAVAILABLE, &error.to_string())),
+        Err(error) => {
+            tracing::debug!(account = uid, %error, "a request could not be answered");
+            Some(line(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()))
+        }
     }
 }
 
@@ -155,7 +158,10 @@ fn not_here(membership: &Membership, uid: &str, is_before: bool, has_last: bool)
         Some(_) if hands_over && has_last => HAS_LAST,
         _ => HeaderValue::from_static("1"),
     };
-    away(other.as_ref(), text, not_here)
+    let mut response = away(other.as_ref(), text, not_here);
+    let age = u64::try_from(membership.age().as_millis()).unwrap_or(u64::MAX);
+    response.headers_mut().insert(AGE, age.into());
+    response
 }
 
 /// The answer to another replica that is to ask this one next, if there is one.

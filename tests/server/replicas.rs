@@ -378,6 +378,27 @@ async fn a_replica_that_has_not_seen_yet_who_left_gets_the_body_of_the_new_owner
     }
 }
 
+// The second one was the owner for a moment, as the third saw it, and has never known.
+#[tokio::test]
+async fn where_two_leave_at_once_the_last_body_is_found_behind_the_one_that_never_had_any() {
+    let [first, second, third] = ranked().await;
+    for replica in [&first, &second, &third] {
+        replica.sees(&[&first, &second, &third], 0);
+    }
+    first.collects(1);
+    first.stops();
+    for replica in [&first, &second] {
+        replica.membership.update(|view| view.left(Instant::now()));
+    }
+    third.sees(&[&second, &third], 0);
+    third.sees(&[&third], 0);
+    for replica in [&first, &second, &third] {
+        assert_eq!(replica.scraped().await, Ok(1), "{}", replica.me.name);
+    }
+    third.collects(2);
+    assert_eq!(third.scraped().await, Ok(2));
+}
+
 // One that is cut off from the API server, and not from the cloud.
 #[tokio::test]
 async fn where_two_collect_an_account_since_one_cannot_renew_its_lease_all_answer_what_the_other_has() {

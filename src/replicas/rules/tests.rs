@@ -60,7 +60,8 @@ impl Replica {
     /// Whom it asks for an account, without itself as the owner.
     fn routes(&self, second: u64, uid: &str) -> Vec<String> {
         let owner = self.view.owner(uid).filter(|owner| owner.name != self.view.me.name);
-        let all = owner.into_iter().chain(self.view.before(uid, self.at(second)));
+        let before = self.view.before(uid, self.at(second)).into_iter().map(|(member, _)| member);
+        let all = owner.into_iter().chain(before);
         all.map(|member| member.name.to_string()).collect()
     }
 
@@ -373,4 +374,18 @@ fn an_account_of_one_that_cannot_write_its_lease_has_a_next_owner_before_others_
     let mut alone = Replica::among(&[]);
     alone.round(3, &[]);
     assert_eq!(alone.view.next_owner(&uid, alone.at(60)), None, "there is nobody else");
+}
+
+#[test]
+fn an_earlier_owner_is_known_with_the_time_since_which_it_owned_the_account() {
+    let mut replica = Replica::among(&[("b", 1), ("c", 1)]);
+    let uid = account([("b", "abc"), ("c", "ac"), ("a", "a")]);
+    replica.round(3, &[("b", 2), ("c", 2)]);
+    replica.round(6, &[("c", 3)]);
+    replica.round(9, &[]);
+    let before: Vec<_> = replica.view.before(&uid, replica.at(10));
+    assert_eq!(before[0], (Member::test("c"), Some(replica.at(6))));
+    let (first, since) = &before[1];
+    assert_eq!(*first, Member::test("b"));
+    assert!(since.is_none_or(|since| since < replica.at(6)));
 }
