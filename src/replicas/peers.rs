@@ -153,7 +153,7 @@ impl Peers {
         let before = self.membership.before(uid).into_iter().map(|(member, since)| (member, true, since));
         let owner = owner.map(|owner| (owner, false, None));
         let mut asked: VecDeque<_> = owner.into_iter().chain(before).collect();
-        let (mut failed, mut is_redirected) = (None, false);
+        let (mut failed, mut asked_as_owner) = (None, Vec::new());
         while let Some((member, is_before, since)) = asked.pop_front() {
             if member.name == me.name {
                 if has_last {
@@ -193,14 +193,15 @@ impl Peers {
                 asked.push_front((member, true, None));
                 continue;
             }
-            // One of the two has not seen the newest change yet.
-            if is_before || std::mem::replace(&mut is_redirected, true) {
+            if is_before {
                 continue;
             }
+            asked_as_owner.push(Arc::clone(&member.name));
             if not_here == HAS_LAST {
                 asked.push_front((member, true, None));
             }
-            if let Some(owner) = owner {
+            // One of the two has not seen the newest change yet. Where several leave at once, some who are named have left too.
+            if let Some(owner) = owner.filter(|owner| !asked_as_owner.contains(&owner.name)) {
                 asked.push_front((owner, false, None));
             }
         }

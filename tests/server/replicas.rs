@@ -247,10 +247,13 @@ fn gzip(bytes: &[u8]) -> Bytes {
     encoder.finish().unwrap().into()
 }
 
-/// Three replicas: the owner of the account among all of them, the owner without that one, and the third.
-async fn ranked() -> [Replica; 3] {
-    let mut replicas = vec![Replica::new("a").await, Replica::new("b").await, Replica::new("c").await];
-    let judge = Replica::new("d").await;
+/// So many replicas: the owner of the account among all of them, the owner without that one, and so on.
+async fn ranked<const N: usize>() -> [Replica; N] {
+    let mut replicas = Vec::new();
+    for number in 0..N {
+        replicas.push(Replica::new(&format!("r{number}")).await);
+    }
+    let judge = Replica::new("judge").await;
     let mut ranked = Vec::new();
     while !replicas.is_empty() {
         judge.sees(&replicas.iter().collect::<Vec<_>>(), 0);
@@ -376,6 +379,27 @@ async fn a_replica_that_has_not_seen_yet_who_left_gets_the_body_of_the_new_owner
     for replica in [&leaving, &new, &third] {
         assert_eq!(replica.scraped().await, Ok(2), "{}", replica.me.name);
     }
+}
+
+// Of four that see the changes at different times, the last one has taken over: nobody is answered what the first one had.
+#[tokio::test]
+async fn where_several_leave_at_once_each_names_the_next_until_the_new_owner_is_found() {
+    let [first, second, new, asking] = ranked().await;
+    let all = [&first, &second, &new, &asking];
+    for replica in all {
+        replica.sees(&all, 0);
+    }
+    first.collects(1);
+    first.stops();
+    for replica in [&first, &second] {
+        replica.membership.update(|view| view.left(Instant::now()));
+    }
+    second.sees(&[&new, &asking], 0);
+    new.sees(&[&new, &asking], 0);
+    new.collects(2);
+    assert_eq!(new.scraped().await, Ok(2));
+    // It asks the first, which names the second, which names the new owner.
+    assert_eq!(asking.scraped().await, Ok(2));
 }
 
 // The second one was the owner for a moment, as the third saw it, and has never known.
