@@ -15,7 +15,7 @@ use super::scope::Scope;
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::body::{json_text, parse};
 use crate::cloud::kit::InventoryBudget;
-use crate::cloud::kit::list::for_each;
+use crate::cloud::kit::list::{for_each, try_for_each};
 use crate::cloud::kit::loose::{Scalar, is_complete};
 use crate::cloud::kit::paging::{Listed, next_named};
 use crate::cloud::kit::path::{below, segment};
@@ -379,17 +379,14 @@ fn included(
 ) -> Result<HashMap<String, Entity>, AnswerProblem> {
     let mut entities = HashMap::new();
     let Some(list) = list else { return Ok(entities) };
-    let mut spent = Ok(());
-    for_each(list.get(), |entry: &RawValue| {
+    try_for_each(list.get(), |entry: &RawValue| {
         if let Some(entity) = WireEntry::read(entry).and_then(WireEntry::entity) {
-            spent = budget.spend_entry::<Entity>(entity.guid.len() + entity.text_bytes());
-            if spent.is_ok() {
-                entities.insert(entity.guid.clone(), entity);
-            }
+            budget.spend_entry::<Entity>(entity.guid.len() + entity.text_bytes())?;
+            entities.insert(entity.guid.clone(), entity);
         }
-        spent.is_ok()
+        Ok(())
     })?;
-    spent.map(|()| entities)
+    Ok(entities)
 }
 
 #[cfg(test)]

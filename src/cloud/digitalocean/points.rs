@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::body::{json_text, parse};
 use crate::cloud::kit::InventoryBudget;
-use crate::cloud::kit::list::for_each;
+use crate::cloud::kit::list::{for_each, try_for_each};
 use crate::cloud::kit::loose::Scalar;
 use crate::cloud::kit::point::{Newest, Point};
 use crate::cloud::model::{Measurement, Scale};
@@ -133,22 +133,18 @@ pub(super) fn newest(
     let mut points = Points::default();
     let result = answer.data.ok_or(AnswerProblem::Shape)?.result;
     let Some(result) = result else { return Ok(points) };
-    let mut failed = None;
-    for_each(result.get(), |series: WireSeries<'_>| {
+    try_for_each(result.get(), |series: WireSeries<'_>| {
         let labels = series.metric;
         // A series without these labels is of the app as a whole.
-        if let (Some(component), Some(alias)) =
+        let (Some(component), Some(alias)) =
             (labels.app_component.into_text(), labels.app_component_instance.into_text())
-        {
-            match newest_of(series.values.get(), oldest) {
-                Ok(Some(point)) => failed = points.add(component, alias, point, budget).err(),
-                Ok(None) => {}
-                Err(problem) => failed = Some(problem),
-            }
-        }
-        failed.is_none()
+        else {
+            return Ok(());
+        };
+        let Some(point) = newest_of(series.values.get(), oldest)? else { return Ok(()) };
+        points.add(component, alias, point, budget)
     })?;
-    failed.map_or(Ok(points), Err)
+    Ok(points)
 }
 
 fn newest_of(values: &str, oldest: f64) -> Result<Option<Point>, AnswerProblem> {

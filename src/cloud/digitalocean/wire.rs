@@ -12,7 +12,7 @@ use super::target::Kind;
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::body::{json_text, parse};
 use crate::cloud::kit::InventoryBudget;
-use crate::cloud::kit::list::{each, for_each};
+use crate::cloud::kit::list::{each, try_for_each};
 use crate::cloud::kit::loose::{Scalar, part};
 use crate::cloud::kit::paging::{Listed, next_named};
 use crate::cloud::model::Limits;
@@ -277,19 +277,16 @@ pub(super) fn instances(
         instance_alias: Scalar<'a>,
     }
     let list: WireList<'_> = parse(json_text(body)?)?;
-    let mut outcome = Ok(());
-    for_each(list.instances.map_or("[]", RawValue::get), |wire: WireInstance<'_>| {
+    try_for_each(list.instances.map_or("[]", RawValue::get), |wire: WireInstance<'_>| {
         let component = wire.component_name.into_text();
         let (name, alias) = (wire.instance_name.into_text(), wire.instance_alias.into_text());
         // One of the names will do for both.
         let names = name.clone().or_else(|| alias.clone()).zip(alias.or(name));
-        outcome = match (component, names) {
+        match (component, names) {
             (Some(component), Some((name, alias))) => keep(ListedInstance { component, name, alias }),
             _ => Err(AnswerProblem::Shape),
-        };
-        outcome.is_ok()
-    })?;
-    outcome
+        }
+    })
 }
 
 /// Reads the health of an app's components.

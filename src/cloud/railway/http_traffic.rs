@@ -7,7 +7,7 @@ use super::usage::RESOLUTION;
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::body::parse;
 use crate::cloud::kit::InventoryBudget;
-use crate::cloud::kit::list::for_each;
+use crate::cloud::kit::list::{for_each, try_for_each};
 use crate::cloud::kit::loose::Scalar;
 use crate::cloud::kit::object::for_each_field;
 use crate::cloud::kit::point::{Newest, Point};
@@ -84,20 +84,18 @@ fn add_requests(sample: &mut SampleBuilder, json: &str, steps: Steps) -> Result<
         value: Scalar<'a>,
     }
     let mut newest: Vec<(String, Point)> = Vec::new();
-    let mut outcome = Ok(());
-    for_each(json, |code: WireCode<'_>| {
-        let Some(label) = code.status_code.count().map(|code| code.to_string()) else { return true };
+    try_for_each(json, |code: WireCode<'_>| {
+        let Some(label) = code.status_code.count().map(|code| code.to_string()) else { return Ok(()) };
         let mut last = Newest::since(steps.oldest);
-        outcome = for_each(code.samples.get(), |step: WireSample<'_>| {
+        let read = for_each(code.samples.get(), |step: WireSample<'_>| {
             let time = step.ts.number().filter(|time| steps.are_over(*time));
             let value = step.value.number().filter(|value| *value >= 0.0);
             last.offer(time, value);
             true
         });
         newest.extend(last.point().map(|point| (label, point)));
-        outcome.is_ok()
+        read
     })?;
-    outcome?;
     // A code without a sample in that step had no request in it.
     let Some(time) = newest.iter().map(|(_, point)| point.time).max_by(f64::total_cmp) else { return Ok(()) };
     for (label, Point { value, .. }) in newest.iter().filter(|(_, point)| point.time.total_cmp(&time).is_eq())

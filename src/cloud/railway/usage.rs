@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::body::parse;
 use crate::cloud::kit::InventoryBudget;
-use crate::cloud::kit::list::for_each;
+use crate::cloud::kit::list::{for_each, try_for_each};
 use crate::cloud::kit::loose::Scalar;
 use crate::cloud::kit::point::{Newest, Point};
 use crate::cloud::model::{Limits, Measurement, MeasurementSet, Overrides, Sample, Scale};
@@ -135,25 +135,18 @@ pub(super) fn newest(data: &str, oldest: f64, budget: &mut InventoryBudget) -> R
         region: Scalar<'a>,
     }
     let mut usage = Usage::new();
-    let mut outcome = Ok(());
-    for_each(parse::<WireData<'_>>(data)?.metrics.get(), |result: WireResult<'_>| {
+    try_for_each(parse::<WireData<'_>>(data)?.metrics.get(), |result: WireResult<'_>| {
         let measured = Measured::ALL
             .into_iter()
             .find(|one| matches!(&result.measurement, Scalar::Text(name) if name == one.name()));
         // A result without an instance is of its service as a whole.
         let (Some(measured), Some(id)) = (measured, result.tags.deployment_instance_id.into_text()) else {
-            return true;
+            return Ok(());
         };
-        match newest_of(result.values.get(), oldest) {
-            Ok(Some(point)) => {
-                outcome = add(&mut usage, id, measured, point, result.tags.region.into_text(), budget);
-            }
-            Ok(None) => {}
-            Err(problem) => outcome = Err(problem),
-        }
-        outcome.is_ok()
+        let Some(point) = newest_of(result.values.get(), oldest)? else { return Ok(()) };
+        add(&mut usage, id, measured, point, result.tags.region.into_text(), budget)
     })?;
-    outcome.map(|()| usage)
+    Ok(usage)
 }
 
 fn add(

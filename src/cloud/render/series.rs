@@ -12,7 +12,7 @@ use super::metric::{Division, Metric};
 use crate::cloud::error::AnswerProblem;
 use crate::cloud::http::body::json_text;
 use crate::cloud::kit::InventoryBudget;
-use crate::cloud::kit::list::for_each;
+use crate::cloud::kit::list::{for_each, try_for_each};
 use crate::cloud::kit::loose::Scalar;
 use crate::cloud::kit::point::{Newest, Point};
 
@@ -104,27 +104,18 @@ pub(super) fn newest(
     budget: &mut InventoryBudget,
 ) -> Result<Answer, AnswerProblem> {
     let mut answer = Answer::default();
-    let mut failed = None;
-    for_each(json_text(body)?, |series: WireSeries<'_>| {
-        let read = labels(series.labels.get(), metric.division())
-            .and_then(|labels| Ok((labels, newest_of(series.values.get(), oldest as f64, latest as f64)?)));
-        match read {
-            Ok((Some((service, name)), Some(point))) => {
-                let unit = series.unit.into_text().unwrap_or_default();
-                match metric.factor(&unit) {
-                    Some(factor) => {
-                        let point = point.scaled(factor);
-                        failed = answer.add(service, NewestPoint { name, point }, budget).err();
-                    }
-                    None => answer.unknown_units += 1,
-                }
-            }
-            Ok(_) => {}
-            Err(problem) => failed = Some(problem),
-        }
-        failed.is_none()
+    try_for_each(json_text(body)?, |series: WireSeries<'_>| {
+        let labels = labels(series.labels.get(), metric.division())?;
+        let point = newest_of(series.values.get(), oldest as f64, latest as f64)?;
+        let (Some((service, name)), Some(point)) = (labels, point) else { return Ok(()) };
+        let unit = series.unit.into_text().unwrap_or_default();
+        let Some(factor) = metric.factor(&unit) else {
+            answer.unknown_units += 1;
+            return Ok(());
+        };
+        answer.add(service, NewestPoint { name, point: point.scaled(factor) }, budget)
     })?;
-    failed.map_or(Ok(answer), Err)
+    Ok(answer)
 }
 
 /// The service of a series, and the instance, code or quantile. `None` where it has none, such as for a sum of all.
