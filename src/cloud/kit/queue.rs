@@ -8,7 +8,7 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 
 use crate::cloud::CloudError;
-use crate::limits::workers::{aside, is_short, with_permit};
+use crate::limits::workers::{is_short, with_permit};
 use crate::limits::{WorkSize, WorkerShare};
 
 /// Decides what one cycle requests. Sends nothing itself.
@@ -61,18 +61,12 @@ pub async fn run<P: Plan, F: Future<Output = P::Response>>(
             },
             else => return None,
         };
-        let recorded = match permit {
-            _ if is_short(plan.steps(&response)) => {
-                drop(permit);
-                plan.record(response)
-            }
-            Some(_permit) => aside(|| plan.record(response)),
-            None => {
-                waiting.push_back(response);
-                continue;
-            }
-        };
-        if let Err(error) = recorded {
+        let steps = plan.steps(&response);
+        if permit.is_none() && !is_short(steps) {
+            waiting.push_back(response);
+            continue;
+        }
+        if let Err(error) = workers.run_steps(steps, permit, || plan.record(response)).await {
             return Some(error);
         }
     }
