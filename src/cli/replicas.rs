@@ -7,7 +7,6 @@ use std::sync::Arc;
 use clap::Args;
 use kube::Client;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::options::Label;
@@ -74,7 +73,7 @@ pub(super) struct Replica {
 /// The task that holds this replica's Lease.
 struct HeldLease {
     leave: CancellationToken,
-    task: JoinHandle<()>,
+    /// Cancelled when the task has ended, whether by a value or without.
     ended: CancellationToken,
 }
 
@@ -84,11 +83,11 @@ impl HeldLease {
         let (leave, ended) = (CancellationToken::new(), CancellationToken::new());
         let guard = ended.clone().drop_guard();
         let holding = hold(leave.clone());
-        let task = tokio::spawn(async move {
+        tokio::spawn(async move {
             holding.await;
             drop(guard);
         });
-        Self { leave, task, ended }
+        Self { leave, ended }
     }
 }
 
@@ -150,10 +149,9 @@ impl Replica {
     /// Leaves the others, and goes on answering for a while: they are asked for this one's accounts until their endpoints
     /// are known everywhere.
     pub(super) async fn leave(self) {
-        let Some(HeldLease { leave, task, .. }) = self.lease else { return };
+        let Some(HeldLease { leave, ended }) = self.lease else { return };
         leave.cancel();
-        // Ends in any case, whether by a value or without.
-        let _ = task.await;
+        ended.cancelled().await;
     }
 }
 
