@@ -10,15 +10,15 @@ use crate::process::until;
 /// Accounts that attack, in one namespace.
 const ACCOUNTS: usize = 6;
 
-/// A program with so many accounts of one tenant at this provider, under attack since each of them has been sent an answer.
-async fn attacked(provider: &str, answered: &AtomicUsize) -> Target {
+/// Attacks with so many accounts of one tenant at this provider, from when each of them has been sent an answer.
+async fn attack(what: &str, provider: &str, answered: &AtomicUsize) {
     let accounts = (0..ACCOUNTS).map(|number| account_of("tenant", &format!("large-{number}"), provider, ""));
     let target = Target::start(&(secret("tenant") + &accounts.collect::<String>())).await;
     until("each account to be sent an answer", async || {
         (answered.load(Ordering::SeqCst) >= ACCOUNTS).then_some(())
     })
     .await;
-    target
+    target.damage_after(Duration::from_secs(30)).await.assert_bounded(what);
 }
 
 // Each environment waits for a request of its own.
@@ -51,10 +51,8 @@ async fn environments_by_the_hundred_thousand_are_kept_no_further_than_the_memor
     })
     .await;
 
-    let target = attacked(&format!("railway: {{endpoint: '{}'}}", cloud.root()), &answered).await;
-    let damage = target.damage_after(Duration::from_secs(30)).await;
-
-    damage.assert_bounded("six accounts of 300,000 environments a page");
+    let provider = format!("railway: {{endpoint: '{}'}}", cloud.root());
+    attack("six accounts of 300,000 environments a page", &provider, &answered).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,10 +81,8 @@ async fn instances_of_one_answer_are_read_no_further_than_the_memory_goes() {
     })
     .await;
 
-    let target = attacked(&format!("railway: {{endpoint: '{}'}}", cloud.root()), &answered).await;
-    let damage = target.damage_after(Duration::from_secs(30)).await;
-
-    damage.assert_bounded("six accounts of 470,000 instances in an answer");
+    let provider = format!("railway: {{endpoint: '{}'}}", cloud.root());
+    attack("six accounts of 470,000 instances in an answer", &provider, &answered).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,10 +106,8 @@ async fn series_of_nothing_take_no_memory() {
     })
     .await;
 
-    let target = attacked(&format!("northflank: {{endpoint: '{}'}}", cloud.root()), &answered).await;
-    let damage = target.damage_after(Duration::from_secs(30)).await;
-
-    damage.assert_bounded("six accounts of 20 services with 2,700,000 series of nothing");
+    let provider = format!("northflank: {{endpoint: '{}'}}", cloud.root());
+    attack("six accounts of 20 services with 2,700,000 series of nothing", &provider, &answered).await;
 }
 
 // Reading a page takes a moment and matching its names a second: pages that have been read wait to be matched.
