@@ -14,6 +14,7 @@ use std::cell::Cell;
 use std::num::NonZero;
 use std::sync::Arc;
 
+use futures::FutureExt;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::block_in_place;
 
@@ -135,9 +136,10 @@ tokio::task_local! {
 }
 
 /// The output of a future, and the permit of the large work that has made it, if any has.
-pub async fn with_permit<F: Future>(future: F) -> (F::Output, Option<SharedPermit>) {
-    let kept = async { (future.await, KEPT.with(Cell::take)) };
-    KEPT.scope(Cell::new(None), kept).await
+///
+/// No `async` block, which would be twice as large as the future in it: a request is some KiB, and is moved into its queue.
+pub fn with_permit<F: Future>(future: F) -> impl Future<Output = (F::Output, Option<SharedPermit>)> {
+    KEPT.scope(Cell::new(None), future.map(|output| (output, KEPT.with(Cell::take))))
 }
 
 /// Gives back a permit that this future has kept: what it was kept for is of no use any more.
@@ -164,8 +166,6 @@ pub fn aside<T>(work: impl FnOnce() -> T) -> T {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::{Duration, Instant};
-
-    use futures::FutureExt;
 
     use super::*;
 

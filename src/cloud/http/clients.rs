@@ -92,7 +92,8 @@ impl Client {
             let is_new = idle.is_none();
             let mut connection = match idle {
                 Some(connection) => connection,
-                None => self.connector.connect(&request.url, namespace).await?,
+                // In a box: few requests need it, and each would be larger by it.
+                None => Box::pin(self.connector.connect(&request.url, namespace)).await?,
             };
             let informational = Arc::new(Informational::default());
             let mut sent = request.to_http()?;
