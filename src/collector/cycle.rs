@@ -101,7 +101,7 @@ impl Cycles<'_> {
                 state.health = self.cut(state);
                 state.gauges.up = false;
             }
-            self.publish(state).await;
+            Box::pin(self.publish(state)).await;
             // At once where the time has passed while nobody collected it.
             self.meanwhile(state, sleep_until(last + interval)).await;
         } else if !state.was_collected() {
@@ -111,9 +111,11 @@ impl Cycles<'_> {
         let mut overruns = Overruns::default();
         loop {
             let started = Instant::now();
+            // In a box: an account is idle for most of the time, and its task would be larger by the whole cycle.
+            let cycle = Box::pin(self.cycle(state));
             let ended = match permit.take() {
-                Some(permit) => holding_for(FIRST_CYCLE_COUNTS_FOR, permit, self.cycle(state)).await,
-                None => self.cycle(state).await,
+                Some(permit) => holding_for(FIRST_CYCLE_COUNTS_FOR, permit, cycle).await,
+                None => cycle.await,
             };
             if state.pace.interval(wanted) != interval {
                 interval = state.pace.interval(wanted);
@@ -261,7 +263,8 @@ impl Cycles<'_> {
                     has_expired
                 }
             };
-            if has_changed && let Some(result) = beside(awaited.as_mut(), self.publish(state)).await {
+            if has_changed && let Some(result) = beside(awaited.as_mut(), Box::pin(self.publish(state))).await
+            {
                 return result;
             }
             if let Some((health, counts)) = self.published() {
