@@ -1,27 +1,14 @@
-# Thin names for what people do here; the work is in cargo, go and tests/servers/build.
+# Thin names for what people do here; the work is in cargo, go, tests/run and tests/servers/build.
 .PHONY: help test scale replicas attacks pictures servers static lint format generate check-generated deny advisories cargo-deny bench clean
 
 TOOLS = $(CURDIR)/target/tools/bin
 DENY = env PATH="$(TOOLS):$$PATH" cargo deny
 
-# Every test but the attacks, and those in a browser, which `tests/servers/build` cannot have without Node.js.
-MOST_TESTS = --lib --bins $(addprefix --test ,$(filter-out attacks browser,$(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs)) \
-	$(basename $(notdir $(wildcard tests/*.rs)))))
-
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 20
 
 test: servers static ## every test, those on real servers included
-	# Tests on real servers mostly wait: more of them than cores run at once. Attacks are on the image's program, and keep the
-	# machine busy. Those in a browser show as ignored where there is none.
-	export RUST_TEST_THREADS=$${RUST_TEST_THREADS:-6}; failed=0; \
-	cargo test --locked --no-fail-fast $(MOST_TESTS) -- --include-ignored || failed=1; \
-	CAAS_TEST_PROGRAM="$(CURDIR)/target/static/caas-operator" RUST_TEST_THREADS=3 \
-		cargo test --locked --test attacks -- --include-ignored || failed=1; \
-	if [ -x target/servers/chromium ]; then cargo test --locked --test browser -- --include-ignored || failed=1; \
-	else cargo test --locked --test browser || failed=1; fi; \
-	cargo test --locked --doc || failed=1; \
-	exit $$failed
+	tests/run
 
 scale: servers ## 10,000 accounts on a real API server, on one replica and on three, with times and memory (20 minutes)
 	CAAS_TEST_ACCOUNTS=10000 cargo test --locked --release --test cluster -- --include-ignored --nocapture --test-threads=1 \
