@@ -26,8 +26,6 @@ struct Table {
     available: usize,
     /// Namespaces that hold permits or wait for some.
     namespaces: HashMap<Arc<str>, Entry>,
-    /// How many wait, of all namespaces: mostly none, and then no namespace has to be looked at.
-    waiting: usize,
     /// The number that was given last, to a waiter or to a namespace that was served.
     last: u64,
 }
@@ -113,8 +111,7 @@ impl Table {
     fn take(&mut self, namespace: &Arc<str>, permits: usize, share: usize) -> bool {
         let own = self.namespaces.get(namespace);
         let fits = own.is_none_or(|own| own.waiting.is_empty() && own.held + permits <= share);
-        let is_awaited =
-            || self.waiting > 0 && self.namespaces.values().any(|entry| entry.may_have_next(share));
+        let is_awaited = || self.namespaces.values().any(|entry| entry.may_have_next(share));
         if permits > self.available.min(share) || !fits || is_awaited() {
             return false;
         }
@@ -131,16 +128,12 @@ impl Table {
             entry.last_served = self.last;
         }
         entry.waiting.push_back(Waiter { permits, number: self.last, granted });
-        self.waiting += 1;
         self.last
     }
 
     /// Who is served next, with its permits taken: the namespace that holds the fewest of those that may hold more. `None`
     /// while fewer are free than it waits for, so that others which want less do not keep it waiting for ever.
     fn next(&mut self, share: usize) -> Option<(Arc<str>, Waiter)> {
-        if self.waiting == 0 {
-            return None;
-        }
         let waiting = self.namespaces.iter().filter(|(_, entry)| entry.may_have_next(share));
         let namespace = Arc::clone(waiting.min_by_key(|(_, entry)| (entry.held, entry.last_served))?.0);
         let entry = self.namespaces.get_mut(&namespace)?;
@@ -148,7 +141,6 @@ impl Table {
             return None;
         }
         let waiter = entry.waiting.pop_front()?;
-        self.waiting -= 1;
         self.last += 1;
         (entry.held, entry.last_served) = (entry.held + waiter.permits, self.last);
         self.available -= waiter.permits;
@@ -226,11 +218,8 @@ impl Drop for Waiting<'_> {
         let Share { shares, namespace } = self.share;
         let mut table = shares.table();
         if let Some(entry) = table.namespaces.get_mut(namespace) {
-            let before = entry.waiting.len();
             // As long as one namespace's queue, which the requests of its accounts bound.
             entry.waiting.retain(|waiter| waiter.number != self.number);
-            let left = before - entry.waiting.len();
-            table.waiting -= left;
         }
         table.forget(namespace);
         // Others may have waited behind it.
