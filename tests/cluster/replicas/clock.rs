@@ -1,6 +1,6 @@
 //! A wrong wall clock for one process. A namespace of time shifts no wall clock, so a library of a few lines, which the C compiler
-//! makes that the project needs anyway, is preloaded. The program under test has to load libraries, as cargo builds it for glibc:
-//! it is not the one that `CAAS_TEST_PROGRAM` names.
+//! makes that the project needs anyway, is preloaded. The program under test has to load libraries, as cargo builds it for glibc,
+//! which the image's does not.
 
 use std::path::Path;
 use std::process::Command;
